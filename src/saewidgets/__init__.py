@@ -1,0 +1,47 @@
+"""saewidgets: look at sparse autoencoder features beside your code.
+
+The whole public API on one screen. Names are loaded on first use, so that importing the package imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .demo import load_corpus as load_corpus
+    from .demo import load_demo as load_demo
+    from .engine.activations import FeatureActivations as FeatureActivations
+    from .engine.activations import FeatureRanking as FeatureRanking
+    from .engine.dictionary import Directions as Directions
+    from .engine.dictionary import Neurons as Neurons
+    from .engine.engine import Engine as Engine
+    from .engine.predictions import Predictions as Predictions
+    from .widgets.heatmap import TokenFeatureHeatmap as TokenFeatureHeatmap
+
+_HOMES = {
+    "Directions": "engine.dictionary",
+    "Engine": "engine.engine",
+    "FeatureActivations": "engine.activations",
+    "FeatureRanking": "engine.activations",
+    "Neurons": "engine.dictionary",
+    "Predictions": "engine.predictions",
+    "TokenFeatureHeatmap": "widgets.heatmap",
+    "load_corpus": "demo",
+    "load_demo": "demo",
+}
+
+__version__ = "0.1.0"
+__all__ = [*sorted(_HOMES), "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'saewidgets' has no attribute {name!r}")
+    found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

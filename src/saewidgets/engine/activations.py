@@ -1,0 +1,315 @@
+"""FeatureActivations, the sparse result that everything else consumes, and the ranking of features in it.
+
+Stored as CSR over tokens: most features are silent on most tokens. An activation may be negative (AbsTopK, raw
+directions), so "active" means not zero, and "max" is the activation largest in magnitude, with its sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import FeatureIndexError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+Sort = Literal["max", "sum", "mean"]
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Index = int | slice | Sequence[int] | npt.NDArray[np.int64] | npt.NDArray[np.bool_]
+
+SORTS: tuple[Sort, ...] = ("max", "sum", "mean")
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureRanking:
+    """Active features with their statistics over the counted tokens, in the order of `sort`.
+
+    Attributes:
+        features: [k] feature indices.
+        max: [k] the activation largest in magnitude, with its sign.
+        sum: [k] sum of the activations.
+        mean: [k] `sum / n_tokens` (silent tokens count as 0).
+        n_active: [k] number of tokens where the feature is not 0.
+        argmax: [k] the token where `max` is.
+        total: how many features passed the filters, of which the first k are here.
+        n_tokens: how many tokens were counted.
+        sort: "max", "sum" or "mean", by magnitude.
+        labels: feature index to label.
+    """
+
+    features: Ints
+    max: Floats
+    sum: Floats
+    mean: Floats
+    n_active: Ints
+    argmax: Ints
+    total: int
+    n_tokens: int
+    sort: Sort
+    labels: Mapping[int, str] = field(default_factory=dict)
+    token_strings: Sequence[str] = field(default_factory=tuple)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __iter__(self) -> Iterator[int]:
+        return (int(f) for f in self.features)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a feature, indexed by feature."""
+        import pandas as pd
+
+        table = {
+            "label": [self.labels.get(int(f), "") for f in self.features],
+            "max": self.max,
+            "sum": self.sum,
+            "mean": self.mean,
+            "tokens active": self.n_active,
+            "max at token": self.argmax,
+            "max at": [self.token_strings[i] for i in self.argmax] if self.token_strings else [""] * len(self),
+        }
+        return pd.DataFrame(table, index=pd.Index(self.features, name="feature"))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{f}: {v:.4g}" for f, v in list(zip(self.features, getattr(self, self.sort), strict=True))[:5])
+        more = ", ..." if len(self) > 5 else ""
+        return f"FeatureRanking({self.sort} over {self.n_tokens} tokens, {len(self)} of {self.total} features: {shown}{more})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FeatureActivations:
+    """Which features fire on which tokens of one or more texts.
+
+    Attributes:
+        token_ids: [n] token ids of all texts, one after another.
+        tokens: [n] display strings; a character spread over several tokens stands in the first, the others are "".
+        parts: [n] bits: 1 a character goes on after the token, 2 one went on into it.
+        text_ptr: [texts + 1] where each text starts and ends.
+        special: [n] BOS, EOS, PAD, SEP.
+        outlier: [n] norm outliers: residual norm over 10 times the median of the non-special tokens (attention sinks).
+        beyond_context: [n] positions past the context size the SAE was trained with.
+        indptr, feature_ids, values: CSR of the activations, features ascending within a token.
+        n_features: size of the dictionary.
+        columns: the encoded features if only some were asked for, else None.
+        input_norm: [n] norm of what the dictionary read.
+        reconstruction_error: [n] norm of (target - reconstruction) / norm of target, or None if not asked for or not
+            an autoencoder. The target is the hook's value; for a transcoder, the value at the hook it writes to.
+        signed: whether activations can be negative.
+        activation_name: what the numbers are.
+        dictionary: name of the dictionary.
+        provenance: what was done, for whoever reads the numbers.
+        notes: what the reader must know of this result.
+
+    Example:
+        >>> acts = engine.activations("In the beginning, God created the heavens and the")
+        >>> acts.top(5)
+        >>> acts[:, 2717]          # activation of one feature on every token
+    """
+
+    token_ids: Ints
+    tokens: tuple[str, ...]
+    parts: npt.NDArray[np.uint8]
+    text_ptr: Ints
+    special: Bools
+    outlier: Bools
+    beyond_context: Bools
+    indptr: Ints
+    feature_ids: Ints
+    values: Floats
+    n_features: int
+    columns: Ints | None
+    input_norm: Floats
+    reconstruction_error: Floats | None
+    signed: bool
+    activation_name: str
+    dictionary: str
+    provenance: Mapping[str, str]
+    labels: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    # -- shape
+
+    def __len__(self) -> int:
+        """Number of tokens."""
+        return len(self.token_ids)
+
+    @property
+    def n_texts(self) -> int:
+        """Number of texts."""
+        return len(self.text_ptr) - 1
+
+    @cached_property
+    def counted(self) -> Bools:
+        """[n] tokens that statistics, rankings and colour scales count: neither special nor norm outliers."""
+        return ~(self.special | self.outlier)
+
+    @cached_property
+    def l0(self) -> Ints:
+        """[n] number of active features of each token (of the encoded columns, if only some were asked for)."""
+        return np.diff(self.indptr)
+
+    @cached_property
+    def token_of(self) -> Ints:
+        """[nnz] the token of each stored activation."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.l0)
+
+    def __getitem__(self, key: tuple[Index, Index]) -> npt.NDArray[np.float32]:
+        """Dense activations `acts[tokens, features]`; both NumPy-style, an integer drops its axis.
+
+        Raises:
+            FeatureIndexError: for a feature outside the dictionary, or not among the encoded columns.
+        """
+        if not isinstance(key, tuple) or len(key) != 2:
+            raise TypeError("Index with tokens and features: acts[:, 2717], acts[3, :], acts[3, [1, 2]].")
+        tokens, features = key
+        rows = np.arange(len(self))[tokens]
+        wanted = self._feature_list(features)
+        dense = np.zeros((len(self), wanted.size), np.float32)
+        slot = np.full(self.n_features, -1)
+        unique, inverse = np.unique(wanted.ravel(), return_inverse=True)
+        slot[unique] = np.arange(unique.size)
+        hit = slot[self.feature_ids] >= 0
+        found = np.zeros((len(self), unique.size), np.float32)
+        found[self.token_of[hit], slot[self.feature_ids[hit]]] = self.values[hit]
+        dense = found[:, inverse]
+        picked = dense[rows]
+        return cast("npt.NDArray[np.float32]", picked[..., 0] if wanted.ndim == 0 else picked)
+
+    def _feature_list(self, features: Index) -> Ints:
+        if isinstance(features, slice):
+            everything = np.arange(self.n_features) if self.columns is None else self.columns
+            return np.asarray(everything[features], dtype=np.int64)
+        wanted = np.asarray(features, dtype=np.int64)
+        outside = (wanted < 0) | (wanted >= self.n_features)
+        if outside.any():
+            raise FeatureIndexError(
+                f"Feature {wanted[outside].ravel()[0]} is outside {self.dictionary!r} (0 to {self.n_features - 1})."
+            )
+        if self.columns is not None and not np.isin(wanted, self.columns).all():
+            raise FeatureIndexError("That feature was not encoded: only the features asked for are in this result.")
+        return wanted
+
+    def token(self, token: int) -> tuple[Ints, Floats]:
+        """Active features of one token and their activations, strongest first."""
+        part = slice(self.indptr[token], self.indptr[token + 1])
+        order = np.argsort(-np.abs(self.values[part]), kind="stable")
+        return self.feature_ids[part][order], self.values[part][order]
+
+    # -- statistics
+
+    def top(
+        self,
+        k: int | None = 10,
+        *,
+        sort: Sort = "max",
+        tokens: Sequence[int] | None = None,
+        include_special: bool = False,
+        minimum: float = 0.0,
+        label: str = "",
+        among: Sequence[int] | None = None,
+    ) -> FeatureRanking:
+        """The `k` most active features.
+
+        Args:
+            k: how many; None for all.
+            sort: "max", "sum" or "mean" over the counted tokens, compared by magnitude; ties by feature index.
+            tokens: count only these tokens.
+            include_special: count special tokens and norm outliers too.
+            minimum: only features whose largest activation is at least this, in magnitude.
+            label: only features whose label contains this text (case does not matter).
+            among: only these features (silent ones are left out).
+        """
+        if sort not in SORTS:
+            raise ValueError(f"sort is one of {', '.join(SORTS)}, not {sort!r}.")
+        counts = np.ones(len(self), bool) if include_special else self.counted.copy()
+        if tokens is not None:
+            chosen = np.zeros(len(self), bool)
+            chosen[np.asarray(list(tokens), dtype=np.int64)] = True
+            counts &= chosen
+        keep = counts[self.token_of]
+        if among is not None:
+            keep &= np.isin(self.feature_ids, np.asarray(list(among), dtype=np.int64))
+        ranking = _summarise(self.feature_ids[keep], self.values[keep], self.token_of[keep], int(counts.sum()), sort)
+        passes = np.abs(ranking.max) >= minimum
+        if label:
+            query = label.casefold()
+            passes &= np.array([query in self.labels.get(f, "").casefold() for f in ranking], dtype=bool)
+        chosen_rows = np.flatnonzero(passes)
+        order = np.argsort(-np.abs(getattr(ranking, sort)[chosen_rows].astype(np.float64)), kind="stable")
+        rows = chosen_rows[order][:k]
+        columns = {name: getattr(ranking, name)[rows] for name in ("features", "max", "sum", "mean", "n_active", "argmax")}
+        return replace(
+            ranking, **columns, total=len(chosen_rows), labels=self.labels, token_strings=self.tokens
+        )
+
+    # -- other forms
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row an activation: text, token, its place, flags, feature, activation."""
+        import pandas as pd
+
+        token = self.token_of
+        text = np.searchsorted(self.text_ptr, np.arange(len(self)), side="right") - 1
+        strings = np.array(self.tokens, dtype=object)
+        return pd.DataFrame(
+            {
+                "text": text[token],
+                "position": token - self.text_ptr[text[token]],
+                "token": strings[token] if len(self) else [],
+                "token_id": self.token_ids[token],
+                "special": self.special[token],
+                "outlier": self.outlier[token],
+                "feature": self.feature_ids,
+                "label": [self.labels.get(int(f), "") for f in self.feature_ids],
+                "activation": self.values,
+            }
+        )
+
+    def figure(self, features: Sequence[int] | None = None, k: int = 20, *, include_special: bool = False) -> Figure:
+        """A plotly heatmap, features x tokens: the given features, else the top `k`. Excluded tokens are left blank."""
+        from .figures import token_feature_figure
+
+        chosen = list(features) if features is not None else list(self.top(k, include_special=include_special))
+        return token_feature_figure(self, chosen, include_special)
+
+    def __repr__(self) -> str:
+        of = f"{self.n_texts} texts, " if self.n_texts != 1 else ""
+        columns = "" if self.columns is None else f" ({len(self.columns)} encoded)"
+        return (
+            f"FeatureActivations({of}{len(self)} tokens x {self.n_features} features{columns} of {self.dictionary!r}, "
+            f"{len(self.values)} active)"
+        )
+
+
+def _summarise(features: Ints, values: Floats, tokens: Ints, n_tokens: int, sort: Sort) -> FeatureRanking:
+    """Per-feature statistics of activations given as (feature, value, token) triples, features ascending."""
+    order = np.argsort(features, kind="stable")
+    features, values, tokens = features[order], values[order], tokens[order]
+    ids, starts, counts = np.unique(features, return_index=True, return_counts=True)
+    if not len(ids):
+        none = np.zeros(0, np.int64)
+        empty = np.zeros(0, np.float32)
+        return FeatureRanking(none, empty, empty, empty, none, none, 0, n_tokens, sort)
+    # The first of the largest magnitudes of each feature: sort by feature, then magnitude down, then token.
+    strongest = np.lexsort((tokens, -np.abs(values), features))[starts]
+    sums = np.add.reduceat(values.astype(np.float64), starts)
+    return FeatureRanking(
+        features=ids,
+        max=values[strongest],
+        sum=sums.astype(np.float32),
+        mean=(sums / max(n_tokens, 1)).astype(np.float32),
+        n_active=counts.astype(np.int64),
+        argmax=tokens[strongest],
+        total=len(ids),
+        n_tokens=n_tokens,
+        sort=sort,
+    )

@@ -1,0 +1,283 @@
+"""HookedTransformer and TransformerBridge behind one small interface.
+
+The model is the user's: nothing here changes it. Hooks are plain PyTorch forward hooks on the resolved hook point,
+removed in a `finally`, and they act only in the thread that installed them, so a cell that runs the same model at
+the same moment neither sees them nor is stopped by them. A hook that does not fire is an error, never zeros.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from .errors import HookDidNotFireError, HookNotFoundError, SaewidgetsError
+from .worker import Ticket
+
+if TYPE_CHECKING:
+    from transformer_lens import HookedTransformer
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers import PreTrainedTokenizerBase
+
+    AnyModel = HookedTransformer | TransformerBridge
+
+Edit = Callable[[Tensor], Tensor]
+
+# A forward of fewer tokens ends sooner than a check at every block would pay for itself.
+_CHECK_BLOCKS_FROM_TOKENS = 2048
+
+_GATES = {
+    "attn.hook_result": "set_use_attn_result",
+    "hook_q_input": "set_use_split_qkv_input",
+    "hook_k_input": "set_use_split_qkv_input",
+    "hook_v_input": "set_use_split_qkv_input",
+    "hook_mlp_in": "set_use_hook_mlp_in",
+    "hook_attn_in": "set_use_attn_in",
+}
+
+
+class _Config(Protocol):
+    d_model: int
+    n_ctx: int
+    d_vocab: int
+    device: str | torch.device
+    dtype: torch.dtype
+
+
+class _StopForward(BaseException):
+    """Ends a forward after the last hook needed. A BaseException, so that no `except Exception` on the way eats it."""
+
+
+class Model:
+    """The few things the engine asks of a language model.
+
+    Args:
+        model: a `HookedTransformer` (also `HookedSAETransformer`) or a `TransformerBridge` (also `SAETransformerBridge`).
+
+    Raises:
+        TypeError: for anything else, naming the loaders.
+    """
+
+    def __init__(self, model: AnyModel) -> None:
+        from transformer_lens import HookedTransformer
+        from transformer_lens.model_bridge import TransformerBridge
+
+        if not isinstance(model, (HookedTransformer, TransformerBridge)):
+            raise TypeError(
+                f"Engine needs a HookedTransformer or a TransformerBridge, not {type(model).__name__}. Load one with "
+                "sae_lens.SAETransformerBridge.boot_transformers(name) or "
+                "sae_lens.HookedSAETransformer.from_pretrained(name), or wrap a Hugging Face model: "
+                "SAETransformerBridge.boot_transformers(name, hf_model=model, tokenizer=tokenizer)."
+            )
+        self.raw = model
+        self.is_bridge = isinstance(model, TransformerBridge)
+        self._resolved: dict[str, str] = {}
+
+    # -- facts
+
+    @property
+    def cfg(self) -> _Config:
+        return cast(_Config, self.raw.cfg)
+
+    @property
+    def name(self) -> str:
+        """The model's name as its loader knows it."""
+        return str(getattr(self.raw.cfg, "model_name", None) or "custom model")
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+        return cast("PreTrainedTokenizerBase | None", self.raw.tokenizer)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        parameter = next(iter(self.raw.parameters()), None)
+        return parameter.dtype if parameter is not None else self.cfg.dtype
+
+    @property
+    def input_device(self) -> torch.device:
+        return torch.device(self.cfg.device)
+
+    @property
+    def causal(self) -> bool:
+        """False for encoders that look both ways: those texts are never padded."""
+        return getattr(self.raw.cfg, "attention_dir", "causal") == "causal"
+
+    @property
+    def processing(self) -> str:
+        """What was done to the weights: decides whether numbers can be compared with other tools."""
+        if self.is_bridge:
+            return "compatibility mode" if getattr(self.raw, "compatibility_mode", False) else "none"
+        folded = str(getattr(self.raw.cfg, "normalization_type", "") or "").endswith("Pre")
+        return "LayerNorm folded" if folded else "none"
+
+    def dropout_active(self) -> bool:
+        """True if the model is in training mode with a dropout that would make every number random."""
+        return self.raw.training and any(isinstance(m, nn.Dropout) and m.training and m.p > 0 for m in self.raw.modules())
+
+    # -- hooks
+
+    def hook_names(self) -> list[str]:
+        """Every hook name the model answers to, aliases included."""
+        names = list(self.raw.hook_dict)
+        if self.is_bridge:
+            names += [name for name in self._aliases() if name not in self.raw.hook_dict]
+        return names
+
+    def resolve(self, name: str) -> str:
+        """The canonical name of a hook point; legacy names work on a bridge too.
+
+        Raises:
+            HookNotFoundError: naming the nearest valid names.
+        """
+        if name not in self._resolved:
+            canonical = self._aliases().get(name, name) if self.is_bridge else name
+            try:
+                self._module(canonical)
+            except (AttributeError, IndexError, KeyError, ValueError):
+                raise HookNotFoundError(name, self.hook_names()) from None
+            self._resolved[name] = canonical
+        return self._resolved[name]
+
+    def _aliases(self) -> dict[str, str]:
+        # TransformerBridge ignores legacy names silently unless it is in compatibility mode, so they are resolved here.
+        bridge = cast("TransformerBridge", self.raw)
+        found = {**bridge.hook_aliases, **bridge._collect_hook_aliases_from_registry()}
+        aliases: dict[str, str] = {}
+        for alias, target in found.items():
+            candidates = [target] if isinstance(target, str) else list(target)
+            aliases[alias] = next((c for c in candidates if c in bridge._hook_registry), candidates[0])
+        return aliases
+
+    def _module(self, canonical: str) -> nn.Module:
+        """The hook point, or whatever the user has put in its place (a spliced SAE)."""
+        found: object = self.raw
+        for part in canonical.split("."):
+            found = cast("nn.ModuleList", found)[int(part)] if part.isdigit() else getattr(found, part)
+        from transformer_lens.hook_points import HookPoint
+
+        if not isinstance(found, HookPoint) and not hasattr(found, "hook_sae_input"):
+            raise AttributeError(canonical)
+        return cast(nn.Module, found)
+
+    # -- forward passes
+
+    def read(self, tokens: Tensor, names: Sequence[str], ticket: Ticket | None = None) -> dict[str, Tensor]:
+        """The values at the hooks `names` for `tokens` [batch, pos]; the forward stops at the last one needed.
+
+        Each value is what flows on from the hook: the user's own hooks there have already acted. Where the user has
+        spliced in an SAE, it is what goes into it.
+
+        Raises:
+            HookDidNotFireError: if the forward ended without reaching one of them.
+        """
+        missing = dict.fromkeys(names)
+        values: dict[str, Tensor] = {}
+        me = threading.get_ident()
+
+        def keep(name: str) -> Callable[..., None]:
+            def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | None = None) -> None:
+                if threading.get_ident() != me or name in values:
+                    return
+                values[name] = (inputs[0] if output is None else output).detach()
+                if len(values) == len(missing):
+                    raise _StopForward
+
+            return hook
+
+        with self._hooks(ticket, tokens) as handles:
+            for name in missing:
+                module = self._module(self.resolve(name))
+                spliced = hasattr(module, "hook_sae_input")
+                register = module.register_forward_pre_hook if spliced else module.register_forward_hook
+                handles.append(register(keep(name)))
+            try:
+                self.raw(tokens, return_type=None)
+            except _StopForward:
+                pass
+        self._assert_fired([name for name in missing if name not in values])
+        return values
+
+    def logits(
+        self,
+        tokens: Tensor,
+        edits: Mapping[str, Edit] | None = None,
+        reads: Mapping[str, Callable[[Tensor], None]] | None = None,
+        ticket: Ticket | None = None,
+    ) -> Tensor:
+        """Logits [batch, pos, d_vocab] of a whole forward, with `edits` replacing the values at their hooks.
+
+        `reads` see values on the way (a transcoder's input). An edit or read that did not happen is an error.
+        """
+        fired: set[str] = set()
+        me = threading.get_ident()
+
+        def act(name: str, fn: Callable[[Tensor], Tensor | None]) -> Callable[..., Tensor | None]:
+            def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+                if threading.get_ident() != me:
+                    return None
+                fired.add(name)
+                return fn(output)
+
+            return hook
+
+        wanted = [*(reads or {}).items(), *(edits or {}).items()]
+        with self._hooks(ticket, tokens) as handles:
+            for name, fn in wanted:
+                handles.append(self._module(self.resolve(name)).register_forward_hook(act(name, fn)))
+            logits = self.raw(tokens, return_type="logits")
+        self._assert_fired([name for name, _ in wanted if name not in fired])
+        return cast(Tensor, logits)
+
+    @contextmanager
+    def _hooks(self, ticket: Ticket | None, tokens: Tensor) -> Iterator[list[torch.utils.hooks.RemovableHandle]]:
+        handles: list[torch.utils.hooks.RemovableHandle] = []
+        me = threading.get_ident()
+        try:
+            if ticket is not None and tokens.numel() >= _CHECK_BLOCKS_FROM_TOKENS:
+
+                def stop_if_cancelled(*_: object) -> None:
+                    if threading.get_ident() == me:
+                        ticket.check()
+
+                for block in getattr(self.raw, "blocks", ()):
+                    handles.append(block.register_forward_pre_hook(stop_if_cancelled))
+            yield handles
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _assert_fired(self, silent: list[str]) -> None:
+        for name in silent:
+            setter = next((setter for end, setter in _GATES.items() if name.endswith(end)), None)
+            remedy = (
+                f"It is switched off: call model.{setter}(True)."
+                if setter is not None
+                else "Choose another hook from `engine.hook_names`, or check the model's configuration."
+            )
+            raise HookDidNotFireError(f"The hook {name!r} exists, but the forward pass never reached it. {remedy}")
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """A usable `torch.device`, or a clear error: CUDA asked for and absent is never replaced by the CPU silently."""
+    from .errors import DeviceError
+
+    wanted = torch.device(device)
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("CUDA was asked for, but torch finds no CUDA device. Pass device='cpu', or install a CUDA build.")
+    if wanted.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("MPS was asked for, but torch finds no Metal device. Pass device='cpu'.")
+    return wanted
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is an allocator's 'no', on any device."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, (RuntimeError, MemoryError)) and not isinstance(error, SaewidgetsError) and (
+        "out of memory" in text or "not enough memory" in text or "can't allocate memory" in text
+    )

@@ -1,0 +1,133 @@
+"""What the model says next, with and without the SAE spliced in: the tutorial's `test_prompt`, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .dictionary import Dictionary
+from .errors import SaewidgetsError
+from .reading import flatten
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .engine import Engine
+    from .worker import Ticket
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """One candidate: its id, display string, logit, probability and rank (0 is the likeliest)."""
+
+    token_id: int
+    token: str
+    logit: float
+    probability: float
+    rank: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One model's view: the `top` candidates after the prompt, and each token of the answer, given those before it."""
+
+    top: tuple[NextToken, ...]
+    answer: tuple[NextToken, ...]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Next-token predictions of the model as it is (`clean`) and with the SAE's reconstruction spliced in (`spliced`).
+
+    `spliced` is None for dictionaries that reconstruct nothing (directions, neurons).
+    """
+
+    prompt: str
+    clean: Prediction
+    spliced: Prediction | None
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a candidate: model ("clean" or "spliced"), kind ("top" or "answer"), token, logit, probability, rank."""
+        import pandas as pd
+
+        rows = [
+            {"model": model, "kind": kind, **vars(token)}
+            for model, prediction in (("clean", self.clean), ("spliced", self.spliced))
+            if prediction is not None
+            for kind, tokens in (("top", prediction.top), ("answer", prediction.answer))
+            for token in tokens
+        ]
+        return pd.DataFrame(rows)
+
+
+def predict(
+    engine: Engine,
+    prompt: str | Sequence[int],
+    answer: str | Sequence[int] | None,
+    k: int,
+    dictionary: Dictionary,
+    ticket: Ticket,
+) -> Predictions:
+    """Compute `Predictions`; runs on the engine's worker."""
+    tokenizer, model = engine.tokenizer, engine.model
+    ids = engine.to_ids(prompt)[0]
+    if answer is None:
+        after: list[int] = []
+    else:
+        after = tokenizer.answer_ids(answer) if isinstance(answer, str) else tokenizer.check_ids(answer)
+    if not ids:
+        raise SaewidgetsError("The prompt has no tokens: there is nothing to predict from.")
+    if len(ids) + len(after) > model.cfg.n_ctx:
+        raise SaewidgetsError(
+            f"Prompt and answer have {len(ids) + len(after)} tokens, more than the model's context of {model.cfg.n_ctx}."
+        )
+    tokens = torch.tensor([ids + after], device=model.input_device)
+    with engine.lock, torch.no_grad():
+        clean = model.logits(tokens, ticket=ticket)
+        spliced = _spliced_logits(engine, tokens, dictionary, ticket)
+    views = [None if logits is None else _prediction(engine, logits[0], len(ids), after, k) for logits in (clean, spliced)]
+    text = prompt if isinstance(prompt, str) else "".join(tokenizer.display(ids).strings)
+    assert views[0] is not None
+    return Predictions(text, views[0], views[1])
+
+
+def _spliced_logits(engine: Engine, tokens: Tensor, dictionary: Dictionary, ticket: Ticket) -> Tensor | None:
+    """Logits with the reconstruction in place of the hook's value (a transcoder's goes to the hook it writes to)."""
+    model = engine.model
+    seen: list[Tensor] = []
+
+    def rebuild(x: Tensor, target: Tensor) -> Tensor:
+        flat = flatten(x, dictionary, model)
+        _, rebuilt = dictionary.autoencode(flat if dictionary.device is None else flat.to(dictionary.device))
+        assert rebuilt is not None
+        return rebuilt.reshape(target.shape).to(target.device, target.dtype)
+
+    probe = torch.zeros(1, 1, dictionary.d_in, device=dictionary.device)
+    if dictionary.autoencode(probe)[1] is None:
+        return None
+    if dictionary.hook_name_out is None:
+        edits: dict[str, Callable[[Tensor], Tensor]] = {dictionary.hook_name: lambda x: rebuild(x, x)}
+        return model.logits(tokens, edits, ticket=ticket)
+    edits = {dictionary.hook_name_out: lambda out: rebuild(seen[0], out)}
+    return model.logits(tokens, edits, {dictionary.hook_name: seen.append}, ticket)
+
+
+def _prediction(engine: Engine, logits: Tensor, n_prompt: int, answer: Sequence[int], k: int) -> Prediction:
+    last = logits[n_prompt - 1].float()
+    best = last.topk(min(k, last.numel())).indices.tolist()
+    said = [_candidate(engine, logits[n_prompt - 1 + i].float(), token) for i, token in enumerate(answer)]
+    return Prediction(tuple(_candidate(engine, last, token) for token in best), tuple(said))
+
+
+def _candidate(engine: Engine, logits: Tensor, token: int) -> NextToken:
+    return NextToken(
+        token_id=token,
+        token=engine.tokenizer.display([token]).strings[0],
+        logit=float(logits[token]),
+        probability=float(logits.softmax(-1)[token]),
+        rank=int((logits > logits[token]).sum()),
+    )

@@ -1,0 +1,241 @@
+"""Texts in, sparse activations out: the one computation that every view stands on.
+
+It runs on the engine's worker. One forward serves all dictionaries; each encodes only what it must; what comes back
+is checked (finite, right width) before anybody sees it.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .activations import Floats, Ints
+from .batching import Window, batches, to_tensor, windows
+from .dictionary import Dictionary
+from .errors import NonFiniteError, OutOfMemoryError, SaeMismatchError
+from .model import Model, is_out_of_memory
+from .tokens import Tokenizer
+from .worker import Ticket
+
+# Dense activations of one step, in numbers: 256 MB of float32.
+_DENSE_BUDGET = 2**26
+
+
+@dataclass
+class Piece:
+    """What one window gave: CSR parts of its own tokens."""
+
+    counts: Ints
+    features: Ints
+    values: Floats
+    norm: Floats
+    error: Floats | None
+
+
+@dataclass
+class Reader:
+    """Runs the model over token ids and encodes what it finds at the dictionaries' hooks.
+
+    Attributes:
+        max_tokens: tokens of one forward; halved when memory runs out.
+        context_size: longest window; longer texts are cut.
+    """
+
+    model: Model
+    tokenizer: Tokenizer
+    lock: RLock
+    max_tokens: int
+    context_size: int
+    halved: bool = field(default=False, init=False)
+
+    def read(
+        self,
+        texts: Sequence[Sequence[int]],
+        dictionaries: Sequence[Dictionary],
+        columns: Ints | None,
+        reconstruction: bool,
+        ticket: Ticket,
+    ) -> list[list[list[Piece]]]:
+        """Pieces [dictionary][text][window] of token ids `texts`."""
+        todo = [w for i, ids in enumerate(texts) for w in windows(i, ids, self.context_size, self.tokenizer.bos_id)]
+        total, done = sum(map(len, todo)), 0
+        found: dict[tuple[int, int, int], Piece] = {}
+        pad = self.model.causal
+        for batch in batches(todo, self.max_tokens, pad):
+            ticket.breathe()
+            for part, pieces in self._read_batch(batch, dictionaries, columns, reconstruction, ticket):
+                for window, of_dictionaries in zip(part, pieces, strict=True):
+                    for d, piece in enumerate(of_dictionaries):
+                        found[d, window.text, window.start] = piece
+                done += sum(map(len, part))
+                ticket.progress(done, total)
+        starts = _starts(todo, len(texts))
+        return [[[found[d, i, s] for s in starts[i]] for i in range(len(texts))] for d in range(len(dictionaries))]
+
+    def _read_batch(
+        self, batch: list[Window], dictionaries: Sequence[Dictionary], columns: Ints | None, reconstruction: bool, ticket: Ticket
+    ) -> list[tuple[list[Window], list[list[Piece]]]]:
+        """One forward; if memory runs out, two of half the size, and so on."""
+        try:
+            return [(batch, self._forward(batch, dictionaries, columns, reconstruction, ticket))]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise OutOfMemoryError(
+                    f"One window of {len(batch[0])} tokens does not fit in memory. Use a shorter text, "
+                    "Engine(..., context_size=...) with a smaller number, fewer SAEs at once, or a smaller dtype."
+                ) from error
+        # Outside the handler: the exception's traceback would keep the tensors alive.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.halved = True
+        half = len(batch) // 2
+        self.max_tokens = max(len(batch[0]) * half, 1)
+        return [
+            result
+            for part in (batch[:half], batch[half:])
+            for result in self._read_batch(part, dictionaries, columns, reconstruction, ticket)
+        ]
+
+    def _forward(
+        self, batch: list[Window], dictionaries: Sequence[Dictionary], columns: Ints | None, reconstruction: bool, ticket: Ticket
+    ) -> list[list[Piece]]:
+        hooks = [d.hook_name for d in dictionaries]
+        if reconstruction:
+            hooks += [d.hook_name_out for d in dictionaries if d.hook_name_out]
+        with self.lock, torch.no_grad():
+            values = self.model.read(to_tensor(batch, self.model.input_device), hooks, ticket)
+            by_dictionary = []
+            for dictionary in dictionaries:
+                x = flatten(values[dictionary.hook_name], dictionary, self.model)
+                target = x
+                if reconstruction and dictionary.hook_name_out:
+                    target = values[dictionary.hook_name_out]
+                    target = target.flatten(2)
+                by_dictionary.append(_encode(batch, dictionary, x, target, columns, reconstruction))
+        return [[pieces[i] for pieces in by_dictionary] for i in range(len(batch))]
+
+
+def flatten(x: Tensor, dictionary: Dictionary, model: Model) -> Tensor:
+    """The hook's value as [batch, pos, d_in]: heads joined, or the one head that the SAE reads.
+
+    Raises:
+        SaeMismatchError: if the width is not the dictionary's.
+    """
+    head = getattr(dictionary, "head", None)
+    if head is not None:
+        heads = x if x.ndim == 4 else x.unflatten(-1, (int(model.raw.cfg.n_heads), -1))
+        x = heads[:, :, head]
+    elif x.ndim == 4:
+        x = x.flatten(2)
+    if x.shape[-1] != dictionary.d_in:
+        raise SaeMismatchError(
+            f"{dictionary.name!r} reads vectors of width {dictionary.d_in}, but {dictionary.hook_name!r} of "
+            f"{model.name} has width {x.shape[-1]}. This SAE belongs to another model or another hook."
+        )
+    return x
+
+
+def _encode(
+    batch: list[Window], dictionary: Dictionary, x: Tensor, target: Tensor, columns: Ints | None, reconstruction: bool
+) -> list[Piece]:
+    """Encode one batch [batch, pos, d_in]: text by text where that matters, otherwise all tokens in one go."""
+    if dictionary.device is not None:
+        x, target = x.to(dictionary.device), target.to(dictionary.device)
+    if dictionary.per_text:
+        pieces = []
+        for i, window in enumerate(batch):
+            part = slice(0, len(window))
+            sparse = _encode_rows(dictionary, x[i : i + 1, part], target[i : i + 1, part], columns, reconstruction)
+            pieces += _split(sparse, [window])
+        return pieces
+    if all(len(window) == x.shape[1] for window in batch):
+        flat, flat_target = x.flatten(0, 1), target.flatten(0, 1)
+    else:
+        real = torch.arange(x.shape[1])[None] < torch.tensor([len(window) for window in batch])[:, None]
+        flat, flat_target = x[real.to(x.device)], target[real.to(x.device)]
+    step = max(1, _DENSE_BUDGET // max(1, dictionary.n_features if columns is None else len(columns)))
+    steps = [
+        _encode_rows(dictionary, flat[i : i + step], flat_target[i : i + step], columns, reconstruction)
+        for i in range(0, len(flat), step)
+    ]
+    return _split(join(steps), batch)
+
+
+def _encode_rows(
+    dictionary: Dictionary, x: Tensor, target: Tensor, columns: Ints | None, reconstruction: bool
+) -> Piece:
+    rebuilt: Tensor | None = None
+    if reconstruction and columns is None:
+        acts, rebuilt = dictionary.autoencode(x)
+    else:
+        acts = dictionary.encode(x, None if columns is None else torch.from_numpy(columns))
+    acts = acts.flatten(0, -2)
+    rows, cols = acts.nonzero(as_tuple=True)
+    values = acts[rows, cols].float().cpu().numpy()
+    counts = torch.bincount(rows, minlength=len(acts)).cpu().numpy()
+    if not np.isfinite(values).all():
+        raise NonFiniteError(
+            f"{int((~np.isfinite(values)).sum())} activations of {dictionary.name!r} are NaN or infinite. If the model runs in "
+            "float16, its values overflow: load it in bfloat16 or float32. Otherwise the SAE's weights are broken."
+        )
+    features = cols.cpu().numpy()
+    error: Floats | None = None
+    if rebuilt is not None:
+        wanted = target.flatten(0, -2).float()
+        error = ((wanted - rebuilt.reshape(wanted.shape).float()).norm(dim=-1) / wanted.norm(dim=-1)).cpu().numpy()
+    return Piece(
+        counts=counts,
+        features=features if columns is None else columns[features],
+        values=values,
+        norm=x.flatten(0, -2).float().norm(dim=-1).cpu().numpy(),
+        error=error,
+    )
+
+
+def join(pieces: Sequence[Piece]) -> Piece:
+    if len(pieces) == 1:
+        return pieces[0]
+    error = [p.error for p in pieces if p.error is not None]
+    return Piece(
+        counts=np.concatenate([p.counts for p in pieces]),
+        features=np.concatenate([p.features for p in pieces]),
+        values=np.concatenate([p.values for p in pieces]),
+        norm=np.concatenate([p.norm for p in pieces]),
+        error=np.concatenate(error) if error else None,
+    )
+
+
+def _split(piece: Piece, batch: Sequence[Window]) -> list[Piece]:
+    """Cut the tokens of a whole batch into its windows, leaving out their lead."""
+    ptr = np.concatenate([[0], np.cumsum(piece.counts)])
+    result, at = [], 0
+    for window in batch:
+        tokens = slice(at + window.lead, at + len(window))
+        entries = slice(ptr[tokens.start], ptr[tokens.stop])
+        result.append(
+            Piece(
+                piece.counts[tokens],
+                piece.features[entries],
+                piece.values[entries],
+                piece.norm[tokens],
+                None if piece.error is None else piece.error[tokens],
+            )
+        )
+        at += len(window)
+    return result
+
+
+def _starts(todo: Sequence[Window], n_texts: int) -> list[list[int]]:
+    starts: list[list[int]] = [[] for _ in range(n_texts)]
+    for window in todo:
+        starts[window.text].append(window.start)
+    return starts

@@ -1,0 +1,240 @@
+"""Text to tokens and back to something readable.
+
+One prompt policy: text becomes tokens once, with the SAE's own BOS setting and the model's tokenizer, and never with
+two BOS tokens. Back again, a token is often only some bytes of a character, so strings are put together over tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
+
+from .errors import SaewidgetsError, TokenIdError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# A UTF-8 character is at most four bytes, so at most four tokens.
+_LONGEST_CHARACTER = 4
+
+WHOLE, FIRST_PIECE, LATER_PIECE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class TokenText:
+    """Display strings of tokens: joined, they are the text.
+
+    A character spread over several tokens stands in the string of the first; a token in which no character starts
+    has the string "". `parts`, bit by bit: `FIRST_PIECE` if a character goes on after the token, `LATER_PIECE` if one
+    went on into it, both possible, 0 for a token of whole characters.
+    """
+
+    strings: list[str]
+    parts: list[int]
+
+
+class Tokenizer:
+    """The model's tokenizer under one BOS policy, on a private copy (fast tokenizers are not safe between threads).
+
+    Args:
+        tokenizer: the model's tokenizer, or None for a model without one (then only token ids can be given).
+        prepend_bos: whether a text starts with the BOS token; from `sae.cfg.metadata.prepend_bos`.
+        d_vocab: size of the model's vocabulary, to check token ids against.
+        extra_special: token ids to treat as special besides BOS, EOS, PAD, SEP.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase | None,
+        *,
+        prepend_bos: bool,
+        d_vocab: int,
+        extra_special: Iterable[int] = (),
+    ) -> None:
+        self._tokenizer = copy.deepcopy(tokenizer)
+        self.d_vocab = d_vocab
+        self.bos_id = cast("int | None", getattr(tokenizer, "bos_token_id", None))
+        self.prepend_bos = prepend_bos and (tokenizer is None or self.bos_id is not None)
+        self.special_ids = frozenset(extra_special) | _structural_ids(tokenizer)
+        self._adds_bos = self._added(0)
+        self._adds_eos = self._added(-1)
+        self._to_bytes = _byte_reader(self._tokenizer) if self._tokenizer is not None else None
+
+    def _added(self, where: int) -> bool:
+        """Whether the tokenizer itself puts a BOS (0) or EOS (-1) around a text."""
+        if self._tokenizer is None:
+            return False
+        wanted = self.bos_id if where == 0 else getattr(self._tokenizer, "eos_token_id", None)
+        ids = self._ids("a")
+        return wanted is not None and len(ids) > 1 and ids[where] == wanted
+
+    def _ids(self, text: str) -> list[int]:
+        assert self._tokenizer is not None
+        return list(self._tokenizer(text, truncation=False, padding=False, verbose=False)["input_ids"])
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`, as `model.to_tokens(text, prepend_bos=...)` gives them, but never with a second BOS.
+
+        Lone surrogates, which no tokenizer accepts, become U+FFFD.
+        """
+        if self._tokenizer is None:
+            raise SaewidgetsError("The model has no tokenizer: pass token ids, or set one with model.set_tokenizer(...).")
+        text = clean(text)
+        bos = self._tokenizer.bos_token
+        if self.prepend_bos and not self._adds_bos and not text.startswith(cast(str, bos)):
+            # As a string, like TransformerLens does it: some tokenizers treat the start of a text differently.
+            text = cast(str, bos) + text
+        ids = self._ids(text)
+        if self._adds_eos:
+            ids = ids[:-1]
+        if self._adds_bos and (not self.prepend_bos or ids[1:2] == [self.bos_id]):
+            ids = ids[1:]
+        return ids
+
+    def check_ids(self, ids: Sequence[int]) -> list[int]:
+        """`ids` as plain integers, checked against the vocabulary."""
+        try:
+            plain = [int(i) for i in ids]
+        except (TypeError, ValueError):
+            raise TokenIdError("Token ids must be integers: one flat sequence per text.") from None
+        wrong = next((i for i in plain if not 0 <= i < self.d_vocab), None)
+        if wrong is not None:
+            raise TokenIdError(
+                f"Token id {wrong} is outside the model's vocabulary (0 to {self.d_vocab - 1}). "
+                "Was the text tokenized with another model's tokenizer?"
+            )
+        return plain
+
+    def display(self, ids: Sequence[int]) -> TokenText:
+        """Readable strings for `ids`. Bytes that are no valid UTF-8 are shown as `<0x..>`."""
+        if self._to_bytes is None:
+            return TokenText([f"<{i}>" for i in ids], [WHOLE] * len(ids))
+        return assemble([self._to_bytes(i) for i in ids])
+
+    def answer_ids(self, answer: str) -> list[int]:
+        """Token ids of a continuation: no BOS."""
+        if self._tokenizer is None:
+            raise SaewidgetsError("The model has no tokenizer: pass the answer as token ids.")
+        return list(self._tokenizer(clean(answer), add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def clean(text: str) -> str:
+    """`text` without lone surrogates: pairs are joined, lone ones become U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def assemble(pieces: Sequence[bytes]) -> TokenText:
+    """Strings of byte pieces whose characters may be spread over several pieces."""
+    strings: list[str] = []
+    parts: list[int] = []
+    at = 0
+    while at < len(pieces):
+        try:
+            strings.append(pieces[at].decode())
+            parts.append(WHOLE)
+            at += 1
+            continue
+        except UnicodeDecodeError:
+            pass
+        group = _character_group(pieces, at)
+        if group is None:
+            strings.append(_escape(pieces[at]))
+            parts.append(WHOLE)
+            at += 1
+            continue
+        spread = _spread(pieces[at:group])
+        strings += spread
+        # Every boundary inside the group cuts a character, or a shorter group would have been valid.
+        parts += [FIRST_PIECE, *(LATER_PIECE | (FIRST_PIECE if text else 0) for text in spread[1:-1]), LATER_PIECE]
+        at = group
+    return TokenText(strings, parts)
+
+
+def _character_group(pieces: Sequence[bytes], at: int) -> int | None:
+    """The end of the shortest run of pieces from `at` that is valid UTF-8, or None."""
+    joined = pieces[at]
+    end = at + 1
+    while end < len(pieces):
+        joined += pieces[end]
+        end += 1
+        try:
+            joined.decode()
+            return end
+        except UnicodeDecodeError as error:
+            # Broken in the middle, not just unfinished: no later byte can mend it.
+            if error.end < len(joined) or len(joined) - error.start >= _LONGEST_CHARACTER:
+                return None
+    return None
+
+
+def _spread(pieces: Sequence[bytes]) -> list[str]:
+    """Each character of the joined pieces, given to the piece in which it starts."""
+    strings = [""] * len(pieces)
+    ends: list[int] = []
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        ends.append(total)
+    offset = owner = 0
+    for character in b"".join(pieces).decode():
+        while ends[owner] <= offset:
+            owner += 1
+        strings[owner] += character
+        offset += len(character.encode())
+    return strings
+
+
+def _escape(piece: bytes) -> str:
+    text = piece.decode(errors="surrogateescape")
+    return "".join(f"<0x{ord(c) - 0xDC00:02X}>" if "\udc80" <= c <= "\udcff" else c for c in text)
+
+
+def _structural_ids(tokenizer: PreTrainedTokenizerBase | None) -> frozenset[int]:
+    """BOS, EOS, PAD, SEP: the same choice as SAELens, which leaves chat-template tokens in."""
+    names = ("bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id")
+    ids = (getattr(tokenizer, name, None) for name in names)
+    return frozenset(int(i) for i in ids if i is not None)
+
+
+@lru_cache(maxsize=1)
+def _byte_of_character() -> dict[str, int]:
+    """The inverse of GPT-2's byte alphabet: printable bytes stand for themselves, the others for U+0100 and on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    table = {chr(b): b for b in printable}
+    others = [b for b in range(256) if b not in set(printable)]
+    table.update({chr(0x100 + n): b for n, b in enumerate(others)})
+    return table
+
+
+def _byte_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[int], bytes]:
+    """A function from token id to the bytes that the token stands for."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    kind = json.dumps(json.loads(backend.to_str()).get("decoder")) if backend is not None else ""
+    added = {i: str(token) for i, token in tokenizer.added_tokens_decoder.items()}
+    of_character = _byte_of_character()
+    cache: dict[int, bytes] = {}
+
+    def read(token_id: int) -> bytes:
+        if token_id in added:
+            return added[token_id].encode()
+        piece = tokenizer.convert_ids_to_tokens(token_id)
+        if not isinstance(piece, str):
+            return f"<{token_id}>".encode()  # the model's vocabulary is padded beyond the tokenizer's
+        if "ByteLevel" in kind:
+            return bytes(of_character[c] for c in piece) if all(c in of_character for c in piece) else piece.encode()
+        if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
+            return bytes([int(piece[3:5], 16)])
+        if "\u2581" in kind or "Metaspace" in kind or "\\u2581" in kind:
+            return piece.replace("\u2581", " ").encode()
+        return str(tokenizer.decode([token_id], clean_up_tokenization_spaces=False)).encode()
+
+    def cached(token_id: int) -> bytes:
+        if token_id not in cache:
+            cache[token_id] = read(token_id)
+        return cache[token_id]
+
+    return cached

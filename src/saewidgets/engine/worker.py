@@ -1,0 +1,225 @@
+"""One worker thread for all torch work.
+
+Widget callbacks arrive on any thread (main, kernel subshells), grad mode and CUDA state are thread-local, and hooks
+are shared mutable state of the model. So there is exactly one thread that computes. It knows three things:
+
+- *latest wins*: a request with the same key replaces the one still waiting, and cancels the one running;
+- *cancel*: a job asks `ticket.check()` where it can stop;
+- *interactive first*: between batches a long job lets waiting widget requests through (`ticket.breathe()`), so that
+  an index build in a cell does not freeze the heatmap above it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from .errors import CancelledError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+
+
+class Ticket:
+    """What a running job knows of the outside: whether to stop, and whom to tell how far it is."""
+
+    def __init__(self, on_progress: Progress | None = None, pool: _Queue | None = None) -> None:
+        self._cancelled = threading.Event()
+        self._on_progress = on_progress
+        self._pool = pool
+
+    @property
+    def cancelled(self) -> bool:
+        """True once somebody asked this job to stop."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next check."""
+        self._cancelled.set()
+
+    def check(self) -> None:
+        """Raise `CancelledError` if the job was cancelled."""
+        if self.cancelled:
+            raise CancelledError("The computation was cancelled.")
+
+    def progress(self, done: int, total: int) -> None:
+        """Report progress, in whatever unit the job counts."""
+        if self._on_progress is not None:
+            self._on_progress(done, total)
+
+    def breathe(self) -> None:
+        """Between batches: stop if cancelled, and let waiting widget requests run first."""
+        self.check()
+        if self._pool is not None:
+            self._pool.run_interactive()
+            self.check()
+
+
+@dataclass(eq=False)
+class Job(Generic[T]):
+    """One piece of work and its outcome."""
+
+    fn: Callable[[Ticket], T]
+    ticket: Ticket
+    key: Hashable | None = None
+    interactive: bool = False
+    on_done: Callable[[Job[T]], None] | None = None
+    result: T | None = None
+    error: BaseException | None = None
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    def cancel(self) -> None:
+        """Ask this job to stop; it still reports (as `CancelledError`) through `on_done`."""
+        self.ticket.cancel()
+
+    def execute(self) -> None:
+        try:
+            self.ticket.check()
+            self.result = self.fn(self.ticket)
+        except BaseException as error:
+            # BaseException: a KeyboardInterrupt or SystemExit raised inside must reach whoever waits, not kill the thread.
+            self.error = error
+        finally:
+            self.finished.set()
+            if self.on_done is not None:
+                try:
+                    self.on_done(self)
+                except Exception:
+                    # A front-end that went away must not take the engine's only thread with it.
+                    log.exception("The answer of a finished computation could not be delivered.")
+
+
+class _Queue:
+    """The waiting and running jobs. Separate from `Worker` so that the thread never keeps the worker alive."""
+
+    def __init__(self) -> None:
+        self.ready = threading.Condition()
+        self.waiting: deque[Job[object]] = deque()
+        self.running: list[Job[object]] = []
+        self.closed = False
+
+    def put(self, job: Job[object]) -> list[Job[object]]:
+        """Append `job`; return the waiting jobs that it replaced."""
+        with self.ready:
+            if self.closed:
+                raise RuntimeError("This engine was closed; make a new one.")
+            replaced: list[Job[object]] = []
+            if job.key is not None:
+                replaced = [old for old in self.waiting if old.key == job.key]
+                for old in replaced:
+                    self.waiting.remove(old)
+                for old in (*replaced, *(busy for busy in self.running if busy.key == job.key)):
+                    old.cancel()
+            self.waiting.append(job)
+            self.ready.notify()
+            return replaced
+
+    def run(self, job: Job[object]) -> None:
+        self.running.append(job)
+        try:
+            job.execute()
+        finally:
+            self.running.remove(job)
+
+    def run_interactive(self) -> None:
+        """Run the waiting interactive jobs now, inside the running batch job (never inside an interactive one)."""
+        while not any(job.interactive for job in self.running):
+            with self.ready:
+                job = next((job for job in self.waiting if job.interactive), None)
+                if job is None:
+                    return
+                self.waiting.remove(job)
+            self.run(job)
+
+    def loop(self) -> None:
+        import torch
+
+        # Thread-local: a notebook's own torch.set_grad_enabled(...) never reaches this thread.
+        torch.set_grad_enabled(False)
+        while True:
+            with self.ready:
+                while not self.waiting and not self.closed:
+                    self.ready.wait()
+                if not self.waiting:
+                    return
+                job = self.waiting.popleft()
+            self.run(job)
+            del job
+
+    def close(self) -> None:
+        with self.ready:
+            self.closed = True
+            dropped = list(self.waiting)
+            self.waiting.clear()
+            for job in (*dropped, *self.running):
+                job.cancel()
+            self.ready.notify_all()
+        for job in dropped:
+            job.execute()
+
+
+class Worker:
+    """The engine's one thread. Started on first use, ends with `close()` or with the engine."""
+
+    def __init__(self) -> None:
+        self._queue = _Queue()
+        self._thread: threading.Thread | None = None
+        self._start = threading.Lock()
+        self._finalizer = weakref.finalize(self, self._queue.close)
+
+    @property
+    def is_current_thread(self) -> bool:
+        """True when called from inside a job."""
+        return self._thread is threading.current_thread()
+
+    def submit(
+        self,
+        fn: Callable[[Ticket], T],
+        *,
+        key: Hashable | None = None,
+        interactive: bool = False,
+        on_done: Callable[[Job[T]], None] | None = None,
+        on_progress: Progress | None = None,
+    ) -> Job[T]:
+        """Queue `fn(ticket)`. A `key` makes the latest submission win; `on_done` runs on the worker thread.
+
+        A replaced job reports `CancelledError` through its `on_done`, so every submission is answered exactly once.
+        """
+        ticket = Ticket(on_progress, None if interactive else self._queue)
+        job: Job[T] = Job(fn, ticket, key, interactive, on_done)
+        with self._start:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._queue.loop, name="saewidgets-engine", daemon=True)
+                self._thread.start()
+        for old in self._queue.put(job):  # type: ignore[arg-type]
+            old.execute()  # cancelled: only reports
+        return job
+
+    def run(self, fn: Callable[[Ticket], T], on_progress: Progress | None = None) -> T:
+        """Run `fn` on the worker and wait for its result; an interrupted wait cancels the job and waits for its end.
+
+        Inside a job it runs at once, under that job's ticket.
+        """
+        if self.is_current_thread:
+            return fn(self._queue.running[-1].ticket)
+        job = self.submit(fn, on_progress=on_progress)
+        try:
+            while not job.finished.wait(0.5):
+                pass
+        except BaseException:
+            job.cancel()
+            job.finished.wait()
+            raise
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Cancel everything and end the thread. Waiting jobs report `CancelledError`."""
+        self._finalizer()

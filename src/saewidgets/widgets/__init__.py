@@ -1,0 +1,1 @@
+"""anywidget front-ends on the engine: the kernel side of each view."""

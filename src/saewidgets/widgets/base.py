@@ -1,0 +1,208 @@
+"""What all widgets share: the wire to the engine's worker, errors as data, theme, and the picture without a kernel.
+
+Callbacks arrive on any thread; they only queue work. The worker only sends messages, never sets a trait. Whatever
+fails is answered as data, so the view can show it and stays usable.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anywidget
+import traitlets
+
+from ..engine.errors import nearest
+from . import wire
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
+    from ..engine.worker import Job, Ticket
+
+Handler = Callable[[Mapping[str, wire.Json], "Ticket"], wire.Reply]
+
+_STATIC = Path(__file__).parent.parent / "static"
+_LARGE_PAGE = 5_000_000
+_PROGRESS_SECONDS = 0.1
+
+
+def asset(name: str) -> str:
+    """A built front-end file, as text: a `Path` would keep every instance of the widget alive (anywidget watches it).
+
+    Raises:
+        RuntimeError: if the front-end was not built.
+    """
+    path = _STATIC / name
+    if not path.exists():
+        raise RuntimeError(f"The front-end is not built: {name} is missing. Run `make js`, or install a released wheel.")
+    return path.read_text("utf-8")
+
+
+def live_asset(name: str) -> str | Path:
+    """Like `asset`, but a watched path when developing with ANYWIDGET_HMR=1."""
+    return _STATIC / name if os.environ.get("ANYWIDGET_HMR") == "1" else asset(name)
+
+
+class EngineWidget(anywidget.AnyWidget):
+    """Base of the widgets that ask an engine.
+
+    Traits:
+        theme: "auto", "light", "dark" or "contrast".
+        error: the last failure a view met, as {type, message, traceback}, or None.
+    """
+
+    theme = traitlets.Enum(("auto", "light", "dark", "contrast"), "auto").tag(sync=True)
+    error = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    revision = traitlets.Int(0).tag(sync=True)
+    """Grows with `refresh()`; views then ask again."""
+
+    front_end: ClassVar[str]
+    """Name of the bundle in static/."""
+
+    def __init__(self, engine: Engine, **traits: Any) -> None:
+        _check_names(type(self), traits)
+        self._engine: Engine | None = engine
+        self._jobs: dict[str, Job[wire.Reply]] = {}
+        super().__init__(**traits)
+        self.on_msg(self._on_message)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine behind the widget.
+
+        Raises:
+            RuntimeError: after `close()`.
+        """
+        if self._engine is None:
+            raise RuntimeError("This widget was closed; make a new one.")
+        return self._engine
+
+    # -- messages
+
+    def handlers(self) -> dict[str, Handler]:
+        """Channel name to the function that answers it, on the engine's worker."""
+        raise NotImplementedError
+
+    def _on_message(self, _widget: object, content: object, _buffers: object) -> None:
+        request = wire.parse(content)
+        if request is not None:
+            self._submit(request)
+        elif isinstance(content, Mapping) and content.get("t") == "cancel":
+            job = self._jobs.get(str(content.get("id")))
+            if job is not None:
+                job.cancel()
+
+    def _submit(self, request: wire.Request) -> None:
+        def answer(ticket: Ticket) -> wire.Reply:
+            self.send({"t": "progress", "id": request.id, "done": 0, "total": 0})
+            handler = self.handlers().get(request.channel)
+            if handler is None:
+                raise ValueError(f"This widget has no channel {request.channel!r}: front-end and kernel versions differ.")
+            return handler(request.params, ticket)
+
+        last_sent = 0.0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal last_sent
+            if time.monotonic() - last_sent >= _PROGRESS_SECONDS:
+                last_sent = time.monotonic()
+                self.send({"t": "progress", "id": request.id, "done": done, "total": total})
+
+        try:
+            self._jobs[request.id] = self.engine.worker.submit(
+                answer,
+                key=(id(self), *request.key),
+                interactive=True,
+                on_done=lambda job: self._reply(request, job),
+                on_progress=progress,
+            )
+        except RuntimeError as error:  # closed
+            self.send(wire.failure(request.id, error))
+
+    def _reply(self, request: wire.Request, job: Job[wire.Reply]) -> None:
+        self._jobs.pop(request.id, None)
+        if job.error is None and job.result is not None:
+            try:
+                message, buffers = wire.success(request.id, job.result, request.encoding)
+            except Exception as error:
+                self.send(wire.failure(request.id, error))
+                return
+            self.send(message, buffers)
+        else:
+            self.send(wire.failure(request.id, job.error or RuntimeError("No result.")))
+
+    # -- without a kernel
+
+    def fallback_html(self) -> str:
+        """Script-free HTML of the current state, for places that show no widgets (GitHub, nbconvert, e-mail)."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        try:
+            data["text/html"] = self.fallback_html()
+        except Exception as error:
+            # The live view shows the error, with its traceback; displaying the widget must not fail for a picture of it.
+            data["text/html"] = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
+        return data, metadata
+
+    def page(self, title: str | None = None) -> str:
+        """One self-contained HTML file of the current state, with what was recorded for it."""
+        raise NotImplementedError
+
+    def to_html(self, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> str | None:
+        """Write one self-contained HTML file: no network, no kernel, works from `file://`. Same state, same bytes.
+
+        What was recorded goes on working in it; what was not says so. Without `path` the page is returned.
+        Warns if the page is over 5 MB.
+        """
+        html = self.page(title)
+        size = len(html.encode())
+        if size > _LARGE_PAGE:
+            warnings.warn(f"The page has {size / 1e6:.1f} MB; show less text or fewer features.", stacklevel=2)
+        if path is None:
+            return html
+        Path(path).write_text(html, encoding="utf-8", newline="\n")
+        return None
+
+    def save(self, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+        """`to_html(path)`, returning the path."""
+        self.to_html(path, title=title)
+        return Path(path)
+
+    # -- life
+
+    def refresh(self) -> None:
+        """Compute again: after the model, the SAE's weights or hooks changed."""
+        self.revision += 1
+
+    def close(self) -> None:
+        """Cancel what runs and let go of the engine."""
+        # A widget whose construction failed is closed too, by its finaliser.
+        for job in list(self.__dict__.get("_jobs", {}).values()):
+            job.cancel()
+        self._engine = None
+        super().close()
+
+
+def _check_names(cls: type[EngineWidget], given: Mapping[str, object]) -> None:
+    """traitlets only warns about a misspelt keyword; a setting that is silently ignored is worse than an error."""
+    known = [name for name in cls.class_trait_names() if not name.startswith("_")]
+    for name in given:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            raise TypeError(f"{cls.__name__} has no setting {name!r}.{hint}")
+
+
+def _escape(text: str) -> str:
+    import html
+
+    return html.escape(wire.sendable(text))

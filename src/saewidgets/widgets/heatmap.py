@@ -1,0 +1,310 @@
+"""TokenFeatureHeatmap: type a text, see which features fire on which token."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+import traitlets
+
+from ..engine.activations import SORTS, FeatureActivations, Sort
+from ..engine.errors import FeatureIndexError
+from ..snapshot.fallback import FallbackRow, fallback
+from ..snapshot.page import Recorded, page
+from . import wire
+from .base import EngineWidget, Handler, asset, live_asset
+from .heatmap_payload import rank_reply, token_flags, tokens_reply
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
+    from ..engine.worker import Ticket
+
+MAX_FEATURES = 6
+_KEPT_RESULTS = 4
+_FALLBACK_TOKENS = 1000
+# A snapshot answers a click on each token up to this many tokens; beyond it the page would be mostly rankings.
+_CLICKABLE_TOKENS = 160
+
+Text = str | Sequence[str]
+
+
+class TokenFeatureHeatmap(EngineWidget):
+    """The tokens of a text coloured by features, and the features that are active on it, ranked.
+
+    Args:
+        engine: what computes.
+        text: a text, or a list of texts (shown one under another, on one colour scale).
+        features: up to 6 features to colour by.
+        sae: which dictionary of the engine; default: the first.
+        labels: feature index to label; default: the engine's.
+        **traits: any of the traits below.
+
+    Traits (both ways):
+        text: str or list of str.
+        feature: the feature selected last, or None; always one of `features`.
+        features: coloured features, at most 6.
+        selected_tokens: tokens that the ranking is over (indices over all texts); empty: all. Reset by a new text.
+        sort: "max", "sum" or "mean".
+        include_special: count and colour special tokens and norm outliers too.
+        min_activation: hide features whose largest activation is below.
+        label_query: show features whose label contains this.
+        limit: rows of the ranking.
+        view: "text", "matrix" or "both".
+        editable: whether the text can be edited in the view.
+        theme, error: see `EngineWidget`.
+
+    Raises:
+        FeatureIndexError: for a feature outside the dictionary.
+        TypeError: for an unknown setting.
+
+    Example:
+        >>> heatmap = sw.TokenFeatureHeatmap(engine, text="In the beginning, God created the heavens and the")
+        >>> heatmap                      # in a notebook cell: shows it
+        >>> heatmap.features = [2717]
+        >>> heatmap.activations.top(5)   # the numbers behind the picture
+    """
+
+    front_end = "heatmap"
+    _esm = live_asset("heatmap.js")
+    _css = live_asset("heatmap.css")
+
+    text = traitlets.Union([traitlets.Unicode(), traitlets.List(traitlets.Unicode())], default_value="").tag(sync=True)
+    feature = traitlets.Int(allow_none=True, default_value=None).tag(sync=True)
+    features = traitlets.List(traitlets.Int()).tag(sync=True)
+    selected_tokens = traitlets.List(traitlets.Int(min=0)).tag(sync=True)
+    sort = traitlets.Enum(SORTS, "max").tag(sync=True)
+    include_special = traitlets.Bool(False).tag(sync=True)
+    min_activation = traitlets.Float(0.0, min=0.0).tag(sync=True)
+    label_query = traitlets.Unicode("").tag(sync=True)
+    limit = traitlets.Int(25, min=1, max=500).tag(sync=True)
+    view = traitlets.Enum(("text", "matrix", "both"), "both").tag(sync=True)
+    editable = traitlets.Bool(True).tag(sync=True)
+
+    def __init__(
+        self,
+        engine: Engine,
+        text: Text = "",
+        *,
+        features: Sequence[int] = (),
+        sae: str | None = None,
+        labels: Mapping[int, str] | None = None,
+        **traits: Any,
+    ) -> None:
+        self._dictionary = engine.dictionary(sae)
+        self._labels = dict(self._dictionary.labels if labels is None else labels)
+        self._results: OrderedDict[str, FeatureActivations] = OrderedDict()
+        self._guard = Lock()
+        super().__init__(engine, text=text if isinstance(text, str) else list(text), **traits)
+        self.features = list(features) or ([] if self.feature is None else [self.feature])
+
+    # -- traits that belong together
+
+    @traitlets.validate("text")
+    def _valid_text(self, proposal: Mapping[str, Any]) -> str | list[str]:
+        # A lone surrogate would break the connection to the front-end.
+        value = proposal["value"]
+        return wire.sendable(value) if isinstance(value, str) else [wire.sendable(item) for item in value]
+
+    @traitlets.validate("feature", "features")
+    def _valid_features(self, proposal: Mapping[str, Any]) -> int | list[int] | None:
+        value = proposal["value"]
+        given: list[int] = list(value) if isinstance(value, list) else [] if value is None else [value]
+        self._dictionary.check_features(given)
+        if not isinstance(value, list):
+            return cast("int | None", value)
+        unique = list(dict.fromkeys(given))
+        if len(unique) > MAX_FEATURES:
+            raise FeatureIndexError(f"At most {MAX_FEATURES} features can be told apart by colour; {len(unique)} were given.")
+        return unique
+
+    @traitlets.observe("feature")
+    def _feature_changed(self, change: Mapping[str, Any]) -> None:
+        feature = change["new"]
+        if feature is not None and feature not in self.features:
+            self.features = [feature]
+
+    @traitlets.observe("features")
+    def _features_changed(self, change: Mapping[str, Any]) -> None:
+        features = change["new"]
+        if self.feature not in features:
+            self.feature = features[-1] if features else None
+
+    @traitlets.observe("text")
+    def _text_changed(self, change: Mapping[str, Any]) -> None:
+        if change["old"] is not traitlets.Undefined and change["old"] != change["new"]:
+            self.selected_tokens = []
+
+    @traitlets.observe("revision")
+    def _refreshed(self, _change: Mapping[str, Any]) -> None:
+        with self._guard:
+            self._results.clear()
+
+    # -- headless
+
+    @property
+    def activations(self) -> FeatureActivations:
+        """The result behind the picture, for the current text, with reconstruction errors where there are any."""
+        return self._result(cast("str | list[str]", self.text))
+
+    @property
+    def value(self) -> dict[str, wire.Json]:
+        """What is selected: {"text", "feature", "features", "selected_tokens"}."""
+        return {name: getattr(self, name) for name in ("text", "feature", "features", "selected_tokens")}
+
+    def __repr__(self) -> str:
+        return f"TokenFeatureHeatmap({self._dictionary.name!r}, features={self.features}, text={_short(self.text)})"
+
+    def _result(self, text: str | list[str], ticket: Ticket | None = None) -> FeatureActivations:
+        """The activations of `text`, computed once for the tokens, the ranking, the fallback and further views."""
+        key = wire.canonical(cast("wire.Json", text))
+        with self._guard:
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
+        # A list without a text is an empty text.
+        result = self.engine.activations(
+            text or "",
+            sae=self._dictionary.name,
+            reconstruction=True,
+            on_progress=None if ticket is None else ticket.progress,
+        )
+        if self._labels != result.labels:
+            from dataclasses import replace
+
+            result = replace(result, labels=self._labels)
+        with self._guard:
+            self._results[key] = result
+            while len(self._results) > _KEPT_RESULTS:
+                self._results.popitem(last=False)
+        return result
+
+    # -- answers
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"tokens": self._answer_tokens, "rank": self._answer_rank}
+
+    def _answer_tokens(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
+        return tokens_reply(self._result(_text_of(params), ticket), self._labels)
+
+    def _answer_rank(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
+        acts = self._result(_text_of(params), ticket)
+        tokens = [int(t) for t in cast("list[int]", params["tokens"]) if 0 <= int(t) < len(acts)]
+        return rank_reply(
+            acts,
+            sort=cast(Sort, params["sort"]),
+            tokens=tokens,
+            include_special=bool(params["include_special"]),
+            minimum=float(cast(float, params["min"])),
+            query=str(params["query"]),
+            limit=int(cast(int, params["limit"])),
+            features=self._dictionary.check_features(cast("list[int]", params["features"])),
+        )
+
+    # -- pictures without a kernel
+
+    def fallback_html(self) -> str:
+        acts = self.activations
+        feature = self.feature
+        values = acts[:, feature] if feature is not None else None
+        scale = float(abs(values[acts.counted]).max(initial=0)) if values is not None else 0.0
+        shown = min(len(acts), _FALLBACK_TOKENS)
+        counted = acts.counted | self.include_special
+        tokens = [
+            FallbackRow(
+                text=acts.tokens[i],
+                level=float(values[i] / scale) if values is not None and scale and counted[i] else 0.0,
+                muted=not counted[i],
+                value=None if values is None else float(values[i]),
+            )
+            for i in range(shown)
+        ]
+        ranking = acts.top(10, sort=cast(Sort, self.sort), include_special=self.include_special)
+        table = ranking.to_pandas()[["label", "max", "sum", "mean", "tokens active"]]
+        heading = "Active features" if feature is None else f"{acts.activation_name} of feature {feature} {self._labels.get(feature, '')}"
+        return fallback(
+            heading=heading,
+            tokens=tokens,
+            left_out=len(acts) - shown,
+            columns=["feature", *table.columns],
+            rows=[[str(f), *(_cell(c) for c in row)] for f, row in zip(ranking, table.to_numpy().tolist(), strict=True)],
+            provenance=list(acts.provenance.items()),
+            notes=list(acts.notes),
+        )
+
+    def page(self, title: str | None = None) -> str:
+        acts = self.activations
+        text = cast("str | list[str]", self.text)
+        state: dict[str, wire.Json] = {
+            name: getattr(self, name)
+            for name in (
+                "feature features selected_tokens sort include_special min_activation label_query limit view theme"
+            ).split()
+        }
+        return page(
+            widget=self.front_end,
+            title=title or f"{self._dictionary.name} on {_short(text)}",
+            state={**state, "text": text, "editable": False, "error": None, "revision": 0},
+            recorded=self._record(acts, text),
+            script=asset("heatmap.snapshot.js"),
+            style=asset("heatmap.css"),
+            fallback=self.fallback_html(),
+            provenance=list(acts.provenance.items()),
+        )
+
+    def _record(self, acts: FeatureActivations, text: str | list[str]) -> list[Recorded]:
+        """The answers a page carries: the tokens, and rankings over all tokens and over each single one."""
+        def recorded(channel: str, params: dict[str, wire.Json], reply: wire.Reply) -> Recorded:
+            message, _ = wire.success("", reply, "base64")
+            return Recorded(channel, params, cast("dict[str, wire.Json]", message["r"]), cast("list[wire.Json]", message["arrays"]))
+
+        answers = [recorded("tokens", {"text": text}, tokens_reply(acts, self._labels))]
+        choices: list[list[int]] = [[], *([i] for i in range(len(acts)) if len(acts) <= _CLICKABLE_TOKENS)]
+        if self.selected_tokens and self.selected_tokens not in choices:
+            choices.append(list(self.selected_tokens))
+        for sort in SORTS:
+            for include_special in (False, True):
+                # One `selected` for all: in a page every listed feature can be coloured, whatever was clicked.
+                for tokens in choices:
+                    params: dict[str, wire.Json] = {
+                        "text": text,
+                        "sort": sort,
+                        "tokens": cast("wire.Json", tokens),
+                        "include_special": include_special,
+                        "min": self.min_activation,
+                        "query": self.label_query,
+                        "limit": self.limit,
+                        "features": [],
+                    }
+                    ranking = acts.top(self.limit, sort=sort, tokens=tokens or None, include_special=include_special)
+                    reply = rank_reply(
+                        acts,
+                        sort=sort,
+                        tokens=tokens,
+                        include_special=include_special,
+                        minimum=self.min_activation,
+                        query=self.label_query,
+                        limit=self.limit,
+                        features=[*ranking, *self.features],
+                    )
+                    answers.append(recorded("rank", params, reply))
+        return answers
+
+
+def _text_of(params: Mapping[str, wire.Json]) -> str | list[str]:
+    text = params["text"]
+    return [str(item) for item in text] if isinstance(text, list) else str(text)
+
+
+def _short(text: object) -> str:
+    shown = json.dumps(text, ensure_ascii=False)
+    return shown if len(shown) <= 48 else shown[:45] + "..."
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+__all__ = ["MAX_FEATURES", "TokenFeatureHeatmap", "token_flags"]

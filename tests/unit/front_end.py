@@ -1,0 +1,73 @@
+"""A front-end without a browser: a comm that keeps what would be sent, and acts as the view."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from comm.base_comm import BaseComm
+
+DTYPES = {"u8": np.uint8, "u32": np.uint32, "i32": np.int32, "f32": np.float32}
+
+
+class RecordingComm(BaseComm):
+    """Keeps (data, buffers) of every message to the front-end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.sent: list[tuple[dict[str, Any], list[bytes]]] = []
+        self.arrived = threading.Condition()
+        super().__init__(*args, **kwargs)
+
+    def publish_msg(self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **_: Any) -> None:
+        with self.arrived:
+            self.sent.append((data or {}, list(buffers or [])))
+            self.arrived.notify_all()
+
+    def view_sends(self, content: Mapping[str, Any]) -> None:
+        self._handle({"method": "custom", "content": dict(content)})
+
+    def view_sets(self, **state: Any) -> None:
+        self._handle({"method": "update", "state": state, "buffer_paths": []})
+
+    def _handle(self, data: dict[str, Any]) -> None:
+        self.handle_msg({"content": {"comm_id": self.comm_id, "data": data}, "buffers": [], "header": {}, "parent_header": {}, "metadata": {}})
+
+    def customs(self) -> list[tuple[dict[str, Any], list[bytes]]]:
+        with self.arrived:
+            return [(d["content"], b) for d, b in self.sent if d.get("method") == "custom"]
+
+    def response(self, request_id: str, timeout: float = 10) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Wait for the answer to a request; its message and its decoded arrays."""
+        end = time.monotonic() + timeout
+        while True:
+            for content, buffers in self.customs():
+                if content.get("t") == "res" and content["id"] == request_id:
+                    return content, decode(content, buffers)
+            with self.arrived:
+                assert self.arrived.wait(max(0.0, end - time.monotonic())) or time.monotonic() < end, f"no answer to {request_id}"
+
+
+def decode(content: Mapping[str, Any], buffers: list[bytes]) -> dict[str, np.ndarray]:
+    raw = buffers or [base64.b64decode(a["b64"]) for a in content.get("arrays", [])]
+    return {
+        a["name"]: np.frombuffer(b, DTYPES[a["dtype"]].__name__).reshape(a["shape"])
+        for a, b in zip(content.get("arrays", []), raw, strict=True)
+    }
+
+
+def rank_params(text: Any, **changed: Any) -> dict[str, Any]:
+    return {
+        "text": text,
+        "sort": "max",
+        "tokens": [],
+        "include_special": False,
+        "min": 0,
+        "query": "",
+        "limit": 25,
+        "features": [],
+        **changed,
+    }

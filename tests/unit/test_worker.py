@@ -1,0 +1,117 @@
+"""One thread, latest wins, cancel, progress, and widgets before batches."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+
+import pytest
+import torch
+
+from saewidgets.engine.errors import CancelledError
+from saewidgets.engine.worker import Ticket, Worker
+
+
+def test_one_thread_without_gradients() -> None:
+    worker = Worker()
+    torch.set_grad_enabled(True)
+    seen = {worker.run(lambda _: (threading.get_ident(), torch.is_grad_enabled())) for _ in range(5)}
+    assert len(seen) == 1
+    assert seen != {(threading.get_ident(), False)}
+    assert not next(iter(seen))[1]
+
+
+def test_errors_reach_the_caller() -> None:
+    worker = Worker()
+    with pytest.raises(ZeroDivisionError):
+        worker.run(lambda _: 1 // 0)
+    assert worker.run(lambda _: 7) == 7
+
+
+def test_latest_wins_and_each_is_answered_once() -> None:
+    worker = Worker()
+    gate, answered = threading.Event(), []
+    worker.submit(lambda _: gate.wait(5))
+    for i in range(5):
+        worker.submit(lambda _, i=i: i, key="k", on_done=lambda job, i=i: answered.append((i, job.result, type(job.error))))
+    other = worker.submit(lambda _: "other", key="other")
+    gate.set()
+    assert other.finished.wait(5)
+    assert sorted(answered) == [(i, None, CancelledError) for i in range(4)] + [(4, 4, type(None))]
+    assert other.result == "other"
+
+
+def test_a_newer_request_cancels_the_running_one() -> None:
+    worker = Worker()
+    started = threading.Event()
+
+    def long(ticket: Ticket) -> None:
+        started.set()
+        for _ in range(500):
+            ticket.check()
+            time.sleep(0.01)
+
+    first = worker.submit(long, key="k")
+    assert started.wait(5)
+    second = worker.submit(lambda _: "new", key="k")
+    assert second.finished.wait(5)
+    assert isinstance(first.error, CancelledError)
+    assert second.result == "new"
+
+
+def test_interactive_work_runs_between_batches() -> None:
+    worker = Worker()
+    order: list[str] = []
+    waiting = threading.Event()
+
+    def batches(ticket: Ticket) -> None:
+        order.append("batch 1")
+        waiting.wait(5)
+        ticket.breathe()
+        order.append("batch 2")
+
+    long = worker.submit(batches)
+    quick = worker.submit(lambda _: order.append("widget"), interactive=True)
+    plain = worker.submit(lambda _: order.append("plain"))
+    waiting.set()
+    for job in (long, quick, plain):
+        assert job.finished.wait(5)
+    assert order == ["batch 1", "widget", "batch 2", "plain"]
+
+
+def test_progress() -> None:
+    worker = Worker()
+    seen: list[tuple[int, int]] = []
+    worker.run(lambda ticket: ticket.progress(1, 2), on_progress=lambda *p: seen.append(p))
+    assert seen == [(1, 2)]
+
+
+def test_a_failing_answer_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker()
+    job = worker.submit(lambda _: 1, on_done=lambda _: 1 // 0)
+    assert job.finished.wait(5)
+    assert worker.run(lambda _: 2) == 2
+    assert "could not be delivered" in caplog.text
+
+
+def test_close_answers_what_waits_and_lets_the_worker_go() -> None:
+    worker = Worker()
+    gate, answered = threading.Event(), []
+    worker.submit(lambda _: gate.wait(5))
+    worker.submit(lambda _: 1, on_done=lambda job: answered.append(type(job.error)))
+    worker.close()
+    gate.set()
+    assert answered == [CancelledError]
+    with pytest.raises(RuntimeError, match="closed"):
+        worker.submit(lambda _: 1)
+
+    gone = Worker()
+    gone.run(lambda _: 1)
+    ref, thread = weakref.ref(gone), gone._thread
+    del gone
+    gc.collect()
+    assert ref() is None
+    thread.join(5)
+    assert not thread.is_alive()
