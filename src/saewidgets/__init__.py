@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from .demo import load_corpus as load_corpus
     from .demo import load_demo as load_demo
     from .engine.activations import FeatureActivations as FeatureActivations
-    from .engine.activations import FeatureRanking as FeatureRanking
     from .engine.dictionary import Directions as Directions
     from .engine.dictionary import Neurons as Neurons
     from .engine.engine import Engine as Engine
     from .engine.predictions import Predictions as Predictions
+    from .engine.ranking import FeatureRanking as FeatureRanking
     from .widgets.heatmap import TokenFeatureHeatmap as TokenFeatureHeatmap
 
 _HOMES = {
     "Directions": "engine.dictionary",
     "Engine": "engine.engine",
     "FeatureActivations": "engine.activations",
-    "FeatureRanking": "engine.activations",
+    "FeatureRanking": "engine.ranking",
     "Neurons": "engine.dictionary",
     "Predictions": "engine.predictions",
     "TokenFeatureHeatmap": "widgets.heatmap",

@@ -34,7 +34,15 @@ class RecordingComm(BaseComm):
         self._handle({"method": "update", "state": state, "buffer_paths": []})
 
     def _handle(self, data: dict[str, Any]) -> None:
-        self.handle_msg({"content": {"comm_id": self.comm_id, "data": data}, "buffers": [], "header": {}, "parent_header": {}, "metadata": {}})
+        self.handle_msg(
+            {
+                "content": {"comm_id": self.comm_id, "data": data},
+                "buffers": [],
+                "header": {},
+                "parent_header": {},
+                "metadata": {},
+            }
+        )
 
     def customs(self) -> list[tuple[dict[str, Any], list[bytes]]]:
         with self.arrived:
@@ -48,7 +56,9 @@ class RecordingComm(BaseComm):
                 if content.get("t") == "res" and content["id"] == request_id:
                     return content, decode(content, buffers)
             with self.arrived:
-                assert self.arrived.wait(max(0.0, end - time.monotonic())) or time.monotonic() < end, f"no answer to {request_id}"
+                assert self.arrived.wait(max(0.0, end - time.monotonic())) or time.monotonic() < end, (
+                    f"no answer to {request_id}"
+                )
 
 
 def decode(content: Mapping[str, Any], buffers: list[bytes]) -> dict[str, np.ndarray]:

@@ -186,7 +186,9 @@ def test_predictions_by_definition() -> None:
             for i, token in enumerate(answer_ids):
                 probabilities = logits[0, -len(answer_ids) - 1 + i].softmax(-1)
                 assert view.answer[i].probability == pytest.approx(probabilities[token].item(), rel=1e-4)
-                assert view.answer[i].rank == sorted(probabilities.tolist(), reverse=True).index(probabilities[token].item())
+                assert view.answer[i].rank == sorted(probabilities.tolist(), reverse=True).index(
+                    probabilities[token].item()
+                )
     assert set(found.to_pandas()["model"]) == {"clean", "spliced"}
     directions = sw.Engine(model, sw.Directions(torch.randn(1, tiny.D_MODEL), "blocks.0.hook_resid_post"))
     assert directions.predictions(prompt).spliced is None

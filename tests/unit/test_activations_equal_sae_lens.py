@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import tiny
-
 import sae_lens
+import tiny
+import torch
+
 import saewidgets as sw
 
 TEXT = "In the beginning God created 日本語 and the earth."
@@ -58,7 +58,9 @@ def test_equal_to_sae_lens(wrapper: str, architecture: str, hook: str, hook_out:
     model = tiny.MODELS[wrapper]()
     sae = tiny.sae(architecture, hook, hook_out=hook_out)
     with torch.no_grad():
-        wanted = reference(model, tiny.sae(architecture, hook, hook_out=hook_out), model.to_tokens(TEXT, prepend_bos=True))
+        wanted = reference(
+            model, tiny.sae(architecture, hook, hook_out=hook_out), model.to_tokens(TEXT, prepend_bos=True)
+        )
     engine = sw.Engine(model, sae)
 
     acts = engine.activations(TEXT)
@@ -107,7 +109,10 @@ def test_nothing_of_the_user_changes(wrapper: str, architecture: str) -> None:
 def _state(model: Any, sae: Any) -> dict[str, Any]:
     modules = [*model.named_modules(), *(("sae", m) for _, m in sae.named_modules())]
     return {
-        "parameters": [(n, id(p), p._version, p.requires_grad, p.grad is None) for n, p in [*model.named_parameters(), *sae.named_parameters()]],
+        "parameters": [
+            (n, id(p), p._version, p.requires_grad, p.grad is None)
+            for n, p in [*model.named_parameters(), *sae.named_parameters()]
+        ],
         "values": [p.detach().sum().item() for p in sae.parameters()],
         "training": [m.training for _, m in modules],
         "hooks": [(n, len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks)) for n, m in modules],
@@ -149,7 +154,8 @@ def test_directions_and_neurons_by_definition() -> None:
     model = tiny.hooked()
     vectors = torch.randn(3, tiny.D_MODEL, generator=torch.Generator().manual_seed(5))
     engine = sw.Engine(
-        model, [sw.Directions(vectors, "blocks.1.hook_resid_pre", ["a", "b", "c"]), sw.Neurons("blocks.0.mlp.hook_post")]
+        model,
+        [sw.Directions(vectors, "blocks.1.hook_resid_pre", ["a", "b", "c"]), sw.Neurons("blocks.0.mlp.hook_post")],
     )
     _, cache = model.run_with_cache(TEXT)
     found = engine.all_activations(TEXT)

@@ -248,7 +248,9 @@ def test_closed() -> None:
 def test_from_pretrained_uses_the_saes_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
     import sae_lens
 
-    sae = tiny.sae(model_name="gpt2-small", prepend_bos=False, model_from_pretrained_kwargs={"center_writing_weights": False})
+    sae = tiny.sae(
+        model_name="gpt2-small", prepend_bos=False, model_from_pretrained_kwargs={"center_writing_weights": False}
+    )
     asked: dict[str, object] = {}
 
     def load(name: str, **kwargs: object) -> object:

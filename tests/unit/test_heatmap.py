@@ -204,7 +204,9 @@ def test_200_interleaved_requests_from_three_threads_while_a_cell_computes(engin
             text = " ".join(words[: 1 + i % 8]) + name
             with guard:
                 sent.append((widget, f"{name}:{i}", text))
-            widget.comm.view_sends({"t": "req", "id": f"{name}:{i}", "ch": "tokens", "p": {"text": text}, "enc": "binary"})
+            widget.comm.view_sends(
+                {"t": "req", "id": f"{name}:{i}", "ch": "tokens", "p": {"text": text}, "enc": "binary"}
+            )
             if i % 3 == 0:
                 widget.comm.view_sends({"t": "cancel", "id": f"{name}:{i}"})
             time.sleep(0.001 * (i % 4))
@@ -230,7 +232,9 @@ def test_200_interleaved_requests_from_three_threads_while_a_cell_computes(engin
         assert sum(c.get("id") == request_id and c["t"] == "res" for c, _ in widget.comm.customs()) == 1
     for name, widget in (("a", widgets[0]), ("b", widgets[0]), ("c", widgets[1])):
         last = f"{name}:65"  # the last that was not cancelled by its own view
-        widget.comm.view_sends({"t": "req", "id": f"{name}:67", "ch": "tokens", "p": {"text": "the end" + last}, "enc": "binary"})
+        widget.comm.view_sends(
+            {"t": "req", "id": f"{name}:67", "ch": "tokens", "p": {"text": "the end" + last}, "enc": "binary"}
+        )
         assert widget.comm.response(f"{name}:67")[0]["r"]["str"] == list(reference.activations("the end" + last).tokens)
     assert answered >= 3
     assert all(np.array_equal(c[:, :], cell[0][:, :]) for c in cell)
@@ -242,7 +246,9 @@ def test_two_views_do_not_replace_each_others_requests(engine: sw.Engine) -> Non
     gate = threading.Event()
     engine.worker.submit(lambda _: gate.wait(5))
     for request_id in ("a:1", "b:1", "a:2"):
-        widget.comm.view_sends({"t": "req", "id": request_id, "ch": "tokens", "p": {"text": request_id}, "enc": "binary"})
+        widget.comm.view_sends(
+            {"t": "req", "id": request_id, "ch": "tokens", "p": {"text": request_id}, "enc": "binary"}
+        )
     gate.set()
     assert widget.comm.response("a:1")[0]["e"]["type"] == "Cancelled"
     assert widget.comm.response("b:1")[0]["ok"]

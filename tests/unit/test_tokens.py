@@ -36,9 +36,7 @@ def test_tokenizers_that_add_bos_and_eos_themselves() -> None:
     """As Llama (BOS) and OLMo-like (EOS) tokenizers do, through a template."""
     from tokenizers.processors import TemplateProcessing
 
-    template = TemplateProcessing(
-        single="<|bos|> $A <|eos|>", special_tokens=[("<|bos|>", 0), ("<|eos|>", 1)]
-    )
+    template = TemplateProcessing(single="<|bos|> $A <|eos|>", special_tokens=[("<|bos|>", 0), ("<|eos|>", 1)])
     backend = type(tiny.tokenizer().backend_tokenizer).from_str(tiny.tokenizer().backend_tokenizer.to_str())
     backend.post_processor = template
     adding = PreTrainedTokenizerFast(

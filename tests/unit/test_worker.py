@@ -35,7 +35,9 @@ def test_latest_wins_and_each_is_answered_once() -> None:
     gate, answered = threading.Event(), []
     worker.submit(lambda _: gate.wait(5))
     for i in range(5):
-        worker.submit(lambda _, i=i: i, key="k", on_done=lambda job, i=i: answered.append((i, job.result, type(job.error))))
+        worker.submit(
+            lambda _, i=i: i, key="k", on_done=lambda job, i=i: answered.append((i, job.result, type(job.error)))
+        )
     other = worker.submit(lambda _: "other", key="other")
     gate.set()
     assert other.finished.wait(5)

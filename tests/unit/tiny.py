@@ -139,8 +139,16 @@ ARCHITECTURES: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
     "no_b_dec": (StandardSAE, StandardSAEConfig, {"apply_b_dec_to_input": False}),
     "transcoder": (Transcoder, TranscoderConfig, {"d_out": D_MODEL, "apply_b_dec_to_input": False}),
     "skip_transcoder": (SkipTranscoder, SkipTranscoderConfig, {"d_out": D_MODEL, "apply_b_dec_to_input": False}),
-    "jumprelu_transcoder": (JumpReLUTranscoder, JumpReLUTranscoderConfig, {"d_out": D_MODEL, "apply_b_dec_to_input": False}),
-    "jumprelu_skip_transcoder": (JumpReLUSkipTranscoder, JumpReLUSkipTranscoderConfig, {"d_out": D_MODEL, "apply_b_dec_to_input": False}),
+    "jumprelu_transcoder": (
+        JumpReLUTranscoder,
+        JumpReLUTranscoderConfig,
+        {"d_out": D_MODEL, "apply_b_dec_to_input": False},
+    ),
+    "jumprelu_skip_transcoder": (
+        JumpReLUSkipTranscoder,
+        JumpReLUSkipTranscoderConfig,
+        {"d_out": D_MODEL, "apply_b_dec_to_input": False},
+    ),
 }
 TRANSCODERS = [name for name in ARCHITECTURES if "transcoder" in name]
 SAES = [name for name in ARCHITECTURES if "transcoder" not in name]

@@ -1,4 +1,4 @@
-"""FeatureActivations, the sparse result that everything else consumes, and the ranking of features in it.
+"""FeatureActivations, the sparse result that everything else consumes.
 
 Stored as CSR over tokens: most features are silent on most tokens. An activation may be negative (AbsTopK, raw
 directions), so "active" means not zero, and "max" is the activation largest in magnitude, with its sign.
@@ -6,83 +6,23 @@ directions), so "active" means not zero, and "max" is the activation largest in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import FeatureIndexError
+from .ranking import SORTS, FeatureRanking, Floats, Ints, Sort, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-Sort = Literal["max", "sum", "mean"]
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Index = int | slice | Sequence[int] | npt.NDArray[np.int64] | npt.NDArray[np.bool_]
-
-SORTS: tuple[Sort, ...] = ("max", "sum", "mean")
-
-
-@dataclass(frozen=True, eq=False)
-class FeatureRanking:
-    """Active features with their statistics over the counted tokens, in the order of `sort`.
-
-    Attributes:
-        features: [k] feature indices.
-        max: [k] the activation largest in magnitude, with its sign.
-        sum: [k] sum of the activations.
-        mean: [k] `sum / n_tokens` (silent tokens count as 0).
-        n_active: [k] number of tokens where the feature is not 0.
-        argmax: [k] the token where `max` is.
-        total: how many features passed the filters, of which the first k are here.
-        n_tokens: how many tokens were counted.
-        sort: "max", "sum" or "mean", by magnitude.
-        labels: feature index to label.
-    """
-
-    features: Ints
-    max: Floats
-    sum: Floats
-    mean: Floats
-    n_active: Ints
-    argmax: Ints
-    total: int
-    n_tokens: int
-    sort: Sort
-    labels: Mapping[int, str] = field(default_factory=dict)
-    token_strings: Sequence[str] = field(default_factory=tuple)
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def __iter__(self) -> Iterator[int]:
-        return (int(f) for f in self.features)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """One row a feature, indexed by feature."""
-        import pandas as pd
-
-        table = {
-            "label": [self.labels.get(int(f), "") for f in self.features],
-            "max": self.max,
-            "sum": self.sum,
-            "mean": self.mean,
-            "tokens active": self.n_active,
-            "max at token": self.argmax,
-            "max at": [self.token_strings[i] for i in self.argmax] if self.token_strings else [""] * len(self),
-        }
-        return pd.DataFrame(table, index=pd.Index(self.features, name="feature"))
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{f}: {v:.4g}" for f, v in list(zip(self.features, getattr(self, self.sort), strict=True))[:5])
-        more = ", ..." if len(self) > 5 else ""
-        return f"FeatureRanking({self.sort} over {self.n_tokens} tokens, {len(self)} of {self.total} features: {shown}{more})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -173,7 +113,6 @@ class FeatureActivations:
         tokens, features = key
         rows = np.arange(len(self))[tokens]
         wanted = self._feature_list(features)
-        dense = np.zeros((len(self), wanted.size), np.float32)
         slot = np.full(self.n_features, -1)
         unique, inverse = np.unique(wanted.ravel(), return_inverse=True)
         slot[unique] = np.arange(unique.size)
@@ -182,7 +121,7 @@ class FeatureActivations:
         found[self.token_of[hit], slot[self.feature_ids[hit]]] = self.values[hit]
         dense = found[:, inverse]
         picked = dense[rows]
-        return cast("npt.NDArray[np.float32]", picked[..., 0] if wanted.ndim == 0 else picked)
+        return picked[..., 0] if wanted.ndim == 0 else picked
 
     def _feature_list(self, features: Index) -> Ints:
         if isinstance(features, slice):
@@ -238,7 +177,7 @@ class FeatureActivations:
         keep = counts[self.token_of]
         if among is not None:
             keep &= np.isin(self.feature_ids, np.asarray(list(among), dtype=np.int64))
-        ranking = _summarise(self.feature_ids[keep], self.values[keep], self.token_of[keep], int(counts.sum()), sort)
+        ranking = summarise(self.feature_ids[keep], self.values[keep], self.token_of[keep], int(counts.sum()), sort)
         passes = np.abs(ranking.max) >= minimum
         if label:
             query = label.casefold()
@@ -246,10 +185,10 @@ class FeatureActivations:
         chosen_rows = np.flatnonzero(passes)
         order = np.argsort(-np.abs(getattr(ranking, sort)[chosen_rows].astype(np.float64)), kind="stable")
         rows = chosen_rows[order][:k]
-        columns = {name: getattr(ranking, name)[rows] for name in ("features", "max", "sum", "mean", "n_active", "argmax")}
-        return replace(
-            ranking, **columns, total=len(chosen_rows), labels=self.labels, token_strings=self.tokens
-        )
+        columns = {
+            name: getattr(ranking, name)[rows] for name in ("features", "max", "sum", "mean", "n_active", "argmax")
+        }
+        return replace(ranking, **columns, total=len(chosen_rows), labels=self.labels, token_strings=self.tokens)
 
     # -- other forms
 
@@ -288,28 +227,3 @@ class FeatureActivations:
             f"FeatureActivations({of}{len(self)} tokens x {self.n_features} features{columns} of {self.dictionary!r}, "
             f"{len(self.values)} active)"
         )
-
-
-def _summarise(features: Ints, values: Floats, tokens: Ints, n_tokens: int, sort: Sort) -> FeatureRanking:
-    """Per-feature statistics of activations given as (feature, value, token) triples, features ascending."""
-    order = np.argsort(features, kind="stable")
-    features, values, tokens = features[order], values[order], tokens[order]
-    ids, starts, counts = np.unique(features, return_index=True, return_counts=True)
-    if not len(ids):
-        none = np.zeros(0, np.int64)
-        empty = np.zeros(0, np.float32)
-        return FeatureRanking(none, empty, empty, empty, none, none, 0, n_tokens, sort)
-    # The first of the largest magnitudes of each feature: sort by feature, then magnitude down, then token.
-    strongest = np.lexsort((tokens, -np.abs(values), features))[starts]
-    sums = np.add.reduceat(values.astype(np.float64), starts)
-    return FeatureRanking(
-        features=ids,
-        max=values[strongest],
-        sum=sums.astype(np.float32),
-        mean=(sums / max(n_tokens, 1)).astype(np.float32),
-        n_active=counts.astype(np.int64),
-        argmax=tokens[strongest],
-        total=len(ids),
-        n_tokens=n_tokens,
-        sort=sort,
-    )

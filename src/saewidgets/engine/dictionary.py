@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from .errors import FeatureIndexError, NonFiniteError, SaeMismatchError
 if TYPE_CHECKING:
     from sae_lens import SAE
 
-    AnySae = SAE[Any]
+    AnySae: TypeAlias = SAE[Any]
 
 
 class Dictionary(ABC):
@@ -72,7 +72,7 @@ class Dictionary(ABC):
 
     @property
     def kind(self) -> str:
-        """"SAE", "transcoder", "directions" or "neurons": the label of the name."""
+        """ "SAE", "transcoder", "directions" or "neurons": the label of the name."""
         return "SAE"
 
     def check_features(self, features: Sequence[int]) -> list[int]:
@@ -134,12 +134,12 @@ class SaeDictionary(Dictionary):
 
     @property
     def device(self) -> torch.device | None:
-        return self.sae.W_dec.device
+        return cast(torch.device, self.sae.W_dec.device)
 
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the weights."""
-        return self.sae.W_dec.dtype
+        return cast(torch.dtype, self.sae.W_dec.dtype)
 
     @property
     def per_text(self) -> bool:
@@ -164,7 +164,9 @@ class SaeDictionary(Dictionary):
         if self.architecture == "temporal":
             # Its decode() gives only the novel part; the predicted part needs the whole forward.
             return _dense(activations), cast(Tensor, self._twin()(x))
-        reconstruction = cast(Tensor, twin.decode(activations))  # undoes the normalisation that encode() left on the twin
+        reconstruction = cast(
+            Tensor, twin.decode(activations)
+        )  # undoes the normalisation that encode() left on the twin
         skip = getattr(self.sae, "W_skip", None)
         if skip is not None:
             reconstruction = reconstruction + x.to(skip.dtype) @ skip.T
@@ -229,7 +231,8 @@ class Directions(Dictionary):
     def __init__(
         self, vectors: Tensor, hook_name: str, names: Sequence[str] | None = None, name: str = "directions"
     ) -> None:
-        vectors = torch.atleast_2d(torch.as_tensor(vectors)).detach()
+        vectors = torch.as_tensor(vectors).detach()
+        vectors = vectors[None] if vectors.ndim == 1 else vectors
         if vectors.ndim != 2:
             raise SaeMismatchError(f"Directions must be [n, d_in], not {tuple(vectors.shape)}.")
         if names is not None and len(names) != len(vectors):

@@ -6,33 +6,32 @@ the user's and are never changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 import torch
 
-from .activations import FeatureActivations, Ints
-from .dictionary import Dictionary, Neurons, SaeDictionary
-from .errors import SaeMismatchError, TokenIdError
+from .activations import FeatureActivations
+from .collection import by_name, columns_of
+from .dictionary import Dictionary, Neurons
+from .errors import TokenIdError
 from .loading import load_model, load_sae
 from .model import Model
 from .provenance import context_of, describe, prepend_bos_of, same_model, special_of
+from .ranking import Ints
 from .reading import Reader, flatten
 from .results import assemble_result
 from .tokens import Tokenizer
 from .worker import Progress, Ticket, Worker
 
 if TYPE_CHECKING:
-    from .dictionary import AnySae
+    from .collection import Saes
     from .model import AnyModel
     from .predictions import Predictions
 
-    OneSae = AnySae | Dictionary
-    Saes = OneSae | Sequence[OneSae] | Mapping[str, OneSae]
-
-TextInput = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | Ints
+TextInput: TypeAlias = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | Ints
 
 
 class Engine:
@@ -71,7 +70,7 @@ class Engine:
         batch_tokens: int = 8192,
     ) -> None:
         self.model = Model(model)
-        self.dictionaries = _by_name(sae, labels)
+        self.dictionaries = by_name(sae, labels)
         first = next(iter(self.dictionaries.values()))
         for dictionary in self.dictionaries.values():
             same_model(dictionary, self.model)
@@ -86,9 +85,7 @@ class Engine:
         """Held while the engine's hooks are on the model. Take it (`with engine.lock:`) to keep the engine out."""
         self.worker = Worker()
         limit = int(self.model.cfg.n_ctx)
-        self._reader = Reader(
-            self.model, self.tokenizer, self.lock, batch_tokens, min(context_size or limit, limit)
-        )
+        self._reader = Reader(self.model, self.tokenizer, self.lock, batch_tokens, min(context_size or limit, limit))
         self._extra = dict(provenance or {})
         self.default = first.name
         self.worker.run(self._probe)
@@ -146,7 +143,7 @@ class Engine:
             TokenIdError: for ids outside the vocabulary; FeatureIndexError: for a feature outside the dictionary.
         """
         dictionary = self.dictionary(sae)
-        columns = _columns(dictionary, features)
+        columns = columns_of(dictionary, features)
         texts = self.to_ids(text)
         return self.worker.run(
             lambda ticket: self._read(texts, [dictionary], columns, reconstruction, ticket)[0], on_progress
@@ -159,7 +156,12 @@ class Engine:
         return dict(zip(self.dictionaries, results, strict=True))
 
     def predictions(
-        self, prompt: str | Sequence[int], answer: str | Sequence[int] | None = None, *, k: int = 10, sae: str | None = None
+        self,
+        prompt: str | Sequence[int],
+        answer: str | Sequence[int] | None = None,
+        *,
+        k: int = 10,
+        sae: str | None = None,
     ) -> Predictions:
         """Next-token predictions after `prompt`, and the rank and probability of `answer`, with and without the SAE.
 
@@ -239,9 +241,7 @@ class Engine:
         pieces = self._reader.read(texts, dictionaries, columns, reconstruction, ticket)
         notes = self._notes(texts)
         return [
-            assemble_result(
-                texts, of_texts, d, self.tokenizer, columns, self.provenance(d.name), context_of(d), notes
-            )
+            assemble_result(texts, of_texts, d, self.tokenizer, columns, self.provenance(d.name), context_of(d), notes)
             for d, of_texts in zip(dictionaries, pieces, strict=True)
         ]
 
@@ -269,51 +269,3 @@ class Engine:
             if isinstance(dictionary, Neurons) and not dictionary.n_features:
                 dictionary.n_features = dictionary.d_in = values[dictionary.hook_name].flatten(2).shape[-1]
             flatten(values[dictionary.hook_name], dictionary, self.model)
-
-
-def _by_name(sae: Saes, labels: Mapping[int, str] | None) -> dict[str, Dictionary]:
-    named: Iterable[tuple[str | None, OneSae]]
-    if isinstance(sae, Mapping):
-        named = [(str(name), one) for name, one in sae.items()]
-    elif isinstance(sae, (list, tuple)):
-        named = [(None, one) for one in sae]
-    else:
-        named = [(None, cast("OneSae", sae))]
-    found: dict[str, Dictionary] = {}
-    for name, one in named:
-        dictionary = _as_dictionary(one, name)
-        if dictionary.name in found:
-            raise SaeMismatchError(
-                f"Two dictionaries are called {dictionary.name!r}. Pass a dict: Engine(model, {{'a': sae_a, 'b': sae_b}})."
-            )
-        found[dictionary.name] = dictionary
-    if not found:
-        raise SaeMismatchError("Engine needs at least one SAE, Directions or Neurons.")
-    if labels is not None:
-        if len(found) > 1:
-            raise SaeMismatchError("labels= names the features of one dictionary, but the engine has several.")
-        only = next(iter(found.values()))
-        only.check_features(list(labels))
-        only.labels = dict(labels)
-    return found
-
-
-def _as_dictionary(one: OneSae, name: str | None) -> Dictionary:
-    from sae_lens import SAE
-
-    if isinstance(one, Dictionary):
-        if name is not None:
-            one.name = name
-        return one
-    if isinstance(one, SAE):
-        return SaeDictionary(cast("SAE[Any]", one), name)
-    raise TypeError(
-        f"Engine needs an SAE of sae-lens, sw.Directions or sw.Neurons, not {type(one).__name__}. "
-        "SAE.from_pretrained(...) gives an SAE; raw vectors go into sw.Directions(vectors, hook_name)."
-    )
-
-
-def _columns(dictionary: Dictionary, features: Sequence[int] | None) -> Ints | None:
-    if features is None:
-        return None
-    return np.unique(np.array(dictionary.check_features(features), dtype=np.int64))

@@ -20,9 +20,7 @@ class HookNotFoundError(SaewidgetsError, LookupError):
         names = list(known)
         near = nearest(name, names)
         hint = f" Nearest: {', '.join(near)}." if near else ""
-        super().__init__(
-            f"The model has no hook {name!r}.{hint} All {len(names)} names are in `engine.hook_names`."
-        )
+        super().__init__(f"The model has no hook {name!r}.{hint} All {len(names)} names are in `engine.hook_names`.")
         self.name = name
         self.nearest = near
 

@@ -28,9 +28,7 @@ def resolve_dtype(dtype: str | torch.dtype) -> torch.dtype:
     return found
 
 
-def load_sae(
-    release: str, sae_id: str, device: str | torch.device | None, dtype: str | torch.dtype
-) -> AnySae:
+def load_sae(release: str, sae_id: str, device: str | torch.device | None, dtype: str | torch.dtype) -> AnySae:
     """`SAE.from_pretrained`, on a checked device."""
     from sae_lens import SAE
 
@@ -62,11 +60,14 @@ def load_model(
     if "Bridge" in kind or not _hooked_transformer_knows(name):
         from sae_lens import SAETransformerBridge
 
-        return SAETransformerBridge.boot_transformers(name, device=where, dtype=resolve_dtype(dtype), **kwargs)
+        bridge = SAETransformerBridge.boot_transformers(name, device=where, dtype=resolve_dtype(dtype), **kwargs)
+        return cast("AnyModel", bridge)
     from sae_lens import HookedSAETransformer
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # HookedTransformer: deprecated, and what SAEs are trained on
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # HookedTransformer: deprecated, and what SAEs are trained on
         return cast(
             "AnyModel",
             HookedSAETransformer.from_pretrained_no_processing(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import PreTrainedTokenizerBase
 
-    AnyModel = HookedTransformer | TransformerBridge
+    AnyModel: TypeAlias = HookedTransformer | TransformerBridge
 
 Edit = Callable[[Tensor], Tensor]
 
@@ -116,7 +116,9 @@ class Model:
 
     def dropout_active(self) -> bool:
         """True if the model is in training mode with a dropout that would make every number random."""
-        return self.raw.training and any(isinstance(m, nn.Dropout) and m.training and m.p > 0 for m in self.raw.modules())
+        return self.raw.training and any(
+            isinstance(m, nn.Dropout) and m.training and m.p > 0 for m in self.raw.modules()
+        )
 
     # -- hooks
 
@@ -145,7 +147,7 @@ class Model:
     def _aliases(self) -> dict[str, str]:
         # TransformerBridge ignores legacy names silently unless it is in compatibility mode, so they are resolved here.
         bridge = cast("TransformerBridge", self.raw)
-        found = {**bridge.hook_aliases, **bridge._collect_hook_aliases_from_registry()}
+        found = {**bridge.hook_aliases, **bridge._collect_hook_aliases_from_registry()}  # type: ignore[no-untyped-call]
         aliases: dict[str, str] = {}
         for alias, target in found.items():
             candidates = [target] if isinstance(target, str) else list(target)
@@ -267,7 +269,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
     wanted = torch.device(device)
     if wanted.type == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("CUDA was asked for, but torch finds no CUDA device. Pass device='cpu', or install a CUDA build.")
+        raise DeviceError(
+            "CUDA was asked for, but torch finds no CUDA device. Pass device='cpu', or install a CUDA build."
+        )
     if wanted.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("MPS was asked for, but torch finds no Metal device. Pass device='cpu'.")
     return wanted
@@ -278,6 +282,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, (RuntimeError, MemoryError)) and not isinstance(error, SaewidgetsError) and (
-        "out of memory" in text or "not enough memory" in text or "can't allocate memory" in text
+    return (
+        isinstance(error, (RuntimeError, MemoryError))
+        and not isinstance(error, SaewidgetsError)
+        and ("out of memory" in text or "not enough memory" in text or "can't allocate memory" in text)
     )

@@ -89,7 +89,9 @@ def predict(
     with engine.lock, torch.no_grad():
         clean = model.logits(tokens, ticket=ticket)
         spliced = _spliced_logits(engine, tokens, dictionary, ticket)
-    views = [None if logits is None else _prediction(engine, logits[0], len(ids), after, k) for logits in (clean, spliced)]
+    views = [
+        None if logits is None else _prediction(engine, logits[0], len(ids), after, k) for logits in (clean, spliced)
+    ]
     text = prompt if isinstance(prompt, str) else "".join(tokenizer.display(ids).strings)
     assert views[0] is not None
     return Predictions(text, views[0], views[1])

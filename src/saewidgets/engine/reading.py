@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .activations import Floats, Ints
 from .batching import Window, batches, to_tensor, windows
 from .dictionary import Dictionary
 from .errors import NonFiniteError, OutOfMemoryError, SaeMismatchError
 from .model import Model, is_out_of_memory
+from .ranking import Floats, Ints
 from .tokens import Tokenizer
 from .worker import Ticket
 
@@ -79,7 +79,12 @@ class Reader:
         return [[[found[d, i, s] for s in starts[i]] for i in range(len(texts))] for d in range(len(dictionaries))]
 
     def _read_batch(
-        self, batch: list[Window], dictionaries: Sequence[Dictionary], columns: Ints | None, reconstruction: bool, ticket: Ticket
+        self,
+        batch: list[Window],
+        dictionaries: Sequence[Dictionary],
+        columns: Ints | None,
+        reconstruction: bool,
+        ticket: Ticket,
     ) -> list[tuple[list[Window], list[list[Piece]]]]:
         """One forward; if memory runs out, two of half the size, and so on."""
         try:
@@ -106,7 +111,12 @@ class Reader:
         ]
 
     def _forward(
-        self, batch: list[Window], dictionaries: Sequence[Dictionary], columns: Ints | None, reconstruction: bool, ticket: Ticket
+        self,
+        batch: list[Window],
+        dictionaries: Sequence[Dictionary],
+        columns: Ints | None,
+        reconstruction: bool,
+        ticket: Ticket,
     ) -> list[list[Piece]]:
         hooks = [d.hook_name for d in dictionaries]
         if reconstruction:
@@ -132,7 +142,7 @@ def flatten(x: Tensor, dictionary: Dictionary, model: Model) -> Tensor:
     """
     head = getattr(dictionary, "head", None)
     if head is not None:
-        heads = x if x.ndim == 4 else x.unflatten(-1, (int(model.raw.cfg.n_heads), -1))
+        heads = x if x.ndim == 4 else x.reshape(*x.shape[:-1], int(model.raw.cfg.n_heads), -1)
         x = heads[:, :, head]
     elif x.ndim == 4:
         x = x.flatten(2)

@@ -82,7 +82,9 @@ class Tokenizer:
         Lone surrogates, which no tokenizer accepts, become U+FFFD.
         """
         if self._tokenizer is None:
-            raise SaewidgetsError("The model has no tokenizer: pass token ids, or set one with model.set_tokenizer(...).")
+            raise SaewidgetsError(
+                "The model has no tokenizer: pass token ids, or set one with model.set_tokenizer(...)."
+            )
         text = clean(text)
         bos = self._tokenizer.bos_token
         if self.prepend_bos and not self._adds_bos and not text.startswith(cast(str, bos)):

@@ -35,7 +35,9 @@ def fallback_css() -> str:
         ".saew-fb td,.saew-fb th{padding:1px 12px 1px 0;text-align:left}"
         ".saew-fb small{opacity:.75}"
     )
-    orange = "".join(f".saew-fb-p{i}{{background:rgba(230,119,0,{i / LEVELS * 0.75:.3f})}}" for i in range(1, LEVELS + 1))
+    orange = "".join(
+        f".saew-fb-p{i}{{background:rgba(230,119,0,{i / LEVELS * 0.75:.3f})}}" for i in range(1, LEVELS + 1)
+    )
     blue = "".join(f".saew-fb-n{i}{{background:rgba(0,114,178,{i / LEVELS * 0.75:.3f})}}" for i in range(1, LEVELS + 1))
     return base + orange + blue
 

@@ -38,7 +38,9 @@ def asset(name: str) -> str:
     """
     path = _STATIC / name
     if not path.exists():
-        raise RuntimeError(f"The front-end is not built: {name} is missing. Run `make js`, or install a released wheel.")
+        raise RuntimeError(
+            f"The front-end is not built: {name} is missing. Run `make js`, or install a released wheel."
+        )
     return path.read_text("utf-8")
 
 
@@ -63,7 +65,7 @@ class EngineWidget(anywidget.AnyWidget):
     front_end: ClassVar[str]
     """Name of the bundle in static/."""
 
-    def __init__(self, engine: Engine, **traits: Any) -> None:
+    def __init__(self, engine: Engine, **traits: object) -> None:
         _check_names(type(self), traits)
         self._engine: Engine | None = engine
         self._jobs: dict[str, Job[wire.Reply]] = {}
@@ -101,7 +103,9 @@ class EngineWidget(anywidget.AnyWidget):
             self.send({"t": "progress", "id": request.id, "done": 0, "total": 0})
             handler = self.handlers().get(request.channel)
             if handler is None:
-                raise ValueError(f"This widget has no channel {request.channel!r}: front-end and kernel versions differ.")
+                raise ValueError(
+                    f"This widget has no channel {request.channel!r}: front-end and kernel versions differ."
+                )
             return handler(request.params, ticket)
 
         last_sent = 0.0

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 
-from ..engine.activations import SORTS, FeatureActivations, Sort
+from ..engine.activations import FeatureActivations
 from ..engine.errors import FeatureIndexError
-from ..snapshot.fallback import FallbackRow, fallback
-from ..snapshot.page import Recorded, page
+from ..engine.ranking import SORTS
+from ..snapshot.page import page
 from . import wire
 from .base import EngineWidget, Handler, asset, live_asset
-from .heatmap_payload import rank_reply, token_flags, tokens_reply
+from .heatmap_page import fallback_of, record
+from .heatmap_payload import RankParams, rank_reply, tokens_reply
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 MAX_FEATURES = 6
 _KEPT_RESULTS = 4
-_FALLBACK_TOKENS = 1000
-# A snapshot answers a click on each token up to this many tokens; beyond it the page would be mostly rankings.
-_CLICKABLE_TOKENS = 160
+_PAGE_STATE = (
+    "feature features selected_tokens sort include_special min_activation label_query limit view theme"
+).split()
 
 Text = str | Sequence[str]
 
@@ -91,7 +92,7 @@ class TokenFeatureHeatmap(EngineWidget):
         features: Sequence[int] = (),
         sae: str | None = None,
         labels: Mapping[int, str] | None = None,
-        **traits: Any,
+        **traits: object,
     ) -> None:
         self._dictionary = engine.dictionary(sae)
         self._labels = dict(self._dictionary.labels if labels is None else labels)
@@ -117,7 +118,9 @@ class TokenFeatureHeatmap(EngineWidget):
             return cast("int | None", value)
         unique = list(dict.fromkeys(given))
         if len(unique) > MAX_FEATURES:
-            raise FeatureIndexError(f"At most {MAX_FEATURES} features can be told apart by colour; {len(unique)} were given.")
+            raise FeatureIndexError(
+                f"At most {MAX_FEATURES} features can be told apart by colour; {len(unique)} were given."
+            )
         return unique
 
     @traitlets.observe("feature")
@@ -187,110 +190,40 @@ class TokenFeatureHeatmap(EngineWidget):
         return {"tokens": self._answer_tokens, "rank": self._answer_rank}
 
     def _answer_tokens(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        return tokens_reply(self._result(_text_of(params), ticket), self._labels)
+        return tokens_reply(self._result(_text_of(params), ticket))
 
     def _answer_rank(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
         acts = self._result(_text_of(params), ticket)
-        tokens = [int(t) for t in cast("list[int]", params["tokens"]) if 0 <= int(t) < len(acts)]
-        return rank_reply(
-            acts,
-            sort=cast(Sort, params["sort"]),
-            tokens=tokens,
-            include_special=bool(params["include_special"]),
-            minimum=float(cast(float, params["min"])),
-            query=str(params["query"]),
-            limit=int(cast(int, params["limit"])),
-            features=self._dictionary.check_features(cast("list[int]", params["features"])),
-        )
+        asked = RankParams.from_wire(params, len(acts))
+        self._dictionary.check_features(asked.features)
+        return rank_reply(acts, asked)
 
     # -- pictures without a kernel
 
     def fallback_html(self) -> str:
-        acts = self.activations
-        feature = self.feature
-        values = acts[:, feature] if feature is not None else None
-        scale = float(abs(values[acts.counted]).max(initial=0)) if values is not None else 0.0
-        shown = min(len(acts), _FALLBACK_TOKENS)
-        counted = acts.counted | self.include_special
-        tokens = [
-            FallbackRow(
-                text=acts.tokens[i],
-                level=float(values[i] / scale) if values is not None and scale and counted[i] else 0.0,
-                muted=not counted[i],
-                value=None if values is None else float(values[i]),
-            )
-            for i in range(shown)
-        ]
-        ranking = acts.top(10, sort=cast(Sort, self.sort), include_special=self.include_special)
-        table = ranking.to_pandas()[["label", "max", "sum", "mean", "tokens active"]]
-        heading = "Active features" if feature is None else f"{acts.activation_name} of feature {feature} {self._labels.get(feature, '')}"
-        return fallback(
-            heading=heading,
-            tokens=tokens,
-            left_out=len(acts) - shown,
-            columns=["feature", *table.columns],
-            rows=[[str(f), *(_cell(c) for c in row)] for f, row in zip(ranking, table.to_numpy().tolist(), strict=True)],
-            provenance=list(acts.provenance.items()),
-            notes=list(acts.notes),
-        )
+        return fallback_of(self.activations, self.feature, self.sort, self.include_special)
 
     def page(self, title: str | None = None) -> str:
         acts = self.activations
-        text = cast("str | list[str]", self.text)
-        state: dict[str, wire.Json] = {
-            name: getattr(self, name)
-            for name in (
-                "feature features selected_tokens sort include_special min_activation label_query limit view theme"
-            ).split()
-        }
+        text = cast("wire.Json", self.text)
+        shown = {name: cast("wire.Json", getattr(self, name)) for name in _PAGE_STATE}
+        asked = RankParams(
+            minimum=self.min_activation,
+            query=self.label_query,
+            limit=self.limit,
+            tokens=tuple(self.selected_tokens),
+            features=tuple(self.features),
+        )
         return page(
             widget=self.front_end,
             title=title or f"{self._dictionary.name} on {_short(text)}",
-            state={**state, "text": text, "editable": False, "error": None, "revision": 0},
-            recorded=self._record(acts, text),
+            state={**shown, "text": text, "editable": False, "error": None, "revision": 0},
+            recorded=record(acts, text, asked),
             script=asset("heatmap.snapshot.js"),
             style=asset("heatmap.css"),
             fallback=self.fallback_html(),
             provenance=list(acts.provenance.items()),
         )
-
-    def _record(self, acts: FeatureActivations, text: str | list[str]) -> list[Recorded]:
-        """The answers a page carries: the tokens, and rankings over all tokens and over each single one."""
-        def recorded(channel: str, params: dict[str, wire.Json], reply: wire.Reply) -> Recorded:
-            message, _ = wire.success("", reply, "base64")
-            return Recorded(channel, params, cast("dict[str, wire.Json]", message["r"]), cast("list[wire.Json]", message["arrays"]))
-
-        answers = [recorded("tokens", {"text": text}, tokens_reply(acts, self._labels))]
-        choices: list[list[int]] = [[], *([i] for i in range(len(acts)) if len(acts) <= _CLICKABLE_TOKENS)]
-        if self.selected_tokens and self.selected_tokens not in choices:
-            choices.append(list(self.selected_tokens))
-        for sort in SORTS:
-            for include_special in (False, True):
-                # One `selected` for all: in a page every listed feature can be coloured, whatever was clicked.
-                for tokens in choices:
-                    params: dict[str, wire.Json] = {
-                        "text": text,
-                        "sort": sort,
-                        "tokens": cast("wire.Json", tokens),
-                        "include_special": include_special,
-                        "min": self.min_activation,
-                        "query": self.label_query,
-                        "limit": self.limit,
-                        "features": [],
-                    }
-                    ranking = acts.top(self.limit, sort=sort, tokens=tokens or None, include_special=include_special)
-                    reply = rank_reply(
-                        acts,
-                        sort=sort,
-                        tokens=tokens,
-                        include_special=include_special,
-                        minimum=self.min_activation,
-                        query=self.label_query,
-                        limit=self.limit,
-                        features=[*ranking, *self.features],
-                    )
-                    answers.append(recorded("rank", params, reply))
-        return answers
 
 
 def _text_of(params: Mapping[str, wire.Json]) -> str | list[str]:
@@ -301,10 +234,3 @@ def _text_of(params: Mapping[str, wire.Json]) -> str | list[str]:
 def _short(text: object) -> str:
     shown = json.dumps(text, ensure_ascii=False)
     return shown if len(shown) <= 48 else shown[:45] + "..."
-
-
-def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-__all__ = ["MAX_FEATURES", "TokenFeatureHeatmap", "token_flags"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
-from ..engine.activations import FeatureActivations, FeatureRanking, Sort
+from ..engine.activations import FeatureActivations
+from ..engine.ranking import FeatureRanking, Ints, Sort
 from ..engine.tokens import FIRST_PIECE, LATER_PIECE
-from .wire import Json, Reply, sendable
+from .wire import Array, Json, Reply, sendable
 
 SPECIAL, OUTLIER, FIRST, LATER, BEYOND = 1, 2, 4, 8, 16
 
@@ -27,21 +31,21 @@ def result_key(acts: FeatureActivations) -> str:
     return digest.hexdigest()[:16]
 
 
-def tokens_reply(acts: FeatureActivations, labels: dict[int, str]) -> Reply:
+def tokens_reply(acts: FeatureActivations) -> Reply:
     """The "tokens" channel: the text, what fires on it, and what a reader of the numbers must know."""
     n = len(acts)
     top = None if len(acts.values) <= MAX_SENT else max(_LABELLED_PER_TOKEN, MAX_SENT // max(n, 1))
     token, rank, order = _strongest_first(acts)
     kept = order if top is None else order[rank < top]
     counts = np.bincount(acts.token_of[kept], minlength=n) if len(kept) else np.zeros(n, np.int64)
-    shown = acts.feature_ids[order[rank < _LABELLED_PER_TOKEN]] if labels else []
+    shown = acts.feature_ids[order[rank < _LABELLED_PER_TOKEN]] if acts.labels else acts.feature_ids[:0]
     error = acts.reconstruction_error
     data: dict[str, Json] = {
         "key": result_key(acts),
         "n": n,
         "texts": [[int(a), int(b)] for a, b in zip(acts.text_ptr[:-1], acts.text_ptr[1:], strict=True)],
         "str": [sendable(s) for s in acts.tokens],
-        "labels": {str(f): sendable(labels[f]) for f in sorted({int(f) for f in shown}) if f in labels},
+        "labels": {str(f): sendable(acts.labels[f]) for f in sorted({int(f) for f in shown}) if f in acts.labels},
         "complete": top is None,
         "top": top,
         "n_features": acts.n_features,
@@ -65,37 +69,73 @@ def tokens_reply(acts: FeatureActivations, labels: dict[int, str]) -> Reply:
     )
 
 
-def token_flags(acts: FeatureActivations) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def token_flags(acts: FeatureActivations) -> npt.NDArray[np.uint8]:
     """One byte a token: special, norm outlier, pieces of characters, beyond the SAE's context."""
-    flags = acts.special * SPECIAL + acts.outlier * OUTLIER + acts.beyond_context * BEYOND
-    flags += ((acts.parts & FIRST_PIECE) > 0) * FIRST + ((acts.parts & LATER_PIECE) > 0) * LATER
-    return flags.astype(np.uint8)
+    flags = np.zeros(len(acts), np.uint8)
+    for bit, where in (
+        (SPECIAL, acts.special),
+        (OUTLIER, acts.outlier),
+        (FIRST, (acts.parts & FIRST_PIECE) > 0),
+        (LATER, (acts.parts & LATER_PIECE) > 0),
+        (BEYOND, acts.beyond_context),
+    ):
+        flags[where] |= bit
+    return flags
 
 
-def rank_reply(
-    acts: FeatureActivations,
-    *,
-    sort: Sort,
-    tokens: Sequence[int],
-    include_special: bool,
-    minimum: float,
-    query: str,
-    limit: int,
-    features: Sequence[int],
-) -> Reply:
+@dataclass(frozen=True)
+class RankParams:
+    """What a ranking is asked for. `tokens`: count only these; none: all."""
+
+    sort: Sort = "max"
+    tokens: tuple[int, ...] = ()
+    include_special: bool = False
+    minimum: float = 0.0
+    query: str = ""
+    limit: int = 25
+    features: tuple[int, ...] = ()
+
+    @classmethod
+    def from_wire(cls, params: Mapping[str, Json], n_tokens: int) -> RankParams:
+        """Parameters as a view sent them; tokens that the text no longer has are dropped."""
+        return cls(
+            sort=cast(Sort, params["sort"]),
+            tokens=tuple(t for t in cast("list[int]", params["tokens"]) if 0 <= t < n_tokens),
+            include_special=bool(params["include_special"]),
+            minimum=float(cast(float, params["min"])),
+            query=str(params["query"]),
+            limit=int(cast(int, params["limit"])),
+            features=tuple(cast("list[int]", params["features"])),
+        )
+
+    def to_wire(self, text: Json) -> dict[str, Json]:
+        """Parameters as a view sends them."""
+        return {
+            "text": text,
+            "sort": self.sort,
+            "tokens": list(self.tokens),
+            "include_special": self.include_special,
+            "min": self.minimum,
+            "query": self.query,
+            "limit": self.limit,
+            "features": list(self.features),
+        }
+
+
+def rank_reply(acts: FeatureActivations, params: RankParams) -> Reply:
     """The "rank" channel: the ranked features, and the all-token statistics that scale the selected ones."""
     ranking = acts.top(
-        limit,
-        sort=sort,
-        tokens=tokens or None,
-        include_special=include_special,
-        minimum=minimum,
-        label=query,
+        params.limit,
+        sort=params.sort,
+        tokens=params.tokens or None,
+        include_special=params.include_special,
+        minimum=params.minimum,
+        label=params.query,
     )
-    selected = acts.top(None, among=features, include_special=include_special)
+    selected = acts.top(None, among=params.features, include_special=params.include_special)
     data: dict[str, Json] = {
         "key": result_key(acts),
-        "basis": "selected" if tokens else "all",
+        "basis": "selected" if params.tokens else "all",
         "n_tokens": ranking.n_tokens,
         "total": ranking.total,
         "rows": rows(ranking),
@@ -103,7 +143,7 @@ def rank_reply(
     }
     if len(acts.values) <= MAX_SENT:
         return Reply(data)
-    return Reply(data, columns(acts, sorted({*ranking, *features})))
+    return Reply(data, columns(acts, {*ranking, *params.features}))
 
 
 def rows(ranking: FeatureRanking) -> list[Json]:
@@ -125,7 +165,7 @@ def rows(ranking: FeatureRanking) -> list[Json]:
     ]
 
 
-def columns(acts: FeatureActivations, features: Iterable[int]) -> dict[str, np.ndarray]:
+def columns(acts: FeatureActivations, features: Iterable[int]) -> dict[str, Array]:
     """Whole columns of `features`, as CSC arrays."""
     wanted = np.array(sorted(features), dtype=np.int64)
     hit = np.flatnonzero(np.isin(acts.feature_ids, wanted))
@@ -139,7 +179,7 @@ def columns(acts: FeatureActivations, features: Iterable[int]) -> dict[str, np.n
     }
 
 
-def _strongest_first(acts: FeatureActivations) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _strongest_first(acts: FeatureActivations) -> tuple[Ints, Ints, Ints]:
     """Each activation's token and rank within it, and the order that sorts them so (strongest first)."""
     order = np.lexsort((acts.feature_ids, -np.abs(acts.values), acts.token_of))
     token = acts.token_of[order]

@@ -1,0 +1,102 @@
+"""Ranked features: which fire most on the counted tokens, and how much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Sort = Literal["max", "sum", "mean"]
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+SORTS: tuple[Sort, ...] = ("max", "sum", "mean")
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureRanking:
+    """Active features with their statistics over the counted tokens, in the order of `sort`.
+
+    Attributes:
+        features: [k] feature indices.
+        max: [k] the activation largest in magnitude, with its sign.
+        sum: [k] sum of the activations.
+        mean: [k] `sum / n_tokens` (silent tokens count as 0).
+        n_active: [k] number of tokens where the feature is not 0.
+        argmax: [k] the token where `max` is.
+        total: how many features passed the filters, of which the first k are here.
+        n_tokens: how many tokens were counted.
+        sort: "max", "sum" or "mean", by magnitude.
+        labels: feature index to label.
+    """
+
+    features: Ints
+    max: Floats
+    sum: Floats
+    mean: Floats
+    n_active: Ints
+    argmax: Ints
+    total: int
+    n_tokens: int
+    sort: Sort
+    labels: Mapping[int, str] = field(default_factory=dict)
+    token_strings: Sequence[str] = field(default_factory=tuple)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __iter__(self) -> Iterator[int]:
+        return (int(f) for f in self.features)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a feature, indexed by feature."""
+        import pandas as pd
+
+        table = {
+            "label": [self.labels.get(int(f), "") for f in self.features],
+            "max": self.max,
+            "sum": self.sum,
+            "mean": self.mean,
+            "tokens active": self.n_active,
+            "max at token": self.argmax,
+            "max at": [self.token_strings[i] for i in self.argmax] if self.token_strings else [""] * len(self),
+        }
+        return pd.DataFrame(table, index=pd.Index(self.features, name="feature"))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{f}: {v:.4g}" for f, v in list(zip(self.features, getattr(self, self.sort), strict=True))[:5]
+        )
+        more = ", ..." if len(self) > 5 else ""
+        return f"FeatureRanking({self.sort} over {self.n_tokens} tokens, {len(self)} of {self.total} features: {shown}{more})"
+
+
+def summarise(features: Ints, values: Floats, tokens: Ints, n_tokens: int, sort: Sort) -> FeatureRanking:
+    """Per-feature statistics of activations given as (feature, value, token) triples, features ascending."""
+    order = np.argsort(features, kind="stable")
+    features, values, tokens = features[order], values[order], tokens[order]
+    ids, starts, counts = np.unique(features, return_index=True, return_counts=True)
+    if not len(ids):
+        none = np.zeros(0, np.int64)
+        empty = np.zeros(0, np.float32)
+        return FeatureRanking(none, empty, empty, empty, none, none, 0, n_tokens, sort)
+    # The first of the largest magnitudes of each feature: sort by feature, then magnitude down, then token.
+    strongest = np.lexsort((tokens, -np.abs(values), features))[starts]
+    sums = np.add.reduceat(values.astype(np.float64), starts)
+    return FeatureRanking(
+        features=ids,
+        max=values[strongest],
+        sum=sums.astype(np.float32),
+        mean=(sums / max(n_tokens, 1)).astype(np.float32),
+        n_active=counts.astype(np.int64),
+        argmax=tokens[strongest],
+        total=len(ids),
+        n_tokens=n_tokens,
+        sort=sort,
+    )

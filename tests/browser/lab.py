@@ -1,0 +1,161 @@
+"""A real JupyterLab server and a real Chromium, isolated from the user's own settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+STARTED = """() => { const w = window.jupyterapp?.shell.currentWidget, k = w?.sessionContext?.session?.kernel;
+    return w?.sessionContext?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }"""
+
+
+def chromium_path() -> str:
+    """Debian's Chromium, or whatever CHROMIUM names."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        raise RuntimeError("These tests need Chromium: apt-get install chromium, or set CHROMIUM to its path.")
+    return found
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), headless=True, args=CHROMIUM_FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab."""
+
+    base: str
+    token: str
+
+    def open(self, page: Page, notebook: str) -> None:
+        """Open a notebook and wait for its kernel (the indicator says idle before the kernel is connected)."""
+        page.goto(f"{self.base}/lab/tree/{notebook}?token={self.token}&reset")
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+        page.wait_for_function(STARTED, timeout=60_000)
+
+
+def menu(page: Page, name: str, item: str) -> None:
+    """Choose `item` from the menu `name`."""
+    page.locator("#jp-MainMenu .lm-MenuBar-itemLabel", has_text=re.compile(f"^{name}$")).click()
+    page.locator(".lm-Menu .lm-Menu-itemLabel", has_text=re.compile(f"^{item}$")).click()
+
+
+def run_all(page: Page) -> None:
+    menu(page, "Run", "Run All Cells")
+
+
+def set_theme(page: Page, theme: str) -> None:
+    """ "JupyterLab Light" or "JupyterLab Dark"."""
+    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    page.wait_for_function(
+        "light => document.body.dataset.jpThemeLight === light", arg=str(theme.endswith("Light")).lower()
+    )
+
+
+def run_code(page: Page, code: str, timeout: float = 60_000) -> str:
+    """Run `code` in the notebook's kernel, as a cell would, and return what it printed. Raises on an error."""
+    answer = page.evaluate(
+        """async code => {
+            const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const future = kernel.requestExecute({ code });
+            let out = '';
+            future.onIOPub = m => {
+                if (m.header.msg_type === 'stream') out += m.content.text;
+                if (m.header.msg_type === 'error') out += 'ERROR ' + m.content.ename + ': ' + m.content.evalue;
+            };
+            await future.done;
+            return out;
+        }""",
+        code,
+    )
+    if "ERROR " in answer:
+        raise AssertionError(answer)
+    return str(answer).strip()
+
+
+@contextmanager
+def jupyterlab(root: Path, scratch: Path, env: dict[str, str] | None = None) -> Iterator[Lab]:
+    """A JupyterLab over `root`, with all its state in `scratch`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    homes = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }
+    settings = scratch / "config" / "labconfig"
+    settings.mkdir(parents=True)
+    (settings / "page_config.json").write_text(
+        json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}})
+    )
+    environment = {
+        **os.environ,
+        **{name: str(scratch / folder) for name, folder in homes.items()},
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        **(env or {}),
+    }
+    command = [
+        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"),
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={root}",
+        "--ServerApp.port_retries=0",
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.extension_manager=readonly",
+    ]
+    log = scratch / "jupyter.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+    try:
+        _wait_until_up(f"http://127.0.0.1:{port}/api/status?token={token}", process, log)
+        yield Lab(f"http://127.0.0.1:{port}", token)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 90
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError("JupyterLab did not start:\n" + log.read_text()[-3000:])
