@@ -72,7 +72,7 @@ def page(
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="generator" content="{html.escape(version)}">\n'
         f"<title>{shown(title)}</title>\n<style>{css}</style>\n</head>\n<body>\n"
         f'<main>\n<h1 class="saew-page-title">{shown(title)}</h1>\n'

@@ -1,0 +1,93 @@
+# Everything a developer or CI runs. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+MODULES := node_modules/.stamp
+BUNDLE := src/saewidgets/static/heatmap.js
+JS_SOURCES := $(shell find js -type f -not -name '*.test.*' 2>/dev/null)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: help setup js chromium demo test test-unit test-integration test-browser test-js lint format bench wheel clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## make .venv, with the package installed for editing
+
+# torch first and alone: it decides which of the large wheels everything else has to agree with. The bundles are the
+# js target's business (which comes first), so the build hook is told to leave them.
+$(STAMP): pyproject.toml constraints.txt hatch_build.py | $(BUNDLE)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --progress-bar off torch==2.13.0 -c constraints.txt
+	SAEWIDGETS_SKIP_JS=1 $(BIN)/python -m pip install --progress-bar off -e '.[dev,demo]' -c constraints.txt
+	touch $@
+
+js: $(BUNDLE) ## build the front end
+
+$(MODULES): package-lock.json
+	@command -v npm >/dev/null || { echo "The front end is built with npm: install Node.js 20 or newer." >&2; exit 1; }
+	npm ci --no-audit --no-fund
+	touch $@
+
+$(BUNDLE): $(JS_SOURCES) package.json $(MODULES)
+	npm run build
+	touch $@
+
+chromium: ## make sure there is a browser for the tests
+	@if [[ -n "$${CHROMIUM:-}" ]] || command -v chromium chromium-browser >/dev/null; then exit 0; fi; \
+	if [[ "$$(id -u)" != 0 ]] || ! command -v apt-get >/dev/null; then \
+	  echo "The browser tests need Chromium: install it with your package manager, or set CHROMIUM to its path." >&2; \
+	  exit 1; \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -o DPkg::Lock::Timeout=120 update; \
+	apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends chromium fonts-dejavu fonts-noto-core
+
+demo: setup js ## open the demo notebook in JupyterLab
+	$(BIN)/saewidgets demo
+
+test: setup js chromium test-js ## every test
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/unit tests/integration tests/browser
+
+test-unit: setup js ## seconds: tiny models made in the test
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/unit
+
+test-integration: setup js ## the demo model
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/integration
+
+test-browser: setup js chromium ## real front ends
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser
+
+test-js: $(MODULES) ## the front end's own tests
+	npm test
+
+lint: setup $(MODULES) ## ruff, mypy, biome and tsc
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	npm run lint
+
+format: setup $(MODULES) ## rewrite the sources in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	npm run format
+
+bench: setup js ## measure every budget of the design
+	$(BIN)/python -m benchmarks.run
+
+wheel: setup js ## build dist/*.whl
+	$(BIN)/python -m build --wheel
+
+clean: ## remove everything that was built
+	rm -rf $(VENV) node_modules build dist src/saewidgets/static .mypy_cache .pytest_cache .ruff_cache test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

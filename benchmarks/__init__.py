@@ -1,0 +1,1 @@
+"""Budgets, each beside its measured ratio: `make bench`."""

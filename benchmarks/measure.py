@@ -1,0 +1,59 @@
+"""Ratios measured in one run: ours and the reference in turn, medians of the pairs, so that a busy machine cannot lie."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    budget: str
+    measured: str
+    within: bool | None
+
+    def cells(self) -> tuple[str, str, str, str]:
+        return self.what, self.budget, self.measured, {True: "yes", False: "NO", None: "-"}[self.within]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Median seconds of both, and the median of the pairwise ratios."""
+
+    ours: float
+    reference: float
+    ratio: float
+
+
+def ratio(ours: Callable[[], object], reference: Callable[[], object], pairs: int = 30, warm: int = 3) -> Ratio:
+    """Run both in turn, in alternating order."""
+    for _ in range(warm):
+        ours()
+        reference()
+    seconds: list[tuple[float, float]] = []
+    for i in range(pairs):
+        first, second = (ours, reference) if i % 2 == 0 else (reference, ours)
+        a, b = _time(first), _time(second)
+        seconds.append((a, b) if i % 2 == 0 else (b, a))
+    return Ratio(
+        statistics.median(a for a, _ in seconds),
+        statistics.median(b for _, b in seconds),
+        statistics.median(a / b for a, b in seconds),
+    )
+
+
+def _time(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def table(rows: list[Row]) -> str:
+    """A Markdown table."""
+    lines = ["| what | budget | measured | within |", "|---|---|---|---|"]
+    return "\n".join([*lines, *("| " + " | ".join(row.cells()) + " |" for row in rows)])

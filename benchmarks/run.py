@@ -1,0 +1,47 @@
+"""Prints every budget beside what was measured here and now. `--save` keeps the table under benchmarks/results/."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import re
+from pathlib import Path
+
+import torch
+
+import saewidgets as sw
+from benchmarks import browser_bench, engine_bench, package_bench
+from benchmarks.measure import table
+
+
+def hardware() -> str:
+    """The accelerator's name, or the processor's."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*:\s*(.*)", info.read_text()) if info.exists() else []
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--save", action="store_true", help="write the table to benchmarks/results/")
+    parser.add_argument("--no-browser", action="store_true", help="leave out what needs Chromium and JupyterLab")
+    arguments = parser.parse_args()
+    rows = [package_bench.import_time(), *package_bench.bundles()]
+    engine = sw.load_demo()
+    rows.append(engine_bench.activations(engine))
+    engine.close()
+    if not arguments.no_browser:
+        rows += browser_bench.rows()
+    text = f"{hardware()}, torch {torch.__version__}\n\n{table(rows)}\n"
+    print(text)
+    if arguments.save:
+        folder = Path(__file__).parent / "results"
+        folder.mkdir(exist_ok=True)
+        name = re.sub(r"[^A-Za-z0-9]+", "-", hardware()).strip("-").lower()
+        (folder / f"{name}.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

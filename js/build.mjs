@@ -1,0 +1,46 @@
+// Builds each widget: <widget>.js (for notebooks), <widget>.snapshot.js (host and widget for static pages), <widget>.css.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const out = join(here, "..", "src", "saewidgets", "static");
+const budgets = { heatmap: 60_000 };
+
+const common = {
+  bundle: true,
+  minify: true,
+  target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  charset: "ascii",
+  legalComments: "none",
+  logLevel: "warning",
+};
+
+mkdirSync(out, { recursive: true });
+for (const [widget, budget] of Object.entries(budgets)) {
+  const live = join(out, `${widget}.js`);
+  await build({ ...common, entryPoints: [join(here, "src", widget, "index.tsx")], format: "esm", outfile: live });
+  const page = join(out, `${widget}.snapshot.js`);
+  await build({
+    ...common,
+    entryPoints: [join(here, "src", "snapshot", `${widget}.ts`)],
+    format: "iife",
+    outfile: page,
+  });
+  await build({
+    ...common,
+    entryPoints: [join(here, "src", widget, `${widget}.css`)],
+    outfile: join(out, `${widget}.css`),
+  });
+  const code = readFileSync(live, "utf8");
+  if (code.length > budget) throw new Error(`${widget}.js has ${code.length} bytes, over its budget of ${budget}.`);
+  // anywidget takes a one-line bundle without a final newline for a file path.
+  if (!code.endsWith("\n")) writeFileSync(live, `${code}\n`);
+  const inline = readFileSync(page, "utf8");
+  if (/<\/script/i.test(inline) || (inline.includes("<!--") && /<script/i.test(inline)))
+    throw new Error(`${widget}.snapshot.js cannot stand inline in a page: it holds a script tag or an HTML comment.`);
+  console.log(`${widget}.js ${(code.length / 1000).toFixed(1)} kB, with host ${(inline.length / 1000).toFixed(1)} kB`);
+}

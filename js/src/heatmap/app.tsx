@@ -1,0 +1,286 @@
+/** The heatmap: text, ranking and matrix over one state. What is selected is a trait; what is hovered is this view's. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { ErrorBanner, Notice } from "../shared/banner";
+import { copyText } from "../shared/clipboard";
+import { save, useTrait } from "../shared/traits";
+import type { Model } from "../shared/types";
+import { asJson, asPython } from "./copy";
+import type { TextData } from "./data";
+import { Editor } from "./editor";
+import { Legend, type LegendEntry } from "./legend";
+import type { MatrixRow } from "./matrix";
+import { Matrix } from "./matrixview";
+import { Ranking } from "./ranking";
+import { type Shown, useAnswers } from "./state";
+import { TextView } from "./textview";
+import type { Layer } from "./tokenview";
+import { Tooltip } from "./tooltip";
+
+export const MAX_FEATURES = 6;
+
+interface AppProps {
+  model: Model;
+  root: HTMLElement;
+  prefix: string;
+  themeVersion: number;
+}
+
+export function App({ model, root, prefix, themeVersion }: AppProps) {
+  const status = useAnswers(model, root);
+  const view = useTrait<"text" | "matrix" | "both">(model, "view");
+  const slow = useSlow(status.busy);
+  const { shown } = status;
+  return (
+    <>
+      <div class="saew-top">
+        <Editor model={model} />
+        <Toolbar model={model} shown={shown} root={root} view={view} />
+      </div>
+      {status.error && <ErrorBanner error={status.error} onDismiss={status.dismiss} />}
+      {status.offline && <Notice text={status.offline} onDismiss={status.dismiss} />}
+      {status.silent && (
+        <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
+      )}
+      <div class={slow ? "saew-busy saew-busy-on" : "saew-busy"} role="status" aria-live="polite">
+        {slow
+          ? status.progress
+            ? `Computing ${status.progress.done} of ${status.progress.total} tokens`
+            : "Computing\u2026"
+          : ""}
+      </div>
+      {shown ? (
+        <Body model={model} root={root} prefix={prefix} shown={shown} view={view} themeVersion={themeVersion} />
+      ) : (
+        !status.error && <div class="saew-skeleton" aria-hidden="true" />
+      )}
+      {shown && <Footer data={shown.data} />}
+    </>
+  );
+}
+
+interface BodyProps extends AppProps {
+  shown: Shown;
+  view: "text" | "matrix" | "both";
+}
+
+function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
+  const { data, rank } = shown;
+  const features = useTrait<number[]>(model, "features");
+  const feature = useTrait<number | null>(model, "feature");
+  const selected = useTrait<number[]>(model, "selected_tokens");
+  const includeSpecial = useTrait<boolean>(model, "include_special");
+  const [hover, setHover] = useState<{ token: number; at: HTMLElement | null }>({ token: -1, at: null });
+  const [hoverFeature, setHoverFeature] = useState<number | null>(null);
+  const [cursor, setCursor] = useState(-1);
+  const [common, setCommon] = useState(false);
+  useEffect(() => {
+    setCursor(-1);
+    setHover({ token: -1, at: null });
+  }, [data]);
+
+  const names = useMemo(() => namesOf(shown), [shown]);
+  const preview = hoverFeature !== null && !features.includes(hoverFeature) ? hoverFeature : null;
+  const layers = useMemo(
+    () => layersOf(shown, preview !== null ? [preview] : features, features, common),
+    [shown, features, preview, common],
+  );
+  const rows = useMemo(() => matrixRows(shown, features, common), [shown, features, common]);
+  const entry = (f: number, hue: number): LegendEntry => legendEntry(shown, f, hue, names, common ? features : [f]);
+
+  const pick = (f: number, add: boolean) => save(model, picked(features, f, add));
+  const inRange = selected.filter((token) => token < data.json.n);
+  return (
+    <div class="saew-body">
+      <div class="saew-main">
+        <Legend
+          entries={features.map((f, k) => entry(f, k))}
+          preview={preview === null ? null : entry(preview, hueOf(features, preview))}
+          common={common}
+          unit={data.json.activation_name}
+          onCommon={setCommon}
+          onRemove={(f) => pick(f, true)}
+          onHover={setHoverFeature}
+        />
+        {data.json.n === 0 && <p class="saew-empty">The text has no tokens.</p>}
+        {view !== "matrix" && (
+          <TextView
+            data={data}
+            layers={layers}
+            includeSpecial={includeSpecial}
+            selected={inRange}
+            cursor={cursor}
+            feature={feature}
+            prefix={prefix}
+            onHover={(token, at) => setHover({ token, at })}
+            onCursor={setCursor}
+            onSelect={(tokens) => save(model, { selected_tokens: tokens })}
+          />
+        )}
+        {view !== "text" && data.json.n > 0 && (
+          <Matrix
+            root={root}
+            data={data}
+            rows={rows}
+            names={names}
+            includeSpecial={includeSpecial}
+            hoverToken={hover.token}
+            hoverFeature={hoverFeature}
+            selected={inRange}
+            themeVersion={themeVersion}
+            onHover={(token, f) => {
+              setHover({ token, at: null });
+              setHoverFeature(f);
+            }}
+            onPick={(f, token, add) =>
+              save(model, { ...picked(features, f, add), ...(token >= 0 ? { selected_tokens: [token] } : {}) })
+            }
+          />
+        )}
+      </div>
+      <Ranking model={model} shown={shown} hovered={hoverFeature} onHover={setHoverFeature} onPick={pick} />
+      {hover.token >= 0 && hover.at && hover.token < data.json.n && (
+        <Tooltip
+          data={data}
+          token={hover.token}
+          at={hover.at}
+          root={root}
+          names={names}
+          hues={(f) => features.indexOf(f)}
+        />
+      )}
+      {rank === null && <span class="saew-offscreen">Ranking the features</span>}
+    </div>
+  );
+}
+
+function Toolbar({ model, shown, root, view }: { model: Model; shown: Shown | null; root: HTMLElement; view: string }) {
+  const [copied, setCopied] = useState("");
+  const copy = async (what: string, text: string) => {
+    setCopied((await copyText(text, root)) ? what : "failed");
+    setTimeout(() => setCopied(""), 1500);
+  };
+  return (
+    <div class="saew-toolbar">
+      <fieldset class="saew-segments" aria-label="View">
+        {["text", "matrix", "both"].map((name) => (
+          <button type="button" key={name} aria-pressed={view === name} onClick={() => save(model, { view: name })}>
+            {name}
+          </button>
+        ))}
+      </fieldset>
+      <button type="button" disabled={!shown} onClick={() => shown && copy("json", asJson(model, shown))}>
+        {copied === "json" ? "Copied" : "Copy JSON"}
+      </button>
+      <button type="button" onClick={() => copy("python", asPython(model))}>
+        {copied === "python" ? "Copied" : "Copy Python"}
+      </button>
+      {copied === "failed" && <span role="alert">The clipboard is blocked here.</span>}
+    </div>
+  );
+}
+
+function Footer({ data }: { data: TextData }) {
+  return (
+    <footer class="saew-footer">
+      {data.json.notes.map((note) => (
+        <p class="saew-note" key={note}>
+          {note}
+        </p>
+      ))}
+      {!data.json.complete && (
+        <p class="saew-note">{`Hovering shows the ${data.json.top} strongest features of a token; colours and the list are complete.`}</p>
+      )}
+      <p class="saew-small">{data.json.provenance.map(([key, value]) => `${key}: ${value}`).join(" \u00b7 ")}</p>
+    </footer>
+  );
+}
+
+/** True once something has been busy for long enough to say so. */
+function useSlow(busy: boolean): boolean {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    if (!busy) {
+      setSlow(false);
+      return;
+    }
+    const timer = setTimeout(() => setSlow(true), 150);
+    return () => clearTimeout(timer);
+  }, [busy]);
+  return slow;
+}
+
+/** Labels of features, from the ranking and from the tokens' strongest. */
+function namesOf({ data, rank }: Shown): Map<number, string> {
+  const names = new Map(Object.entries(data.json.labels).map(([f, name]) => [Number(f), name]));
+  for (const row of [...(rank?.rows ?? []), ...(rank?.selected ?? [])])
+    if (row.label !== null) names.set(row.f, row.label);
+  return names;
+}
+
+/** The largest activation of a feature over all counted tokens, as the kernel says; 0 if it is silent. */
+export function scaleOf({ data, rank }: Shown, feature: number): number {
+  const told =
+    rank?.selected.find((row) => row.f === feature) ??
+    (rank?.basis === "all" ? rank.rows.find((row) => row.f === feature) : undefined);
+  if (told) return Math.abs(told.max);
+  // A feature that is only hovered, or whose ranking is on its way: scale by what is drawn.
+  let most = 0;
+  data.column(feature)?.forEach((value, token) => {
+    if (!data.excluded(token)) most = Math.max(most, Math.abs(value));
+  });
+  return most;
+}
+
+function layersOf(shown: Shown, drawn: number[], features: number[], common: boolean): Layer[] {
+  const scales = drawn.map((f) => scaleOf(shown, f));
+  const most = Math.max(0, ...scales);
+  return drawn.flatMap((f, k) => {
+    const values = shown.data.column(f);
+    return values ? [{ hue: hueOf(features, f), values, scale: common ? most : (scales[k] ?? 0) }] : [];
+  });
+}
+
+function matrixRows(shown: Shown, features: number[], common: boolean): MatrixRow[] {
+  const listed = shown.rank?.rows.map((row) => row.f) ?? [];
+  const all = [...features, ...listed.filter((f) => !features.includes(f))];
+  const most = Math.max(0, ...features.map((f) => scaleOf(shown, f)));
+  return all.map((f) => {
+    const hue = features.indexOf(f);
+    return { feature: f, hue, values: shown.data.column(f), scale: common && hue >= 0 ? most : scaleOf(shown, f) };
+  });
+}
+
+function legendEntry(shown: Shown, f: number, hue: number, names: Map<number, string>, group: number[]): LegendEntry {
+  const column = shown.data.column(f);
+  const own = scaleOf(shown, f);
+  return {
+    feature: f,
+    hue,
+    name: names.get(f) ?? null,
+    scale: Math.max(own, ...group.map((g) => scaleOf(shown, g))),
+    negative: shown.data.json.signed && (column?.some((value) => value < 0) ?? false),
+    silent: own === 0,
+  };
+}
+
+/** A selected feature's hue is its place; a hovered one borrows the next. */
+function hueOf(features: number[], feature: number): number {
+  const at = features.indexOf(feature);
+  return at >= 0 ? at : Math.min(features.length, MAX_FEATURES - 1);
+}
+
+/** The traits after a click on a feature: alone, or added to (or taken from) the others. */
+export function picked(
+  features: number[],
+  feature: number,
+  add: boolean,
+): { features: number[]; feature: number | null } {
+  if (!add) {
+    const alone = features.length === 1 && features[0] === feature;
+    return alone ? { features: [], feature: null } : { features: [feature], feature };
+  }
+  const rest = features.filter((f) => f !== feature);
+  if (rest.length < features.length) return { features: rest, feature: rest[rest.length - 1] ?? null };
+  return { features: [...rest.slice(-(MAX_FEATURES - 1)), feature], feature };
+}

@@ -1,0 +1,76 @@
+/** The text boxes. What is typed is computed at once; the trait follows, and its echo never overwrites what is typed. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { save, useTrait } from "../shared/traits";
+import type { Model } from "../shared/types";
+import type { Text } from "./state";
+
+const REMEMBERED = 64;
+
+export function Editor({ model }: { model: Model }) {
+  const text = useTrait<Text>(model, "text");
+  const editable = useTrait<boolean>(model, "editable");
+  const [draft, setDraft] = useState<Text>(text);
+  const sent = useRef<string[]>([]);
+
+  useEffect(() => {
+    const value = JSON.stringify(text);
+    // The front-end echoes earlier texts while one goes on typing.
+    if (sent.current.includes(value)) return;
+    sent.current = [];
+    setDraft(text);
+  }, [JSON.stringify(text)]);
+
+  const change = (next: Text) => {
+    setDraft(next);
+    sent.current = [...sent.current, JSON.stringify(next)].slice(-REMEMBERED);
+    save(model, { text: next, selected_tokens: [] });
+  };
+
+  const list = Array.isArray(draft) ? draft : [draft];
+  const put = (i: number, value: string) =>
+    change(Array.isArray(draft) ? draft.map((old, k) => (k === i ? value : old)) : value);
+  return (
+    <div class="saew-editor">
+      {list.map((value, i) => (
+        <div class="saew-editor-row" key={i}>
+          <textarea
+            aria-label={Array.isArray(draft) ? `Text ${i + 1}` : "Text"}
+            placeholder="Type a text"
+            rows={1}
+            spellcheck={false}
+            value={value}
+            readOnly={!editable}
+            title={editable ? undefined : "This page shows a recorded text. Run it live to edit it."}
+            ref={grow}
+            onInput={(event) => {
+              grow(event.currentTarget);
+              put(i, event.currentTarget.value);
+            }}
+          />
+          {Array.isArray(draft) && editable && (
+            <button
+              type="button"
+              class="saew-quiet"
+              aria-label={`Remove text ${i + 1}`}
+              onClick={() => change(list.filter((_, k) => k !== i))}
+            >
+              {"\u00d7"}
+            </button>
+          )}
+        </div>
+      ))}
+      {Array.isArray(draft) && editable && (
+        <button type="button" class="saew-quiet" onClick={() => change([...list, ""])}>
+          + Add text
+        </button>
+      )}
+    </div>
+  );
+}
+
+function grow(area: HTMLTextAreaElement | null): void {
+  if (!area) return;
+  area.style.height = "auto";
+  if (area.scrollHeight > 0) area.style.height = `${Math.min(area.scrollHeight + 2, 180)}px`;
+}

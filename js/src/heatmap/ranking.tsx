@@ -1,0 +1,234 @@
+/** The active features, ranked: the widget's list, and the accessible equivalent of its pictures. */
+
+import { useEffect, useState } from "preact/hooks";
+import { count, num } from "../shared/format";
+import { save, useTrait } from "../shared/traits";
+import type { Model } from "../shared/types";
+import { label } from "../shared/visible";
+import type { RankRow } from "./data";
+import type { Shown, Sort } from "./state";
+
+const SORTS: Sort[] = ["max", "sum", "mean"];
+const LIMITS = [10, 25, 50, 100, 200];
+
+interface RankingProps {
+  model: Model;
+  shown: Shown;
+  hovered: number | null;
+  onHover: (feature: number | null) => void;
+  onPick: (feature: number, add: boolean) => void;
+}
+
+export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps) {
+  const { rank, data } = shown;
+  const sort = useTrait<Sort>(model, "sort");
+  const features = useTrait<number[]>(model, "features");
+  const labelled = (rank?.rows.some((row) => row.label !== null) ?? false) || Object.keys(data.json.labels).length > 0;
+  const largest = rank?.rows.reduce((most, row) => Math.max(most, Math.abs(row[sort])), 0) ?? 0;
+  return (
+    <section class="saew-ranking" aria-label="Active features">
+      <Filters model={model} labelled={labelled} />
+      <p class="saew-small" role="status">
+        {rank ? summary(rank.rows.length, rank.total, rank.n_tokens, rank.basis) : "Ranking\u2026"}
+        {rank?.basis === "selected" && (
+          <button type="button" class="saew-link" onClick={() => save(model, { selected_tokens: [] })}>
+            all tokens
+          </button>
+        )}
+      </p>
+      <div class="saew-tablebox">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">feature</th>
+              {SORTS.map((name) => (
+                <th scope="col" key={name} aria-sort={name === sort ? "descending" : "none"} class="saew-num">
+                  <button
+                    type="button"
+                    class="saew-sort"
+                    onClick={() => save(model, { sort: name })}
+                    title={EXPLAINED[name]}
+                  >
+                    {name}
+                    {name === sort ? " \u25be" : ""}
+                  </button>
+                </th>
+              ))}
+              <th scope="col" class="saew-num" title="Number of counted tokens on which the feature is active">
+                tokens
+              </th>
+              <td />
+            </tr>
+          </thead>
+          <tbody onPointerLeave={() => onHover(null)} onKeyDown={moveFocus}>
+            {rank?.rows.map((row) => (
+              <Row
+                key={row.f}
+                row={row}
+                sort={sort}
+                share={largest ? Math.abs(row[sort]) / largest : 0}
+                hue={features.indexOf(row.f)}
+                hovered={hovered === row.f}
+                onHover={onHover}
+                onPick={onPick}
+              />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {rank && rank.rows.length === 0 && <p class="saew-empty">{emptiness(shown)}</p>}
+    </section>
+  );
+}
+
+const EXPLAINED: Record<Sort, string> = {
+  max: "The activation largest in magnitude over the counted tokens",
+  sum: "Sum of the activations over the counted tokens",
+  mean: "Sum divided by the number of counted tokens (silent tokens count as 0)",
+};
+
+interface RowProps {
+  row: RankRow;
+  sort: Sort;
+  share: number;
+  hue: number;
+  hovered: boolean;
+  onHover: (feature: number | null) => void;
+  onPick: (feature: number, add: boolean) => void;
+}
+
+function Row({ row, sort, share, hue, hovered, onHover, onPick }: RowProps) {
+  const chosen = hue >= 0;
+  return (
+    <tr
+      class={`${chosen ? "saew-chosen" : ""} ${hovered ? "saew-hovered" : ""}`}
+      onPointerEnter={() => onHover(row.f)}
+      onClick={(event) => onPick(row.f, event.ctrlKey || event.metaKey || event.shiftKey)}
+    >
+      <th scope="row">
+        <span class="saew-dot" style={chosen ? { background: `var(--saew-h${hue})` } : {}} />
+        <button
+          type="button"
+          class="saew-feature"
+          aria-pressed={chosen}
+          data-feature={row.f}
+          onFocus={() => onHover(row.f)}
+          onBlur={() => onHover(null)}
+          onClick={(event) => {
+            event.stopPropagation();
+            onPick(row.f, event.ctrlKey || event.metaKey || event.shiftKey);
+          }}
+        >
+          {row.f}
+        </button>
+        {row.label !== null && (
+          <span class="saew-label" title={label(row.label)}>
+            {label(row.label)}
+          </span>
+        )}
+      </th>
+      {SORTS.map((name) => (
+        <td key={name} class={name === sort ? "saew-num saew-by" : "saew-num"}>
+          {name === sort && <span class="saew-bar" style={{ width: `${(share * 100).toFixed(1)}%` }} />}
+          <span>{num(row[name])}</span>
+        </td>
+      ))}
+      <td class="saew-num">{row.n}</td>
+      <td>
+        <button
+          type="button"
+          class="saew-add"
+          aria-label={chosen ? `Remove feature ${row.f} from the colours` : `Add feature ${row.f} to the colours`}
+          title={chosen ? "Remove from the colours" : "Add to the colours"}
+          onClick={(event) => {
+            event.stopPropagation();
+            onPick(row.f, true);
+          }}
+        >
+          {chosen ? "\u2212" : "+"}
+        </button>
+      </td>
+    </tr>
+  );
+}
+
+function Filters({ model, labelled }: { model: Model; labelled: boolean }) {
+  const minimum = useTrait<number>(model, "min_activation");
+  const query = useTrait<string>(model, "label_query");
+  const special = useTrait<boolean>(model, "include_special");
+  const limit = useTrait<number>(model, "limit");
+  const [draft, setDraft] = useState(query);
+  useEffect(() => setDraft(query), [query]);
+  useEffect(() => {
+    if (draft === query) return;
+    const timer = setTimeout(() => save(model, { label_query: draft }), 200);
+    return () => clearTimeout(timer);
+  }, [draft]);
+  return (
+    <div class="saew-filters">
+      <label title="Hide features whose largest activation is below this, in magnitude">
+        {"max \u2265 "}
+        <input
+          type="number"
+          min="0"
+          step="any"
+          value={minimum}
+          onChange={(event) => {
+            const value = Number(event.currentTarget.value);
+            if (Number.isFinite(value) && value >= 0) save(model, { min_activation: value });
+            else event.currentTarget.value = String(minimum);
+          }}
+        />
+      </label>
+      {labelled && (
+        <label>
+          {"label "}
+          <input type="search" value={draft} onInput={(event) => setDraft(event.currentTarget.value)} />
+        </label>
+      )}
+      <label>
+        {"rows "}
+        <select value={String(limit)} onChange={(event) => save(model, { limit: Number(event.currentTarget.value) })}>
+          {[...new Set([...LIMITS, limit])]
+            .sort((a, b) => a - b)
+            .map((n) => (
+              <option key={n} value={String(n)}>
+                {n}
+              </option>
+            ))}
+        </select>
+      </label>
+      <label title="Count and colour special tokens (BOS, EOS ...) and norm outliers (attention sinks) too">
+        <input
+          type="checkbox"
+          checked={special}
+          onChange={(event) => save(model, { include_special: event.currentTarget.checked })}
+        />
+        {" special tokens"}
+      </label>
+    </div>
+  );
+}
+
+function summary(rows: number, total: number, tokens: number, basis: "all" | "selected"): string {
+  const of = rows < total ? `${rows} of ${count(total, "active feature")}` : count(total, "active feature");
+  return `${of} over ${basis === "selected" ? `${count(tokens, "selected token")} \u00b7 ` : count(tokens, "token")}`;
+}
+
+function emptiness({ data, rank }: Shown): string {
+  if (data.json.n === 0) return "The text has no tokens.";
+  if (rank?.n_tokens === 0)
+    return "No token is counted: special tokens and norm outliers are left out. Tick \u201cspecial tokens\u201d to count them.";
+  return "No feature passes the filters.";
+}
+
+/** Up and down move between the features. */
+function moveFocus(event: KeyboardEvent): void {
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  const body = event.currentTarget as HTMLElement;
+  const buttons = [...body.querySelectorAll<HTMLButtonElement>("button.saew-feature")];
+  const at = buttons.indexOf(event.target as HTMLButtonElement);
+  if (at < 0) return;
+  event.preventDefault();
+  buttons[Math.max(0, Math.min(buttons.length - 1, at + (event.key === "ArrowDown" ? 1 : -1)))]?.focus();
+}

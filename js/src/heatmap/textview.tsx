@@ -1,0 +1,141 @@
+/** The coloured text with its pointer and keyboard: hover, click, shift-drag, arrows. */
+
+import { useEffect, useRef } from "preact/hooks";
+import { num } from "../shared/format";
+import { label } from "../shared/visible";
+import { OUTLIER, SPECIAL, type TextData } from "./data";
+import { type Layer, TokenView } from "./tokenview";
+
+export interface TextViewProps {
+  data: TextData;
+  layers: Layer[];
+  includeSpecial: boolean;
+  selected: number[];
+  cursor: number;
+  feature: number | null;
+  onHover: (token: number, at: HTMLElement | null) => void;
+  onCursor: (token: number) => void;
+  onSelect: (tokens: number[]) => void;
+  prefix: string;
+}
+
+/** What a screen reader says of a token. */
+export function describe(data: TextData, token: number, feature: number | null): string {
+  const flags = data.flags[token] ?? 0;
+  const value = feature === null ? null : data.column(feature)?.[token];
+  const kind = flags & SPECIAL ? ", special token" : flags & OUTLIER ? ", norm outlier" : "";
+  const active = value === null || value === undefined ? "" : `, ${data.json.activation_name} ${num(value)}`;
+  return `token \u2018${label(data.json.str[token] ?? "") || "\u2025"}\u2019, position ${data.place(token).position}${kind}${active}`;
+}
+
+export function TextView(props: TextViewProps) {
+  const { data, layers, includeSpecial, selected, cursor } = props;
+  const host = useRef<HTMLDivElement>(null);
+  const view = useRef<TokenView | null>(null);
+  const drag = useRef(-1);
+  // Handlers are attached once per element and read what is current.
+  const now = useRef(props);
+  now.current = props;
+
+  useEffect(() => {
+    if (!host.current) return;
+    view.current ??= new TokenView(host.current, props.prefix);
+    view.current.show(data, (token) => describe(data, token, null));
+  }, [data]);
+  useEffect(() => {
+    view.current?.paint(layers, (token) => !includeSpecial && data.excluded(token));
+  }, [data, layers, includeSpecial]);
+  useEffect(() => view.current?.select(selected), [data, selected]);
+  useEffect(() => {
+    view.current?.point(cursor, host.current === host.current?.ownerDocument.activeElement);
+    if (cursor >= 0) view.current?.element(cursor)?.setAttribute("aria-label", describe(data, cursor, props.feature));
+  }, [data, cursor, props.feature]);
+
+  const at = (event: Event) => view.current?.tokenAt(event) ?? -1;
+  return (
+    <div
+      ref={host}
+      class="saew-text"
+      role="listbox"
+      tabIndex={0}
+      aria-multiselectable="true"
+      aria-label="Tokens. Arrows move, space selects."
+      onPointerOver={(event) => {
+        const token = at(event);
+        props.onHover(token, view.current?.element(token) ?? null);
+        if (drag.current >= 0 && token >= 0) props.onSelect(range(drag.current, token));
+      }}
+      onPointerLeave={() => props.onHover(-1, null)}
+      onPointerDown={(event) => {
+        const token = at(event);
+        if (!event.shiftKey || token < 0) return;
+        event.preventDefault(); // a selection of tokens, not of text
+        drag.current = token;
+        props.onSelect(range(selected.length === 1 ? (selected[0] ?? token) : token, token));
+        const stop = () => {
+          drag.current = -1;
+          host.current?.ownerDocument.removeEventListener("pointerup", stop);
+        };
+        host.current?.ownerDocument.addEventListener("pointerup", stop);
+      }}
+      onClick={(event) => {
+        const token = at(event);
+        if (token < 0 || event.shiftKey) return;
+        props.onCursor(token);
+        props.onSelect(toggled(selected, token));
+      }}
+      onFocus={() => cursor < 0 && data.json.n > 0 && props.onCursor(0)}
+      onKeyDown={(event) => key(event, now.current, view.current)}
+    />
+  );
+}
+
+function key(event: KeyboardEvent, props: TextViewProps, view: TokenView | null): void {
+  const last = props.data.json.n - 1;
+  const step: Record<string, number> = {
+    ArrowRight: 1,
+    ArrowLeft: -1,
+    ArrowDown: lineStep(view, props.cursor, 1, last),
+    ArrowUp: lineStep(view, props.cursor, -1, last),
+  };
+  if (event.key in step) {
+    const next = Math.max(0, Math.min(last, props.cursor + (step[event.key] ?? 0)));
+    props.onCursor(next);
+    props.onHover(next, view?.element(next) ?? null);
+    if (event.shiftKey) props.onSelect([...new Set([...props.selected, props.cursor, next])].sort((a, b) => a - b));
+  } else if (event.key === "Home" || event.key === "End") props.onCursor(event.key === "Home" ? 0 : last);
+  else if (event.key === " " || event.key === "Enter") props.onSelect(toggled(props.selected, props.cursor));
+  else if (event.key === "Escape") props.onSelect([]);
+  else return;
+  event.preventDefault();
+}
+
+/** How many tokens on the nearest one in the next or previous line is. */
+function lineStep(view: TokenView | null, from: number, direction: 1 | -1, last: number): number {
+  const start = view?.element(from)?.getBoundingClientRect();
+  if (!start) return direction;
+  let best = direction;
+  let line: number | null = null;
+  let distance = Number.POSITIVE_INFINITY;
+  for (let token = from + direction; token >= 0 && token <= last; token += direction) {
+    const box = view?.element(token)?.getBoundingClientRect();
+    if (!box) break;
+    if (Math.abs(box.top - start.top) < box.height / 2) continue;
+    line ??= box.top;
+    if (Math.abs(box.top - line) > box.height / 2) break;
+    if (Math.abs(box.left - start.left) < distance) {
+      distance = Math.abs(box.left - start.left);
+      best = token - from;
+    }
+  }
+  return best;
+}
+
+function range(a: number, b: number): number[] {
+  const start = Math.min(a, b);
+  return Array.from({ length: Math.abs(a - b) + 1 }, (_, i) => start + i);
+}
+
+function toggled(tokens: number[], token: number): number[] {
+  return tokens.includes(token) ? tokens.filter((t) => t !== token) : [...tokens, token].sort((a, b) => a - b);
+}

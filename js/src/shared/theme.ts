@@ -1,0 +1,67 @@
+/** Which theme the surroundings have: every front-end says it differently, and some say it wrongly. */
+
+export type Theme = "light" | "dark" | "contrast";
+
+/** The theme for `root`; `wanted` is the widget's trait. */
+export function themeOf(root: HTMLElement, wanted: unknown): Theme {
+  if (wanted === "light" || wanted === "dark" || wanted === "contrast") return wanted;
+  const { body } = root.ownerDocument;
+  const view = root.ownerDocument.defaultView;
+  if (view?.matchMedia?.("(forced-colors: active), (prefers-contrast: more)").matches) return "contrast";
+  const jupyter = body.dataset.jpThemeLight;
+  if (jupyter !== undefined) return jupyter === "true" ? "light" : "dark";
+  if (/vscode-high-contrast/.test(body.className)) return "contrast";
+  if (body.classList.contains("vscode-dark")) return "dark";
+  if (body.classList.contains("vscode-light")) return "light";
+  for (let el: Element | null = root; el; el = parentOf(el)) {
+    const said = el.getAttribute("data-theme") ?? el.getAttribute("theme");
+    if (el !== root && (said === "dark" || el.classList.contains("dark"))) return "dark";
+    if (el !== root && said === "light") return "light";
+  }
+  const behind = luminanceBehind(root);
+  if (behind !== null) return behind < 0.4 ? "dark" : "light";
+  return view?.matchMedia?.("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+/** Parents through shadow roots (marimo). */
+function parentOf(el: Element): Element | null {
+  if (el.parentElement) return el.parentElement;
+  const root = el.getRootNode();
+  return root instanceof ShadowRoot ? root.host : null;
+}
+
+function luminanceBehind(root: HTMLElement): number | null {
+  for (let el = parentOf(root); el; el = parentOf(el)) {
+    const color = root.ownerDocument.defaultView?.getComputedStyle(el).backgroundColor ?? "";
+    const parts = color.match(/[\d.]+/g)?.map(Number) ?? [];
+    const [r, g, b, a = 1] = parts;
+    if (r !== undefined && g !== undefined && b !== undefined && a > 0.5)
+      return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+  }
+  return null;
+}
+
+/** Keep `root` in the theme of its surroundings; returns how to stop. */
+export function followTheme(root: HTMLElement, wanted: () => unknown, onChange: () => void): () => void {
+  const apply = () => {
+    const theme = themeOf(root, wanted());
+    if (root.dataset.theme === theme) return;
+    root.dataset.theme = theme;
+    root.style.colorScheme = theme === "dark" ? "dark" : "light";
+    onChange();
+  };
+  const { documentElement, body, defaultView } = root.ownerDocument;
+  const observer = new MutationObserver(apply);
+  for (const el of [documentElement, body])
+    observer.observe(el, {
+      attributes: true,
+      attributeFilter: ["class", "style", "theme", "data-theme", "data-jp-theme-light", "data-vscode-theme-kind"],
+    });
+  const media = defaultView?.matchMedia?.("(prefers-color-scheme: dark)");
+  media?.addEventListener("change", apply);
+  apply();
+  return () => {
+    observer.disconnect();
+    media?.removeEventListener("change", apply);
+  };
+}

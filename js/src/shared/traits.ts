@@ -1,0 +1,22 @@
+/** Traits as Preact state. Handlers ignore their arguments: front-ends pass different ones. */
+
+import { useEffect, useState } from "preact/hooks";
+import type { Model } from "./types";
+
+/** The current value of a trait, re-rendering when it changes. */
+export function useTrait<T>(model: Model, name: string): T {
+  const [value, setValue] = useState(() => model.get(name) as T);
+  useEffect(() => {
+    const changed = () => setValue(() => model.get(name) as T);
+    model.on(`change:${name}`, changed);
+    changed();
+    return () => model.off(`change:${name}`, changed);
+  }, [model, name]);
+  return value;
+}
+
+/** Set traits in one message. */
+export function save(model: Model, values: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(values)) model.set(name, value);
+  model.save_changes();
+}

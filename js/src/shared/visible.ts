@@ -1,0 +1,60 @@
+/** Hostile token text as something to look at: only ever text nodes, and characters that would act are named instead. */
+
+/** Control, zero-width and joining characters, bidi marks and embeddings, line and paragraph separators. */
+const ACTING: readonly (readonly [number, number])[] = [
+  [0x00, 0x08],
+  [0x0b, 0x1f],
+  [0x7f, 0x9f],
+  [0xad, 0xad],
+  [0x61c, 0x61c],
+  [0x180e, 0x180e],
+  [0x200b, 0x200f],
+  [0x2028, 0x202e],
+  [0x2060, 0x206f],
+  [0xfeff, 0xfeff],
+  [0xfff9, 0xfffb],
+];
+
+function acts(character: string): boolean {
+  const code = character.codePointAt(0) ?? 0;
+  return ACTING.some(([from, to]) => code >= from && code <= to);
+}
+
+export interface Piece {
+  text: string;
+  /** "text" as it is; "code" a named character; "line" a line end. */
+  kind: "text" | "code" | "line";
+}
+
+/** The text cut into what can be shown and what must be named. */
+export function pieces(text: string): Piece[] {
+  const out: Piece[] = [];
+  let plain = "";
+  const flush = () => {
+    if (plain) out.push({ text: plain, kind: "text" });
+    plain = "";
+  };
+  for (const character of text) {
+    if (character === "\n") {
+      flush();
+      out.push({ text: "\u21b5\n", kind: "line" });
+    } else if (acts(character)) {
+      flush();
+      out.push({ text: name(character), kind: "code" });
+    } else plain += character;
+  }
+  flush();
+  return out;
+}
+
+/** One line of plain text for labels: spaces, line ends and acting characters as signs. */
+export function label(text: string): string {
+  return pieces(text)
+    .map((piece) => (piece.kind === "line" ? "\u21b5" : piece.text))
+    .join("")
+    .replaceAll("\t", "\u21e5");
+}
+
+function name(character: string): string {
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
+}

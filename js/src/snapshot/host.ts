@@ -1,0 +1,109 @@
+/**
+ * A widget's host without a kernel: the model lives in the page, and questions are answered from what was recorded.
+ * What was not recorded is answered as "Offline", so the view can say so.
+ */
+
+import { fromBase64 } from "../shared/arrays";
+import type { ArraySpec, FromKernel, Json, Model } from "../shared/types";
+
+export interface Recorded {
+  ch: string;
+  p: Json;
+  r: Json;
+  arrays: ArraySpec[];
+}
+
+export interface Bundle {
+  state: Record<string, Json>;
+  recorded: Recorded[];
+}
+
+type Callback = (...args: unknown[]) => void;
+
+/** One string for equal JSON values (sorted keys). */
+export function canonical(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+    return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
+
+/** What an answer is filed under. Coloured features do not matter: every recorded ranking carries the scale of all. */
+function fileUnder(channel: string, params: Json): string {
+  if (channel === "rank" && typeof params === "object" && params !== null && !Array.isArray(params)) {
+    const { features: _, ...rest } = params;
+    return `rank ${canonical(rest)}`;
+  }
+  return `${channel} ${canonical(params)}`;
+}
+
+export class RecordedModel implements Model {
+  readonly #state: Map<string, unknown>;
+  readonly #answers: Map<string, Recorded>;
+  readonly #listeners = new Map<string, Set<Callback>>();
+
+  constructor(bundle: Bundle) {
+    this.#state = new Map(Object.entries(bundle.state));
+    this.#answers = new Map(bundle.recorded.map((item) => [fileUnder(item.ch, item.p), item]));
+  }
+
+  get(name: string): unknown {
+    return this.#state.get(name);
+  }
+
+  set(name: string, value: unknown): void {
+    if (Object.is(this.#state.get(name), value)) return;
+    this.#state.set(name, value);
+    this.#emit(`change:${name}`);
+  }
+
+  save_changes(): void {}
+
+  on(event: string, callback: Callback): void {
+    const found = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, found.add(callback));
+  }
+
+  off(event: string, callback: Callback): void {
+    this.#listeners.get(event)?.delete(callback);
+  }
+
+  send(content: unknown): void {
+    const message = content as { t?: string; id?: string; ch?: string; p?: Json };
+    if (message.t !== "req" || message.id === undefined || message.ch === undefined) return;
+    const id = message.id;
+    const found = this.#answers.get(fileUnder(message.ch, message.p ?? null));
+    const e = {
+      type: "Offline",
+      message: "Not recorded in this page. Run it live to compute this.",
+      traceback: "",
+    };
+    const answer: FromKernel = found
+      ? { t: "res", id, ok: true, r: found.r, arrays: found.arrays }
+      : { t: "res", id, ok: false, e };
+    queueMicrotask(() => this.#emit("msg:custom", answer, []));
+  }
+
+  #emit(event: string, ...args: unknown[]): void {
+    for (const callback of [...(this.#listeners.get(event) ?? [])]) callback(...args);
+  }
+}
+
+async function unpack(gz: string): Promise<Bundle> {
+  const stream = new Blob([fromBase64(gz) as BlobPart]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text()) as Bundle;
+}
+
+/** Show the page's recorded widget in #saew-root and hide its static picture. */
+export async function boot(render: (context: { model: Model; el: HTMLElement }) => void): Promise<void> {
+  const root = document.getElementById("saew-root");
+  const data = document.getElementById("saew-data");
+  if (!root || !data) throw new Error("The page lacks its data.");
+  const outer = JSON.parse(data.textContent ?? "") as { version: number; gz: string };
+  if (outer.version !== 1)
+    throw new Error(`The page has data of version ${outer.version}; this script reads version 1.`);
+  render({ model: new RecordedModel(await unpack(outer.gz)), el: root });
+  document.getElementById("saew-static")?.setAttribute("hidden", "");
+}
