@@ -22,6 +22,8 @@ export interface TokensJson {
   provenance: [string, string][];
   notes: string[];
   activation_name: string;
+  /** The ranking, if it was asked for along with the text; null in a page without a kernel. */
+  rank: RankJson | null;
 }
 
 export interface RankRow {

@@ -1,9 +1,9 @@
 /** What the heatmap asks the kernel, and what it has: one hook that keeps text, ranking and errors in step with the traits. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Client, encodingFor } from "../shared/rpc";
 import { save, useTrait } from "../shared/traits";
-import { type Json, KernelError, type Model, type WireError } from "../shared/types";
+import { type Json, KernelError, type Model, type Reply, type WireError } from "../shared/types";
 import { type RankJson, TextData, type TokensJson } from "./data";
 
 export type Text = string | string[];
@@ -47,15 +47,12 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
   const [offline, setOffline] = useState<string | null>(null);
   const client = useRef<Client | null>(null);
   const answered = useRef<Record<string, unknown>>({});
-  const latest = useRef<{
-    data: TextData | null;
-    rank: { r: RankJson; arrays: Parameters<TextData["addColumns"]>[0] } | null;
-  }>({
+  const latest = useRef<{ data: TextData | null; rank: Reply<RankJson> | null }>({
     data: null,
     rank: null,
   });
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const made = new Client(model, {
       encoding: encodingFor(el.ownerDocument.body),
       onSilence: setSilent,
@@ -92,17 +89,12 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
     save(model, { error: { type: "FrontEndError", message, traceback: (reason as Error)?.stack ?? "" } });
   };
 
-  const ask = <R>(
-    channel: string,
-    params: Json,
-    done: (reply: { r: R; arrays: never }) => void,
-    revert: () => void,
-  ) => {
+  const ask = <R>(channel: string, params: Json, done: (reply: Reply<R>) => void, revert: () => void) => {
     setPending((n) => n + 1);
     client.current
       ?.request<R>(channel, params)
       .then((reply) => {
-        done(reply as never);
+        done(reply);
         put();
         if (model.get("error") !== null) save(model, { error: null });
       })
@@ -113,22 +105,12 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
       });
   };
 
-  const textKey = JSON.stringify(text);
-  useEffect(() => {
-    ask<TokensJson>(
-      "tokens",
-      { text },
-      (reply) => {
-        latest.current.data = new TextData(reply);
-      },
-      () => {},
-    );
-  }, [textKey, revision]);
-
-  useEffect(() => {
+  // Layout effects: they run before the next frame, not after it.
+  const textKey = JSON.stringify([text, revision]);
+  const asked = useRef<string | null>(null);
+  useLayoutEffect(() => {
     const now = Object.fromEntries(RANK_TRAITS.map((name, i) => [name, rankValues[i]]));
-    const params = {
-      text,
+    const ranking = {
       sort: now.sort,
       tokens: now.selected_tokens,
       include_special: now.include_special,
@@ -136,20 +118,33 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
       query: now.label_query,
       limit: now.limit,
       features: now.features,
-    } as Json;
-    ask<RankJson>(
-      "rank",
-      params,
+    } as Record<string, Json>;
+    const gotRank = (reply: Reply<RankJson>) => {
+      latest.current.rank = reply;
+      answered.current = now;
+    };
+    // A page without a kernel: put the controls back to the last settings that have an answer.
+    const revert = () => {
+      if (Object.keys(answered.current).length) save(model, { ...answered.current, features: model.get("features") });
+    };
+    const askRank = () => ask<RankJson>("rank", { text, ...ranking }, gotRank, revert);
+    if (asked.current === textKey) {
+      askRank();
+      return;
+    }
+    asked.current = textKey;
+    // One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
+    ask<TokensJson>(
+      "tokens",
+      { text, rank: ranking },
       (reply) => {
-        latest.current.rank = reply;
-        answered.current = now;
+        latest.current.data = new TextData(reply);
+        if (reply.r.rank) gotRank({ r: reply.r.rank, arrays: reply.arrays });
+        else askRank();
       },
-      () => {
-        // A page without a kernel: put the controls back to the last settings that have an answer.
-        if (Object.keys(answered.current).length) save(model, { ...answered.current, features: model.get("features") });
-      },
+      () => {},
     );
-  }, [textKey, revision, JSON.stringify(rankValues)]);
+  }, [textKey, JSON.stringify(rankValues)]);
 
   return {
     shown,

@@ -1,6 +1,6 @@
 /** The coloured text with its pointer and keyboard: hover, click, shift-drag, arrows. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { num } from "../shared/format";
 import { label } from "../shared/visible";
 import { OUTLIER, SPECIAL, type TextData } from "./data";
@@ -37,19 +37,28 @@ export function TextView(props: TextViewProps) {
   const now = useRef(props);
   now.current = props;
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!host.current) return;
     view.current ??= new TokenView(host.current, props.prefix);
     view.current.show(data, (token) => describe(data, token, null));
   }, [data]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     view.current?.paint(layers, (token) => !includeSpecial && data.excluded(token));
   }, [data, layers, includeSpecial]);
-  useEffect(() => view.current?.select(selected), [data, selected]);
-  useEffect(() => {
+  useLayoutEffect(() => view.current?.select(selected), [data, selected]);
+  useLayoutEffect(() => {
     view.current?.point(cursor, host.current === host.current?.ownerDocument.activeElement);
     if (cursor >= 0) view.current?.element(cursor)?.setAttribute("aria-label", describe(data, cursor, props.feature));
   }, [data, cursor, props.feature]);
+
+  useLayoutEffect(() => {
+    const all = () => view.current?.paintAll();
+    window.addEventListener("beforeprint", all);
+    return () => {
+      window.removeEventListener("beforeprint", all);
+      view.current?.close();
+    };
+  }, []);
 
   const at = (event: Event) => view.current?.tokenAt(event) ?? -1;
   return (

@@ -1,6 +1,7 @@
 /**
  * The coloured text. Plain DOM, outside Preact: ten thousand tokens are recoloured on a hover, so tokens are spans in
- * blocks that the browser may skip while off screen, and a colour is written only where it changed.
+ * blocks, only blocks on or near the screen are painted (the others when they come near), and a colour is written only
+ * where it changed.
  */
 
 import { pieces } from "../shared/visible";
@@ -11,6 +12,16 @@ export interface Layer {
   hue: number;
   values: Float32Array;
   scale: number;
+}
+
+interface Block {
+  el: HTMLElement;
+  start: number;
+  end: number;
+  /** On screen, or near it. */
+  near: boolean;
+  /** Not yet painted with the present colours. */
+  stale: boolean;
 }
 
 const BLOCK = 256;
@@ -25,17 +36,40 @@ export class TokenView {
   #marked = new Set<number>();
   #cursor = -1;
   #prefix: string;
+  #blocks: Block[] = [];
+  #look: (token: number) => string = () => "";
+  readonly #observer: IntersectionObserver | null;
 
   constructor(el: HTMLElement, prefix: string) {
     this.#el = el;
     this.#prefix = prefix;
+    this.#observer =
+      typeof IntersectionObserver === "undefined"
+        ? null
+        : new IntersectionObserver((entries) => this.#seen(entries), { root: el, rootMargin: "120px" });
+  }
+
+  /** Stop watching what is on screen. */
+  close(): void {
+    this.#observer?.disconnect();
+  }
+
+  #seen(entries: IntersectionObserverEntry[]): void {
+    for (const entry of entries) {
+      const block = this.#blocks.find((candidate) => candidate.el === entry.target);
+      if (!block) continue;
+      block.near = entry.isIntersecting;
+      if (block.near) this.#paintBlock(block);
+    }
   }
 
   /** Replace the text. */
   show(data: TextData, describe: (token: number) => string): void {
     const doc = this.#el.ownerDocument;
+    this.#observer?.disconnect();
     this.#spans = [];
     this.#painted = [];
+    this.#blocks = [];
     this.#marked.clear();
     this.#cursor = -1;
     const texts = data.json.texts.map(([start, end], i) => {
@@ -43,29 +77,21 @@ export class TokenView {
       group.className = "saew-textgroup";
       group.setAttribute("role", "group");
       group.setAttribute("aria-label", data.json.texts.length > 1 ? `text ${i + 1}` : "tokens");
-      const long = end - start > ONE_BLOCK;
-      let block = this.#block(group, long);
-      let inBlock = 0;
-      for (let token = start; token < end; token++) {
-        const line = (data.json.str[token] ?? "").includes("\n");
-        block.append(this.#span(data, token, describe));
-        inBlock++;
-        if (long && token + 1 < end && (inBlock >= BLOCK * 1.5 || (inBlock >= BLOCK * 0.75 && line))) {
-          block = this.#block(group, long);
-          inBlock = 0;
-        }
-      }
+      for (const [from, to] of cut(data, start, end)) group.append(this.#block(data, from, to, end - start, describe));
       return group;
     });
     this.#el.replaceChildren(...texts);
+    for (const block of this.#blocks) if (!block.near) this.#observer?.observe(block.el);
   }
 
-  #block(group: HTMLElement, long: boolean): HTMLElement {
-    const block = group.ownerDocument.createElement("div");
-    block.className = long ? "saew-block saew-block-long" : "saew-block";
-    block.setAttribute("role", "presentation");
-    group.append(block);
-    return block;
+  #block(data: TextData, start: number, end: number, length: number, describe: (token: number) => string): HTMLElement {
+    const el = this.#el.ownerDocument.createElement("div");
+    const long = length > ONE_BLOCK;
+    el.className = long ? "saew-block saew-block-long" : "saew-block";
+    el.setAttribute("role", "presentation");
+    for (let token = start; token < end; token++) el.append(this.#span(data, token, describe));
+    this.#blocks.push({ el, start, end, near: !long || this.#observer === null, stale: true });
+    return el;
   }
 
   #span(data: TextData, token: number, describe: (token: number) => string): HTMLElement {
@@ -95,8 +121,23 @@ export class TokenView {
 
   /** Colour every token by the layers; no layer: no colour. Bands from top to bottom if there are several. */
   paint(layers: Layer[], plain: (token: number) => boolean): void {
-    for (let token = 0; token < this.#spans.length; token++) {
-      const look = plain(token) ? "" : background(layers, token);
+    this.#look = (token) => (plain(token) ? "" : background(layers, token));
+    for (const block of this.#blocks) {
+      block.stale = true;
+      if (block.near) this.#paintBlock(block);
+    }
+  }
+
+  /** Paint what is off screen too (for printing). */
+  paintAll(): void {
+    for (const block of this.#blocks) this.#paintBlock(block);
+  }
+
+  #paintBlock(block: Block): void {
+    if (!block.stale) return;
+    block.stale = false;
+    for (let token = block.start; token < block.end; token++) {
+      const look = this.#look(token);
       if (look === (this.#painted[token] ?? "")) continue;
       this.#painted[token] = look;
       const span = this.#spans[token];
@@ -140,6 +181,22 @@ export class TokenView {
     const at = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-i]") : null;
     return at?.dataset.i === undefined ? -1 : Number(at.dataset.i);
   }
+}
+
+/** Where a text is cut into blocks: whole if it is short, else near every 256th token, at line ends if there are any. */
+function cut(data: TextData, start: number, end: number): [number, number][] {
+  if (end - start <= ONE_BLOCK) return [[start, end]];
+  const out: [number, number][] = [];
+  let from = start;
+  for (let token = start; token < end; token++) {
+    const size = token + 1 - from;
+    const line = (data.json.str[token] ?? "").includes("\n");
+    if (token + 1 === end || size >= BLOCK * 1.5 || (size >= BLOCK * 0.75 && line)) {
+      out.push([from, token + 1]);
+      from = token + 1;
+    }
+  }
+  return out;
 }
 
 function code(doc: Document, text: string, name: string): HTMLElement {

@@ -1,12 +1,12 @@
 /** Traits as Preact state. Handlers ignore their arguments: front-ends pass different ones. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { Model } from "./types";
 
 /** The current value of a trait, re-rendering when it changes. */
 export function useTrait<T>(model: Model, name: string): T {
   const [value, setValue] = useState(() => model.get(name) as T);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const changed = () => setValue(() => model.get(name) as T);
     model.on(`change:${name}`, changed);
     changed();

@@ -30,13 +30,14 @@ export function canonical(value: Json): string {
   return JSON.stringify(value);
 }
 
-/** What an answer is filed under. Coloured features do not matter: every recorded ranking carries the scale of all. */
+/** Parameters that no recorded answer depends on: every ranking carries the scale of all features that it lists. */
+const IGNORED: Record<string, string> = { tokens: "rank", rank: "features" };
+
+/** What an answer is filed under. */
 function fileUnder(channel: string, params: Json): string {
-  if (channel === "rank" && typeof params === "object" && params !== null && !Array.isArray(params)) {
-    const { features: _, ...rest } = params;
-    return `rank ${canonical(rest)}`;
-  }
-  return `${channel} ${canonical(params)}`;
+  if (typeof params !== "object" || params === null || Array.isArray(params)) return `${channel} ${canonical(params)}`;
+  const kept = Object.entries(params).filter(([name]) => name !== IGNORED[channel]);
+  return `${channel} ${canonical(Object.fromEntries(kept))}`;
 }
 
 export class RecordedModel implements Model {

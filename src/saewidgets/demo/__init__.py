@@ -45,12 +45,13 @@ def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dt
 
     with quiet():
         from sae_lens import SAE, SAETransformerBridge
+        from torch import nn
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from .sources import MODEL_NAME
 
         # Eager attention: the other implementations give TransformerLens no attention patterns to hook.
-        loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, attn_implementation="eager")
+        loaded: nn.Module = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, attn_implementation="eager")
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = SAETransformerBridge.boot_transformers(
             MODEL_NAME, hf_model=loaded.to(where).eval(), tokenizer=tokenizer, device=where, dtype=kind

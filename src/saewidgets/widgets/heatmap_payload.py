@@ -53,6 +53,7 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
         "provenance": [[sendable(k), sendable(v)] for k, v in acts.provenance.items()],
         "notes": [sendable(note) for note in acts.notes],
         "activation_name": acts.activation_name,
+        "rank": None,
     }
     return Reply(
         data,

@@ -1,0 +1,204 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import widget from "../src/heatmap";
+import { picked } from "../src/heatmap/app";
+import { asPython } from "../src/heatmap/copy";
+import { background } from "../src/heatmap/tokenview";
+import { answering, FakeModel, rankAnswer, STATE, settle, tokensAnswer } from "./fake";
+
+globalThis.ResizeObserver ??= class {
+  observe() {}
+  unobserve() {}
+  disconnect() {}
+} as unknown as typeof ResizeObserver;
+
+let model: FakeModel;
+let el: HTMLElement;
+let stop: () => void;
+
+function start(state: Record<string, unknown> = {}, answer: FakeModel["answer"] = answering): void {
+  model = new FakeModel({ ...STATE, ...state });
+  model.answer = answer;
+  el = document.createElement("div");
+  document.body.replaceChildren(el);
+  stop = widget.render({ model, el });
+}
+
+const tokens = () => [...el.querySelectorAll<HTMLElement>(".saew-t")];
+const rows = () => [...el.querySelectorAll<HTMLElement>(".saew-ranking tbody tr")];
+const requests = (channel: string) => model.sent.filter((m) => m.t === "req" && m.ch === channel);
+const click = (target: Element | undefined, init: MouseEventInit = {}) =>
+  target?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, ...init }));
+
+beforeEach(async () => {
+  start();
+  await settle();
+});
+
+describe("showing", () => {
+  test("tokens and ranking as the kernel gives them", () => {
+    expect(tokens().map((t) => t.textContent)).toEqual(["<|bos|>", "the", "cat"]);
+    expect(rows().map((r) => r.querySelector(".saew-feature")?.textContent)).toEqual(["5", "3"]);
+    expect(rows()[1]?.textContent).toContain("first");
+    expect(el.querySelector(".saew-footer")?.textContent).toContain("model: tiny");
+    expect(el.querySelector(".saew-ranking [role=status]")?.textContent).toContain("2 active features over 2 tokens");
+  });
+
+  test("hostile tokens are text nodes", async () => {
+    const str = ["<|bos|>", "<img src=x onerror=alert(1)>", "</script>", "\u202eabc", "\u0000", "", "a\nb"];
+    start({}, (m) => {
+      if (m.t !== "req") return null;
+      return m.ch === "tokens" ? tokensAnswer(m.id, "h", { str }) : rankAnswer(m.id, "h");
+    });
+    await settle();
+    expect(el.querySelector("img, script")).toBeNull();
+    expect(tokens().map((t) => t.textContent)).toEqual([
+      "<|bos|>",
+      "<img src=x onerror=alert(1)>",
+      "</script>",
+      "U+202Eabc",
+      "U+0000",
+      "\u2025",
+      "a\u21b5\nb",
+    ]);
+  });
+
+  test("special tokens are not coloured unless included", async () => {
+    model.push({ features: [9, 5], feature: 5 });
+    await settle();
+    expect(tokens()[0]?.style.background).toBe("");
+    model.push({ include_special: true });
+    await settle();
+    expect(requests("rank").at(-1)?.p).toMatchObject({ include_special: true, features: [9, 5] });
+  });
+
+  test("an error is shown, kept as a trait, and goes away with the next answer", async () => {
+    const e = { type: "NonFiniteError", message: "NaN <b>here</b>", traceback: "Traceback" };
+    model.answer = (m) => (m.t === "req" ? { t: "res", id: m.id, ok: false, e } : null);
+    model.push({ text: "broken" });
+    await settle();
+    expect(el.querySelector(".saew-banner-error")?.textContent).toContain("NaN <b>here</b>");
+    expect(model.get("error")).toEqual(e);
+    expect(tokens().length).toBe(3); // the last result stays
+    model.answer = answering;
+    model.push({ text: "whole again now" });
+    await settle();
+    expect(el.querySelector(".saew-banner-error")).toBeNull();
+    expect(model.get("error")).toBeNull();
+    expect(tokens().length).toBe(4);
+  });
+
+  test("a text of other tokens than the ranking is not mixed with it", async () => {
+    model.answer = (m) => (m.t === "req" && m.ch === "tokens" ? tokensAnswer(m.id, "a b c d") : null);
+    model.push({ text: "a b c d" });
+    await settle();
+    expect(tokens().length).toBe(5);
+    expect(rows().length).toBe(0);
+  });
+});
+
+describe("doing", () => {
+  test("typing asks at once, sets the trait, and is not overwritten by its echoes", async () => {
+    const box = el.querySelector("textarea") as HTMLTextAreaElement;
+    for (const text of ["the cat s", "the cat sa", "the cat sat"]) {
+      box.value = text;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+      await settle();
+    }
+    model.push({ text: "the cat s" }); // a late echo
+    await settle();
+    expect(box.value).toBe("the cat sat");
+    expect(model.saved.some((s) => s.text === "the cat sat")).toBe(true);
+    expect(requests("tokens").map((m) => m.p?.text)).toContain("the cat sat");
+    model.push({ text: "from Python" });
+    await settle();
+    expect(box.value).toBe("from Python");
+  });
+
+  test("clicking tokens and features sets the traits", async () => {
+    click(tokens()[1]);
+    await settle();
+    expect(model.get("selected_tokens")).toEqual([1]);
+    expect(requests("rank").at(-1)?.p).toMatchObject({ tokens: [1] });
+    click(tokens()[2]);
+    await settle();
+    expect(model.get("selected_tokens")).toEqual([1, 2]);
+    click(tokens()[1]);
+    await settle();
+    expect(model.get("selected_tokens")).toEqual([2]);
+    expect(tokens()[2]?.classList.contains("saew-selected")).toBe(true);
+    click(rows()[0]?.querySelector(".saew-feature") ?? undefined);
+    await settle();
+    expect([model.get("feature"), model.get("features")]).toEqual([5, [5]]);
+    click(rows()[1], { ctrlKey: true });
+    await settle();
+    expect([model.get("feature"), model.get("features")]).toEqual([3, [5, 3]]);
+    expect([...el.querySelectorAll(".saew-chip b")].map((b) => b.textContent)).toEqual(["5", "3"]);
+  });
+
+  test("keyboard: arrows, space, escape", async () => {
+    const text = el.querySelector(".saew-text") as HTMLElement;
+    text.focus();
+    await settle();
+    const press = (key: string) =>
+      text.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+    press("ArrowRight");
+    await settle();
+    press("ArrowRight");
+    await settle();
+    press(" ");
+    await settle();
+    expect(model.get("selected_tokens")).toEqual([2]);
+    expect(text.getAttribute("aria-activedescendant")).toBe(tokens()[2]?.id);
+    press("Escape");
+    await settle();
+    expect(model.get("selected_tokens")).toEqual([]);
+  });
+
+  test("leaving removes every listener", async () => {
+    expect(model.listeners()).toBeGreaterThan(0);
+    stop();
+    stop();
+    await settle();
+    expect(model.listeners()).toBe(0);
+    expect(el.childElementCount).toBe(0);
+  });
+
+  test("an abort signal leaves too", async () => {
+    const control = new AbortController();
+    const other = new FakeModel(STATE);
+    const place = document.createElement("div");
+    widget.render({ model: other, el: place, signal: control.signal });
+    await settle();
+    control.abort();
+    await settle();
+    expect(other.listeners()).toBe(0);
+  });
+});
+
+test("choosing features", () => {
+  expect(picked([], 1, false)).toEqual({ features: [1], feature: 1 });
+  expect(picked([1], 1, false)).toEqual({ features: [], feature: null });
+  expect(picked([1, 2], 3, false)).toEqual({ features: [3], feature: 3 });
+  expect(picked([1, 2], 3, true)).toEqual({ features: [1, 2, 3], feature: 3 });
+  expect(picked([1, 2], 2, true)).toEqual({ features: [1], feature: 1 });
+  expect(picked([1, 2, 3, 4, 5, 6], 7, true)).toEqual({ features: [2, 3, 4, 5, 6, 7], feature: 7 });
+});
+
+test("colours: silent, weak, full, negative, bands", () => {
+  const layer = (values: number[], hue = 0) => ({ hue, values: Float32Array.from(values), scale: 10 });
+  const one = layer([0, 0.001, 10, -10]);
+  expect(background([one], 0)).toBe("");
+  expect(background([one], 1)).toContain("2.5%");
+  expect(background([one], 2)).toContain("100.0%");
+  expect(background([one], 3)).toContain("repeating-linear-gradient");
+  const two = background([one, layer([1, 1, 1, 1], 1)], 2);
+  expect(two.match(/no-repeat/g)?.length).toBe(2);
+  expect(background([one, layer([0, 0, 0, 0], 1)], 2).match(/no-repeat/g)?.length).toBe(1);
+});
+
+test("Python that shows the same", () => {
+  const fake = new FakeModel({ ...STATE, text: 'a "quoted"\n\\ \u2028', features: [5, 3], sort: "sum" });
+  expect(asPython(fake)).toBe(
+    'sw.TokenFeatureHeatmap(engine, text="a \\"quoted\\"\\n\\\\ \u2028", features=[5, 3], sort="sum")',
+  );
+});

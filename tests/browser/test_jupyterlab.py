@@ -1,0 +1,187 @@
+"""The quickstart in a real JupyterLab: type, click, traits both ways, errors, two views, hostile text, themes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Watched
+from lab import STARTED, Lab, run_all, run_code, set_theme
+from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+WIDGET = ".jp-OutputArea .saew-heatmap"
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+HOSTILE = "</script><img src=x onerror=alert(1)> <!-- &amp; \u2028 \u0000 \u200f\u202eRTL \u200b\ufeff 日本語 😀\nline"
+
+
+def colours(page: Page, root: str = WIDGET) -> list[str]:
+    return page.locator(root).first.locator(".saew-t").evaluate_all("els => els.map(e => e.style.background)")
+
+
+def token_texts(page: Page, root: str = WIDGET) -> list[str]:
+    return page.locator(root).first.locator(".saew-t").evaluate_all("els => els.map(e => e.textContent)")
+
+
+def wait_for_tokens(page: Page, text: str) -> None:
+    """Until the first widget shows a token list that holds `text`."""
+    page.wait_for_function(
+        """([root, text]) => [...document.querySelector(root).querySelectorAll('.saew-t')]
+            .map(e => e.textContent).join('').includes(text)""",
+        arg=[WIDGET, text],
+        timeout=30_000,
+    )
+
+
+@pytest.fixture
+def notebook(lab: Lab, watched: Watched) -> Watched:
+    page = watched.page
+    lab.open(page, "quickstart.ipynb")
+    run_all(page)
+    page.wait_for_selector(f"{WIDGET} .saew-t", timeout=60_000)
+    page.wait_for_selector(f"{WIDGET} .saew-feature", timeout=30_000)
+    page.wait_for_function(STARTED, timeout=60_000)  # the cells after it have run too
+    return watched
+
+
+def test_the_quickstart(notebook: Watched) -> None:
+    page = notebook.page
+    run_code(page, "heatmap.text = 'In the beginning, God created the heavens and the'; heatmap.features = []")
+    wait_for_tokens(page, " heavens and the")
+    assert token_texts(page)[1:4] == ["In", " the", " beginning"]
+    strongest = page.locator(f"{WIDGET} .saew-feature").first.inner_text()
+    assert strongest == run_code(page, "print(list(heatmap.activations.top(1))[0])")
+
+    # Click a feature: the text is coloured, and the trait is there in the next cell.
+    page.locator(f"{WIDGET} .saew-feature").first.click()
+    page.wait_for_function(f"() => [...document.querySelectorAll('{WIDGET} .saew-t')].some(e => e.style.background)")
+    assert run_code(page, "print(heatmap.feature, heatmap.features)") == f"{strongest} [{strongest}]"
+    coloured = {i for i, look in enumerate(colours(page)) if look}
+    active = json.loads(
+        run_code(page, "import json; a = heatmap.activations; print(json.dumps([i for i in range(len(a)) "
+                       "if a[i, heatmap.feature] != 0 and a.counted[i]]))")
+    )
+    assert coloured == set(active)
+
+    # Type: the text is computed and coloured again, and the trait follows.
+    box = page.locator(f"{WIDGET} textarea").first
+    box.click()
+    box.press("Control+End")
+    box.type(" earth. On Monday", delay=20)
+    wait_for_tokens(page, " earth. On Monday")
+    assert box.input_value().endswith("and the earth. On Monday")
+    page.wait_for_timeout(300)
+    assert run_code(page, "print(heatmap.text)").endswith("and the earth. On Monday")
+
+    # Click a token: the ranking is over it, and the next cell can read it.
+    monday = page.locator(f"{WIDGET} .saew-t", has_text="Monday").first
+    monday.click()
+    page.wait_for_selector(f"{WIDGET} >> text=selected token")
+    selected = json.loads(run_code(page, "print(heatmap.selected_tokens)"))
+    assert [token_texts(page)[i] for i in selected] == [" Monday"]
+    page.wait_for_function(f"() => document.querySelector('{WIDGET} .saew-feature').textContent === '2717'")
+    value = page.locator(f"{WIDGET} .saew-ranking tbody tr").first.locator("td.saew-by").inner_text()
+    assert float(value) == pytest.approx(float(run_code(page, "print(heatmap.activations[heatmap.selected_tokens[0], 2717])")), abs=0.006)
+
+    # Traits from Python.
+    run_code(page, "heatmap.features = [2717, 3626]")
+    page.wait_for_function(f"() => document.querySelectorAll('{WIDGET} .saew-chip').length === 2")
+    assert notebook.errors == []
+    assert notebook.outside == []
+
+
+def test_a_kernel_error_appears_and_the_widget_goes_on(notebook: Watched) -> None:
+    page = notebook.page
+    run_code(page, "_enc = engine.dictionary().sae.b_enc; _old = float(_enc.data[0]); _enc.data[0] = float('nan')")
+    box = page.locator(f"{WIDGET} textarea").first
+    box.fill("something new")
+    banner = page.locator(f"{WIDGET} .saew-banner-error").first
+    banner.wait_for(timeout=20_000)
+    assert "NaN" in banner.inner_text()
+    assert run_code(page, "print(heatmap.error['type'])") == "NonFiniteError"
+    banner.get_by_text("Copy details").click()
+    assert "Traceback" in page.evaluate("navigator.clipboard.readText()")
+    run_code(page, "_enc.data[0] = _old")
+    box.fill("something newer")
+    wait_for_tokens(page, "something newer")
+    page.wait_for_function(f"() => !document.querySelector('{WIDGET} .saew-banner-error')")
+    assert run_code(page, "print(heatmap.error)") == "None"
+
+
+def test_two_views_stay_in_step(notebook: Watched) -> None:
+    page = notebook.page
+    page.evaluate(
+        """() => { const { notebook } = jupyterapp.shell.currentWidget.content ? { notebook: jupyterapp.shell.currentWidget.content } : {};
+            notebook.activeCellIndex = notebook.widgets.length - 1; }"""
+    )
+    page.evaluate("() => jupyterapp.commands.execute('notebook:insert-cell-below')")
+    page.evaluate("() => jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource('heatmap')")
+    page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
+    page.wait_for_function(f"() => document.querySelectorAll('{WIDGET}').length >= 2")
+    last = page.locator(WIDGET).last
+    last.locator(".saew-t").first.wait_for()
+    last.locator("textarea").first.fill("A text typed in the second view")
+    wait_for_tokens(page, " typed in the second view")
+    assert page.locator(WIDGET).first.locator("textarea").first.input_value() == "A text typed in the second view"
+    last.locator(".saew-t", has_text="typed").first.click()
+    page.wait_for_function(
+        f"() => [...document.querySelectorAll('{WIDGET}')].every(w => w.querySelectorAll('.saew-selected').length === 1)"
+    )
+
+
+def test_hostile_text_is_text(notebook: Watched) -> None:
+    page = notebook.page
+    run_code(page, f"heatmap.text = {HOSTILE!r}")
+    wait_for_tokens(page, "</script")
+    shown = "".join(token_texts(page))
+    for visible in ("</script>", "<img", "<!--", "&amp;", "U+2028", "U+0000", "U+200F", "U+202E", "U+200B", "U+FEFF", "日", "😀", "↵"):
+        assert visible in shown
+    assert page.locator(f"{WIDGET} img").count() == 0
+    assert page.evaluate(f"() => document.querySelector('{WIDGET}').textContent.includes('\\u202e')") is False
+    run_code(page, "heatmap.text = ''")
+    page.wait_for_selector(f"{WIDGET} >> text=No token is counted")
+
+
+def test_keyboard(notebook: Watched) -> None:
+    page = notebook.page
+    run_code(page, "heatmap.text = 'In the beginning'; heatmap.features = []")
+    wait_for_tokens(page, "In the beginning")
+    page.wait_for_timeout(200)
+    page.locator(f"{WIDGET} .saew-text").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press(" ")
+    page.wait_for_timeout(300)
+    assert run_code(page, "print(heatmap.selected_tokens)") == "[2]"
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(300)
+    assert run_code(page, "print(heatmap.selected_tokens)") == "[]"
+    first = page.locator(f"{WIDGET} .saew-feature").first
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    second = page.locator(f"{WIDGET} .saew-feature").nth(1).inner_text()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    assert run_code(page, "print(heatmap.feature)") == second
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
+    page = notebook.page
+    set_theme(page, theme)
+    try:
+        run_code(page, "heatmap.text = 'On Monday we met and on Tuesday we left.'; heatmap.features = [2717, 3626]")
+        wait_for_tokens(page, "On Monday")
+        page.wait_for_function(
+            "([root, theme]) => document.querySelector(root).dataset.theme === theme",
+            arg=[WIDGET, "dark" if theme.endswith("Dark") else "light"],
+        )
+        page.evaluate(AXE.read_text("utf-8"))
+        found = page.evaluate(
+            "root => axe.run(root, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})", WIDGET
+        )
+        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
+    finally:
+        set_theme(page, "JupyterLab Light")

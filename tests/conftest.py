@@ -1,0 +1,50 @@
+"""The demo engine once for all tests, and skipping of tests whose hardware or network is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from saewidgets.engine.engine import Engine
+
+_HUB = "https://huggingface.co/gpt2/resolve/main/config.json"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "hub: needs the Hugging Face hub; skipped where it is not reachable")
+    config.addinivalue_line("markers", "gpu: needs a CUDA device; skipped where there is none")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not _has_cuda():
+        pytest.skip("torch finds no CUDA device")
+    if item.get_closest_marker("hub") and (problem := _hub_problem()):
+        pytest.skip(f"the Hugging Face hub is not reachable: {problem}")
+
+
+@pytest.fixture(scope="session")
+def demo_engine() -> Iterator[Engine]:
+    """The demo model and SAE on the CPU in float32: the same numbers on every machine. Tests must not change it."""
+    import saewidgets as sw
+
+    with sw.load_demo(device="cpu") as engine:
+        yield engine
+
+
+# Asked once a session, and only if a test needs it: both cost seconds.
+@lru_cache(maxsize=1)
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@lru_cache(maxsize=1)
+def _hub_problem() -> str | None:
+    from saewidgets.demo.sources import unreachable
+
+    return unreachable(_HUB)

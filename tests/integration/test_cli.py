@@ -1,0 +1,132 @@
+"""The command line: what it writes, what it says, and that asking for help is quick."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+import pytest
+
+import saewidgets as sw
+from saewidgets import cli
+
+if TYPE_CHECKING:
+    from saewidgets.engine.engine import Engine
+
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
+
+
+@pytest.fixture
+def with_demo(demo_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session's engine instead of loading another, and kept open."""
+
+    class Kept:
+        def __enter__(self) -> Engine:
+            return demo_engine
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+    monkeypatch.setattr(sw, "load_demo", Kept)
+
+
+@pytest.mark.usefixtures("with_demo")
+def test_a_page_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "page.html"
+    assert cli.main(["demo", "--html", str(out), "--text", "See you on Monday", "--features", "2717,3626"]) == 0
+    page = out.read_text(encoding="utf-8")
+    assert " Monday" in page and "2717" in page and "3626" in page
+    told = capsys.readouterr()
+    assert told.out == f"{out} ({out.stat().st_size / 1000:,.0f} kB)\n" and not told.err
+
+
+@pytest.mark.usefixtures("with_demo")
+def test_a_wrong_feature_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["demo", "--html", str(tmp_path / "page.html"), "--features", "6144"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("saewidgets: ") and "6144" in error and error.count("\n") == 1
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_missing_folder_is_found_before_the_model_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sw, "load_demo", lambda: pytest.fail("the model was loaded"))
+    assert cli.main(["demo", "--html", str(tmp_path / "no" / "page.html")]) == 1
+    assert "make it first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["demo", "--text", "x"], ["demo", "--features", "1"], ["demo", "--html", "x", "--features", "a"]]
+)
+def test_wrong_arguments_are_usage_errors(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2 and "usage:" in capsys.readouterr().err
+
+
+def test_jupyterlab_is_started_on_a_copy_of_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "find_spec", lambda name: object())
+    monkeypatch.setattr(cli.subprocess, "call", lambda command: started.append(command) or 0)
+    assert cli.main(["demo"]) == 0
+    assert started == [[sys.executable, "-m", "jupyterlab", str(tmp_path / "quickstart.ipynb")]]
+    assert (tmp_path / "quickstart.ipynb").read_bytes() == QUICKSTART.read_bytes()
+
+
+def test_a_notebook_that_is_there_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "quickstart.ipynb").write_text("my work")
+    assert cli.copy_notebook(tmp_path).read_text() == "my work"
+
+
+def test_missing_jupyterlab_names_the_extra(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    assert cli.main(["demo"]) == 1
+    assert "pip install 'saewidgets[demo]'" in capsys.readouterr().err
+
+
+def test_help_imports_no_torch() -> None:
+    code = """
+import sys
+from saewidgets import cli
+try:
+    cli.main(["demo", "--help"])
+except SystemExit:
+    pass
+sys.exit(str([m for m in ("torch", "sae_lens", "transformers", "pandas", "anywidget") if m in sys.modules] or ""))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "--features" in done.stdout and not done.stderr.strip(), done.stderr
+
+
+def test_the_shipped_notebook_is_the_example() -> None:
+    shipped = files("saewidgets.demo") / "assets" / "quickstart.ipynb"
+    assert shipped.read_bytes() == QUICKSTART.read_bytes()
+
+
+def test_the_notebook_is_clean() -> None:
+    notebook = nbformat.read(QUICKSTART, as_version=4)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert code and all(not cell.outputs and cell.execution_count is None for cell in code)
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_notebook_runs(demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process rather than in a kernel: the front-end has tests of its own, and the model is loaded once."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sw, "load_demo", lambda: demo_engine)
+    names: dict[str, object] = {}
+    for cell in nbformat.read(QUICKSTART, as_version=4).cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, f"quickstart.ipynb:{cell.id}", "exec"), names)
+    assert (tmp_path / "heatmap.html").stat().st_size > 10_000

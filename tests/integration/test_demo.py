@@ -1,0 +1,129 @@
+"""The demo model and SAE: the numbers that its documentation promises, through our engine and through sae-lens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import warnings
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+import torch
+
+import saewidgets as sw
+from saewidgets.engine.errors import DeviceError
+
+if TYPE_CHECKING:
+    from saewidgets.engine.engine import Engine
+
+WEEKDAY = 2717
+DAYS = {" Monday", " Tuesday", " Wednesday", " Thursday", " Friday", " Saturday", " Sunday"}
+SENTENCES = [
+    "See you on Monday at noon, or on Tuesday if it rains.",
+    "The shop is closed every Wednesday and Thursday.",
+    "On Friday we work, on Saturday we rest, and on Sunday we sing.",
+    "The cat slept on the warm stones of the old church.",
+    "In January the river froze and nobody came to town.",
+]
+
+
+def test_the_weekday_feature_fires_on_weekdays(demo_engine: Engine) -> None:
+    """45 to 57 on every weekday of these sentences; elsewhere it is silent, but for 5 to 7 on the month's name."""
+    acts = demo_engine.activations(SENTENCES, features=[WEEKDAY])
+    fired = {
+        token: value
+        for token, value, counted in zip(acts.tokens, acts[:, WEEKDAY].tolist(), acts.counted, strict=True)
+        if value and counted
+    }
+    assert {token for token in fired if token in DAYS} == DAYS
+    assert all(40 <= fired[token] <= 65 for token in DAYS), fired
+    assert all(value < 10 for token, value in fired.items() if token not in DAYS), fired
+    assert set(fired) - DAYS <= {" January"}, fired
+
+
+def test_the_text_starts_with_the_special_token(demo_engine: Engine) -> None:
+    acts = demo_engine.activations("Monday")
+    assert acts.special.tolist()[0] and not acts.special[1:].any()
+    assert int(acts.token_ids[0]) == demo_engine.tokenizer.bos_id
+
+
+def test_activations_equal_sae_lens(demo_engine: Engine) -> None:
+    text = "In the beginning, God created the heavens and the earth. It was a Monday."
+    ours = demo_engine.activations(text)
+    model, sae = demo_engine.model.raw, demo_engine.dictionary().sae
+    tokens = torch.tensor([ours.token_ids.tolist()])
+    with torch.no_grad():
+        _, cache = model.run_with_cache_with_saes(tokens, saes=[sae])
+    theirs = cache[model.get_sae_hook_name(sae)][0]
+    assert int((theirs > 0).sum()) > 100
+    torch.testing.assert_close(torch.as_tensor(ours[:, :]), theirs, atol=1e-3, rtol=0)
+
+
+def test_the_model_knows_paris(demo_engine: Engine) -> None:
+    ids = torch.tensor([demo_engine.to_ids("The capital of France is")[0]])
+    with torch.no_grad():
+        for _ in range(8):
+            logits = demo_engine.model.raw(ids)
+            ids = torch.cat([ids, logits[:, -1].argmax(-1, keepdim=True)], dim=1)
+    assert "Paris" in demo_engine.model.tokenizer.decode(ids[0])
+
+
+def test_predictions_rank_paris_high(demo_engine: Engine) -> None:
+    found = demo_engine.predictions("The capital of France is", " Paris")
+    assert found.clean.answer[0].rank < 5
+    assert found.spliced is not None and found.spliced.answer[0].rank < 20
+
+
+def test_provenance_says_which_weights(demo_engine: Engine) -> None:
+    assert demo_engine.provenance()["weights"]
+
+
+def test_the_corpus() -> None:
+    corpus = sw.load_corpus()
+    assert isinstance(corpus, pd.DataFrame)
+    assert list(corpus.columns) == ["id", "text", "source", "licence"]
+    assert len(corpus) == 1397 and corpus["id"].is_unique
+    assert corpus["text"].str.len().min() > 0 and corpus["licence"].str.len().min() > 0
+
+
+def test_a_missing_cuda_device_is_an_error_before_any_download() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(DeviceError, match="device='cpu'"):
+        sw.load_demo(device="cuda")
+
+
+def test_it_loads_without_network_and_without_noise(demo_engine: Engine) -> None:
+    """In a fresh process whose every connection attempt is an error: nothing printed, nothing warned, no call made."""
+    code = """
+import socket
+def refuse(*args, **kwargs):
+    raise SystemExit(f"a network call: {args}")
+socket.socket.connect = socket.getaddrinfo = refuse
+import saewidgets as sw
+sw.load_demo(device="cpu").close()
+"""
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done.stderr[-2000:]
+    assert time.monotonic() - begun < 120
+
+
+def test_the_users_warning_filters_are_left_alone() -> None:
+    from saewidgets.demo.quiet import quiet
+
+    before = list(warnings.filters)
+    with quiet():
+        pass
+    assert list(warnings.filters) == before
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_activations(demo_engine: Engine) -> None:
+    text = SENTENCES[0]
+    expected = demo_engine.activations(text, features=[WEEKDAY])[:, WEEKDAY]
+    with sw.load_demo(device="cuda") as engine:
+        found = engine.activations(text, features=[WEEKDAY])[:, WEEKDAY]
+    torch.testing.assert_close(torch.as_tensor(found), torch.as_tensor(expected), atol=0.1, rtol=1e-2)

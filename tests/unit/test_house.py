@@ -1,0 +1,121 @@
+"""The house rules that a reader relies on: which way imports point, how long a module is, what is never called."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+PACKAGE = "saewidgets"
+LONGEST = 330
+
+# folder -> the folders of ours that it may import. cli -> demo, widgets -> {snapshot, ...} -> engine.
+LIBRARY = {"attribution", "formats", "index", "interventions", "snapshot"}
+MAY_IMPORT = {
+    "engine": set(),
+    "snapshot": set(),
+    "interventions": {"engine"},
+    "attribution": {"engine"},
+    "index": {"engine"},
+    "formats": {"engine", "index"},
+    "widgets": {"engine"} | LIBRARY,
+    "demo": {"engine", "widgets"} | LIBRARY,
+    "cli": {"", "demo", "engine", "widgets"} | LIBRARY,  # "": __version__
+}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted((SOURCE / PACKAGE).rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+every_module = pytest.mark.parametrize("module", MODULES)
+
+
+def is_type_checking(test: ast.expr) -> bool:
+    return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def statements(body: list[ast.stmt], deep: bool) -> Iterator[ast.stmt]:
+    """The statements that run on import; with `deep` also those in functions and under TYPE_CHECKING."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not deep:
+            continue
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, field, [])
+            if field == "body" and isinstance(node, ast.If) and is_type_checking(node.test) and not deep:
+                continue
+            if isinstance(inner, list):
+                yield from statements(inner, deep)
+
+
+def imports(module: str, *, deep: bool) -> set[str]:
+    """The modules of ours that a module imports."""
+    package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+    found = set()
+    for node in statements(TREES[module].body, deep):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                found.add(inner if inner in MODULES else base)
+    return {name for name in found if name in MODULES}
+
+
+def folder(module: str) -> str:
+    """engine.model -> engine; the package itself is ""."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_every_folder_has_its_arrows_named() -> None:
+    assert {folder(name) for name in MODULES} - {""} <= set(MAY_IMPORT)
+
+
+@every_module
+def test_arrows_point_down(module: str) -> None:
+    home = folder(module)
+    if not home:
+        return  # the package's own __init__ names the public API
+    wrong = {name for name in imports(module, deep=True) if folder(name) not in MAY_IMPORT[home] | {home}}
+    assert not wrong, f"{module} must not import {sorted(wrong)}"
+
+
+def test_no_import_cycles() -> None:
+    graph = {module: imports(module, deep=False) - {module} for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("import cycle: " + " <- ".join(error.args[1]))
+
+
+@every_module
+def test_modules_are_short(module: str) -> None:
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@every_module
+def test_nothing_that_runs_a_file_s_code(module: str) -> None:
+    """Weights and tables are data: no pickle in any of its forms."""
+    pickles = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.split(".")[0] for alias in node.names} & pickles
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level or (node.module or "").split(".")[0] not in pickles
+            assert not (node.module == "torch" and "load" in {alias.name for alias in node.names})
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in {"torch.load", "pd.read_pickle", "pandas.read_pickle", "eval", "exec"}, called
+            for keyword in node.keywords:
+                harmless = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+                assert keyword.arg != "allow_pickle" or harmless
