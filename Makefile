@@ -44,7 +44,7 @@ $(BUNDLE): $(JS_SOURCES) package.json $(MODULES)
 	touch $@
 
 chromium: ## make sure there is a browser for the tests
-	@if [[ -n "$${CHROMIUM:-}" ]] || command -v chromium chromium-browser >/dev/null; then exit 0; fi; \
+	@if [[ -n "$${CHROMIUM:-}" ]] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then exit 0; fi; \
 	if [[ "$$(id -u)" != 0 ]] || ! command -v apt-get >/dev/null; then \
 	  echo "The browser tests need Chromium: install it with your package manager, or set CHROMIUM to its path." >&2; \
 	  exit 1; \

@@ -16,7 +16,7 @@ import saewidgets as sw
 from benchmarks.measure import Row
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from lab import chromium, jupyterlab, run_all, run_code  # noqa: E402
+from lab import chromium, jupyterlab, run_all, run_code
 
 WIDGET = ".jp-OutputArea .saew-heatmap"
 TOKENS = 10_000

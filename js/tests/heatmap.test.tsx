@@ -3,6 +3,7 @@ import widget from "../src/heatmap";
 import { picked } from "../src/heatmap/app";
 import { asPython } from "../src/heatmap/copy";
 import { background } from "../src/heatmap/tokenview";
+import { LIGHT } from "../src/shared/palette";
 import { answering, FakeModel, rankAnswer, STATE, settle, tokensAnswer } from "./fake";
 
 globalThis.ResizeObserver ??= class {
@@ -107,7 +108,8 @@ describe("doing", () => {
     model.push({ text: "the cat s" }); // a late echo
     await settle();
     expect(box.value).toBe("the cat sat");
-    expect(model.saved.some((s) => s.text === "the cat sat")).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(model.saved.filter((s) => s.text !== undefined).map((s) => s.text)).toEqual(["the cat sat"]);
     expect(requests("tokens").map((m) => m.p?.text)).toContain("the cat sat");
     model.push({ text: "from Python" });
     await settle();
@@ -185,15 +187,17 @@ test("choosing features", () => {
 });
 
 test("colours: silent, weak, full, negative, bands", () => {
+  const palette = { ...LIGHT, hues: ["1 2 3", "4 5 6"], strength: 0.8 };
   const layer = (values: number[], hue = 0) => ({ hue, values: Float32Array.from(values), scale: 10 });
   const one = layer([0, 0.001, 10, -10]);
-  expect(background([one], 0)).toBe("");
-  expect(background([one], 1)).toContain("2.5%");
-  expect(background([one], 2)).toContain("100.0%");
-  expect(background([one], 3)).toContain("repeating-linear-gradient");
-  const two = background([one, layer([1, 1, 1, 1], 1)], 2);
+  expect(background([one], 0, palette)).toBe("");
+  expect(background([one], 1, palette)).toBe("rgb(1 2 3 / 0.020)");
+  expect(background([one], 2, palette)).toBe("rgb(1 2 3 / 0.800)");
+  expect(background([one], 3, palette)).toContain("repeating-linear-gradient(135deg, rgb(1 2 3 / 0.800)");
+  const two = background([one, layer([1, 1, 1, 1], 1)], 2, palette);
   expect(two.match(/no-repeat/g)?.length).toBe(2);
-  expect(background([one, layer([0, 0, 0, 0], 1)], 2).match(/no-repeat/g)?.length).toBe(1);
+  expect(two).toContain("rgb(4 5 6 / 0.080)");
+  expect(background([one, layer([0, 0, 0, 0], 1)], 2, palette).match(/no-repeat/g)?.length).toBe(1);
 });
 
 test("Python that shows the same", () => {

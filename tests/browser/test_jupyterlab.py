@@ -60,8 +60,11 @@ def test_the_quickstart(notebook: Watched) -> None:
     assert run_code(page, "print(heatmap.feature, heatmap.features)") == f"{strongest} [{strongest}]"
     coloured = {i for i, look in enumerate(colours(page)) if look}
     active = json.loads(
-        run_code(page, "import json; a = heatmap.activations; print(json.dumps([i for i in range(len(a)) "
-                       "if a[i, heatmap.feature] != 0 and a.counted[i]]))")
+        run_code(
+            page,
+            "import json; a = heatmap.activations; print(json.dumps([i for i in range(len(a)) "
+            "if a[i, heatmap.feature] != 0 and a.counted[i]]))",
+        )
     )
     assert coloured == set(active)
 
@@ -72,7 +75,7 @@ def test_the_quickstart(notebook: Watched) -> None:
     box.type(" earth. On Monday", delay=20)
     wait_for_tokens(page, " earth. On Monday")
     assert box.input_value().endswith("and the earth. On Monday")
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(600)  # the trait follows when the typing pauses
     assert run_code(page, "print(heatmap.text)").endswith("and the earth. On Monday")
 
     # Click a token: the ranking is over it, and the next cell can read it.
@@ -83,7 +86,9 @@ def test_the_quickstart(notebook: Watched) -> None:
     assert [token_texts(page)[i] for i in selected] == [" Monday"]
     page.wait_for_function(f"() => document.querySelector('{WIDGET} .saew-feature').textContent === '2717'")
     value = page.locator(f"{WIDGET} .saew-ranking tbody tr").first.locator("td.saew-by").inner_text()
-    assert float(value) == pytest.approx(float(run_code(page, "print(heatmap.activations[heatmap.selected_tokens[0], 2717])")), abs=0.006)
+    assert float(value) == pytest.approx(
+        float(run_code(page, "print(heatmap.activations[heatmap.selected_tokens[0], 2717])")), abs=0.006
+    )
 
     # Traits from Python.
     run_code(page, "heatmap.features = [2717, 3626]")
@@ -136,7 +141,21 @@ def test_hostile_text_is_text(notebook: Watched) -> None:
     run_code(page, f"heatmap.text = {HOSTILE!r}")
     wait_for_tokens(page, "</script")
     shown = "".join(token_texts(page))
-    for visible in ("</script>", "<img", "<!--", "&amp;", "U+2028", "U+0000", "U+200F", "U+202E", "U+200B", "U+FEFF", "日", "😀", "↵"):
+    for visible in (
+        "</script>",
+        "<img",
+        "<!--",
+        "&amp;",
+        "U+2028",
+        "U+0000",
+        "U+200F",
+        "U+202E",
+        "U+200B",
+        "U+FEFF",
+        "日",
+        "😀",
+        "↵",
+    ):
         assert visible in shown
     assert page.locator(f"{WIDGET} img").count() == 0
     assert page.evaluate(f"() => document.querySelector('{WIDGET}').textContent.includes('\\u202e')") is False
@@ -179,9 +198,7 @@ def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
             arg=[WIDGET, "dark" if theme.endswith("Dark") else "light"],
         )
         page.evaluate(AXE.read_text("utf-8"))
-        found = page.evaluate(
-            "root => axe.run(root, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})", WIDGET
-        )
+        found = page.evaluate("root => axe.run(root, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})", WIDGET)
         assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
     finally:
         set_theme(page, "JupyterLab Light")

@@ -92,7 +92,7 @@ def test_pandas(acts: sw.FeatureActivations) -> None:
     token = int(acts.text_ptr[row["text"]] + row["position"])
     assert acts[token, int(row["feature"])] == row["activation"]
     assert acts.tokens[token] == row["token"]
-    assert acts.top(3).to_pandas().loc[list(acts.top(3))[0], "max"] == acts.top(3).max[0]
+    assert acts.top(3).to_pandas().loc[next(iter(acts.top(3))), "max"] == acts.top(3).max[0]
 
 
 @pytest.mark.parametrize("architecture", [*tiny.SAES, *tiny.TRANSCODERS])

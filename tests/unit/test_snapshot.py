@@ -103,7 +103,7 @@ def test_equal_inputs_equal_bytes() -> None:
     "broken", [{"script": "x='</script>'"}, {"style": "</STYLE>"}, {"script": "'<!--' + '<script'"}]
 )
 def test_bundles_that_would_end_their_element(broken: dict[str, str]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="script|element"):
         make(**broken)
 
 

@@ -38,7 +38,7 @@ def test_binary_message_has_the_same_bytes() -> None:
 
 
 def test_big_endian_arrays_travel_little() -> None:
-    message, buffers = wire.success("v:1", wire.Reply({}, {"a": np.array([1], dtype=">u4")}), "binary")
+    _, buffers = wire.success("v:1", wire.Reply({}, {"a": np.array([1], dtype=">u4")}), "binary")
     assert buffers == [b"\x01\x00\x00\x00"]
 
 

@@ -1,8 +1,9 @@
 /** The heatmap: text, ranking and matrix over one state. What is selected is a trait; what is hovered is this view's. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ErrorBanner, Notice } from "../shared/banner";
 import { copyText } from "../shared/clipboard";
+import { LIGHT, type Palette, readPalette } from "../shared/palette";
 import { save, useTrait } from "../shared/traits";
 import type { Model } from "../shared/types";
 import { asJson, asPython } from "./copy";
@@ -31,6 +32,17 @@ export function App({ model, root, prefix, themeVersion }: AppProps) {
   const view = useTrait<"text" | "matrix" | "both">(model, "view");
   const slow = useSlow(status.busy);
   const { shown } = status;
+  // The same element again is not diffed again: typing and progress do not re-render the result.
+  const body = useMemo(
+    () =>
+      shown && (
+        <>
+          <Body model={model} root={root} prefix={prefix} shown={shown} view={view} themeVersion={themeVersion} />
+          <Footer data={shown.data} />
+        </>
+      ),
+    [model, root, prefix, shown, view, themeVersion],
+  );
   return (
     <>
       <div class="saew-top">
@@ -49,12 +61,7 @@ export function App({ model, root, prefix, themeVersion }: AppProps) {
             : "Computing\u2026"
           : ""}
       </div>
-      {shown ? (
-        <Body model={model} root={root} prefix={prefix} shown={shown} view={view} themeVersion={themeVersion} />
-      ) : (
-        !status.error && <div class="saew-skeleton" aria-hidden="true" />
-      )}
-      {shown && <Footer data={shown.data} />}
+      {body ?? (!status.error && <div class="saew-skeleton" aria-hidden="true" />)}
     </>
   );
 }
@@ -79,6 +86,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
     setHover({ token: -1, at: null });
   }, [data]);
 
+  const palette = usePalette(root, themeVersion);
   const names = useMemo(() => namesOf(shown), [shown]);
   const preview = hoverFeature !== null && !features.includes(hoverFeature) ? hoverFeature : null;
   const layers = useMemo(
@@ -89,6 +97,10 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   const entry = (f: number, hue: number): LegendEntry => legendEntry(shown, f, hue, names, common ? features : [f]);
 
   const pick = (f: number, add: boolean) => save(model, picked(features, f, add));
+  const ranking = useMemo(
+    () => <Ranking model={model} shown={shown} hovered={hoverFeature} onHover={setHoverFeature} onPick={pick} />,
+    [model, shown, hoverFeature, features],
+  );
   const inRange = selected.filter((token) => token < data.json.n);
   return (
     <div class="saew-body">
@@ -112,6 +124,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
             cursor={cursor}
             feature={feature}
             prefix={prefix}
+            palette={palette}
             onHover={(token, at) => setHover({ token, at })}
             onCursor={setCursor}
             onSelect={(tokens) => save(model, { selected_tokens: tokens })}
@@ -119,7 +132,6 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
         )}
         {view !== "text" && data.json.n > 0 && (
           <Matrix
-            root={root}
             data={data}
             rows={rows}
             names={names}
@@ -127,7 +139,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
             hoverToken={hover.token}
             hoverFeature={hoverFeature}
             selected={inRange}
-            themeVersion={themeVersion}
+            palette={palette}
             onHover={(token, f) => {
               setHover({ token, at: null });
               setHoverFeature(f);
@@ -138,7 +150,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
           />
         )}
       </div>
-      <Ranking model={model} shown={shown} hovered={hoverFeature} onHover={setHoverFeature} onPick={pick} />
+      {ranking}
       {hover.token >= 0 && hover.at && hover.token < data.json.n && (
         <Tooltip
           data={data}
@@ -194,6 +206,16 @@ function Footer({ data }: { data: TextData }) {
       <p class="saew-small">{data.json.provenance.map(([key, value]) => `${key}: ${value}`).join(" \u00b7 ")}</p>
     </footer>
   );
+}
+
+/** The theme's colours, read once per theme. */
+function usePalette(root: HTMLElement, themeVersion: number): Palette {
+  const known = useRef<{ version: number; palette: Palette } | null>(null);
+  if (known.current?.version !== themeVersion) {
+    const palette = readPalette(root);
+    known.current = palette && { version: themeVersion, palette };
+  }
+  return known.current?.palette ?? LIGHT;
 }
 
 /** True once something has been busy for long enough to say so. */

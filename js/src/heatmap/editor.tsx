@@ -1,17 +1,19 @@
 /** The text boxes. What is typed is computed at once; the trait follows, and its echo never overwrites what is typed. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { save, useTrait } from "../shared/traits";
+import { useTrait } from "../shared/traits";
 import type { Model } from "../shared/types";
 import type { Text } from "./state";
 
 const REMEMBERED = 64;
+const SAVE_MS = 250;
 
 export function Editor({ model }: { model: Model }) {
   const text = useTrait<Text>(model, "text");
   const editable = useTrait<boolean>(model, "editable");
   const [draft, setDraft] = useState<Text>(text);
   const sent = useRef<string[]>([]);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
 
   useEffect(() => {
     const value = JSON.stringify(text);
@@ -24,8 +26,19 @@ export function Editor({ model }: { model: Model }) {
   const change = (next: Text) => {
     setDraft(next);
     sent.current = [...sent.current, JSON.stringify(next)].slice(-REMEMBERED);
-    save(model, { text: next, selected_tokens: [] });
+    // The question goes out at once (the trait changed here); Python learns of the text when the typing pauses.
+    model.set("text", next);
+    model.set("selected_tokens", []);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => model.save_changes(), SAVE_MS);
   };
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current);
+      model.save_changes();
+    },
+    [model],
+  );
 
   const list = Array.isArray(draft) ? draft : [draft];
   const put = (i: number, value: string) =>
@@ -69,8 +82,9 @@ export function Editor({ model }: { model: Model }) {
   );
 }
 
+/** As high as its text, where the style sheet's field-sizing cannot do it (measuring forces a layout). */
 function grow(area: HTMLTextAreaElement | null): void {
-  if (!area) return;
+  if (!area || globalThis.CSS?.supports?.("field-sizing", "content")) return;
   area.style.height = "auto";
   if (area.scrollHeight > 0) area.style.height = `${Math.min(area.scrollHeight + 2, 180)}px`;
 }

@@ -1,5 +1,6 @@
 /** Draws the token x feature matrix: a canvas as wide as the window on it, whatever the number of columns. */
 
+import type { Palette } from "../shared/palette";
 import { label } from "../shared/visible";
 import type { TextData } from "./data";
 
@@ -24,6 +25,7 @@ export interface MatrixPicture {
   hoverToken: number;
   hoverRow: number;
   selected: ReadonlySet<number>;
+  palette: Palette;
 }
 
 /** Width of a column: wide when there is room, never too narrow to see. */
@@ -42,7 +44,7 @@ export function cellAt(picture: MatrixPicture, x: number, y: number): { token: n
 }
 
 /** Draw what is visible. */
-export function draw(canvas: HTMLCanvasElement, picture: MatrixPicture, root: Element): void {
+export function draw(canvas: HTMLCanvasElement, picture: MatrixPicture): void {
   const context = canvas.getContext("2d");
   if (!context || picture.width <= 0) return;
   const ratio = window.devicePixelRatio || 1;
@@ -53,9 +55,8 @@ export function draw(canvas: HTMLCanvasElement, picture: MatrixPicture, root: El
   canvas.style.height = `${height}px`;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, picture.width, height);
-  const style = getComputedStyle(root);
-  const color = (name: string) => style.getPropertyValue(name).trim() || "#888";
-  const ink = color("--saew-ink");
+  const { ink, neutral, hues } = picture.palette;
+  const font = `11px ${picture.palette.font}`;
   const { cell, scroll, data } = picture;
   const first = Math.max(0, Math.floor(scroll / cell));
   // Slanted names reach to the right, so columns left of the window are not drawn, some right of it are.
@@ -68,7 +69,7 @@ export function draw(canvas: HTMLCanvasElement, picture: MatrixPicture, root: El
       context.fillStyle = ink;
       context.fillRect(x, 0, cell, height);
     }
-    heading(context, label(data.json.str[token] ?? "") || "\u2025", x + cell / 2, muted ? 0.4 : 0.9, ink, style);
+    heading(context, label(data.json.str[token] ?? "") || "\u2025", x + cell / 2, muted ? 0.4 : 0.9, ink, font);
     picture.rows.forEach((row, k) => {
       const value = row.values?.[token] ?? 0;
       if (muted) {
@@ -77,7 +78,7 @@ export function draw(canvas: HTMLCanvasElement, picture: MatrixPicture, root: El
         context.fillRect(x, HEAD + k * ROW, cell - 1, ROW - 1);
       } else if (value !== 0 && row.scale > 0) {
         context.globalAlpha = 0.12 + 0.88 * Math.min(1, Math.abs(value) / row.scale);
-        context.fillStyle = row.hue >= 0 ? color(`--saew-h${row.hue}`) : color("--saew-neutral");
+        context.fillStyle = row.hue >= 0 ? `rgb(${hues[row.hue]})` : neutral;
         if (value > 0) context.fillRect(x, HEAD + k * ROW, cell - 1, ROW - 1);
         else hatch(context, x, HEAD + k * ROW, cell - 1, ROW - 1);
       }
@@ -102,12 +103,12 @@ function heading(
   x: number,
   alpha: number,
   ink: string,
-  style: CSSStyleDeclaration,
+  font: string,
 ): void {
   context.save();
   context.globalAlpha = alpha;
   context.fillStyle = ink;
-  context.font = `11px ${style.fontFamily}`;
+  context.font = font;
   context.translate(x + 4, HEAD - 4);
   context.rotate(-Math.PI / 3);
   context.fillText(text.length > 9 ? `${text.slice(0, 8)}\u2026` : text, 0, 0);

@@ -1,11 +1,11 @@
 /** The matrix with its row names, scrolling and pointer. Its accessible equivalent is the ranking. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Palette } from "../shared/palette";
 import type { TextData } from "./data";
 import { cellAt, cellWidth, draw, HEAD, type MatrixPicture, type MatrixRow, ROW } from "./matrix";
 
 interface MatrixProps {
-  root: HTMLElement;
   data: TextData;
   rows: MatrixRow[];
   names: Map<number, string>;
@@ -13,7 +13,7 @@ interface MatrixProps {
   hoverToken: number;
   hoverFeature: number | null;
   selected: number[];
-  themeVersion: number;
+  palette: Palette;
   onHover: (token: number, feature: number | null) => void;
   onPick: (feature: number, token: number, add: boolean) => void;
 }
@@ -46,12 +46,13 @@ export function Matrix(props: MatrixProps) {
     hoverToken: props.hoverToken,
     hoverRow: rows.findIndex((row) => row.feature === props.hoverFeature),
     selected: new Set(props.selected),
+    palette: props.palette,
   };
   const current = useRef(picture);
   current.current = picture;
   useEffect(() => {
     const frame = requestAnimationFrame(() => {
-      if (canvas.current) draw(canvas.current, current.current, props.root);
+      if (canvas.current) draw(canvas.current, current.current);
     });
     return () => cancelAnimationFrame(frame);
   });

@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { num } from "../shared/format";
+import type { Palette } from "../shared/palette";
 import { label } from "../shared/visible";
 import { OUTLIER, SPECIAL, type TextData } from "./data";
 import { type Layer, TokenView } from "./tokenview";
@@ -17,6 +18,7 @@ export interface TextViewProps {
   onCursor: (token: number) => void;
   onSelect: (tokens: number[]) => void;
   prefix: string;
+  palette: Palette;
 }
 
 /** What a screen reader says of a token. */
@@ -29,7 +31,7 @@ export function describe(data: TextData, token: number, feature: number | null):
 }
 
 export function TextView(props: TextViewProps) {
-  const { data, layers, includeSpecial, selected, cursor } = props;
+  const { data, layers, includeSpecial, selected, cursor, palette } = props;
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<TokenView | null>(null);
   const drag = useRef(-1);
@@ -43,8 +45,8 @@ export function TextView(props: TextViewProps) {
     view.current.show(data, (token) => describe(data, token, null));
   }, [data]);
   useLayoutEffect(() => {
-    view.current?.paint(layers, (token) => !includeSpecial && data.excluded(token));
-  }, [data, layers, includeSpecial]);
+    view.current?.paint(layers, (token) => !includeSpecial && data.excluded(token), palette);
+  }, [data, layers, includeSpecial, palette]);
   useLayoutEffect(() => view.current?.select(selected), [data, selected]);
   useLayoutEffect(() => {
     view.current?.point(cursor, host.current === host.current?.ownerDocument.activeElement);

@@ -4,6 +4,7 @@
  * where it changed.
  */
 
+import type { Palette } from "../shared/palette";
 import { pieces } from "../shared/visible";
 import { BEYOND, LATER_PIECE, OUTLIER, SPECIAL, type TextData } from "./data";
 
@@ -120,8 +121,8 @@ export class TokenView {
   }
 
   /** Colour every token by the layers; no layer: no colour. Bands from top to bottom if there are several. */
-  paint(layers: Layer[], plain: (token: number) => boolean): void {
-    this.#look = (token) => (plain(token) ? "" : background(layers, token));
+  paint(layers: Layer[], plain: (token: number) => boolean, palette: Palette): void {
+    this.#look = (token) => (plain(token) ? "" : background(layers, token, palette));
     for (const block of this.#blocks) {
       block.stale = true;
       if (block.near) this.#paintBlock(block);
@@ -206,30 +207,28 @@ function code(doc: Document, text: string, name: string): HTMLElement {
   return el;
 }
 
-/** A colour mixed by level; hatched if the activation is negative, so that the sign is not a matter of hue. */
-function band(layer: Layer, token: number): string | null {
+/** A colour by level; hatched if the activation is negative, so that the sign is not a matter of hue. */
+function band(layer: Layer, token: number, palette: Palette): string | null {
   const value = layer.values[token] ?? 0;
   if (value === 0 || layer.scale <= 0) return null;
   // Any activation is visible, however weak.
   const level = Math.max(1, Math.round(Math.min(1, Math.abs(value) / layer.scale) * LEVELS));
-  const share = `calc(${((level / LEVELS) * 100).toFixed(1)}% * var(--saew-strength))`;
-  const color = `color-mix(in srgb, var(--saew-h${layer.hue}) ${share}, transparent)`;
+  const color = `rgb(${palette.hues[layer.hue]} / ${((level / LEVELS) * palette.strength).toFixed(3)})`;
   return value > 0 ? color : `repeating-linear-gradient(135deg, ${color} 0 3px, transparent 3px 5px)`;
 }
 
 /** The CSS background of a token. */
-export function background(layers: Layer[], token: number): string {
-  const bands = layers.map((layer) => band(layer, token));
+export function background(layers: Layer[], token: number, palette: Palette): string {
+  const bands = layers.map((layer) => band(layer, token, palette));
   const drawn = bands.filter((look) => look !== null);
   if (drawn.length === 0) return "";
   if (layers.length === 1) return drawn[0] ?? "";
-  const height = 100 / layers.length;
+  const height = (100 / layers.length).toFixed(2);
   return bands
-    .map((look, k) => {
-      if (look === null) return null;
+    .flatMap((look, k) => {
+      if (look === null) return [];
       const image = look.startsWith("repeating") ? look : `linear-gradient(${look}, ${look})`;
-      return `${image} 0 ${layers.length > 1 ? ((k / (layers.length - 1)) * 100).toFixed(1) : 0}% / 100% ${height.toFixed(2)}% no-repeat`;
+      return [`${image} 0 ${((k / (layers.length - 1)) * 100).toFixed(1)}% / 100% ${height}% no-repeat`];
     })
-    .filter((look) => look !== null)
     .join(", ");
 }

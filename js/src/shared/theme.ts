@@ -5,14 +5,20 @@ export type Theme = "light" | "dark" | "contrast";
 /** The theme for `root`; `wanted` is the widget's trait. */
 export function themeOf(root: HTMLElement, wanted: unknown): Theme {
   if (wanted === "light" || wanted === "dark" || wanted === "contrast") return wanted;
-  const { body } = root.ownerDocument;
   const view = root.ownerDocument.defaultView;
   if (view?.matchMedia?.("(forced-colors: active), (prefers-contrast: more)").matches) return "contrast";
+  if (/vscode-high-contrast/.test(root.ownerDocument.body.className)) return "contrast";
+  return surroundings(root);
+}
+
+/** Whether what is around `root` is light or dark. */
+function surroundings(root: HTMLElement): "light" | "dark" {
+  const { body } = root.ownerDocument;
+  const view = root.ownerDocument.defaultView;
   const jupyter = body.dataset.jpThemeLight;
   if (jupyter !== undefined) return jupyter === "true" ? "light" : "dark";
-  if (/vscode-high-contrast/.test(body.className)) return "contrast";
-  if (body.classList.contains("vscode-dark")) return "dark";
-  if (body.classList.contains("vscode-light")) return "light";
+  if (body.classList.contains("vscode-high-contrast-light") || body.classList.contains("vscode-light")) return "light";
+  if (body.classList.contains("vscode-high-contrast") || body.classList.contains("vscode-dark")) return "dark";
   for (let el: Element | null = root; el; el = parentOf(el)) {
     const said = el.getAttribute("data-theme") ?? el.getAttribute("theme");
     if (el !== root && (said === "dark" || el.classList.contains("dark"))) return "dark";
@@ -45,9 +51,11 @@ function luminanceBehind(root: HTMLElement): number | null {
 export function followTheme(root: HTMLElement, wanted: () => unknown, onChange: () => void): () => void {
   const apply = () => {
     const theme = themeOf(root, wanted());
-    if (root.dataset.theme === theme) return;
+    // The system's colours, which the contrast theme is made of, follow the colour scheme.
+    const scheme = theme === "contrast" ? surroundings(root) : theme;
+    if (root.dataset.theme === theme && root.style.colorScheme === scheme) return;
     root.dataset.theme = theme;
-    root.style.colorScheme = theme === "dark" ? "dark" : "light";
+    root.style.colorScheme = scheme;
     onChange();
   };
   const { documentElement, body, defaultView } = root.ownerDocument;

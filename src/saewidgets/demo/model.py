@@ -158,7 +158,8 @@ def _write_manifest(made: Path, weights: str) -> None:
 
 
 def _say(line: str) -> None:
-    print(f"saewidgets: {line}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"saewidgets: {line}\n")
+    sys.stderr.flush()
 
 
 def _say_nothing(_line: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import torch
@@ -196,10 +196,8 @@ class Model:
                 spliced = hasattr(module, "hook_sae_input")
                 register = module.register_forward_pre_hook if spliced else module.register_forward_hook
                 handles.append(register(keep(name)))
-            try:
+            with suppress(_StopForward):
                 self.raw(tokens, return_type=None)
-            except _StopForward:
-                pass
         self._assert_fired([name for name in missing if name not in values])
         return values
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from .dictionary import Dictionary, SaeDictionary
@@ -27,6 +28,7 @@ def describe(model: Model, dictionary: Dictionary, tokenizer: Tokenizer) -> dict
     }
 
 
+@lru_cache
 def _version(package: str) -> str:
     try:
         return version(package)

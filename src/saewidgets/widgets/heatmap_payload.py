@@ -35,7 +35,7 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
     """The "tokens" channel: the text, what fires on it, and what a reader of the numbers must know."""
     n = len(acts)
     top = None if len(acts.values) <= MAX_SENT else max(_LABELLED_PER_TOKEN, MAX_SENT // max(n, 1))
-    token, rank, order = _strongest_first(acts)
+    rank, order = _strongest_first(acts)
     kept = order if top is None else order[rank < top]
     counts = np.bincount(acts.token_of[kept], minlength=n) if len(kept) else np.zeros(n, np.int64)
     shown = acts.feature_ids[order[rank < _LABELLED_PER_TOKEN]] if acts.labels else acts.feature_ids[:0]
@@ -180,9 +180,9 @@ def columns(acts: FeatureActivations, features: Iterable[int]) -> dict[str, Arra
     }
 
 
-def _strongest_first(acts: FeatureActivations) -> tuple[Ints, Ints, Ints]:
-    """Each activation's token and rank within it, and the order that sorts them so (strongest first)."""
+def _strongest_first(acts: FeatureActivations) -> tuple[Ints, Ints]:
+    """The order that sorts activations by token, strongest first, and each one's rank within its token."""
     order = np.lexsort((acts.feature_ids, -np.abs(acts.values), acts.token_of))
     token = acts.token_of[order]
     rank = np.arange(len(order)) - acts.indptr[token]
-    return token, rank, order
+    return rank, order

@@ -64,7 +64,11 @@ def success(request_id: str, reply: Reply, encoding: Encoding) -> tuple[dict[str
     raw = {name: np.ascontiguousarray(array) for name, array in reply.arrays.items()}
     described: list[Json] = []
     for name, array in raw.items():
-        entry: dict[str, Json] = {"name": name, "dtype": _DTYPES[array.dtype.newbyteorder("=").name], "shape": list(array.shape)}
+        entry: dict[str, Json] = {
+            "name": name,
+            "dtype": _DTYPES[array.dtype.newbyteorder("=").name],
+            "shape": list(array.shape),
+        }
         if encoding == "base64":
             entry["b64"] = base64.b64encode(_little(array)).decode()
         described.append(entry)
