@@ -216,6 +216,8 @@ class TokenFeatureHeatmap(EngineWidget):
         text = cast("wire.Json", self.text)
         shown = {name: cast("wire.Json", getattr(self, name)) for name in _PAGE_STATE}
         asked = RankParams(
+            sort=self.sort,
+            include_special=self.include_special,
             minimum=self.min_activation,
             query=self.label_query,
             limit=self.limit,

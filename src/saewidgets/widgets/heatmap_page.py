@@ -9,7 +9,7 @@ from ..engine.activations import FeatureActivations
 from ..engine.ranking import SORTS, Sort
 from ..snapshot.fallback import FallbackRow, fallback
 from ..snapshot.page import Recorded
-from . import wire
+from . import heatmap_payload, wire
 from .heatmap_payload import RankParams, rank_reply, tokens_reply
 
 _FALLBACK_TOKENS = 1000
@@ -27,8 +27,10 @@ def record(acts: FeatureActivations, text: wire.Json, asked: RankParams) -> list
     choices: list[tuple[int, ...]] = [(), *((i,) for i in range(len(acts)) if len(acts) <= _CLICKABLE_TOKENS)]
     if asked.tokens not in choices:
         choices.append(asked.tokens)
-    for sort in SORTS:
-        for include_special in (False, True):
+    # A text too rich to send whole takes its columns along with each ranking: then only the present one is recorded.
+    whole = len(acts.values) <= heatmap_payload.MAX_SENT
+    for sort in SORTS if whole else (asked.sort,):
+        for include_special in (False, True) if whole else (asked.include_special,):
             for tokens in choices:
                 params = replace(asked, sort=sort, include_special=include_special, tokens=tokens)
                 listed = acts.top(asked.limit, sort=sort, tokens=tokens or None, include_special=include_special)
