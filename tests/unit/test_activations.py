@@ -167,6 +167,8 @@ def test_figure(acts: sw.FeatureActivations) -> None:
     drawn = np.array(figure.data[0].z, dtype=float)
     np.testing.assert_array_equal(drawn[:, acts.counted], acts[:, [3, 5]].T[:, acts.counted].astype(float))
     assert np.isnan(drawn[:, ~acts.counted]).all()
+    assert list(figure.layout.yaxis.ticktext) == ["3 Genesis", "5 heaven"]
+    assert figure.layout.xaxis.ticktext[0] == "&lt;|bos|&gt;"
 
 
 def test_predictions_by_definition() -> None:

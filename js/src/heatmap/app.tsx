@@ -2,12 +2,9 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ErrorBanner, Notice } from "../shared/banner";
-import { copyText } from "../shared/clipboard";
 import { LIGHT, type Palette, readPalette } from "../shared/palette";
 import { save, useTrait } from "../shared/traits";
 import type { Model } from "../shared/types";
-import { asJson, asPython } from "./copy";
-import type { TextData } from "./data";
 import { Editor } from "./editor";
 import { Legend, type LegendEntry } from "./legend";
 import type { MatrixRow } from "./matrix";
@@ -16,6 +13,7 @@ import { Ranking } from "./ranking";
 import { type Shown, useAnswers } from "./state";
 import { TextView } from "./textview";
 import type { Layer } from "./tokenview";
+import { Footer, Toolbar } from "./toolbar";
 import { Tooltip } from "./tooltip";
 
 export const MAX_FEATURES = 6;
@@ -163,48 +161,6 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
       )}
       {rank === null && <span class="saew-offscreen">Ranking the features</span>}
     </div>
-  );
-}
-
-function Toolbar({ model, shown, root, view }: { model: Model; shown: Shown | null; root: HTMLElement; view: string }) {
-  const [copied, setCopied] = useState("");
-  const copy = async (what: string, text: string) => {
-    setCopied((await copyText(text, root)) ? what : "failed");
-    setTimeout(() => setCopied(""), 1500);
-  };
-  return (
-    <div class="saew-toolbar">
-      <fieldset class="saew-segments" aria-label="View">
-        {["text", "matrix", "both"].map((name) => (
-          <button type="button" key={name} aria-pressed={view === name} onClick={() => save(model, { view: name })}>
-            {name}
-          </button>
-        ))}
-      </fieldset>
-      <button type="button" disabled={!shown} onClick={() => shown && copy("json", asJson(model, shown))}>
-        {copied === "json" ? "Copied" : "Copy JSON"}
-      </button>
-      <button type="button" onClick={() => copy("python", asPython(model))}>
-        {copied === "python" ? "Copied" : "Copy Python"}
-      </button>
-      {copied === "failed" && <span role="alert">The clipboard is blocked here.</span>}
-    </div>
-  );
-}
-
-function Footer({ data }: { data: TextData }) {
-  return (
-    <footer class="saew-footer">
-      {data.json.notes.map((note) => (
-        <p class="saew-note" key={note}>
-          {note}
-        </p>
-      ))}
-      {!data.json.complete && (
-        <p class="saew-note">{`Hovering shows the ${data.json.top} strongest features of a token; colours and the list are complete.`}</p>
-      )}
-      <p class="saew-small">{data.json.provenance.map(([key, value]) => `${key}: ${value}`).join(" \u00b7 ")}</p>
-    </footer>
   );
 }
 

@@ -218,7 +218,12 @@ class FeatureActivations:
         from .figures import token_feature_figure
 
         chosen = list(features) if features is not None else list(self.top(k, include_special=include_special))
-        return token_feature_figure(self, chosen, include_special)
+        values = self[:, chosen].T.astype(float)
+        if not include_special:
+            values[:, ~self.counted] = np.nan
+        names = [f"{f} {self.labels[f]}" if f in self.labels else str(f) for f in chosen]
+        title = f"{self.activation_name} of {self.dictionary}"
+        return token_feature_figure(values, self.tokens, names, self.activation_name, title)
 
     def __repr__(self) -> str:
         of = f"{self.n_texts} texts, " if self.n_texts != 1 else ""

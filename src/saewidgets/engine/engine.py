@@ -19,6 +19,7 @@ from .dictionary import Dictionary, Neurons
 from .errors import TokenIdError
 from .loading import load_model, load_sae
 from .model import Model
+from .predictions import Predictions, Predictor
 from .provenance import context_of, describe, prepend_bos_of, same_model, special_of
 from .ranking import Ints
 from .reading import Reader, flatten
@@ -29,7 +30,6 @@ from .worker import Progress, Ticket, Worker
 if TYPE_CHECKING:
     from .collection import Saes
     from .model import AnyModel
-    from .predictions import Predictions
 
 TextInput: TypeAlias = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | Ints
 
@@ -168,9 +168,12 @@ class Engine:
         "With the SAE" is the model with the dictionary's reconstruction spliced in at every position (error dropped),
         as `run_with_saes` does it; None for directions and neurons. The tutorial's `test_prompt`, as numbers.
         """
-        from .predictions import predict
-
-        return self.worker.run(lambda ticket: predict(self, prompt, answer, k, self.dictionary(sae), ticket))
+        ids = self.to_ids(prompt)[0]
+        after: list[int] = []
+        if answer is not None:
+            after = self.tokenizer.answer_ids(answer) if isinstance(answer, str) else self.tokenizer.check_ids(answer)
+        predictor = Predictor(self.model, self.tokenizer, self.lock)
+        return self.worker.run(lambda ticket: predictor.predict(ids, after, k, self.dictionary(sae), ticket))
 
     def dictionary(self, name: str | None = None) -> Dictionary:
         """The dictionary called `name`; default: the first.

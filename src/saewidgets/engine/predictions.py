@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import RLock
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,12 +12,13 @@ from torch import Tensor
 
 from .dictionary import Dictionary
 from .errors import SaewidgetsError
+from .model import Model
 from .reading import flatten
+from .tokens import Tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .engine import Engine
     from .worker import Ticket
 
 
@@ -64,42 +66,54 @@ class Predictions:
         return pd.DataFrame(rows)
 
 
-def predict(
-    engine: Engine,
-    prompt: str | Sequence[int],
-    answer: str | Sequence[int] | None,
-    k: int,
-    dictionary: Dictionary,
-    ticket: Ticket,
-) -> Predictions:
-    """Compute `Predictions`; runs on the engine's worker."""
-    tokenizer, model = engine.tokenizer, engine.model
-    ids = engine.to_ids(prompt)[0]
-    if answer is None:
-        after: list[int] = []
-    else:
-        after = tokenizer.answer_ids(answer) if isinstance(answer, str) else tokenizer.check_ids(answer)
-    if not ids:
-        raise SaewidgetsError("The prompt has no tokens: there is nothing to predict from.")
-    if len(ids) + len(after) > model.cfg.n_ctx:
-        raise SaewidgetsError(
-            f"Prompt and answer have {len(ids) + len(after)} tokens, more than the model's context of {model.cfg.n_ctx}."
+@dataclass(frozen=True)
+class Predictor:
+    """What predicting needs of an engine. Its methods run on the engine's worker."""
+
+    model: Model
+    tokenizer: Tokenizer
+    lock: RLock
+
+    def predict(
+        self, ids: Sequence[int], answer: Sequence[int], k: int, dictionary: Dictionary, ticket: Ticket
+    ) -> Predictions:
+        """Predictions after the tokens `ids`, and of the tokens `answer` that follow them.
+
+        Raises:
+            SaewidgetsError: without a prompt, or beyond the model's context.
+        """
+        if not ids:
+            raise SaewidgetsError("The prompt has no tokens: there is nothing to predict from.")
+        if len(ids) + len(answer) > self.model.cfg.n_ctx:
+            raise SaewidgetsError(
+                f"Prompt and answer have {len(ids) + len(answer)} tokens, more than the model's context of "
+                f"{self.model.cfg.n_ctx}."
+            )
+        tokens = torch.tensor([[*ids, *answer]], device=self.model.input_device)
+        with self.lock, torch.no_grad():
+            clean = self._view(self.model.logits(tokens, ticket=ticket)[0], len(ids), answer, k)
+            logits = _spliced_logits(self.model, tokens, dictionary, ticket)
+        spliced = None if logits is None else self._view(logits[0], len(ids), answer, k)
+        return Predictions("".join(self.tokenizer.display(ids).strings), clean, spliced)
+
+    def _view(self, logits: Tensor, n_prompt: int, answer: Sequence[int], k: int) -> Prediction:
+        last = logits[n_prompt - 1].float()
+        best = last.topk(min(k, last.numel())).indices.tolist()
+        said = [self._candidate(logits[n_prompt - 1 + i].float(), token) for i, token in enumerate(answer)]
+        return Prediction(tuple(self._candidate(last, token) for token in best), tuple(said))
+
+    def _candidate(self, logits: Tensor, token: int) -> NextToken:
+        return NextToken(
+            token_id=token,
+            token=self.tokenizer.display([token]).strings[0],
+            logit=float(logits[token]),
+            probability=float(logits.softmax(-1)[token]),
+            rank=int((logits > logits[token]).sum()),
         )
-    tokens = torch.tensor([ids + after], device=model.input_device)
-    with engine.lock, torch.no_grad():
-        clean = model.logits(tokens, ticket=ticket)
-        spliced = _spliced_logits(engine, tokens, dictionary, ticket)
-    views = [
-        None if logits is None else _prediction(engine, logits[0], len(ids), after, k) for logits in (clean, spliced)
-    ]
-    text = prompt if isinstance(prompt, str) else "".join(tokenizer.display(ids).strings)
-    assert views[0] is not None
-    return Predictions(text, views[0], views[1])
 
 
-def _spliced_logits(engine: Engine, tokens: Tensor, dictionary: Dictionary, ticket: Ticket) -> Tensor | None:
+def _spliced_logits(model: Model, tokens: Tensor, dictionary: Dictionary, ticket: Ticket) -> Tensor | None:
     """Logits with the reconstruction in place of the hook's value (a transcoder's goes to the hook it writes to)."""
-    model = engine.model
     seen: list[Tensor] = []
 
     def rebuild(x: Tensor, target: Tensor) -> Tensor:
@@ -116,20 +130,3 @@ def _spliced_logits(engine: Engine, tokens: Tensor, dictionary: Dictionary, tick
         return model.logits(tokens, edits, ticket=ticket)
     edits = {dictionary.hook_name_out: lambda out: rebuild(seen[0], out)}
     return model.logits(tokens, edits, {dictionary.hook_name: seen.append}, ticket)
-
-
-def _prediction(engine: Engine, logits: Tensor, n_prompt: int, answer: Sequence[int], k: int) -> Prediction:
-    last = logits[n_prompt - 1].float()
-    best = last.topk(min(k, last.numel())).indices.tolist()
-    said = [_candidate(engine, logits[n_prompt - 1 + i].float(), token) for i, token in enumerate(answer)]
-    return Prediction(tuple(_candidate(engine, last, token) for token in best), tuple(said))
-
-
-def _candidate(engine: Engine, logits: Tensor, token: int) -> NextToken:
-    return NextToken(
-        token_id=token,
-        token=engine.tokenizer.display([token]).strings[0],
-        logit=float(logits[token]),
-        probability=float(logits.softmax(-1)[token]),
-        rank=int((logits > logits[token]).sum()),
-    )
