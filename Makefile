@@ -6,13 +6,19 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+LAB_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --progress-bar off
 STAMP := $(VENV)/.stamp
 MODULES := node_modules/.stamp
 BUNDLE := src/saewidgets/static/heatmap.js
-JS_SOURCES := $(shell find js -type f -not -name '*.test.*' 2>/dev/null)
+JS_SOURCES := js/build.mjs $(shell find js/src -type f)
+
+# JupyterLab refuses root unless told; and without a display its URL is printed rather than a text browser started.
+LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) \
+  $(if $(filter Linux,$(shell uname)$(DISPLAY)$(WAYLAND_DISPLAY)$(BROWSER)),--no-browser)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -27,15 +33,21 @@ setup: $(STAMP) ## make .venv, with the package installed for editing
 # torch first and alone: it decides which of the large wheels everything else has to agree with. The bundles are the
 # js target's business (which comes first), so the build hook is told to leave them.
 $(STAMP): pyproject.toml constraints.txt hatch_build.py | $(BUNDLE)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --progress-bar off torch==2.13.0 -c constraints.txt
-	SAEWIDGETS_SKIP_JS=1 $(BIN)/python -m pip install --progress-bar off -e '.[dev,demo]' -c constraints.txt
+	@# Asked for pip and not for python: without python3-venv, Debian leaves an environment that has no pip.
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the Python packages into $(VENV) (minutes, the first time)"
+	$(PIP) torch==2.13.0 -c constraints.txt
+	SAEWIDGETS_SKIP_JS=1 $(PIP) -e '.[dev,demo]' -c constraints.txt
 	touch $@
 
 js: $(BUNDLE) ## build the front end
 
 $(MODULES): package-lock.json
-	@command -v npm >/dev/null || { echo "The front end is built with npm: install Node.js 20 or newer." >&2; exit 1; }
+	@node=$$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0); \
+	if ! command -v npm >/dev/null || (( node < 20 )); then \
+	  echo "The front end is built with npm and Node.js 20 or newer; here: $$(node --version 2>/dev/null || echo none)." >&2; \
+	  exit 1; \
+	fi
 	npm ci --no-audit --no-fund
 	touch $@
 
@@ -54,7 +66,7 @@ chromium: ## make sure there is a browser for the tests
 	apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends chromium fonts-dejavu fonts-noto-core
 
 demo: setup js ## open the demo notebook in JupyterLab
-	$(BIN)/saewidgets demo
+	$(BIN)/saewidgets demo -- $(LAB_OPTIONS)
 
 test: setup js chromium test-js ## every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/unit tests/integration tests/browser

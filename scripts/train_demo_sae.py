@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pandas as pd
 import torch
 from sae_lens import SAE, BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig
 from sae_lens.config import LoggingConfig, SAETrainerConfig
@@ -139,12 +140,17 @@ def measure(folder: Path, residuals: Residuals) -> dict[str, float]:
 
 
 def texts_of(path: Path | None) -> list[str]:
-    """The shipped corpus, or every .txt file below `path`."""
+    """The shipped corpus, or every .txt file and every row of every .parquet file below `path`."""
     if path is None:
         return [str(text) for text in load_corpus()["text"]]
     found = [file.read_text(encoding="utf-8") for file in sorted(path.rglob("*.txt"))]
+    for table in sorted(path.rglob("*.parquet")):
+        try:
+            found += pd.read_parquet(table, columns=["text"])["text"].astype(str).tolist()
+        except (KeyError, ValueError) as error:
+            raise SystemExit(f"{table} has no column named text ({error}).") from error
     if not any(text.strip() for text in found):
-        raise SystemExit(f"There is no text in {path}: --texts is a folder with .txt files (UTF-8).")
+        raise SystemExit(f"There is no text in {path}: --texts is a folder with .txt (UTF-8) or .parquet files.")
     return found
 
 
@@ -152,7 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train, save, load again and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the SAE")
-    parser.add_argument("--texts", type=Path, help="folder with .txt files; default: the shipped corpus")
+    parser.add_argument(
+        "--texts", type=Path, help="folder with .txt or .parquet files (column text); default: the shipped corpus"
+    )
     parser.add_argument("--features", type=int, default=1024)
     parser.add_argument("--k", type=float, default=32, help="features a token, on average")
     parser.add_argument("--tokens", type=int, default=60_000, help="activations to train on")

@@ -11,13 +11,6 @@ import pytest
 if TYPE_CHECKING:
     from saewidgets.engine.engine import Engine
 
-_HUB = "https://huggingface.co/gpt2/resolve/main/config.json"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "hub: needs the Hugging Face hub; skipped where it is not reachable")
-    config.addinivalue_line("markers", "gpu: needs a CUDA device; skipped where there is none")
-
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not _has_cuda():
@@ -45,6 +38,10 @@ def _has_cuda() -> bool:
 
 @lru_cache(maxsize=1)
 def _hub_problem() -> str | None:
+    from huggingface_hub import constants
+
     from saewidgets.demo.sources import unreachable
 
-    return unreachable(_HUB)
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    return unreachable(f"{constants.ENDPOINT}/gpt2/resolve/main/config.json")

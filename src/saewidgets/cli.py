@@ -6,7 +6,9 @@ Nothing heavy is imported until a subcommand needs it: `saewidgets --help` shoul
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,12 +26,15 @@ _FAILED, _INTERRUPTED = 1, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    given, lab_options = _split(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(given)
     if arguments.html is None and (arguments.text is not None or arguments.features is not None):
         _parser().error("--text and --features describe the page of --html: add --html OUT")
+    if arguments.html is not None and lab_options:
+        _parser().error("--html opens no JupyterLab that options after -- could go to")
     try:
         if arguments.html is None:
-            return open_lab(Path.cwd())
+            return open_lab(Path.cwd(), lab_options)
         write_page(arguments.html, TEXT if arguments.text is None else arguments.text, arguments.features or [])
     except (SaewidgetsError, OSError) as error:
         print(f"saewidgets: {error}", file=sys.stderr)
@@ -52,8 +57,8 @@ def write_page(out: Path, text: str, features: Sequence[int]) -> None:
     print(f"{out} ({out.stat().st_size / 1000:,.0f} kB)")
 
 
-def open_lab(folder: Path) -> int:
-    """Open JupyterLab on a copy of the quickstart notebook in `folder`; returns JupyterLab's exit status."""
+def open_lab(folder: Path, options: Sequence[str] = ()) -> int:
+    """Open JupyterLab, with `options`, on a copy of the quickstart notebook; returns its exit status."""
     if find_spec("jupyterlab") is None:
         raise SaewidgetsError(
             "The demo opens in JupyterLab, which is not installed in this environment. "
@@ -61,8 +66,17 @@ def open_lab(folder: Path) -> int:
         )
     notebook = copy_notebook(folder)
     print(f"Opening {notebook} in JupyterLab; Ctrl-C ends it")
-    # As a module of this Python: the `jupyter` found on PATH may belong to another environment.
-    return subprocess.call([sys.executable, "-m", "jupyterlab", str(notebook)])
+    # Ctrl-C reaches JupyterLab as well, which asks before it shuts down; dying of it here would kill it meanwhile. A
+    # handler that does nothing and not SIG_IGN, which JupyterLab would inherit.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        # As a module of this Python: the `jupyter` found on PATH may belong to another environment.
+        status = subprocess.call([sys.executable, "-m", "jupyterlab", str(notebook), *options])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if status and "--allow-root" not in options and getattr(os, "geteuid", lambda: -1)() == 0:
+        print("saewidgets: JupyterLab runs as root only if told so: saewidgets demo -- --allow-root", file=sys.stderr)
+    return status
 
 
 def copy_notebook(folder: Path) -> Path:
@@ -74,12 +88,19 @@ def copy_notebook(folder: Path) -> Path:
     return target
 
 
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our arguments, and those after "--". By hand: what argparse makes of "--" differs between Python versions."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    return list(argv[:end]), list(argv[end + 1 :])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="saewidgets", description="Sparse autoencoder features beside your code.")
     parser.add_argument("--version", action="version", version=f"saewidgets {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     about = "a small model with a small SAE: opens the quickstart notebook in JupyterLab, or writes a page (--html)"
-    demo = commands.add_parser("demo", help=about, description=about)
+    more = "options after -- go to JupyterLab: saewidgets demo -- --no-browser --port 9000"
+    demo = commands.add_parser("demo", help=about, description=about, epilog=more)
     demo.add_argument("--html", type=Path, metavar="OUT", help="write a token heatmap to this file; opens nothing")
     demo.add_argument("--text", help="the text of the page")
     demo.add_argument("--features", type=_features, metavar="N,N", help="features to colour by, e.g. 2717,3626")

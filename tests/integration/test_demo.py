@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,11 +16,13 @@ import pytest
 import torch
 
 import saewidgets as sw
+from saewidgets import cli
 from saewidgets.engine.errors import DeviceError
 
 if TYPE_CHECKING:
     from saewidgets.engine.engine import Engine
 
+SOURCE = Path(__file__).parents[2] / "src"
 WEEKDAY = 2717
 DAYS = {" Monday", " Tuesday", " Wednesday", " Thursday", " Friday", " Saturday", " Sunday"}
 SENTENCES = [
@@ -70,6 +75,18 @@ def test_the_model_knows_paris(demo_engine: Engine) -> None:
     assert "Paris" in demo_engine.model.tokenizer.decode(ids[0])
 
 
+def test_the_tokenizer_is_the_model_s_own(demo_engine: Engine) -> None:
+    tokenizer = demo_engine.model.raw.tokenizer
+    assert (tokenizer.bos_token, tokenizer.bos_token_id) == ("<|im_start|>", 1)
+    assert (tokenizer.eos_token, tokenizer.eos_token_id) == ("<|im_end|>", 2)
+    text = "In the beginning, God created"
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert ids == [788, 260, 3616, 28, 1839, 2312] and tokenizer.decode(ids) == text
+    asked = [{"role": "user", "content": "hi"}]
+    chat = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+    assert chat.endswith("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n")
+
+
 def test_predictions_rank_paris_high(demo_engine: Engine) -> None:
     found = demo_engine.predictions("The capital of France is", " Paris")
     assert found.clean.answer[0].rank < 5
@@ -118,6 +135,61 @@ def test_the_users_warning_filters_are_left_alone() -> None:
     with quiet():
         pass
     assert list(warnings.filters) == before
+
+
+# -- the command that opens it
+
+FAKE_LAB = """
+import signal, sys, time
+asked = []
+signal.signal(signal.SIGINT, lambda *_: asked.append(1))
+print("up", sys.argv[1:], flush=True)
+while not asked:
+    time.sleep(0.05)
+time.sleep(1.5)  # JupyterLab asks whether to shut down, and shuts its kernels down
+print("down", flush=True)
+"""
+
+
+def start_lab(folder: Path, source: str, *options: str) -> subprocess.Popen[str]:
+    """`saewidgets demo` with another program in JupyterLab's place, as the leader of a process group."""
+    (folder / "jupyterlab").mkdir()
+    (folder / "jupyterlab" / "__init__.py").touch()
+    (folder / "jupyterlab" / "__main__.py").write_text(source)
+    return subprocess.Popen(
+        [sys.executable, "-m", "saewidgets.cli", "demo", *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{SOURCE}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups of POSIX")
+def test_ctrl_c_lets_jupyterlab_shut_down(tmp_path: Path) -> None:
+    process = start_lab(tmp_path, FAKE_LAB, "--", "--port", "9000")
+    assert process.stdout is not None
+    while not (line := process.stdout.readline()).startswith("up"):
+        assert line, process.communicate()
+    assert line == f"up {[str(tmp_path / 'quickstart.ipynb'), '--port', '9000']}\n"
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.communicate(timeout=30) == ("down\n", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="not root")
+def test_root_is_told_how(tmp_path: Path) -> None:
+    process = start_lab(tmp_path, "raise SystemExit(1)")
+    assert "saewidgets demo -- --allow-root" in process.communicate(timeout=30)[1]
+    assert process.returncode == 1
+
+
+def test_options_for_jupyterlab_need_a_jupyterlab(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["demo", "--html", "page.html", "--", "--no-browser"])
+    assert "opens no JupyterLab" in capsys.readouterr().err
 
 
 @pytest.mark.gpu

@@ -112,6 +112,18 @@ def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert demo.cache_dir().name == "saewidgets"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_a_shared_cache_can_be_read_by_others(tmp_path: Path) -> None:
+    def private(target: Path, scratch: Path, say: Say, progress: bool) -> str:
+        weights = fake_build(target, scratch, say, progress)
+        (target / "model.safetensors").chmod(0o600)  # as safetensors leaves it
+        return weights
+
+    found, _ = demo_model_dir(False, cache=tmp_path, hub=no_hub, build=private)
+    (tmp_path / "mine").touch()
+    assert {path.stat().st_mode for path in found.iterdir()} == {(tmp_path / "mine").stat().st_mode}
+
+
 # -- interruption
 
 
@@ -254,6 +266,18 @@ def test_an_incomplete_conversion_is_refused(tmp_path: Path) -> None:
 
 
 # -- the wheel
+
+
+def test_a_conversion_that_talks_nonsense_is_refused(tmp_path: Path) -> None:
+    """A whole, tiny model in the hub's format whose tokenizer is another's."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    from saewidgets.demo.check import problem
+
+    words = Tokenizer(models.WordLevel({"<s>": 0, "?": 1}, unk_token="?"))
+    PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", unk_token="?").save_pretrained(tmp_path)
+    assert "special tokens are '<s>'" in (problem(tmp_path) or "")
 
 
 def test_a_wrong_wheel_is_refused_before_it_is_opened(tmp_path: Path) -> None:

