@@ -113,6 +113,8 @@ def test_feature_out_of_range() -> None:
         engine.activations("the", features=[48])
     with pytest.raises(errors.FeatureIndexError, match="not encoded"):
         engine.activations("the", features=[1])[:, 2]
+    with pytest.raises(ValueError, match="every feature"):
+        engine.activations("the", features=[1], reconstruction=True)
     with pytest.raises(KeyError, match="it has"):
         engine.activations("the", sae="other")
 
@@ -228,6 +230,17 @@ def test_the_users_own_forward_is_never_stopped() -> None:
     assert job.finished.wait(5)
     handle.remove()
     assert job.error is None
+
+
+def test_two_engines_on_one_model_take_turns() -> None:
+    model = tiny.hooked()
+    first, second = sw.Engine(model, tiny.sae()), sw.Engine(model, tiny.sae("topk"))
+    assert first.lock is second.lock
+    assert first.lock is not sw.Engine(tiny.hooked(), tiny.sae()).lock
+    with first.lock:
+        job = second.worker.submit(lambda _: second.activations("the"))
+        assert not job.finished.wait(0.2)
+    assert job.finished.wait(5)
 
 
 def test_dropout_is_said() -> None:

@@ -63,7 +63,7 @@ function Entry({ entry }: { entry: LegendEntry }) {
       <b>{entry.feature}</b>
       {entry.name !== null && <span class="saew-label">{label(entry.name)}</span>}
       {entry.silent ? (
-        <span class="saew-small">silent here</span>
+        <span class="saew-small">silent on the counted tokens</span>
       ) : (
         <span class="saew-small saew-ramp-box">
           0 <i class="saew-ramp" style={{ background: ramp }} /> {num(entry.scale)}

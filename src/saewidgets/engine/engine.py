@@ -7,7 +7,6 @@ the user's and are never changed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from threading import RLock
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
@@ -18,7 +17,7 @@ from .collection import by_name, columns_of
 from .dictionary import Dictionary, Neurons
 from .errors import TokenIdError
 from .loading import load_model, load_sae
-from .model import Model
+from .model import Model, lock_of
 from .predictions import Predictions, Predictor
 from .provenance import context_of, describe, prepend_bos_of, same_model, special_of
 from .ranking import Ints
@@ -81,8 +80,8 @@ class Engine:
             d_vocab=int(self.model.cfg.d_vocab),
             extra_special=special_of(self.dictionaries.values()),
         )
-        self.lock = RLock()
-        """Held while the engine's hooks are on the model. Take it (`with engine.lock:`) to keep the engine out."""
+        self.lock = lock_of(model)
+        """Held while an engine's hooks are on the model. Take it (`with engine.lock:`) to keep every engine out."""
         self.worker = Worker()
         limit = int(self.model.cfg.n_ctx)
         self._reader = Reader(self.model, self.tokenizer, self.lock, batch_tokens, min(context_size or limit, limit))
@@ -141,9 +140,12 @@ class Engine:
 
         Raises:
             TokenIdError: for ids outside the vocabulary; FeatureIndexError: for a feature outside the dictionary.
+            ValueError: for a reconstruction of some features only.
         """
         dictionary = self.dictionary(sae)
         columns = columns_of(dictionary, features)
+        if reconstruction and columns is not None:
+            raise ValueError("The reconstruction needs every feature: leave out features=, or reconstruction=True.")
         texts = self.to_ids(text)
         return self.worker.run(
             lambda ticket: self._read(texts, [dictionary], columns, reconstruction, ticket)[0], on_progress

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,17 @@ _GATES = {
     "hook_mlp_in": "set_use_hook_mlp_in",
     "hook_attn_in": "set_use_attn_in",
 }
+
+
+# One lock a model, however many engines are on it: forwards of one model in two threads share its inner state.
+_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_locks_guard = threading.Lock()
+
+
+def lock_of(model: nn.Module) -> threading.RLock:
+    """The lock that all engines on `model` share."""
+    with _locks_guard:
+        return _locks.setdefault(model, threading.RLock())
 
 
 class _Config(Protocol):

@@ -61,7 +61,7 @@ def assemble_result(
         columns=columns,
         input_norm=joined.norm,
         reconstruction_error=joined.error,
-        signed=dictionary.signed,
+        signed=dictionary.signed or bool((joined.values < 0).any()),
         activation_name=dictionary.activation_name,
         dictionary=dictionary.name,
         provenance=provenance,

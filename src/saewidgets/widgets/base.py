@@ -124,6 +124,8 @@ class EngineWidget(anywidget.AnyWidget):
                 on_done=lambda job: self._reply(request, job),
                 on_progress=progress,
             )
+            if self._jobs[request.id].finished.is_set():  # it was quicker than the line above
+                self._jobs.pop(request.id, None)
         except RuntimeError as error:  # closed
             self.send(wire.failure(request.id, error))
 
