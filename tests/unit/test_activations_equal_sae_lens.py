@@ -76,6 +76,9 @@ def test_equal_to_sae_lens(wrapper: str, architecture: str, hook: str, hook_out:
     batch = engine.activations(["the", TEXT, "God created the heaven and the earth and the"])
     part = slice(*batch.text_ptr[1:3])
     np.testing.assert_allclose(batch[part, :], wanted, atol=1e-5, rtol=1e-4)
+    short = slice(*batch.text_ptr[2:4])  # padded in the batch
+    alone = engine.activations("God created the heaven and the earth and the")
+    np.testing.assert_allclose(batch[short, :], alone[:, :], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("wrapper", tiny.MODELS)

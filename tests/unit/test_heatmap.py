@@ -74,7 +74,9 @@ def test_tokens_message_holds_the_engines_numbers(engine: sw.Engine, text: str |
 def test_rank_message_by_definition(engine: sw.Engine) -> None:
     widget = sw.TokenFeatureHeatmap(engine, text=TEXT)
     dense = sw.Engine(tiny.hooked(), tiny.sae()).activations(TEXT)[:, :].astype(np.float64)
-    message, arrays = ask(widget, "v:1", "rank", rank_params(TEXT, sort="sum", tokens=[2, 5], limit=3, features=[7]))
+    message, arrays = ask(
+        widget, "v:1", "rank", rank_params(TEXT, sort="sum", tokens=[2, 5], limit=3, features=[7, 8, 9, 10, 11])
+    )
     r = message["r"]
     sums = dense[[2, 5]].sum(0)
     best = np.argsort(-sums, kind="stable")[:3]
@@ -89,8 +91,9 @@ def test_rank_message_by_definition(engine: sw.Engine) -> None:
         assert row["at"] == [2, 5][int(column.argmax())]
         assert row["label"] == {3: "Genesis", 5: "heaven"}.get(row["f"])
     # `selected` scales colours: over all counted tokens, whatever is selected.
-    assert [row["f"] for row in r["selected"]] == [7]
-    assert r["selected"][0]["max"] == pytest.approx(dense[1:, 7].max(), rel=1e-6)
+    scales = {row["f"]: row["max"] for row in r["selected"]}
+    assert scales == pytest.approx({f: dense[1:, f].max() for f in (7, 8, 9, 10, 11) if dense[1:, f].any()}, rel=1e-6)
+    assert any(dense[[2, 5], f].max() < scales[f] for f in scales), "the case tells the two apart"
     assert arrays == {}
     tokens, _ = ask(widget, "v:2", "tokens", {"text": TEXT})
     assert tokens["r"]["key"] == r["key"]

@@ -103,8 +103,8 @@ def test_close_answers_what_waits_and_lets_the_worker_go() -> None:
     gate, answered = threading.Event(), []
     worker.submit(lambda _: gate.wait(5))
     worker.submit(lambda _: 1, on_done=lambda job: answered.append(type(job.error)))
+    threading.Timer(0.2, gate.set).start()
     worker.close()
-    gate.set()
     assert answered == [CancelledError]
     with pytest.raises(RuntimeError, match="closed"):
         worker.submit(lambda _: 1)

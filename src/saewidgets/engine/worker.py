@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 
+_END_SECONDS = 2.0
+
 
 class Ticket:
     """What a running job knows of the outside: whether to stop, and whom to tell how far it is."""
@@ -103,6 +105,7 @@ class _Queue:
         self.waiting: deque[Job[object]] = deque()
         self.running: list[Job[object]] = []
         self.closed = False
+        self.thread: threading.Thread | None = None
 
     def put(self, job: Job[object]) -> list[Job[object]]:
         """Append `job`; return the waiting jobs that it replaced."""
@@ -164,6 +167,13 @@ class _Queue:
             job.execute()
 
 
+def _end(queue: _Queue) -> None:
+    """Cancel what is left and wait for the thread: one that still computes when the interpreter ends would crash it."""
+    queue.close()
+    if queue.thread is not None and queue.thread is not threading.current_thread():
+        queue.thread.join(_END_SECONDS)
+
+
 class Worker:
     """The engine's one thread. Started on first use, ends with `close()` or with the engine."""
 
@@ -171,7 +181,7 @@ class Worker:
         self._queue = _Queue()
         self._thread: threading.Thread | None = None
         self._start = threading.Lock()
-        self._finalizer = weakref.finalize(self, self._queue.close)
+        self._finalizer = weakref.finalize(self, _end, self._queue)
 
     @property
     def is_current_thread(self) -> bool:
@@ -196,6 +206,7 @@ class Worker:
         with self._start:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._queue.loop, name="saewidgets-engine", daemon=True)
+                self._queue.thread = self._thread
                 self._thread.start()
         for old in self._queue.put(job):  # type: ignore[arg-type]
             old.execute()  # cancelled: only reports
