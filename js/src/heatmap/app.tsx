@@ -182,7 +182,7 @@ function useSlow(busy: boolean): boolean {
       setSlow(false);
       return;
     }
-    const timer = setTimeout(() => setSlow(true), 150);
+    const timer = setTimeout(() => setSlow(true), 300);
     return () => clearTimeout(timer);
   }, [busy]);
   return slow;
