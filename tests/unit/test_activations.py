@@ -171,6 +171,31 @@ def test_figure(acts: sw.FeatureActivations) -> None:
     assert figure.layout.xaxis.ticktext[0] == "&lt;|bos|&gt;"
 
 
+@pytest.mark.parametrize("wrapper", tiny.MODELS)
+@pytest.mark.parametrize(
+    ("architecture", "hook", "out"),
+    [
+        ("jumprelu", "blocks.1.attn.hook_z", None),
+        ("layer_norm", "blocks.0.hook_resid_post", None),
+        ("transcoder", "blocks.1.mlp.hook_in", "blocks.1.hook_mlp_out"),
+    ],
+)
+def test_spliced_logits_are_sae_lens_own(wrapper: str, architecture: str, hook: str, out: str | None) -> None:
+    model = tiny.MODELS[wrapper]()
+    found = sw.Engine(model, tiny.sae(architecture, hook, hook_out=out)).predictions("In the beginning", k=4)
+    tokens = model.to_tokens("In the beginning", prepend_bos=True)
+    sae = tiny.sae(architecture, hook, hook_out=out)
+    with torch.no_grad():
+        wanted = model.run_with_saes(tokens, saes=[sae])[0, -1]
+        clean = model(tokens)[0, -1]
+    assert found.spliced is not None
+    for view, logits in ((found.spliced, wanted), (found.clean, clean)):
+        assert [c.token_id for c in view.top] == logits.argsort(descending=True)[:4].tolist()
+        for candidate in view.top:
+            assert candidate.logit == pytest.approx(logits[candidate.token_id].item(), rel=1e-3, abs=1e-4)
+    assert not torch.allclose(wanted, clean, atol=1e-3), "the case tells the two apart"
+
+
 def test_predictions_by_definition() -> None:
     model, sae = tiny.hooked(), tiny.sae()
     engine = sw.Engine(model, sae)

@@ -6,7 +6,7 @@ Windows of similar length share a batch; padding goes to the right, where a caus
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,11 +45,14 @@ def windows(text: int, ids: Sequence[int], limit: int, bos_id: int | None) -> li
     return cut
 
 
-def batches(items: Sequence[Window], max_tokens: int, pad: bool) -> Iterator[list[Window]]:
-    """Group windows of similar length so that a padded batch has at most `max_tokens` (but at least one window)."""
+def batches(items: Sequence[Window], max_tokens: Callable[[], int], pad: bool) -> Iterator[list[Window]]:
+    """Group windows of similar length so that a padded batch has at most `max_tokens()` (but at least one window).
+
+    The limit is asked for anew for each batch: it shrinks when memory runs out on the way.
+    """
     batch: list[Window] = []
     for window in sorted(items, key=len, reverse=True):
-        if batch and (len(batch[0]) * (len(batch) + 1) > max_tokens or (not pad and len(window) != len(batch[0]))):
+        if batch and (len(batch[0]) * (len(batch) + 1) > max_tokens() or (not pad and len(window) != len(batch[0]))):
             yield batch
             batch = []
         batch.append(window)

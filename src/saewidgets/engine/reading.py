@@ -67,7 +67,7 @@ class Reader:
         total, done = sum(map(len, todo)), 0
         found: dict[tuple[int, int, int], Piece] = {}
         pad = self.model.causal
-        for batch in batches(todo, self.max_tokens, pad):
+        for batch in batches(todo, lambda: self.max_tokens, pad):
             ticket.breathe()
             for part, pieces in self._read_batch(batch, dictionaries, columns, reconstruction, ticket):
                 for window, of_dictionaries in zip(part, pieces, strict=True):
