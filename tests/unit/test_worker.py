@@ -8,8 +8,10 @@ import time
 import weakref
 
 import pytest
+import tiny
 import torch
 
+import saewidgets as sw
 from saewidgets.engine.errors import CancelledError
 from saewidgets.engine.worker import Ticket, Worker
 
@@ -88,6 +90,17 @@ def test_progress() -> None:
     seen: list[tuple[int, int]] = []
     worker.run(lambda ticket: ticket.progress(1, 2), on_progress=lambda *p: seen.append(p))
     assert seen == [(1, 2)]
+
+
+def test_a_long_forward_says_that_it_is_alive() -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    seen: list[tuple[int, int]] = []
+    engine.activations("the heaven", on_progress=lambda *p: seen.append(p))
+    assert seen == [(3, 3)], "a short one only ends"
+    seen.clear()
+    n = len(engine.to_ids("the heaven and the earth")[0])
+    engine.activations(["the heaven and the earth"] * 400, on_progress=lambda *p: seen.append(p))
+    assert seen == [(0, 400 * n)] * 2 + [(400 * n, 400 * n)], "at each of the two blocks, and at the end"
 
 
 def test_a_failing_answer_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:

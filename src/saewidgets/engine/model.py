@@ -253,7 +253,7 @@ class Model:
 
                 def stop_if_cancelled(*_: object) -> None:
                     if threading.get_ident() == me:
-                        ticket.check()
+                        ticket.beat()
 
                 for block in getattr(self.raw, "blocks", ()):
                     handles.append(block.register_forward_pre_hook(stop_if_cancelled))

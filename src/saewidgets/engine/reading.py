@@ -65,6 +65,7 @@ class Reader:
         """Pieces [dictionary][text][window] of token ids `texts`."""
         todo = [w for i, ids in enumerate(texts) for w in windows(i, ids, self.context_size, self.tokenizer.bos_id)]
         total, done = sum(map(len, todo)), 0
+        ticket.expect(total)
         found: dict[tuple[int, int, int], Piece] = {}
         pad = self.model.causal
         for batch in batches(todo, lambda: self.max_tokens, pad):

@@ -35,6 +35,7 @@ class Ticket:
         self._cancelled = threading.Event()
         self._on_progress = on_progress
         self._pool = pool
+        self._reached = (0, 0)
 
     @property
     def cancelled(self) -> bool:
@@ -50,10 +51,21 @@ class Ticket:
         if self.cancelled:
             raise CancelledError("The computation was cancelled.")
 
+    def expect(self, total: int) -> None:
+        """Say how much there is to do, without telling anybody yet."""
+        self._reached = (0, total)
+
     def progress(self, done: int, total: int) -> None:
         """Report progress, in whatever unit the job counts."""
+        self._reached = (done, total)
         if self._on_progress is not None:
             self._on_progress(done, total)
+
+    def beat(self) -> None:
+        """Inside a long step: stop if cancelled, and repeat the progress, so that the listener knows we are alive."""
+        self.check()
+        if self._on_progress is not None:
+            self._on_progress(*self._reached)
 
     def breathe(self) -> None:
         """Between batches: stop if cancelled, and let waiting widget requests run first."""
