@@ -51,6 +51,7 @@ def make(**changed: object) -> str:
             heading=HOSTILE,
             tokens=[FallbackRow(HOSTILE, 0.5, False, 1.25)],
             left_out=3,
+            caption=HOSTILE,
             columns=["feature"],
             rows=[[HOSTILE]],
             provenance=[("model", HOSTILE)],
@@ -116,6 +117,7 @@ def test_fallback_says_the_numbers_without_colour() -> None:
             FallbackRow("c", 0.0, False, None),
         ],
         left_out=0,
+        caption="1 of 1 features",
         columns=["feature", "max"],
         rows=[["3", "0.5"]],
         provenance=[("model", "tiny")],
@@ -162,6 +164,9 @@ def test_a_heatmaps_page_and_fallback() -> None:
     }
     top = widget.activations.top(1)
     assert f"{top.max[0]:.4g}" in picture.text
+    assert f"10 of {top.total} active features, by max over {top.n_tokens} tokens" in picture.text
+    column = widget.activations[:, 3][widget.activations.counted]
+    assert f"activation of feature 3, coloured from 0 to {column.max():.4g}" in picture.text
 
 
 def test_to_html_writes_and_warns(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:

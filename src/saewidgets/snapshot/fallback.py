@@ -47,6 +47,7 @@ def fallback(
     heading: str,
     tokens: Sequence[FallbackRow],
     left_out: int,
+    caption: str,
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     provenance: Sequence[tuple[str, str]],
@@ -63,7 +64,7 @@ def fallback(
     return (
         f'{style}<div class="saew-fb"><p><strong>{shown(heading)}</strong></p>'
         f'<p class="saew-fb-text">{"".join(map(_token, tokens))}</p>{more}'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{said}<p><small>{facts}</small></p></div>"
+        f"<p><small>{shown(caption)}</small></p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{said}<p><small>{facts}</small></p></div>"
     )
 
 

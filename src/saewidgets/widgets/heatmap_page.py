@@ -62,13 +62,18 @@ def fallback_of(acts: FeatureActivations, feature: int | None, sort: Sort, inclu
     ]
     ranking = acts.top(10, sort=sort, include_special=include_special)
     table = ranking.to_pandas()[["label", "max", "sum", "mean", "tokens active"]]
-    label = acts.labels.get(feature, "") if feature is not None else ""
+    heading = "Active features"
+    if feature is not None:
+        label = f" {acts.labels[feature]}" if feature in acts.labels else ""
+        heading = f"{acts.activation_name} of feature {feature}{label}, coloured from 0 to {scale:.4g}"
+    tokens_counted = f"{ranking.n_tokens} tokens" + (
+        "" if include_special else " (special tokens and norm outliers left out)"
+    )
     return fallback(
-        heading="Active features"
-        if feature is None
-        else f"{acts.activation_name} of feature {feature} {label}".strip(),
+        heading=heading,
         tokens=tokens,
         left_out=len(acts) - shown,
+        caption=f"{len(ranking)} of {ranking.total} active features, by {sort} over {tokens_counted}",
         columns=["feature", *table.columns],
         rows=[[str(f), *map(_cell, row)] for f, row in zip(ranking, table.to_numpy().tolist(), strict=True)],
         provenance=list(acts.provenance.items()),
