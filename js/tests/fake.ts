@@ -86,9 +86,14 @@ export const STATE = {
   revision: 0,
 };
 
-function spec(name: string, dtype: ArraySpec["dtype"], values: ArrayBufferView & { length: number }): ArraySpec {
+export function spec(name: string, dtype: ArraySpec["dtype"], values: ArrayBufferView & { length: number }): ArraySpec {
   const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return { name, dtype, shape: [values.length], b64: btoa(String.fromCharCode(...raw)) };
+  return {
+    name,
+    dtype,
+    shape: [values.length],
+    b64: btoa(Array.from(raw, (byte) => String.fromCharCode(byte)).join("")),
+  };
 }
 
 /** Tokens BOS, then one per word; feature 3 fires on the first word (2), 5 on every word (1, 2, 3 ...). */

@@ -203,6 +203,6 @@ test("colours: silent, weak, full, negative, bands", () => {
 test("Python that shows the same", () => {
   const fake = new FakeModel({ ...STATE, text: 'a "quoted"\n\\ \u2028', features: [5, 3], sort: "sum" });
   expect(asPython(fake)).toBe(
-    'sw.TokenFeatureHeatmap(engine, text="a \\"quoted\\"\\n\\\\ \u2028", features=[5, 3], sort="sum")',
+    'sw.TokenFeatureHeatmap(engine, text="a \\"quoted\\"\\n\\\\ \\u2028", features=[5, 3], sort="sum", view="text", theme="light")',
   );
 });

@@ -87,9 +87,10 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   const palette = usePalette(root, themeVersion);
   const names = useMemo(() => namesOf(shown), [shown]);
   const preview = hoverFeature !== null && !features.includes(hoverFeature) ? hoverFeature : null;
+  // Pointing at a feature shows it alone, whether it is selected or not.
   const layers = useMemo(
-    () => layersOf(shown, preview !== null ? [preview] : features, features, common),
-    [shown, features, preview, common],
+    () => layersOf(shown, hoverFeature !== null ? [hoverFeature] : features, features, common),
+    [shown, features, hoverFeature, common],
   );
   const rows = useMemo(() => matrixRows(shown, features, common), [shown, features, common]);
   const entry = (f: number, hue: number): LegendEntry => legendEntry(shown, f, hue, names, common ? features : [f]);
@@ -105,6 +106,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
       <div class="saew-main">
         <Legend
           entries={features.map((f, k) => entry(f, k))}
+          alone={hoverFeature}
           preview={preview === null ? null : entry(preview, hueOf(features, preview))}
           common={common}
           unit={data.json.activation_name}
@@ -120,6 +122,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
             includeSpecial={includeSpecial}
             selected={inRange}
             cursor={cursor}
+            hover={hover.token}
             feature={feature}
             prefix={prefix}
             palette={palette}
@@ -135,6 +138,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
             names={names}
             includeSpecial={includeSpecial}
             hoverToken={hover.token}
+            reveal={hover.at !== null}
             hoverFeature={hoverFeature}
             selected={inRange}
             palette={palette}

@@ -1,11 +1,20 @@
 /** What is on screen, to take along: as JSON, or as the Python that shows it again. */
 
 import type { Model } from "../shared/types";
+import { acts } from "../shared/visible";
 import type { Shown, Text } from "./state";
 
-/** A Python string literal. JSON's escapes are Python's too; lone surrogates come out as \\ud800, which both read. */
+/**
+ * A Python string literal. JSON's escapes are Python's too, lone surrogates (\\ud800) among them. What acts or hides is
+ * escaped as well: pasted raw, an RTL mark would reorder the code on screen, and an editor may drop a zero-width space.
+ */
 export function pythonString(text: string): string {
-  return JSON.stringify(text);
+  return Array.from(JSON.stringify(text), (character) => (acts(character) ? escaped(character) : character)).join("");
+}
+
+function escaped(character: string): string {
+  const hex = (character.codePointAt(0) ?? 0).toString(16);
+  return hex.length > 4 ? `\\U${hex.padStart(8, "0")}` : `\\u${hex.padStart(4, "0")}`;
 }
 
 /** Python that makes the same widget. */
@@ -20,6 +29,11 @@ export function asPython(model: Model): string {
   if (model.get("sort") !== "max") parts.push(`sort="${String(model.get("sort"))}"`);
   if (model.get("include_special") === true) parts.push("include_special=True");
   if (model.get("min_activation")) parts.push(`min_activation=${String(model.get("min_activation"))}`);
+  const query = model.get("label_query") as string;
+  if (query) parts.push(`label_query=${pythonString(query)}`);
+  if (model.get("limit") !== 25) parts.push(`limit=${String(model.get("limit"))}`);
+  if (model.get("view") !== "both") parts.push(`view="${String(model.get("view"))}"`);
+  if (model.get("theme") !== "auto") parts.push(`theme="${String(model.get("theme"))}"`);
   return `sw.TokenFeatureHeatmap(engine, ${parts.join(", ")})`;
 }
 

@@ -7,18 +7,30 @@ import type { Text } from "./state";
 
 const REMEMBERED = 64;
 const SAVE_MS = 250;
+/** For so long after a key, an earlier text of one's own is taken for an echo; later, for somebody's wish. */
+const ECHO_MS = 3000;
 
 export function Editor({ model }: { model: Model }) {
   const text = useTrait<Text>(model, "text");
   const editable = useTrait<boolean>(model, "editable");
   const [draft, setDraft] = useState<Text>(text);
   const sent = useRef<string[]>([]);
+  const typed = useRef(0);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const saveSoon = () => {
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => model.save_changes(), SAVE_MS);
+  };
 
   useEffect(() => {
     const value = JSON.stringify(text);
-    // The front-end echoes earlier texts while one goes on typing.
-    if (sent.current.includes(value)) return;
+    if (value === sent.current.at(-1)) return;
+    // The front-end echoes earlier texts while one goes on typing: what is in the box stands, and is said again.
+    if (sent.current.includes(value) && Date.now() - typed.current < ECHO_MS) {
+      model.set("text", draft);
+      saveSoon();
+      return;
+    }
     sent.current = [];
     setDraft(text);
   }, [JSON.stringify(text)]);
@@ -26,11 +38,11 @@ export function Editor({ model }: { model: Model }) {
   const change = (next: Text) => {
     setDraft(next);
     sent.current = [...sent.current, JSON.stringify(next)].slice(-REMEMBERED);
+    typed.current = Date.now();
     // The question goes out at once (the trait changed here); Python learns of the text when the typing pauses.
     model.set("text", next);
     model.set("selected_tokens", []);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => model.save_changes(), SAVE_MS);
+    saveSoon();
   };
   useEffect(
     () => () => {

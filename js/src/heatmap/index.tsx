@@ -1,6 +1,7 @@
 /** TokenFeatureHeatmap's front-end (kernel side: src/saewidgets/widgets/heatmap.py). */
 
 import { render as mount } from "preact";
+import { Guard } from "../shared/guard";
 import { followTheme } from "../shared/theme";
 import type { Model } from "../shared/types";
 import { App } from "./app";
@@ -19,7 +20,13 @@ function render({ model, el, signal }: Context): () => void {
   el.append(root);
   const prefix = `saew-${Math.random().toString(36).slice(2)}`;
   let themeVersion = 0;
-  const draw = () => mount(<App model={model} root={root} prefix={prefix} themeVersion={themeVersion} />, root);
+  const draw = () =>
+    mount(
+      <Guard>
+        <App model={model} root={root} prefix={prefix} themeVersion={themeVersion} />
+      </Guard>,
+      root,
+    );
   const onTheme = () => {
     themeVersion += 1;
     draw();
@@ -35,12 +42,14 @@ function render({ model, el, signal }: Context): () => void {
   const stop = () => {
     if (stopped) return;
     stopped = true;
+    signal?.removeEventListener("abort", stop);
     model.off("change:theme", themeChanged);
     stopTheme();
     mount(null, root);
     root.remove();
   };
-  signal?.addEventListener("abort", stop);
+  signal?.addEventListener("abort", stop, { once: true });
+  if (signal?.aborted) stop();
   return stop;
 }
 

@@ -15,6 +15,8 @@ export interface LegendEntry {
 interface LegendProps {
   entries: LegendEntry[];
   preview: LegendEntry | null;
+  /** The feature that is shown alone, being pointed at. */
+  alone: number | null;
   common: boolean;
   unit: string;
   onCommon: (common: boolean) => void;
@@ -22,14 +24,14 @@ interface LegendProps {
   onHover: (feature: number | null) => void;
 }
 
-export function Legend({ entries, preview, common, unit, onCommon, onRemove, onHover }: LegendProps) {
+export function Legend({ entries, preview, alone, common, unit, onCommon, onRemove, onHover }: LegendProps) {
   if (entries.length === 0 && !preview)
     return <p class="saew-small saew-legend">No feature selected: click one in the list to colour the text by it.</p>;
   return (
     <div class="saew-legend">
       {entries.map((entry) => (
         <span
-          class="saew-chip"
+          class={alone !== null && alone !== entry.feature ? "saew-chip saew-chip-off" : "saew-chip"}
           key={entry.feature}
           onPointerEnter={() => onHover(entry.feature)}
           onPointerLeave={() => onHover(null)}

@@ -69,7 +69,8 @@ export function draw(canvas: HTMLCanvasElement, picture: MatrixPicture): void {
       context.fillStyle = ink;
       context.fillRect(x, 0, cell, height);
     }
-    heading(context, label(data.json.str[token] ?? "") || "\u2025", x + cell / 2, muted ? 0.4 : 0.9, ink, font);
+    const name = label(data.json.str[token] ?? "") || "\u2025";
+    heading(context, name, x + cell / 2, cell, muted ? 0.55 : 0.9, ink, font);
     picture.rows.forEach((row, k) => {
       const value = row.values?.[token] ?? 0;
       if (muted) {
@@ -101,6 +102,7 @@ function heading(
   context: CanvasRenderingContext2D,
   text: string,
   x: number,
+  cell: number,
   alpha: number,
   ink: string,
   font: string,
@@ -109,8 +111,10 @@ function heading(
   context.globalAlpha = alpha;
   context.fillStyle = ink;
   context.font = font;
-  context.translate(x + 4, HEAD - 4);
-  context.rotate(-Math.PI / 3);
+  // Steeper where columns are narrow, or the names would run into each other.
+  const steep = cell < 16;
+  context.translate(x + (steep ? 3.5 : 4), HEAD - 4);
+  context.rotate(steep ? -Math.PI / 2.1 : -Math.PI / 3);
   context.fillText(text.length > 9 ? `${text.slice(0, 8)}\u2026` : text, 0, 0);
   context.restore();
 }

@@ -13,6 +13,8 @@ interface MatrixProps {
   names: Map<number, string>;
   includeSpecial: boolean;
   hoverToken: number;
+  /** Whether the hovered token was pointed at elsewhere, so that its column has to be brought into view. */
+  reveal: boolean;
   hoverFeature: number | null;
   selected: number[];
   palette: Palette;
@@ -59,6 +61,31 @@ export function Matrix(props: MatrixProps) {
     return () => cancelAnimationFrame(frame);
   });
 
+  const show = (token: number) => {
+    const box = scroller.current;
+    if (!box || token < 0) return;
+    const left = token * cell;
+    if (left < box.scrollLeft || left + cell > box.scrollLeft + box.clientWidth)
+      box.scrollLeft = left - Math.floor(box.clientWidth / 2);
+  };
+  useEffect(() => {
+    if (props.reveal) show(props.hoverToken);
+  }, [props.reveal, props.hoverToken]);
+  const move = (event: KeyboardEvent) => {
+    const row = Math.max(0, picture.hoverRow);
+    const token = props.hoverToken < 0 ? Math.floor(scroll / cell) : props.hoverToken;
+    const next = step(event.key, token, row, data.json.n - 1, rows.length - 1);
+    const feature = rows[row]?.feature;
+    if (next) {
+      props.onHover(next.token, rows[next.row]?.feature ?? null);
+      show(next.token);
+    } else if ((event.key === "Enter" || event.key === " ") && feature !== undefined)
+      props.onPick(feature, token, event.ctrlKey || event.metaKey || event.shiftKey);
+    else if (event.key === "Escape") props.onHover(-1, null);
+    else return;
+    event.preventDefault();
+  };
+
   const read = picture.hoverRow >= 0 ? rows[picture.hoverRow] : undefined;
   const value = read?.values?.[props.hoverToken];
   const at = (event: PointerEvent | MouseEvent) => cellAt(current.current, event.offsetX, event.offsetY);
@@ -83,13 +110,25 @@ export function Matrix(props: MatrixProps) {
             </button>
           ))}
         </div>
-        <div class="saew-matrix-scroll" ref={scroller} onScroll={(event) => setScroll(event.currentTarget.scrollLeft)}>
+        <div
+          class="saew-matrix-scroll"
+          ref={scroller}
+          onScroll={(event) => setScroll(event.currentTarget.scrollLeft)}
+          role="application"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: the whole matrix is one control that keys operate
+          tabIndex={0}
+          aria-label={`Matrix of ${rows.length} features and ${data.json.n} tokens. Arrows move, Enter selects. The table of active features holds the same features.`}
+          onKeyDown={move}
+          onFocus={(event) => {
+            if (event.currentTarget.matches(":focus-visible") && props.hoverToken < 0)
+              props.onHover(Math.floor(scroll / cell), rows[0]?.feature ?? null);
+          }}
+          onBlur={() => props.onHover(-1, null)}
+        >
           <div style={{ width: `${cell * data.json.n + (cell * data.json.n > width ? 40 : 0)}px` }}>
             <canvas
               ref={canvas}
               class="saew-canvas"
-              role="img"
-              aria-label={`Matrix of ${rows.length} features and ${data.json.n} tokens; the table of active features holds the same features.`}
               onPointerMove={(event) => {
                 const { token, row } = at(event);
                 props.onHover(token, rows[row]?.feature ?? null);
@@ -105,11 +144,37 @@ export function Matrix(props: MatrixProps) {
           </div>
         </div>
       </div>
-      <p class="saew-small saew-readout">
+      <p class="saew-small saew-readout" role="status">
         {read && value !== undefined
           ? `feature ${read.feature} on \u2018${label(data.json.str[props.hoverToken] ?? "") || "\u2025"}\u2019: ${num(value)}`
           : "\u00a0"}
       </p>
     </>
   );
+}
+
+/** The cell that a key leads to; null for other keys. */
+function step(
+  key: string,
+  token: number,
+  row: number,
+  lastToken: number,
+  lastRow: number,
+): { token: number; row: number } | null {
+  switch (key) {
+    case "ArrowRight":
+      return { token: Math.min(lastToken, token + 1), row };
+    case "ArrowLeft":
+      return { token: Math.max(0, token - 1), row };
+    case "ArrowDown":
+      return { token, row: Math.min(lastRow, row + 1) };
+    case "ArrowUp":
+      return { token, row: Math.max(0, row - 1) };
+    case "Home":
+      return { token: 0, row };
+    case "End":
+      return { token: lastToken, row };
+    default:
+      return null;
+  }
 }

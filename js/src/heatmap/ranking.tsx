@@ -23,7 +23,13 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
   const { rank, data } = shown;
   const sort = useTrait<Sort>(model, "sort");
   const features = useTrait<number[]>(model, "features");
-  const labelled = (rank?.rows.some((row) => row.label !== null) ?? false) || Object.keys(data.json.labels).length > 0;
+  const query = useTrait<string>(model, "label_query");
+  // The filter stays while it is in use, though it may have filtered all labels away.
+  const labelled =
+    query !== "" || Object.keys(data.json.labels).length > 0 || (rank?.rows.some((row) => row.label !== null) ?? false);
+  // One tab stop for all rows: the one last visited.
+  const [visited, setVisited] = useState<number | null>(null);
+  const stop = rank?.rows.find((row) => row.f === visited)?.f ?? rank?.rows[0]?.f;
   const largest = rank?.rows.reduce((most, row) => Math.max(most, Math.abs(row[sort])), 0) ?? 0;
   return (
     <section class="saew-ranking" aria-label="Active features">
@@ -69,6 +75,8 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
                 share={largest ? Math.abs(row[sort]) / largest : 0}
                 hue={features.indexOf(row.f)}
                 hovered={hovered === row.f}
+                tab={stop === row.f ? 0 : -1}
+                onVisit={setVisited}
                 onHover={onHover}
                 onPick={onPick}
               />
@@ -93,11 +101,13 @@ interface RowProps {
   share: number;
   hue: number;
   hovered: boolean;
+  tab: 0 | -1;
+  onVisit: (feature: number) => void;
   onHover: (feature: number | null) => void;
   onPick: (feature: number, add: boolean) => void;
 }
 
-function Row({ row, sort, share, hue, hovered, onHover, onPick }: RowProps) {
+function Row({ row, sort, share, hue, hovered, tab, onVisit, onHover, onPick }: RowProps) {
   const chosen = hue >= 0;
   return (
     <tr
@@ -106,26 +116,33 @@ function Row({ row, sort, share, hue, hovered, onHover, onPick }: RowProps) {
       onClick={(event) => onPick(row.f, event.ctrlKey || event.metaKey || event.shiftKey)}
     >
       <th scope="row">
-        <span class="saew-dot" style={chosen ? { background: `var(--saew-h${hue})` } : {}} />
-        <button
-          type="button"
-          class="saew-feature"
-          aria-pressed={chosen}
-          data-feature={row.f}
-          onFocus={() => onHover(row.f)}
-          onBlur={() => onHover(null)}
-          onClick={(event) => {
-            event.stopPropagation();
-            onPick(row.f, event.ctrlKey || event.metaKey || event.shiftKey);
-          }}
-        >
-          {row.f}
-        </button>
-        {row.label !== null && (
-          <span class="saew-label" title={label(row.label)}>
-            {label(row.label)}
-          </span>
-        )}
+        <div class="saew-rowhead">
+          <span class="saew-dot" style={chosen ? { background: `var(--saew-h${hue})` } : {}} />
+          <button
+            type="button"
+            class="saew-feature"
+            aria-pressed={chosen}
+            data-feature={row.f}
+            tabIndex={tab}
+            title="Click: colour by this feature alone. Ctrl-click or +: add it to the others."
+            onFocus={() => {
+              onVisit(row.f);
+              onHover(row.f);
+            }}
+            onBlur={() => onHover(null)}
+            onClick={(event) => {
+              event.stopPropagation();
+              onPick(row.f, event.ctrlKey || event.metaKey || event.shiftKey);
+            }}
+          >
+            {row.f}
+          </button>
+          {row.label !== null && (
+            <span class="saew-label" title={label(row.label)}>
+              {label(row.label)}
+            </span>
+          )}
+        </div>
       </th>
       {SORTS.map((name) => (
         <td key={name} class={name === sort ? "saew-num saew-by" : "saew-num"}>
@@ -138,6 +155,7 @@ function Row({ row, sort, share, hue, hovered, onHover, onPick }: RowProps) {
         <button
           type="button"
           class="saew-add"
+          tabIndex={tab}
           aria-label={chosen ? `Remove feature ${row.f} from the colours` : `Add feature ${row.f} to the colours`}
           title={chosen ? "Remove from the colours" : "Add to the colours"}
           onClick={(event) => {
@@ -222,13 +240,15 @@ function emptiness({ data, rank }: Shown): string {
   return "No feature passes the filters.";
 }
 
-/** Up and down move between the features. */
+/** Up and down move between the features, Home and End to the first and last. */
 function moveFocus(event: KeyboardEvent): void {
-  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  if (!["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
   const body = event.currentTarget as HTMLElement;
   const buttons = [...body.querySelectorAll<HTMLButtonElement>("button.saew-feature")];
   const at = buttons.indexOf(event.target as HTMLButtonElement);
   if (at < 0) return;
   event.preventDefault();
-  buttons[Math.max(0, Math.min(buttons.length - 1, at + (event.key === "ArrowDown" ? 1 : -1)))]?.focus();
+  const last = buttons.length - 1;
+  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: last }[event.key] ?? at;
+  buttons[Math.max(0, Math.min(last, next))]?.focus();
 }

@@ -3,7 +3,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Client, encodingFor } from "../shared/rpc";
 import { save, useTrait } from "../shared/traits";
-import { type Json, KernelError, type Model, type Reply, type WireError } from "../shared/types";
+import { asWireError, type Json, KernelError, type Model, type Reply, type WireError } from "../shared/types";
 import { type RankJson, TextData, type TokensJson } from "./data";
 
 export type Text = string | string[];
@@ -47,6 +47,7 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
   const [offline, setOffline] = useState<string | null>(null);
   const client = useRef<Client | null>(null);
   const answered = useRef<Record<string, unknown>>({});
+  const reverted = useRef(false);
   const latest = useRef<{ data: TextData | null; rank: Reply<RankJson> | null }>({
     data: null,
     rank: null,
@@ -85,8 +86,7 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
       save(model, { error: reason.info });
       return;
     }
-    const message = reason instanceof Error ? reason.message : String(reason);
-    save(model, { error: { type: "FrontEndError", message, traceback: (reason as Error)?.stack ?? "" } });
+    save(model, { error: asWireError(reason) });
   };
 
   const ask = <R>(channel: string, params: Json, done: (reply: Reply<R>) => void, revert: () => void) => {
@@ -96,6 +96,9 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
       .then((reply) => {
         done(reply);
         put();
+        // The notice stays with the answer that the controls went back to, and goes with the next one.
+        if (!reverted.current) setOffline(null);
+        reverted.current = false;
         if (model.get("error") !== null) save(model, { error: null });
       })
       .catch((reason) => failed(reason, revert))
@@ -125,7 +128,9 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
     };
     // A page without a kernel: put the controls back to the last settings that have an answer.
     const revert = () => {
-      if (Object.keys(answered.current).length) save(model, { ...answered.current, features: model.get("features") });
+      if (Object.keys(answered.current).length === 0) return;
+      reverted.current = true;
+      save(model, { ...answered.current, features: model.get("features") });
     };
     const askRank = () => ask<RankJson>("rank", { text, ...ranking }, gotRank, revert);
     if (asked.current === textKey) {

@@ -13,6 +13,8 @@ export interface TextViewProps {
   includeSpecial: boolean;
   selected: number[];
   cursor: number;
+  /** The token that is pointed at, here or in the matrix. */
+  hover: number;
   feature: number | null;
   onHover: (token: number, at: HTMLElement | null) => void;
   onCursor: (token: number) => void;
@@ -35,6 +37,7 @@ export function TextView(props: TextViewProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<TokenView | null>(null);
   const drag = useRef(-1);
+  const endDrag = useRef(() => {});
   // Handlers are attached once per element and read what is current.
   const now = useRef(props);
   now.current = props;
@@ -48,6 +51,7 @@ export function TextView(props: TextViewProps) {
     view.current?.paint(layers, (token) => !includeSpecial && data.excluded(token), palette);
   }, [data, layers, includeSpecial, palette]);
   useLayoutEffect(() => view.current?.select(selected), [data, selected]);
+  useLayoutEffect(() => view.current?.hover(props.hover), [data, props.hover]);
   useLayoutEffect(() => {
     view.current?.point(cursor, host.current === host.current?.ownerDocument.activeElement);
     if (cursor >= 0) view.current?.element(cursor)?.setAttribute("aria-label", describe(data, cursor, props.feature));
@@ -58,6 +62,7 @@ export function TextView(props: TextViewProps) {
     window.addEventListener("beforeprint", all);
     return () => {
       window.removeEventListener("beforeprint", all);
+      endDrag.current();
       view.current?.close();
     };
   }, []);
@@ -83,11 +88,10 @@ export function TextView(props: TextViewProps) {
         event.preventDefault(); // a selection of tokens, not of text
         drag.current = token;
         props.onSelect(range(selected.length === 1 ? (selected[0] ?? token) : token, token));
-        const stop = () => {
+        endDrag.current();
+        endDrag.current = untilReleased(event.currentTarget.ownerDocument, () => {
           drag.current = -1;
-          host.current?.ownerDocument.removeEventListener("pointerup", stop);
-        };
-        host.current?.ownerDocument.addEventListener("pointerup", stop);
+        });
       }}
       onClick={(event) => {
         const token = at(event);
@@ -96,6 +100,7 @@ export function TextView(props: TextViewProps) {
         props.onSelect(toggled(selected, token));
       }}
       onFocus={() => cursor < 0 && data.json.n > 0 && props.onCursor(0)}
+      onBlur={() => props.onHover(-1, null)}
       onKeyDown={(event) => key(event, now.current, view.current)}
     />
   );
@@ -116,8 +121,10 @@ function key(event: KeyboardEvent, props: TextViewProps, view: TokenView | null)
     if (event.shiftKey) props.onSelect([...new Set([...props.selected, props.cursor, next])].sort((a, b) => a - b));
   } else if (event.key === "Home" || event.key === "End") props.onCursor(event.key === "Home" ? 0 : last);
   else if (event.key === " " || event.key === "Enter") props.onSelect(toggled(props.selected, props.cursor));
-  else if (event.key === "Escape") props.onSelect([]);
-  else return;
+  else if (event.key === "Escape") {
+    props.onHover(-1, null);
+    if (props.selected.length > 0) props.onSelect([]);
+  } else return;
   event.preventDefault();
 }
 
@@ -140,6 +147,16 @@ function lineStep(view: TokenView | null, from: number, direction: 1 | -1, last:
     }
   }
   return best;
+}
+
+/** Call `done` when the pointer is let go of, wherever that is; returns how to call it sooner. */
+function untilReleased(document: Document, done: () => void): () => void {
+  const stop = () => {
+    done();
+    for (const name of ["pointerup", "pointercancel"]) document.removeEventListener(name, stop);
+  };
+  for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, stop);
+  return stop;
 }
 
 function range(a: number, b: number): number[] {

@@ -36,6 +36,7 @@ export class TokenView {
   #painted: string[] = [];
   #marked = new Set<number>();
   #cursor = -1;
+  #hovered = -1;
   #prefix: string;
   #blocks: Block[] = [];
   #look: (token: number) => string = () => "";
@@ -73,6 +74,7 @@ export class TokenView {
     this.#blocks = [];
     this.#marked.clear();
     this.#cursor = -1;
+    this.#hovered = -1;
     const texts = data.json.texts.map(([start, end], i) => {
       const group = doc.createElement("div");
       group.className = "saew-textgroup";
@@ -157,6 +159,14 @@ export class TokenView {
   #mark(token: number, on: boolean): void {
     this.#spans[token]?.classList.toggle("saew-selected", on);
     this.#spans[token]?.setAttribute("aria-selected", String(on));
+  }
+
+  /** Frame the token that is pointed at in another view (-1: none). */
+  hover(token: number): void {
+    if (token === this.#hovered) return;
+    this.#spans[this.#hovered]?.classList.remove("saew-hover");
+    this.#hovered = token;
+    this.#spans[token]?.classList.add("saew-hover");
   }
 
   /** Put the keyboard's cursor on a token (-1: nowhere). */

@@ -46,7 +46,7 @@ export function Toolbar({
 
 export function Footer({ data }: { data: TextData }) {
   return (
-    <footer class="saew-footer">
+    <div class="saew-footer">
       {data.json.notes.map((note) => (
         <p class="saew-note" key={note}>
           {note}
@@ -56,6 +56,6 @@ export function Footer({ data }: { data: TextData }) {
         <p class="saew-note">{`Hovering shows the ${data.json.top} strongest features of a token; colours and the list are complete.`}</p>
       )}
       <p class="saew-small">{data.json.provenance.map(([key, value]) => `${key}: ${value}`).join(" \u00b7 ")}</p>
-    </footer>
+    </div>
   );
 }

@@ -48,12 +48,13 @@ export function Tooltip({ data, token, at, root, names, hues }: TooltipProps) {
           {remark}
         </div>
       ))}
-      <div class="saew-small">
-        {data.json.n_features === active ? "" : `${active} active features (L0)`}
-        {Number.isFinite(error)
-          ? ` \u00b7 reconstruction error ${percent(error)} (\u2016x\u2212x\u0302\u2016/\u2016x\u2016)`
-          : ""}
-      </div>
+      {data.json.n_features !== active && <div class="saew-small">{`${active} active features (L0)`}</div>}
+      {Number.isFinite(error) && (
+        <div class="saew-small">
+          {`reconstruction error ${percent(error)} `}
+          <span class="saew-nowrap">{"\u2016x\u2212x\u0302\u2016/\u2016x\u2016"}</span>
+        </div>
+      )}
       <table>
         <tbody>
           {strongest.map(({ f, value }) => (

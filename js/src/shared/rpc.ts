@@ -61,7 +61,7 @@ export class Client {
       state.waiting = asked;
       if (!state.flying.cancelled) {
         state.flying.cancelled = true;
-        this.#model.send({ t: "cancel", id: state.flying.id });
+        this.#cancel(state.flying);
       }
     });
   }
@@ -76,8 +76,33 @@ export class Client {
   }
 
   #send(channel: string, asked: Asked): void {
-    this.#model.send({ t: "req", id: asked.id, ch: channel, p: asked.params, enc: this.#options.encoding });
+    try {
+      this.#model.send({ t: "req", id: asked.id, ch: channel, p: asked.params, enc: this.#options.encoding });
+    } catch (error) {
+      // A closed connection refuses to send. The channel must not wait for an answer that never comes.
+      asked.reject(error);
+      this.#next(channel);
+      return;
+    }
     this.#watch();
+  }
+
+  #cancel(asked: Asked): void {
+    try {
+      this.#model.send({ t: "cancel", id: asked.id });
+    } catch {
+      // Then the kernel goes on computing: a waste, not an error.
+    }
+  }
+
+  /** What waits on a channel takes off. */
+  #next(channel: string): void {
+    const state = this.#channels.get(channel);
+    if (!state) return;
+    state.flying = state.waiting;
+    state.waiting = null;
+    if (state.flying) this.#send(channel, state.flying);
+    else this.#watch();
   }
 
   #watch(): void {
@@ -98,11 +123,7 @@ export class Client {
       this.#watch();
       return;
     }
-    const [channel, state] = entry;
-    state.flying = state.waiting;
-    state.waiting = null;
-    if (state.flying) this.#send(channel, state.flying);
-    else this.#watch();
+    this.#next(entry[0]);
     if (!content.ok) {
       flying.reject(new KernelError(content.e));
       return;

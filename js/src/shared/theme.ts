@@ -1,5 +1,8 @@
 /** Which theme the surroundings have: every front-end says it differently, and some say it wrongly. */
 
+const SYSTEM = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"];
+const WATCHED = "class style theme data-theme data-jp-theme-light data-jp-theme-name data-vscode-theme-kind".split(" ");
+
 export type Theme = "light" | "dark" | "contrast";
 
 /** The theme for `root`; `wanted` is the widget's trait. */
@@ -7,7 +10,9 @@ export function themeOf(root: HTMLElement, wanted: unknown): Theme {
   if (wanted === "light" || wanted === "dark" || wanted === "contrast") return wanted;
   const view = root.ownerDocument.defaultView;
   if (view?.matchMedia?.("(forced-colors: active), (prefers-contrast: more)").matches) return "contrast";
-  if (/vscode-high-contrast/.test(root.ownerDocument.body.className)) return "contrast";
+  const { body } = root.ownerDocument;
+  if (/vscode-high-contrast/.test(body.className) || /high contrast/i.test(body.dataset.jpThemeName ?? ""))
+    return "contrast";
   return surroundings(root);
 }
 
@@ -63,13 +68,13 @@ export function followTheme(root: HTMLElement, wanted: () => unknown, onChange: 
   for (const el of [documentElement, body])
     observer.observe(el, {
       attributes: true,
-      attributeFilter: ["class", "style", "theme", "data-theme", "data-jp-theme-light", "data-vscode-theme-kind"],
+      attributeFilter: WATCHED,
     });
-  const media = defaultView?.matchMedia?.("(prefers-color-scheme: dark)");
-  media?.addEventListener("change", apply);
+  const media = SYSTEM.map((query) => defaultView?.matchMedia?.(query));
+  for (const list of media) list?.addEventListener("change", apply);
   apply();
   return () => {
     observer.disconnect();
-    media?.removeEventListener("change", apply);
+    for (const list of media) list?.removeEventListener("change", apply);
   };
 }

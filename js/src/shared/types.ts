@@ -45,3 +45,9 @@ export class KernelError extends Error {
     super(info.message);
   }
 }
+
+/** An exception of the front-end in the form of the kernel's errors. */
+export function asWireError(reason: unknown): WireError {
+  if (!(reason instanceof Error)) return { type: "FrontEndError", message: String(reason), traceback: "" };
+  return { type: "FrontEndError", message: reason.message, traceback: reason.stack ?? "" };
+}
