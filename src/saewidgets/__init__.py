@@ -17,16 +17,30 @@ if TYPE_CHECKING:
     from .engine.engine import Engine as Engine
     from .engine.predictions import Predictions as Predictions
     from .engine.ranking import FeatureRanking as FeatureRanking
+    from .index.build import build_index as build_index
+    from .index.build import extend_index as extend_index
+    from .index.examples import Examples as Examples
+    from .index.feature import Feature as Feature
+    from .index.sampling import Keeping as Keeping
+    from .index.store import FeatureIndex as FeatureIndex
+    from .widgets.dashboard import FeatureDashboard as FeatureDashboard
     from .widgets.heatmap import TokenFeatureHeatmap as TokenFeatureHeatmap
 
 _HOMES = {
     "Directions": "engine.dictionary",
     "Engine": "engine.engine",
+    "Examples": "index.examples",
+    "Feature": "index.feature",
     "FeatureActivations": "engine.activations",
+    "FeatureDashboard": "widgets.dashboard",
+    "FeatureIndex": "index.store",
     "FeatureRanking": "engine.ranking",
+    "Keeping": "index.sampling",
     "Neurons": "engine.dictionary",
     "Predictions": "engine.predictions",
     "TokenFeatureHeatmap": "widgets.heatmap",
+    "build_index": "index.build",
+    "extend_index": "index.build",
     "load_corpus": "demo",
     "load_demo": "demo",
 }

@@ -1,4 +1,4 @@
-"""The `saewidgets` command: the demo without writing a line, in JupyterLab or as one HTML file.
+"""The `saewidgets` command: the demo without writing a line, and an index of a corpus without a notebook.
 
 Nothing heavy is imported until a subcommand needs it: `saewidgets --help` should not wait for torch.
 """
@@ -15,9 +15,14 @@ from collections.abc import Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from . import __version__
 from .engine.errors import SaewidgetsError
+
+if TYPE_CHECKING:
+    from .engine.engine import Engine
+    from .index.corpus import Corpus
 
 NOTEBOOK = "quickstart.ipynb"
 TEXT = "In the beginning, God created the heavens and the earth. On Monday it rained; on Tuesday it did not."
@@ -27,12 +32,18 @@ _FAILED, _INTERRUPTED = 1, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     given, lab_options = _split(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(given)
-    if arguments.html is None and (arguments.text is not None or arguments.features is not None):
-        _parser().error("--text and --features describe the page of --html: add --html OUT")
-    if arguments.html is not None and lab_options:
-        _parser().error("--html opens no JupyterLab that options after -- could go to")
+    parser = _parser()
+    arguments = parser.parse_args(given)
     try:
+        if arguments.command == "index":
+            if lab_options:
+                parser.error("index opens no JupyterLab that options after -- could go to")
+            make_index(arguments)
+            return 0
+        if arguments.html is None and (arguments.text is not None or arguments.features is not None):
+            parser.error("--text and --features describe the page of --html: add --html OUT")
+        if arguments.html is not None and lab_options:
+            parser.error("--html opens no JupyterLab that options after -- could go to")
         if arguments.html is None:
             return open_lab(Path.cwd(), lab_options)
         write_page(arguments.html, TEXT if arguments.text is None else arguments.text, arguments.features or [])
@@ -42,6 +53,59 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     return 0
+
+
+def make_index(arguments: argparse.Namespace) -> None:
+    """Build (or go on building) an index of corpus files, or of the demo's corpus."""
+    from . import FeatureDashboard, build_index
+    from .index.reading import CorpusFiles
+
+    # Before the model is loaded: half a minute is a long wait for a mistyped path.
+    corpus = CorpusFiles(arguments.corpus) if arguments.corpus else None
+    if arguments.html is not None and not arguments.html.parent.is_dir():
+        raise SaewidgetsError(f"There is no folder {arguments.html.parent}: make it first, or write somewhere else.")
+    with _engine(arguments) as engine:
+        index = build_index(
+            engine,
+            _demo_corpus(arguments) if corpus is None else corpus,
+            arguments.out,
+            tokens=arguments.tokens,
+            text_column=arguments.text_column,
+            context_size=arguments.context_size,
+        )
+        print(index)
+        if arguments.html is not None:
+            FeatureDashboard(index=index).to_html(arguments.html, features=arguments.features)
+            print(f"{arguments.html} ({arguments.html.stat().st_size / 1000:,.0f} kB)")
+
+
+def _engine(arguments: argparse.Namespace) -> Engine:
+    from . import Engine, load_demo
+
+    if arguments.release is None and arguments.sae_path is None:
+        return load_demo(device=arguments.device, dtype=arguments.dtype)
+    if arguments.sae_path is None:
+        if arguments.sae_id is None:
+            raise SaewidgetsError("--release names a set of SAEs: say which one with --sae-id.")
+        return Engine.from_pretrained(
+            arguments.model,
+            release=arguments.release,
+            sae_id=arguments.sae_id,
+            device=arguments.device,
+            dtype=arguments.dtype,
+        )
+    from .engine.loading import load_model, load_sae_folder
+
+    sae = load_sae_folder(arguments.sae_path, arguments.device, arguments.dtype)
+    return Engine(load_model(arguments.model, sae, arguments.device, arguments.dtype), {arguments.sae_path.name: sae})
+
+
+def _demo_corpus(arguments: argparse.Namespace) -> Corpus:
+    from . import load_corpus
+
+    if arguments.release is not None or arguments.sae_path is not None:
+        raise SaewidgetsError("Which corpus? Name its files: saewidgets index OUT FILE ... (parquet, jsonl or text).")
+    return cast("Corpus", load_corpus())
 
 
 def write_page(out: Path, text: str, features: Sequence[int]) -> None:
@@ -104,6 +168,22 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--html", type=Path, metavar="OUT", help="write a token heatmap to this file; opens nothing")
     demo.add_argument("--text", help="the text of the page")
     demo.add_argument("--features", type=_features, metavar="N,N", help="features to colour by, e.g. 2717,3626")
+    about = "scan a corpus once: statistics, examples and logit weights of every feature, for dashboards"
+    more = "without --release or --sae-path: the demo's SAE, and without FILE its corpus. Interrupted, the same call goes on."
+    index = commands.add_parser("index", help=about, description=about, epilog=more)
+    index.add_argument("out", type=Path, metavar="OUT", help="folder of the index")
+    index.add_argument("corpus", nargs="*", metavar="FILE", help="parquet or jsonl (a row a document), or text files")
+    index.add_argument("--model", help="the model; default: the one named in the SAE")
+    index.add_argument("--release", help="release of a published SAE, as in SAE.from_pretrained")
+    index.add_argument("--sae-id", help="its id in the release")
+    index.add_argument("--sae-path", type=Path, help="folder of an SAE saved with save_model")
+    index.add_argument("--tokens", type=int, help="stop after so many tokens")
+    index.add_argument("--text-column", help="column of the text; default: text")
+    index.add_argument("--context-size", type=int, help="tokens of a chunk; default: what the SAE was trained with")
+    index.add_argument("--device", help="default: cuda if there is one")
+    index.add_argument("--dtype", default="float32", help="of model and SAE; default: float32")
+    index.add_argument("--html", type=Path, metavar="PAGE", help="also write a dashboard page")
+    index.add_argument("--features", type=_features, metavar="N,N", help="features of the page")
     return parser
 
 

@@ -75,7 +75,9 @@ export class RecordedModel implements Model {
     const message = content as { t?: string; id?: string; ch?: string; p?: Json };
     if (message.t !== "req" || message.id === undefined || message.ch === undefined) return;
     const id = message.id;
-    const found = this.#answers.get(fileUnder(message.ch, message.p ?? null));
+    const found =
+      this.#answers.get(fileUnder(message.ch, message.p ?? null)) ??
+      (message.ch === "random" ? this.#randomFeature(message.p ?? null) : undefined);
     const e = {
       type: "Offline",
       message: "Not recorded in this page. Run it live to compute this.",
@@ -85,6 +87,18 @@ export class RecordedModel implements Model {
       ? { t: "res", id, ok: true, r: found.r, arrays: found.arrays }
       : { t: "res", id, ok: false, e };
     queueMicrotask(() => this.#emit("msg:custom", answer, []));
+  }
+
+  /** A dashboard's page draws from the features that it has, of the same list. */
+  #randomFeature(params: Json): Recorded | undefined {
+    const at = (value: Json, key: string): Json =>
+      typeof value === "object" && value !== null && !Array.isArray(value) ? (value[key] ?? null) : null;
+    const list = canonical(at(params, "list"));
+    const others = [...this.#answers.values()].filter(
+      ({ ch, p }) => ch === "feature" && canonical(at(p, "list")) === list && at(p, "f") !== this.get("feature"),
+    );
+    const drawn = others[Math.floor(Math.random() * others.length)];
+    return drawn && { ch: "random", p: params, r: { f: at(drawn.p, "f") }, arrays: [] };
   }
 
   #emit(event: string, ...args: unknown[]): void {

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..engine.errors import SaewidgetsError
-from .locking import process_lock
+from ..engine.locking import process_lock
 from .sources import MODEL_NAME, NEEDED, REQUIREMENT, Say, SourceError, build_from_wheel, hub_snapshot
 
 CACHE_VARIABLE = "SAEWIDGETS_CACHE"

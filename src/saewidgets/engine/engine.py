@@ -198,6 +198,11 @@ class Engine:
         """Every hook name of the model."""
         return self.model.hook_names()
 
+    @property
+    def context_size(self) -> int:
+        """Tokens of the longest stretch of text that goes through the model at once."""
+        return self._reader.context_size
+
     def to_ids(self, text: TextInput) -> list[list[int]]:
         """Token ids, one list per text, under the engine's prompt policy."""
         if isinstance(text, str):

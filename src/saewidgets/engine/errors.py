@@ -45,6 +45,10 @@ class NonFiniteError(SaewidgetsError, ValueError):
     """NaN or infinity in weights or activations, where a number would be shown."""
 
 
+class ReadoutError(SaewidgetsError, ValueError):
+    """A hook from which no direct path leads to the logits."""
+
+
 class DeviceError(SaewidgetsError, RuntimeError):
     """A device that was asked for and is not there."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -35,6 +36,21 @@ def load_sae(release: str, sae_id: str, device: str | torch.device | None, dtype
     where = best_device() if device is None else resolve_device(device)
     name = str(resolve_dtype(dtype)).removeprefix("torch.")
     return cast("AnySae", SAE.from_pretrained(release, sae_id, device=str(where), dtype=name))
+
+
+def load_sae_folder(path: str | Path, device: str | torch.device | None, dtype: str | torch.dtype) -> AnySae:
+    """An SAE that was saved with `save_model`.
+
+    Raises:
+        SaewidgetsError: if there is none.
+    """
+    from sae_lens import SAE
+
+    if not (Path(path) / "cfg.json").is_file():
+        raise SaewidgetsError(f"There is no SAE at {path}: name the folder that holds cfg.json and the weights.")
+    where = best_device() if device is None else resolve_device(device)
+    name = str(resolve_dtype(dtype)).removeprefix("torch.")
+    return cast("AnySae", SAE.load_from_disk(path, device=str(where), dtype=name))
 
 
 def load_model(

@@ -74,7 +74,7 @@ def same_model(dictionary: Dictionary, model: Model) -> None:
     trained_on = _metadata(dictionary, "model_name")
     if not isinstance(trained_on, str) or model.name in ("custom", "custom model", ""):
         return
-    if _official(trained_on) != _official(model.name):
+    if official_name(trained_on) != official_name(model.name):
         warnings.warn(
             f"{dictionary.name!r} was trained on {trained_on!r}, but the model is {model.name!r}. "
             "If they differ in more than name, the activations mean nothing.",
@@ -82,7 +82,8 @@ def same_model(dictionary: Dictionary, model: Model) -> None:
         )
 
 
-def _official(name: str) -> str:
+def official_name(name: str) -> str:
+    """A model's name however its loader spells it."""
     try:
         from transformer_lens.loading_from_pretrained import get_official_model_name
 

@@ -7,7 +7,7 @@ is checked (finite, right width) before anybody sees it.
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 
@@ -38,6 +38,11 @@ class Piece:
     error: Floats | None
 
 
+Watch = Callable[[Sequence[Window], Tensor, Sequence[Piece]], None]
+"""Called after each forward with its windows, the hook's values [batch, pos, d_in] of the first dictionary, and what was
+encoded of each window."""
+
+
 @dataclass
 class Reader:
     """Runs the model over token ids and encodes what it finds at the dictionaries' hooks.
@@ -61,6 +66,7 @@ class Reader:
         columns: Ints | None,
         reconstruction: bool,
         ticket: Ticket,
+        watch: Watch | None = None,
     ) -> list[list[list[Piece]]]:
         """Pieces [dictionary][text][window] of token ids `texts`."""
         todo = [w for i, ids in enumerate(texts) for w in windows(i, ids, self.context_size, self.tokenizer.bos_id)]
@@ -70,7 +76,7 @@ class Reader:
         pad = self.model.causal
         for batch in batches(todo, lambda: self.max_tokens, pad):
             ticket.breathe()
-            for part, pieces in self._read_batch(batch, dictionaries, columns, reconstruction, ticket):
+            for part, pieces in self._read_batch(batch, dictionaries, columns, reconstruction, ticket, watch):
                 for window, of_dictionaries in zip(part, pieces, strict=True):
                     for d, piece in enumerate(of_dictionaries):
                         found[d, window.text, window.start] = piece
@@ -86,10 +92,11 @@ class Reader:
         columns: Ints | None,
         reconstruction: bool,
         ticket: Ticket,
+        watch: Watch | None,
     ) -> list[tuple[list[Window], list[list[Piece]]]]:
         """One forward; if memory runs out, two of half the size, and so on."""
         try:
-            return [(batch, self._forward(batch, dictionaries, columns, reconstruction, ticket))]
+            return [(batch, self._forward(batch, dictionaries, columns, reconstruction, ticket, watch))]
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -108,7 +115,7 @@ class Reader:
         return [
             result
             for part in (batch[:half], batch[half:])
-            for result in self._read_batch(part, dictionaries, columns, reconstruction, ticket)
+            for result in self._read_batch(part, dictionaries, columns, reconstruction, ticket, watch)
         ]
 
     def _forward(
@@ -118,6 +125,7 @@ class Reader:
         columns: Ints | None,
         reconstruction: bool,
         ticket: Ticket,
+        watch: Watch | None,
     ) -> list[list[Piece]]:
         hooks = [d.hook_name for d in dictionaries]
         if reconstruction:
@@ -132,6 +140,8 @@ class Reader:
                     target = values[dictionary.hook_name_out]
                     target = target.flatten(2)
                 by_dictionary.append(_encode(batch, dictionary, x, target, columns, reconstruction))
+                if watch is not None and dictionary is dictionaries[0]:
+                    watch(batch, x, by_dictionary[0])
         return [[pieces[i] for pieces in by_dictionary] for i in range(len(batch))]
 
 

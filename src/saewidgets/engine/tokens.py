@@ -117,6 +117,10 @@ class Tokenizer:
             return TokenText([f"<{i}>" for i in ids], [WHOLE] * len(ids))
         return assemble([self._to_bytes(i) for i in ids])
 
+    def vocabulary(self) -> list[bytes] | None:
+        """The bytes of every token id; None for a model without a tokenizer."""
+        return None if self._to_bytes is None else [self._to_bytes(i) for i in range(self.d_vocab)]
+
     def answer_ids(self, answer: str) -> list[int]:
         """Token ids of a continuation: no BOS."""
         if self._tokenizer is None:

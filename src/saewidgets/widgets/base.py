@@ -17,6 +17,7 @@ import anywidget
 import traitlets
 
 from ..engine.errors import nearest
+from ..engine.worker import Worker
 from . import wire
 
 if TYPE_CHECKING:
@@ -65,9 +66,12 @@ class EngineWidget(anywidget.AnyWidget):
     front_end: ClassVar[str]
     """Name of the bundle in static/."""
 
-    def __init__(self, engine: Engine, **traits: object) -> None:
+    def __init__(self, engine: Engine | None, **traits: object) -> None:
         _check_names(type(self), traits)
-        self._engine: Engine | None = engine
+        self._engine = engine
+        # Without an engine there is still one thread that answers: callbacks come on any.
+        self._worker = Worker() if engine is None else engine.worker
+        self._closed = False
         self._jobs: dict[str, Job[wire.Reply]] = {}
         super().__init__(**traits)
         self.on_msg(self._on_message)
@@ -77,10 +81,12 @@ class EngineWidget(anywidget.AnyWidget):
         """The engine behind the widget.
 
         Raises:
-            RuntimeError: after `close()`.
+            RuntimeError: after `close()`, or if the widget was made without one.
         """
-        if self._engine is None:
+        if self._closed:
             raise RuntimeError("This widget was closed; make a new one.")
+        if self._engine is None:
+            raise RuntimeError("This needs a model: make the widget with an engine.")
         return self._engine
 
     # -- messages
@@ -117,7 +123,9 @@ class EngineWidget(anywidget.AnyWidget):
                 self.send({"t": "progress", "id": request.id, "done": done, "total": total})
 
         try:
-            self._jobs[request.id] = self.engine.worker.submit(
+            if self._closed:
+                raise RuntimeError("This widget was closed; make a new one.")
+            self._jobs[request.id] = self._worker.submit(
                 answer,
                 key=(id(self), *request.key),
                 interactive=True,
@@ -169,10 +177,12 @@ class EngineWidget(anywidget.AnyWidget):
         What was recorded goes on working in it; what was not says so. Without `path` the page is returned.
         Warns if the page is over 5 MB.
         """
-        html = self.page(title)
+        return self._write(path, self.page(title))
+
+    def _write(self, path: str | os.PathLike[str] | None, html: str) -> str | None:
         size = len(html.encode())
         if size > _LARGE_PAGE:
-            warnings.warn(f"The page has {size / 1e6:.1f} MB; show less text or fewer features.", stacklevel=2)
+            warnings.warn(f"The page has {size / 1e6:.1f} MB; show less text or fewer features.", stacklevel=3)
         if path is None:
             return html
         Path(path).write_text(html, encoding="utf-8", newline="\n")
@@ -194,7 +204,10 @@ class EngineWidget(anywidget.AnyWidget):
         # A widget whose construction failed is closed too, by its finaliser.
         for job in list(self.__dict__.get("_jobs", {}).values()):
             job.cancel()
+        if self.__dict__.get("_engine") is None and "_worker" in self.__dict__:
+            self._worker.close()
         self._engine = None
+        self._closed = True
         super().close()
 
 

@@ -23,7 +23,7 @@ def record(acts: FeatureActivations, text: wire.Json, asked: RankParams) -> list
     Every answer's `selected` holds all its listed features and `asked.features`, so whatever is listed can be coloured;
     the page's host therefore leaves `features` out when it looks an answer up.
     """
-    answers = [_recorded("tokens", {"text": text}, tokens_reply(acts))]
+    answers = [recorded_answer("tokens", {"text": text}, tokens_reply(acts))]
     choices: list[tuple[int, ...]] = [(), *((i,) for i in range(len(acts)) if len(acts) <= _CLICKABLE_TOKENS)]
     if asked.tokens not in choices:
         choices.append(asked.tokens)
@@ -35,11 +35,12 @@ def record(acts: FeatureActivations, text: wire.Json, asked: RankParams) -> list
                 params = replace(asked, sort=sort, include_special=include_special, tokens=tokens)
                 listed = acts.top(asked.limit, sort=sort, tokens=tokens or None, include_special=include_special)
                 reply = rank_reply(acts, replace(params, features=(*listed, *asked.features)))
-                answers.append(_recorded("rank", replace(params, features=()).to_wire(text), reply))
+                answers.append(recorded_answer("rank", replace(params, features=()).to_wire(text), reply))
     return answers
 
 
-def _recorded(channel: str, params: dict[str, wire.Json], reply: wire.Reply) -> Recorded:
+def recorded_answer(channel: str, params: dict[str, wire.Json], reply: wire.Reply) -> Recorded:
+    """An answer as a page carries it."""
     message, _ = wire.success("", reply, "base64")
     data, arrays = cast("dict[str, wire.Json]", message["r"]), cast("list[wire.Json]", message["arrays"])
     return Recorded(channel, params, data, arrays)

@@ -1,0 +1,14 @@
+/** A token's name in a table: with its leading spaces as signs, since " the" and "the" are two tokens. */
+
+import { label } from "../shared/visible";
+
+export function Tok({ t }: { t: string }) {
+  if (t === "") return <bdi>{"\u2025"}</bdi>;
+  const spaces = t.length - t.replace(/^ +/, "").length;
+  return (
+    <bdi>
+      {spaces > 0 && <span class="saew-space">{"\u2423".repeat(spaces)}</span>}
+      {label(t.slice(spaces))}
+    </bdi>
+  );
+}

@@ -1,0 +1,165 @@
+/** What is known of the token under the pointer. Inside the widget's root, so that no output area clips it away. */
+
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { num } from "../shared/format";
+import { label } from "../shared/visible";
+import type { Change, Effects, EffectsState } from "./effects";
+import { type Hover, useHover } from "./hover";
+import { signed } from "./logits";
+import { Tok } from "./tok";
+import { type ExampleJson, type ExamplesAnswer, OUTLIER, SPECIAL, type TextAnswer, type TokenData } from "./wire";
+
+interface Props {
+  hover: Hover;
+  root: HTMLElement;
+  unit: string;
+  examples: ExamplesAnswer | null;
+  text: TextAnswer | null;
+  effects: EffectsState;
+}
+
+interface Found {
+  data: TokenData;
+  where: string;
+  effects: Effects | null;
+  /** The token's place in its effects. */
+  at: number;
+}
+
+export function Tooltip({ hover, root, unit, examples, text, effects }: Props) {
+  const pointed = useHover(hover);
+  const box = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const tip = box.current;
+    if (!tip || !pointed) return;
+    const outer = root.getBoundingClientRect();
+    const target = pointed.at.getClientRects()[0] ?? pointed.at.getBoundingClientRect();
+    const below = target.bottom - outer.top + 6;
+    const above = target.top - outer.top - tip.offsetHeight - 6;
+    const fitsBelow = below + tip.offsetHeight <= outer.height;
+    const left = Math.max(4, Math.min(target.left - outer.left, outer.width - tip.offsetWidth - 4));
+    tip.style.left = `${left}px`;
+    tip.style.top = `${fitsBelow || above < 0 ? below : above}px`;
+  });
+  if (!pointed) return null;
+  const { token } = pointed;
+  const found = pointed.source === "text" ? inText(text, token, effects) : inExamples(examples, token, effects);
+  if (!found || token >= found.data.act.length) return null;
+  const flags = found.data.flag[token] ?? 0;
+  return (
+    <div class="saew-tip" ref={box} role="tooltip">
+      <div>
+        <b class="saew-mono">
+          <Tok t={found.data.str[token] ?? ""} />
+        </b>
+        <span class="saew-small">{` ${found.where}`}</span>
+      </div>
+      {(flags & SPECIAL) !== 0 && <div class="saew-small">special token: not counted</div>}
+      {(flags & OUTLIER) !== 0 && <div class="saew-small">norm outlier (attention sink): not counted</div>}
+      <div>
+        {`${unit} `}
+        <b>{num(found.data.act[token] ?? Number.NaN).replace("-", "\u2212")}</b>
+      </div>
+      {found.effects && <Told effects={found.effects} at={found.at} labels={effects.labels} />}
+    </div>
+  );
+}
+
+function inText(text: TextAnswer | null, token: number, effects: EffectsState): Found | null {
+  return text && { data: text, where: `position ${token}`, effects: effects.text, at: token };
+}
+
+function inExamples(answer: ExamplesAnswer | null, token: number, effects: EffectsState): Found | null {
+  const example = answer && exampleOf(answer, token);
+  if (!answer || !example) return null;
+  const at = token - example.start;
+  return {
+    data: answer,
+    where: `position ${example.at + at - example.b} of ${label(example.doc)}`,
+    effects: effects.examples.get(example.id) ?? null,
+    at,
+  };
+}
+
+function exampleOf(answer: ExamplesAnswer, token: number): ExampleJson | undefined {
+  for (const group of answer.json.groups)
+    for (const example of group.examples)
+      if (token >= example.start && token < example.start + example.n) return example;
+  return undefined;
+}
+
+/** The effects on one token: on itself, and on what comes after it. */
+function Told({ effects, at, labels }: { effects: Effects; at: number; labels: EffectsState["labels"] }) {
+  const delta = effects.delta[at] ?? Number.NaN;
+  const direct = effects.direct[at] ?? Number.NaN;
+  const clean = effects.clean[at] ?? Number.NaN;
+  const ablated = effects.ablated[at] ?? Number.NaN;
+  const { lowered, raised } = effects.changes(at);
+  return (
+    <>
+      {Number.isFinite(delta) && (
+        <>
+          <div class="saew-tip-head">This token without the feature</div>
+          <table>
+            <tbody>
+              <tr>
+                <td>{labels.full}</td>
+                <td class="saew-num">{signed(delta)}</td>
+                <td class="saew-small">log-probability</td>
+              </tr>
+              {Number.isFinite(direct) && (
+                <tr>
+                  <td>{labels.direct}</td>
+                  <td class="saew-num">{signed(direct)}</td>
+                  <td class="saew-small">log-probability</td>
+                </tr>
+              )}
+            </tbody>
+          </table>
+          {Number.isFinite(clean) && Number.isFinite(ablated) && (
+            <div>
+              {"probability "}
+              <b>{`${probability(clean)} \u2192 ${probability(ablated)}`}</b>
+            </div>
+          )}
+        </>
+      )}
+      {(lowered.length > 0 || raised.length > 0) && (
+        <>
+          <div class="saew-tip-head">Next token without the feature</div>
+          <div class="saew-tip-changes">
+            <Changes title="lowered" changes={lowered} />
+            <Changes title="raised" changes={raised} />
+          </div>
+        </>
+      )}
+    </>
+  );
+}
+
+function Changes({ title, changes }: { title: string; changes: Change[] }) {
+  if (changes.length === 0) return null;
+  return (
+    <table>
+      <tbody>
+        <tr>
+          <td class="saew-small" colSpan={2}>
+            {title}
+          </td>
+        </tr>
+        {changes.map((change, i) => (
+          <tr key={`${i} ${change.t}`}>
+            <td class="saew-mono">
+              <Tok t={change.t} />
+            </td>
+            <td class="saew-num">{signed(change.value)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function probability(p: number): string {
+  return p >= 0.001 ? `${(p * 100).toPrecision(3)}%` : p.toExponential(1);
+}

@@ -1,0 +1,315 @@
+"""`build_index`: from an engine and a corpus to a `FeatureIndex`, however often it is interrupted on the way."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sized
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ..engine.engine import Engine
+from ..engine.locking import process_lock
+from ..engine.provenance import context_of
+from ..engine.worker import Ticket
+from .corpus import chunks
+from .errors import CorpusError, IndexMismatchError, writing
+from .finish import Settings, write_store
+from .identity import identity, must_agree
+from .manifest import MANIFEST, Manifest
+from .sampling import Keeping
+from .scan import Plan, Scan, State, begin, load_sums, wants_neurons
+from .shards import shards_in
+from .store import FeatureIndex
+
+if TYPE_CHECKING:
+    import os
+
+    from .corpus import Corpus
+
+_SHARD_TOKENS = 131_072
+_POLL_SECONDS = 0.2
+
+
+def build_index(
+    engine: Engine,
+    corpus: Corpus,
+    path: str | os.PathLike[str],
+    *,
+    tokens: int | None = None,
+    sae: str | None = None,
+    text_column: str | None = None,
+    id_column: str | None = None,
+    context_size: int | None = None,
+    keep: int | Keeping = 10_000,
+    seed: int = 0,
+    final_norm: bool = False,
+    neuron_correlations: bool | None = None,
+    feature_correlations: bool = True,
+    keep_activations: bool = True,
+    shard_tokens: int = _SHARD_TOKENS,
+    progress: bool = True,
+) -> FeatureIndex:
+    """Scan a corpus once and keep what every feature of the dictionary does on it.
+
+    One forward to the hook and one encode for each batch; everything else is computed from the activations that are not
+    0. Tokens are counted unless they are special (BOS, EOS, PAD, SEP, the SAE's own exclusions) or norm outliers.
+
+    Args:
+        engine: model and SAE.
+        corpus: texts; a table or dataset with a text column (also a streamed one); dicts; or token ids [n, length],
+            which are taken as they are. Each document is cut into chunks of the context size.
+        path: folder of the index. If a scan there was interrupted, it goes on where it stopped and ends with the same
+            numbers as an uninterrupted one. If the index is finished, it is opened; with a larger `tokens` it goes on.
+        tokens: stop after so many tokens (rounded up to a whole chunk).
+        sae: which dictionary of the engine; default: the first.
+        text_column, id_column: columns of the text ("text") and of a document's name ("id"). The others are kept, for
+            filtering examples.
+        context_size: tokens of a chunk, BOS included; default: what the SAE was trained with.
+        keep: features with so many active tokens or fewer keep all of them; of the others examples come from a sample,
+            and views say so. Statistics are exact either way.
+        seed: of all samples.
+        final_norm: logit weights through the linearised final norm instead of directly (labelled).
+        neuron_correlations: correlate features with the neurons of the hook; default: if that takes at most 256 MB.
+        feature_correlations: correlate features with each other.
+        keep_activations: keep all activations on disk (8 bytes each), so that the index can grow.
+        shard_tokens: how often progress is saved.
+        progress: show a progress bar.
+
+    Raises:
+        CorpusError: for an empty corpus, or something that is none.
+        IndexMismatchError: if `path` holds an index of another SAE, model or corpus, or other files.
+        IndexWriteError: if the disk is full or `path` cannot be written. Finished shards are kept.
+        NonFiniteError: if an activation is NaN or infinite.
+        KeyboardInterrupt: on Ctrl-C; the same call goes on from the last shard.
+
+    Example:
+        >>> index = sw.build_index(engine, texts, "my-index", tokens=1_000_000)
+        >>> index.features.sort_values("density")
+    """
+    dictionary = engine.dictionary(sae)
+    settings = Settings(
+        Keeping(complete=keep) if isinstance(keep, int) else keep, seed, final_norm, feature_correlations
+    )
+    _check(engine, tokens, shard_tokens, context_size)
+    size = context_size or min(context_of(dictionary) or engine.context_size, engine.context_size)
+    folder = Path(path)
+    plan = Plan(corpus, folder, dictionary, size, tokens, shard_tokens, text_column, id_column)
+    return _run(engine, plan, settings, neuron_correlations, keep_activations, progress, grow=False)
+
+
+def extend_index(
+    engine: Engine,
+    corpus: Corpus,
+    path: str | os.PathLike[str],
+    *,
+    tokens: int | None = None,
+    sae: str | None = None,
+    text_column: str | None = None,
+    id_column: str | None = None,
+    shard_tokens: int = _SHARD_TOKENS,
+    progress: bool = True,
+) -> FeatureIndex:
+    """Add another corpus to a finished index; its statistics are then those of both together.
+
+    Interrupted, the same call goes on. Until it ends, the index as it was stays readable. Arguments as in `build_index`.
+
+    Raises:
+        IndexMismatchError: if there is no finished index, it is of another SAE, or its activations were not kept.
+
+    Example:
+        >>> index = sw.extend_index(engine, more_texts, "my-index")
+    """
+    folder = Path(path)
+    if not (folder / MANIFEST).exists():
+        raise IndexMismatchError(f"There is no finished index at {folder}: make one with build_index.")
+    manifest = Manifest.load(folder)
+    if not manifest.growable:
+        raise IndexMismatchError(f"The index at {folder} cannot grow: it was built with keep_activations=False.")
+    _check(engine, tokens, shard_tokens, None)
+    dictionary = engine.dictionary(sae)
+    size = int(manifest.identity["context_size"])
+    plan = Plan(corpus, folder, dictionary, size, tokens, shard_tokens, text_column, id_column)
+    return _run(engine, plan, manifest.settings, None, True, progress, grow=True)
+
+
+def _run(
+    engine: Engine,
+    plan: Plan,
+    settings: Settings,
+    neurons: bool | None,
+    keep_activations: bool,
+    progress: bool,
+    *,
+    grow: bool,
+) -> FeatureIndex:
+    path = plan.path
+    who = identity(engine, plan.dictionary, plan.context_size)
+    if (path / MANIFEST).exists():
+        must_agree(Manifest.load(path).identity, who, path)
+    state = begin(path, State.load(path), who, wants_neurons(plan.dictionary, neurons))
+    if _Job(engine, plan, settings, state, keep_activations, grow).needed():
+        with ExitStack() as stack:
+            with writing(path):
+                stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
+            state = State.load(path) or state  # another process may have ended it meanwhile
+            job = _Job(engine, plan, settings, state, keep_activations, grow)
+            if job.needed():
+                _follow(engine, job.run, job, progress, plan.corpus)
+        return FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
+    index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
+    first = next(chunks(plan.corpus, engine, plan.context_size, plan.text, plan.name), None)
+    if first is None or first.ids != index.texts.ids(0, len(first.ids)):
+        raise IndexMismatchError(
+            f"The finished index at {path} is of another corpus. Open it with FeatureIndex.open, add to it with "
+            "extend_index, or choose another path."
+        )
+    return index
+
+
+class _Job:
+    """What runs on the worker, and what it says of itself to the thread that waits."""
+
+    def __init__(
+        self, engine: Engine, plan: Plan, settings: Settings, state: State, keep_activations: bool, grow: bool
+    ) -> None:
+        self.engine, self.plan, self.settings, self.state = engine, plan, settings, state
+        self.keep_activations = keep_activations
+        self.doing = ("scan", 0, 0)
+        self.scan: Scan | None = None
+        self._manifest = Manifest.load(plan.path) if (plan.path / MANIFEST).exists() else None
+        parts = state.parts
+        self._scans = not parts or not parts[-1]["done"]
+        if parts and parts[-1]["done"]:
+            if grow and not (self._manifest and self._manifest.parts < len(parts)):
+                self._add_part()
+            elif not grow and self._wants_more(parts[-1]):
+                parts[-1]["done"] = False
+                self._scans = True
+        elif not parts:
+            self._add_part()
+
+    def _wants_more(self, part: dict[str, Any]) -> bool:
+        if part.get("exhausted") or part.get("tokens") is None or len(self.state.parts) > 1:
+            return False
+        more = self.plan.tokens is None or self.plan.tokens > part["tokens"]
+        if more and self._manifest is not None and not self._manifest.growable:
+            raise IndexMismatchError(
+                f"The index at {self.plan.path} has {part['tokens']} tokens and cannot grow: it was built with "
+                "keep_activations=False. Choose another path."
+            )
+        return more
+
+    def _add_part(self) -> None:
+        documents = sum(int(part["documents"]) - int(part["first_document"]) for part in self.state.parts)
+        shards = len(shards_in(self.plan.path))
+        self.state.parts.append({"first_shard": shards, "first_document": documents, "done": False})
+        self._scans = True
+
+    def needed(self) -> bool:
+        """Whether there is anything to do."""
+        if self._scans or self._manifest is None or self._manifest.parts < len(self.state.parts):
+            return True
+        if self._manifest.settings == self.settings:
+            return False
+        if not self._manifest.growable:
+            raise IndexMismatchError(
+                f"The index at {self.plan.path} was built with other settings ({self._manifest.settings}), and its "
+                "activations were not kept. Choose another path."
+            )
+        return True
+
+    def run(self, ticket: Ticket) -> None:
+        path, dictionary = self.plan.path, self.plan.dictionary
+        if self._scans:
+            self.state.save(path)
+            self.scan = Scan(self.engine, self.plan, self.state)
+            self.scan.run(ticket)
+
+        def say(doing: str, done: int, total: int) -> None:
+            self.doing = (doing, done, total)
+            ticket.breathe()
+
+        shards = shards_in(path)
+        sums = load_sums(path, self.state, dictionary, self.engine.tokenizer.special_ids)
+        before = self._manifest
+        name = f"store-{(before.number if before else 0) + 1:06d}"
+        with writing(path):
+            write_store(path / name, self.engine, dictionary, shards, sums, self.settings, say)
+        last = self.state.parts[-1]
+        made = Manifest(
+            number=(before.number if before else 0) + 1,
+            identity=self.state.identity,
+            settings=self.settings,
+            provenance=self.engine.provenance(dictionary.name),
+            parts=len(self.state.parts),
+            exhausted=bool(last["exhausted"]),
+            growable=self.keep_activations,
+        )
+        with writing(path):
+            made.save(path)
+        # Only now: until the manifest names the new store, the old one is the index.
+        for old in path.glob("store-*"):
+            if old.name != name:
+                shutil.rmtree(old, ignore_errors=True)
+        if not self.keep_activations:
+            for left in (*path.glob("shard-*"), *path.glob("sums-*")):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _follow(engine: Engine, run: Callable[[Ticket], None], job: _Job, progress: bool, corpus: object) -> None:
+    """Run on the worker, with a bar that is drawn by the thread that waits: workers never touch widgets."""
+    from tqdm.auto import tqdm
+
+    if engine.worker.is_current_thread:
+        engine.worker.run(run)
+        return
+    bars: dict[str, tqdm[None]] = {}
+
+    def draw(doing: str, done: int, total: int) -> None:
+        if not progress:
+            return
+        if doing not in bars:
+            for bar in bars.values():
+                bar.close()
+            unit = "tok" if doing == "scan" else "feature"
+            bars[doing] = tqdm(desc=doing, unit=unit, unit_scale=True, initial=done, dynamic_ncols=True)
+        bar = bars[doing]
+        bar.total = total or None
+        bar.update(done - bar.n)
+
+    def heard(done: int, total: int) -> None:
+        if not total and job.scan is not None and job.scan.documents_done and hasattr(corpus, "__len__"):
+            # Nobody knows how long a corpus is before it is read: by the documents read so far.
+            total = max(done, round(done / job.scan.documents_done * len(cast(Sized, corpus))))
+        job.doing = ("scan", done, total)
+
+    submitted = engine.worker.submit(run, on_progress=heard)
+    try:
+        while not submitted.finished.wait(_POLL_SECONDS):
+            draw(*job.doing)
+        draw(*job.doing)
+    except BaseException:
+        submitted.cancel()
+        submitted.finished.wait()
+        raise
+    finally:
+        for bar in bars.values():
+            bar.close()
+    if submitted.error is not None:
+        raise submitted.error
+
+
+def _check(engine: Engine, tokens: int | None, shard_tokens: int, context_size: int | None) -> None:
+    if tokens is not None and tokens < 1:
+        raise CorpusError(f"tokens={tokens}: at least one token must be read.")
+    if shard_tokens < 1:
+        raise CorpusError(f"shard_tokens={shard_tokens}: a shard has at least one token.")
+    if context_size is not None and not 1 < context_size <= engine.context_size:
+        raise CorpusError(f"context_size={context_size}: the engine reads 2 to {engine.context_size} tokens at once.")
+
+
+def _say_waiting(path: Path) -> None:
+    import warnings
+
+    warnings.warn(f"Another process is building the index at {path}; waiting for it.", stacklevel=4)

@@ -1,0 +1,273 @@
+"""Folders of memory-mapped NumPy arrays that notice when a byte of them changed.
+
+Every array is an ordinary `.npy` file. Its folder's table of contents keeps a CRC-32 of each of its pages; a read
+verifies the pages that it touches, so that opening stays instant and an altered file is still an error, not a number.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import shutil
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from .errors import IndexCorruptError, IndexVersionError
+
+Array: TypeAlias = npt.NDArray[Any]
+
+PAGE = 2**16
+CONTENTS = "contents.json"
+_HEADER = 128
+
+
+class FolderWriter:
+    """Writes arrays into `path` under a temporary name; `commit()` makes the folder appear, whole, under its own.
+
+    A context manager: what was written is removed again if something fails.
+
+    Args:
+        path: the folder; one that is there already is replaced by `commit`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.tmp")
+        self._arrays: dict[str, object] = {}
+        self._files: dict[str, object] = {}
+        if self.temporary.exists():
+            shutil.rmtree(self.temporary)
+        self.temporary.mkdir(parents=True)
+
+    def put(self, name: str, array: Array) -> None:
+        """Write one array."""
+        with self.appending(name, array.dtype, array.shape[1:]) as writer:
+            writer.append(array)
+
+    def appending(self, name: str, dtype: npt.DTypeLike, row: tuple[int, ...] = ()) -> ArrayWriter:
+        """An array that grows along its first axis; use it as a context manager."""
+        return ArrayWriter(self, name, np.dtype(dtype).newbyteorder("<"), row)
+
+    def put_bytes(self, name: str, content: bytes) -> None:
+        """Write a file that is no array."""
+        (self.temporary / name).write_bytes(content)
+        self._files[name] = {"bytes": len(content), "crc": [zlib.crc32(content)]}
+
+    def put_table(self, name: str, table: pa.Table) -> None:
+        """Write an Arrow table."""
+        out = pa.BufferOutputStream()
+        with pa.ipc.new_file(out, table.schema) as sink:
+            sink.write_table(table)
+        self.put_bytes(name, out.getvalue().to_pybytes())
+
+    def commit(self, facts: Mapping[str, object]) -> None:
+        """Write the table of contents with `facts`, flush everything to disk, and give the folder its name."""
+        contents = {"facts": dict(facts), "arrays": self._arrays, "files": self._files}
+        (self.temporary / CONTENTS).write_text(json.dumps(contents, indent=1, sort_keys=True), encoding="utf-8")
+        for file in self.temporary.iterdir():
+            _sync(file)
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        os.replace(self.temporary, self.path)
+        _sync(self.path.parent)
+
+    def __enter__(self) -> FolderWriter:
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        if failed is not None:  # a full disk gets its space back
+            shutil.rmtree(self.temporary, ignore_errors=True)
+
+
+class ArrayWriter:
+    """One `.npy` file written piece by piece: the header is filled in at the end."""
+
+    def __init__(self, folder: FolderWriter, name: str, dtype: np.dtype[Any], row: tuple[int, ...]) -> None:
+        self._folder, self._name, self._dtype, self._row = folder, name, dtype, row
+        self.rows = 0
+        self._file = (folder.temporary / f"{name}.npy").open("wb")
+        self._file.write(b"\0" * _HEADER)
+
+    def append(self, rows: Array) -> None:
+        """Add rows [n, *row]."""
+        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).tobytes())
+        self.rows += len(rows)
+
+    def __enter__(self) -> ArrayWriter:
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        if failed is not None:
+            self._file.close()
+            return
+        self._file.seek(0)
+        self._file.write(_header(self._dtype, (self.rows, *self._row)))
+        self._file.close()
+        path = self._folder.temporary / f"{self._name}.npy"
+        self._folder._arrays[self._name] = {
+            "dtype": self._dtype.str,
+            "shape": [self.rows, *self._row],
+            "crc": _pages(path),
+        }
+
+
+class Folder:
+    """Reads what a `FolderWriter` committed.
+
+    Raises:
+        IndexCorruptError: naming the file, if one is missing or has another size than it had when written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            contents = json.loads((path / CONTENTS).read_text(encoding="utf-8"))
+            self.facts: dict[str, Any] = contents["facts"]
+            self._arrays: dict[str, dict[str, Any]] = contents["arrays"]
+            self._files: dict[str, dict[str, Any]] = contents["files"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise IndexCorruptError(f"{path / CONTENTS} is missing or damaged: build the index again.") from error
+        self._maps: dict[str, Array] = {}
+        self._row_bytes = {name: _bytes(entry) // max(1, int(entry["shape"][0])) for name, entry in self._arrays.items()}
+        self._verified: dict[str, set[int]] = {}
+        for name, entry in self._arrays.items():
+            self._check_size(f"{name}.npy", _HEADER + _bytes(entry))
+        for name, entry in self._files.items():
+            self._check_size(name, int(entry["bytes"]))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays or name in self._files
+
+    def length(self, name: str) -> int:
+        """Rows of an array."""
+        return int(self._entry(name)["shape"][0])
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> Array:
+        """Rows [start:stop) of an array, verified. Read-only, and not a copy.
+
+        Raises:
+            IndexCorruptError: if a byte of their pages changed since they were written.
+        """
+        entry = self._entry(name)
+        rows = int(entry["shape"][0])
+        stop = rows if stop is None else min(stop, rows)
+        if name not in self._maps:
+            self._maps[name] = self._map(name, entry)
+        size = self._row_bytes[name]
+        self._verify(name, _HEADER + start * size, _HEADER + max(start, stop) * size)
+        return self._maps[name][start:stop]
+
+    def read_bytes(self, name: str) -> bytes:
+        """A file that is no array, verified."""
+        if name not in self._files:
+            raise IndexCorruptError(f"{self.path / name} is missing from the index: build it again.")
+        content = (self.path / name).read_bytes()
+        if zlib.crc32(content) != self._files[name]["crc"][0]:
+            raise IndexCorruptError(_altered(self.path / name))
+        return content
+
+    def read_table(self, name: str) -> pa.Table:
+        """A file that is an Arrow table, verified; its columns stay on disk."""
+        self.read_bytes(name)
+        with pa.memory_map(str(self.path / name)) as source:
+            return pa.ipc.open_file(source).read_all()
+
+    def verify(self) -> None:
+        """Read and check every byte.
+
+        Raises:
+            IndexCorruptError: naming the first file that changed.
+        """
+        for name in self._arrays:
+            self.read(name)
+        for name in self._files:
+            self.read_bytes(name)
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        if name not in self._arrays:
+            raise IndexVersionError(f"{self.path} holds no {name!r}: it was written by another version of saewidgets.")
+        return self._arrays[name]
+
+    def _check_size(self, file: str, size: int) -> None:
+        path = self.path / file
+        try:
+            found = path.stat().st_size
+        except OSError:
+            raise IndexCorruptError(f"{path} is missing: copy the index again, or build it again.") from None
+        if found != size:
+            raise IndexCorruptError(
+                f"{path} has {found} bytes, but {size} were written: it is truncated or altered. Copy the index again, "
+                "or build it again."
+            )
+
+    def _map(self, name: str, entry: Mapping[str, Any]) -> Array:
+        shape = tuple(int(n) for n in entry["shape"])
+        path = self.path / f"{name}.npy"
+        if 0 in shape:
+            return np.zeros(shape, np.dtype(entry["dtype"]))
+        # What the header says is not asked: the table of contents says the same, and the header is verified with it.
+        mapped = np.memmap(path, dtype=np.dtype(entry["dtype"]), mode="r", offset=_HEADER, shape=shape)
+        return cast(Array, mapped.view(np.ndarray))
+
+    def _verify(self, name: str, start: int, stop: int) -> None:
+        done = self._verified.setdefault(name, set())
+        todo = [p for p in range(start // PAGE, -(-stop // PAGE)) if p not in done]
+        if not todo:
+            return
+        path = self.path / f"{name}.npy"
+        with path.open("rb") as file:
+            for page in todo:
+                file.seek(page * PAGE)
+                if zlib.crc32(file.read(PAGE)) != self._arrays[name]["crc"][page]:
+                    raise IndexCorruptError(_altered(path))
+                done.add(page)
+
+
+def _altered(path: Path) -> str:
+    return f"{path} was altered after it was written (its checksum differs): copy the index again, or build it again."
+
+
+def _bytes(entry: Mapping[str, Any]) -> int:
+    return int(math.prod(entry["shape"])) * int(np.dtype(entry["dtype"]).itemsize)
+
+
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """A `.npy` header of exactly 128 bytes."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": dtype.str, "fortran_order": False, "shape": shape})
+    header = out.getvalue()
+    if len(header) != _HEADER:
+        raise ValueError(f"An array of shape {shape} needs a header of {len(header)} bytes.")
+    return header
+
+
+def _pages(path: Path) -> list[int]:
+    found = []
+    with path.open("rb") as file:
+        while page := file.read(PAGE):
+            found.append(zlib.crc32(page))
+    return found
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or folder to disk. (Windows cannot open folders, and does not need to.)"""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        # Some file systems cannot flush a folder; a file that cannot be flushed is not written.
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,283 @@
+"""From the shards of a scan to an index that opens in milliseconds: every feature's statistics and examples.
+
+Features are worked on in blocks, so that memory does not grow with the corpus; each sees all its activations, so that
+every statistic is exact. The result is a function of the scan alone, not of how it was cut into shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..engine.dictionary import Dictionary, Neurons
+from ..engine.engine import Engine
+from ..engine.errors import ReadoutError
+from ..engine.ranking import Ints
+from ..engine.readout import decoder
+from ..engine.worker import Ticket
+from .errors import CorpusError
+from .files import Array, ArrayWriter, Folder, FolderWriter
+from .geometry import alignment, neighbours
+from .logits import logit_weights
+from .neurons import NeuronSums, correlations
+from .sampling import SILENT, Keeping, Silence, listed
+from .shards import Shard
+from .statistics import strongest, summarise, token_statistics
+from .together import correlated
+
+NONE = 0xFFFFFFFF
+"""Fills the rows of features that have fewer of something."""
+
+TOKENS, NEURONS, FEATURES, LOGITS = 20, 10, 20, 15
+# Activations in memory at once.
+_ENTRIES = 2**22
+
+Say = Callable[[str, int, int], None]
+"""Told what is being done, how far, of how much."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen after the scan.
+
+    Attributes:
+        keep: how many activations are kept of each feature.
+        seed: of all samples.
+        final_norm: whether logit weights go through the final norm.
+        correlations: whether features are correlated with each other.
+    """
+
+    keep: Keeping = field(default_factory=Keeping)
+    seed: int = 0
+    final_norm: bool = False
+    correlations: bool = True
+
+
+def write_store(
+    path: Path,
+    engine: Engine,
+    dictionary: Dictionary,
+    shards: Sequence[Shard],
+    sums: NeuronSums | None,
+    settings: Settings,
+    say: Say,
+) -> None:
+    """Write the store folder `path` of an index, from shards in any order."""
+    shards = sorted(shards, key=lambda shard: shard.first)
+    with FolderWriter(path) as writer:
+        stream = _write_stream(writer, shards, engine)
+        counted = int((stream.flags == 0).sum())
+        if not counted:
+            raise CorpusError("The corpus has no token to count: all of its tokens are special ones (BOS, EOS, PAD).")
+        facts: dict[str, Any] = {"counted": counted, "tokens": len(stream.flags), "settings": asdict(settings)}
+        total, squares = _write_features(writer, shards, stream, dictionary.n_features, settings, say)
+        if settings.correlations:
+
+            def tell(done: int) -> None:
+                say("correlations", done, dictionary.n_features)
+
+            index, r, both = correlated(shards, counted, total, squares, FEATURES, tell)
+            _put(writer, correlated=index, correlated_r=r, correlated_both=both)
+        else:
+            facts["correlated_missing"] = "The index was built with feature_correlations=False."
+        if sums is not None:
+            neuron, r, cosine = correlations(sums, counted, total, squares, NEURONS)
+            _put(writer, neuron=neuron, neuron_r=r, neuron_cosine=cosine)
+        else:
+            facts["neurons_missing"] = (
+                f"Not computed: {dictionary.n_features} features x {dictionary.d_in} neurons need "
+                f"{dictionary.n_features * dictionary.d_in * 8 / 1e9:.1f} GB; ask with neuron_correlations=True."
+            )
+        _write_weights(writer, engine, dictionary, settings, facts, say)
+        _write_vocabulary(writer, engine)
+        documents = _documents([shard.folder for shard in shards])
+        writer.put_table("documents.arrow", documents)
+        writer.put("document_number", np.array(documents["document"].to_pylist(), np.uint32))
+        writer.commit(facts)
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """The tokens of the corpus."""
+
+    tokens: Array
+    flags: Array
+    chunk_ptr: Ints
+    occurrences: Ints
+    silence: Silence
+
+
+def _write_stream(writer: FolderWriter, shards: Sequence[Shard], engine: Engine) -> _Stream:
+    joined = {
+        name: np.concatenate([shard.folder.read(name) for shard in shards])
+        for name in ("tokens", "flags", "chunk_document", "chunk_start", "chunk_lead", "chunk_length")
+    }
+    chunk_ptr = np.concatenate([[0], np.cumsum(joined.pop("chunk_length"), dtype=np.int64)])
+    for name, array in joined.items():
+        writer.put(name, array)
+    tokens, flags = joined["tokens"], joined["flags"]
+    counted = np.flatnonzero(flags == 0).astype(np.uint32)
+    order = np.argsort(tokens[counted], kind="stable")
+    d_vocab = int(engine.model.cfg.d_vocab)
+    occurrences = np.bincount(tokens[counted], minlength=d_vocab)
+    _put(writer, occurrences=occurrences)
+    writer.put("chunk_ptr", chunk_ptr.astype(np.uint64))
+    token_ptr = np.concatenate([[0], np.cumsum(occurrences)])
+    return _Stream(tokens, flags, chunk_ptr, occurrences, Silence(flags, chunk_ptr, token_ptr, counted[order]))
+
+
+def _write_features(
+    writer: FolderWriter, shards: Sequence[Shard], stream: _Stream, n_features: int, settings: Settings, say: Say
+) -> tuple[Array, Array]:
+    """Write everything that one feature's activations say; returns their sums and sums of squares."""
+    row = _Row(settings, stream)
+    with ExitStack() as stack:
+        writers: dict[str, ArrayWriter] = {}
+        for feature, position, value in _columns(shards, n_features):
+            for name, item in row.of(feature, position, value).items():
+                if name not in writers:
+                    writers[name] = stack.enter_context(writer.appending(name, item.dtype, item.shape[1:]))
+                writers[name].append(item)
+            if feature % 64 == 63:
+                say("features", feature + 1, n_features)
+    say("features", n_features, n_features)
+    writer.put("kept_ptr", np.concatenate([[0], np.cumsum(row.kept)]).astype(np.uint64))
+    return np.array(row.total), np.array(row.squares)
+
+
+def _columns(shards: Sequence[Shard], n_features: int) -> Iterator[tuple[int, Array, Array]]:
+    """(feature, positions, values) of every feature, in order; positions in the whole corpus, ascending."""
+    sizes = np.sum([np.diff(shard.folder.read("feature_ptr").astype(np.int64)) for shard in shards], axis=0)
+    low = 0
+    while low < n_features:
+        high = low + max(1, int(np.searchsorted(np.cumsum(sizes[low:]), _ENTRIES, side="right")))
+        parts = [(shard.first, *shard.entries(low, high)) for shard in shards]
+        for i in range(high - low):
+            of = [
+                (first, slice(int(ptr[i]), int(ptr[i + 1])), position, value) for first, ptr, position, value in parts
+            ]
+            yield (
+                low + i,
+                np.concatenate([position[cut].astype(np.int64) + first for first, cut, position, _ in of]),
+                np.concatenate([value[cut] for _, cut, _, value in of]),
+            )
+        low = high
+
+
+class _Row:
+    """Turns one feature's activations into the rows of the store's arrays."""
+
+    def __init__(self, settings: Settings, stream: _Stream) -> None:
+        self._settings, self._stream = settings, stream
+        self.kept: list[int] = []
+        self.total: list[float] = []
+        self.squares: list[float] = []
+
+    def of(self, feature: int, position: Array, value: Array) -> dict[str, Array]:
+        found = summarise(value)
+        tokens = token_statistics(self._stream.tokens[position], value, TOKENS)
+        seed = self._settings.seed
+        near, silent = self._stream.silence.examples(seed, feature, position, tokens.token)
+        kept, is_listed = self._kept(feature, position, value, found.high, np.concatenate([near, silent]))
+        self.kept.append(len(kept))
+        self.total.append(found.total)
+        self.squares.append(found.squares)
+        best = strongest(value, 1)
+        return {
+            "count": np.array([found.count], np.uint32),
+            "total": np.array([found.total]),
+            "squares": np.array([found.squares]),
+            "low": np.array([found.low], np.float32),
+            "high": np.array([found.high], np.float32),
+            "strongest": np.array([position[best[0]] if len(best) else NONE], np.uint32),
+            "bins": found.bins[None].astype(np.uint32),
+            "bin_sums": found.bin_sums[None].astype(np.float32),
+            "intervals": found.intervals[None].astype(np.uint32),
+            "token": _padded(tokens.token, TOKENS),
+            "token_count": _padded(tokens.count, TOKENS),
+            "token_total": _padded(tokens.total, TOKENS, np.float32),
+            "near": _padded(near, SILENT),
+            "silent": _padded(silent, SILENT),
+            "kept_position": position[kept].astype(np.uint32),
+            "kept_value": value[kept].astype(np.float32),
+            "kept_listed": is_listed.astype(np.uint8),
+        }
+
+    def _kept(self, feature: int, position: Array, value: Array, high: float, silent: Ints) -> tuple[Ints, Array]:
+        keep = self._settings.keep
+        if len(position) <= keep.complete:
+            return np.arange(len(position)), np.ones(len(position), bool)
+        chosen = listed(self._settings.seed, feature, position, value, high, keep)
+        # With all activations of their chunks: a token beside an example must not look silent because it was cut.
+        chunk = np.searchsorted(self._stream.chunk_ptr, position, side="right")
+        shown = np.searchsorted(self._stream.chunk_ptr, silent, side="right")
+        kept = np.flatnonzero(np.isin(chunk, np.concatenate([chunk[chosen], shown])))
+        return kept, np.isin(kept, chosen)
+
+
+def _write_weights(
+    writer: FolderWriter, engine: Engine, dictionary: Dictionary, settings: Settings, facts: dict[str, Any], say: Say
+) -> None:
+    """Write what the decoder says without a corpus: neighbours, neurons, logit weights."""
+
+    def tell(done: int) -> None:
+        say("neighbours", done, dictionary.n_features)
+
+    if isinstance(dictionary, Neurons):
+        facts["decoder_missing"] = "Neurons are the basis itself: they have no neighbours and align with themselves."
+    else:
+        rows = decoder(dictionary)
+        index, cosine = neighbours(rows, FEATURES, tell)
+        neuron, value, share = alignment(rows, NEURONS)
+        _put(writer, neighbour=index, neighbour_cosine=cosine, aligned=neuron, aligned_value=value, aligned_share=share)
+    facts["decoder_hook"] = dictionary.hook_name_out or dictionary.hook_name
+    ticket = Ticket(lambda done, total: say("logit weights", done, total))
+    try:
+        logits = logit_weights(engine.model, dictionary, final_norm=settings.final_norm, k=LOGITS, ticket=ticket)
+    except ReadoutError as error:
+        facts["logits_missing"] = str(error)
+        return
+    facts["logits_label"] = logits.label
+    _put(writer, logit_top=logits.top_ids, logit_top_value=logits.top_values)
+    _put(writer, logit_bottom=logits.bottom_ids, logit_bottom_value=logits.bottom_values, logit_bins=logits.counts)
+    _put(writer, logit_low=logits.low, logit_high=logits.high, logit_mean=logits.mean, logit_std=logits.std)
+    _put(writer, logit_skew=logits.skew, logit_kurtosis=logits.kurtosis)
+
+
+def _write_vocabulary(writer: FolderWriter, engine: Engine) -> None:
+    words = engine.tokenizer.vocabulary()
+    if words is not None:
+        writer.put("vocabulary_ptr", np.cumsum([0, *map(len, words)]).astype(np.uint32))
+        writer.put("vocabulary", np.frombuffer(b"".join(words), np.uint8))
+
+
+def _documents(folders: Sequence[Folder]) -> pa.Table:
+    tables = [folder.read_table("documents.arrow") for folder in folders]
+    tables = [table for table in tables if table.num_rows]
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column that is of one type here and of another there
+        names = list(dict.fromkeys(name for table in tables for name in table.column_names))
+        rows = [row for table in tables for row in table.to_pylist()]
+        keep = ("document", "tokens")
+        return pa.Table.from_pylist(
+            [{n: r.get(n) if n in keep or r.get(n) is None else str(r[n]) for n in names} for r in rows]
+        )
+
+
+def _padded(values: Array, k: int, dtype: type[np.generic] = np.uint32) -> Array:
+    row = np.full((1, k), NONE if dtype is np.uint32 else np.nan, dtype)
+    row[0, : len(values)] = values
+    return row
+
+
+def _put(writer: FolderWriter, **arrays: Array) -> None:
+    """Write arrays, integers as unsigned 32-bit and floats as 32-bit."""
+    for name, array in arrays.items():
+        writer.put(name, array.astype(np.float32 if array.dtype.kind == "f" else np.uint32))

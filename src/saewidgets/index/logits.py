@@ -1,0 +1,185 @@
+"""Which tokens a feature writes towards: its direction times the unembedding, summarised for every feature.
+
+A vocabulary of 50,000 for 25,000 features is a gigabyte of numbers that nobody looks at; what a dashboard shows of them
+is fifteen tokens on either side, a histogram and four moments. They are computed here in one pass, a few features
+at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..engine.dictionary import Dictionary
+from ..engine.errors import NonFiniteError
+from ..engine.model import Model
+from ..engine.ranking import Floats
+from ..engine.readout import decoder, path, residual_directions
+from ..engine.unembedding import Unembedding
+from ..engine.worker import Ticket
+
+Counts = npt.NDArray[np.uint32]
+
+BINS = 50
+# Weights [chunk, d_vocab] at once, in numbers: 128 MB of float32. Their summary works in float64 on a few rows of them
+# at a time, which takes some 100 MB more.
+_PRODUCT, _SUMMARY = 2**25, 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class LogitWeights:
+    """What the directions of n features do to the logits, summarised over the vocabulary.
+
+    Weights, not logits: there is no bias, no soft cap and no token's own norm in them. `label` says which product they are.
+
+    Attributes:
+        top_ids, top_values: [n, k] the tokens with the largest weights, largest first; ties by the lower id.
+        bottom_ids, bottom_values: [n, k] those with the smallest, smallest first; ties by the lower id.
+        counts: [n, 50] histogram over [low, high] in equal bins, the last closed on the right; each row sums to d_vocab.
+            Where low == high everything is in the first bin.
+        low, high: [n] smallest and largest weight.
+        mean, std: [n] mean and population standard deviation.
+        skew, kurtosis: [n] mean of z^3 and of z^4, z = (weight - mean) / std; raw, so a Gaussian has kurtosis 3. NaN
+            where all weights are equal.
+        label: the product in words, for the reader of the numbers.
+    """
+
+    top_ids: Counts
+    top_values: Floats
+    bottom_ids: Counts
+    bottom_values: Floats
+    counts: Counts
+    low: Floats
+    high: Floats
+    mean: Floats
+    std: Floats
+    skew: Floats
+    kurtosis: Floats
+    label: str
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def __repr__(self) -> str:
+        return f"LogitWeights({len(self)} features, top {self.top_ids.shape[1]}, {self.label})"
+
+
+def logit_weights(
+    model: Model,
+    dictionary: Dictionary,
+    *,
+    final_norm: bool = False,
+    k: int = 15,
+    features: Sequence[int] | None = None,
+    ticket: Ticket | None = None,
+) -> LogitWeights:
+    """Logit weights of features: (decoder direction in the residual stream) @ W_U, as in SAEDashboard and Neuronpedia.
+
+    The moments are those of McDougall's and Bloom's "Understanding SAE Features with the Logit Lens" (2024).
+
+    All columns of W_U count. Models that pad their vocabulary (Pythia, Qwen) have more columns than the tokenizer has
+    tokens; the padding is in the histogram and the moments too, as it is in the model's softmax.
+
+    Args:
+        model: the engine's model.
+        dictionary: whose features.
+        final_norm: take the directions through the final norm, linearised, first (see `Unembedding.through_norm`).
+        k: tokens on either side; at most d_vocab of them.
+        features: only these, in this order; default: all.
+        ticket: of the job that this runs in, for cancelling and progress (in features).
+
+    Raises:
+        ReadoutError: if the hook has no direct path to the logits.
+        ValueError: if k is less than 1.
+        FeatureIndexError: for a feature outside the dictionary.
+        NonFiniteError: if a weight comes out as NaN or infinity.
+
+    Example:
+        >>> weights = logit_weights(engine.model, engine.dictionary())
+        >>> engine.tokenizer.display(weights.top_ids[3]).strings
+    """
+    unembedding = Unembedding(model)
+    note = path(model, dictionary).note
+    wanted = range(dictionary.n_features) if features is None else dictionary.check_features(features)
+    k = min(k, unembedding.d_vocab)
+    if k < 1:
+        raise ValueError(f"k is the number of tokens on either side, at least 1, not {k}.")
+    step, rows = (max(1, budget // unembedding.d_vocab) for budget in (_PRODUCT, _SUMMARY))
+    chunks: list[list[npt.NDArray[np.generic]]] = []
+    for at in range(0, len(wanted), step):
+        if ticket is not None:
+            ticket.breathe()
+        with torch.no_grad():
+            columns = torch.tensor(wanted[at : at + step], dtype=torch.long)
+            directions = residual_directions(model, dictionary, decoder(dictionary, columns))
+            weights = unembedding.through_norm(directions) if final_norm else unembedding.direct(directions)
+            for start in range(0, len(weights), rows):
+                summary = _summary(weights[start : start + rows], k, dictionary.name)
+                chunks.append([array.cpu().numpy() for array in summary])
+        if ticket is not None:
+            ticket.progress(min(at + step, len(wanted)), len(wanted))
+    if not chunks:
+        empty = _summary(torch.zeros(1, unembedding.d_vocab), k, dictionary.name)
+        chunks.append([array[:0].numpy() for array in empty])
+    parts = [np.concatenate(of_chunks) for of_chunks in zip(*chunks, strict=True)]
+    top, bottom, counts = (part.astype(np.uint32) for part in parts[:3])
+    numbers = [part.astype(np.float32) for part in parts[3:]]
+    low, high, mean, std, skew, kurtosis = numbers[2:]
+    label = unembedding.label(final_norm) + (f", {note}" if note else "")
+    return LogitWeights(top, numbers[0], bottom, numbers[1], counts, low, high, mean, std, skew, kurtosis, label)
+
+
+def _summary(weights: Tensor, k: int, name: str) -> list[Tensor]:
+    """Of weights [n, d_vocab]: ids at the top and bottom, bin counts; values there, low, high and the moments."""
+    top_ids, top_values = _extremes(weights, k, largest=True)
+    bottom_ids, bottom_values = _extremes(weights, k, largest=False)
+    low, high = weights.amin(1), weights.amax(1)
+    if not (torch.isfinite(low).all() and torch.isfinite(high).all()):
+        raise NonFiniteError(f"Logit weights of {name!r} are NaN or infinite: W_U or the decoder's weights are broken.")
+    counts = _histogram(weights, low, high)
+    moments = _moments(weights, low == high)
+    return [top_ids, bottom_ids, counts, top_values, bottom_values, low, high, *moments]
+
+
+def _extremes(weights: Tensor, k: int, *, largest: bool) -> tuple[Tensor, Tensor]:
+    """The k largest or smallest of each row, ties by the lower column, which torch.topk does not promise."""
+    values, ids = weights.topk(k, dim=1, largest=largest)
+    ids, order = ids.sort(dim=1)
+    values, order = values.gather(1, order).sort(dim=1, descending=largest, stable=True)
+    ids = ids.gather(1, order)
+    # A tie across the edge: as good as never among trained weights, and then a full sort costs little.
+    edge = values[:, -1:]
+    reaching = (weights >= edge if largest else weights <= edge).sum(1)
+    for row in (reaching > k).nonzero()[:, 0].tolist():
+        sorted_values, sorted_ids = weights[row].sort(descending=largest, stable=True)
+        values[row], ids[row] = sorted_values[:k], sorted_ids[:k]
+    return ids, values
+
+
+def _histogram(weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    # Wide: the place of a weight among 50 bins is a quotient of differences, and in float32 it rounds across edges.
+    bottom, width = _wide(low)[:, None], (_wide(high) - _wide(low))[:, None]
+    place = (_wide(weights) - bottom).div_(torch.where(width > 0, width, torch.ones_like(width))).mul_(BINS)
+    bins = place.to(torch.int64).clamp_(0, BINS - 1)
+    counts = torch.zeros(len(weights), BINS, dtype=torch.int64, device=weights.device)
+    return counts.scatter_add_(1, bins, torch.ones((), dtype=torch.int64, device=weights.device).expand_as(bins))
+
+
+def _moments(weights: Tensor, constant: Tensor) -> list[Tensor]:
+    wide = _wide(weights)
+    mean = wide.mean(1)
+    centred = wide - mean[:, None]
+    std = torch.where(constant, torch.zeros_like(mean), centred.square().mean(1).sqrt())
+    z = centred.div_(torch.where(constant, torch.full_like(std, float("nan")), std)[:, None])
+    squares = z.square()
+    return [mean, std, (squares * z).mean(1), squares.square_().mean(1)]
+
+
+def _wide(x: Tensor) -> Tensor:
+    """In float64, where the device knows it."""
+    return x if x.device.type == "mps" else x.double()

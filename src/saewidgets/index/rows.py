@@ -1,0 +1,103 @@
+"""Reads one feature's row of every array of a store into a `Feature`."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from .feature import (
+    Feature,
+    FeatureCorrelation,
+    FeatureLogits,
+    FiredToken,
+    Histogram,
+    Neighbour,
+    NeuronCorrelation,
+    NeuronWeight,
+    TokenWeight,
+    intervals_of,
+)
+from .files import Array, Folder
+from .finish import NONE
+from .texts import Texts
+
+
+def read_feature(folder: Folder, texts: Texts, feature: int, label: str | None, activation_name: str) -> Feature:
+    """The feature `feature` of a store."""
+
+    def row(name: str) -> Array:
+        return cast(Array, folder.read(name, feature, feature + 1)[0])
+
+    count = int(row("count"))
+    low, high, total, squares = (float(row(name)) for name in ("low", "high", "total", "squares"))
+    kept = folder.read("kept_ptr", feature, feature + 2)
+    chosen = folder.read("kept_listed", int(kept[0]), int(kept[1]))
+    facts = folder.facts
+    together = _rows(folder, feature, FeatureCorrelation, "correlated", "correlated_r", "correlated_both")
+    silent = "It never fires on this corpus, so it goes with nothing."
+    return Feature(
+        feature=feature,
+        label=label,
+        activation_name=activation_name,
+        counted=int(facts["counted"]),
+        count=count,
+        maximum=high if count else None,
+        minimum=low if count else None,
+        mean=total / count if count else None,
+        std=float(np.sqrt(max(0.0, squares / count - (total / count) ** 2))) if count else None,
+        histogram=Histogram(low, high, row("bins").astype(np.int64), row("bin_sums").copy()) if count else None,
+        intervals=intervals_of(high, row("intervals"), count) if count else (),
+        complete=int(kept[1] - kept[0]) == count,
+        kept=int(chosen.sum()),
+        logits=_logits(folder, texts, feature) if "logit_top" in folder else None,
+        logits_missing=facts.get("logits_missing"),
+        tokens=_tokens(folder, texts, feature),
+        alignment=_rows(folder, feature, NeuronWeight, "aligned", "aligned_value", "aligned_share"),
+        decoder_hook=str(facts["decoder_hook"]),
+        neurons=_rows(folder, feature, NeuronCorrelation, "neuron", "neuron_r", "neuron_cosine") if count else (),
+        neurons_missing=facts.get("neurons_missing") if count else silent,
+        correlated=tuple(c for c in together if c.together),
+        correlated_missing=facts.get("correlated_missing") if count else silent,
+        neighbours=_rows(folder, feature, Neighbour, "neighbour", "neighbour_cosine"),
+    )
+
+
+def _rows(folder: Folder, feature: int, kind: Any, *names: str) -> tuple[Any, ...]:
+    if names[0] not in folder:
+        return ()
+    columns = [folder.read(name, feature, feature + 1)[0].tolist() for name in names]
+    return tuple(kind(*values) for values in zip(*columns, strict=True))
+
+
+def _tokens(folder: Folder, texts: Texts, feature: int) -> tuple[FiredToken, ...]:
+    names = ("token", "token_count", "token_total")
+    ids, counts, totals = (folder.read(name, feature, feature + 1)[0].tolist() for name in names)
+    found = []
+    for token, count, total in zip(ids, counts, totals, strict=True):
+        if token != NONE:
+            occurrences = int(folder.read("occurrences", token, token + 1)[0])
+            found.append(FiredToken(texts.string(token), token, count, total / count, count / occurrences))
+    return tuple(found)
+
+
+def _logits(folder: Folder, texts: Texts, feature: int) -> FeatureLogits:
+    def number(name: str) -> float:
+        return float(folder.read(f"logit_{name}", feature, feature + 1)[0])
+
+    def side(name: str) -> tuple[TokenWeight, ...]:
+        ids = folder.read(f"logit_{name}", feature, feature + 1)[0].tolist()
+        values = folder.read(f"logit_{name}_value", feature, feature + 1)[0].tolist()
+        return tuple(TokenWeight(texts.string(i), i, v) for i, v in zip(ids, values, strict=True))
+
+    bins = folder.read("logit_bins", feature, feature + 1)[0].astype(np.int64)
+    return FeatureLogits(
+        label=str(folder.facts["logits_label"]),
+        top=side("top"),
+        bottom=side("bottom"),
+        histogram=Histogram(number("low"), number("high"), bins),
+        mean=number("mean"),
+        std=number("std"),
+        skew=number("skew"),
+        kurtosis=number("kurtosis"),
+    )

@@ -1,0 +1,301 @@
+"""The one pass over a corpus: forward to the hook, encode, keep what is not zero. Resumable after every shard.
+
+A corpus is read in blocks of chunks that are always cut in the same places, so that a scan that was killed and taken
+up again, or cut into shards of another size, does the same sums in the same order and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+from ..engine.dictionary import Dictionary, SaeDictionary
+from ..engine.engine import Engine
+from ..engine.errors import NonFiniteError
+from ..engine.worker import Ticket
+from .corpus import Chunk, Corpus, Document, chunks, fingerprint
+from .errors import CorpusError, IndexMismatchError, IndexVersionError, writing
+from .files import _sync
+from .identity import must_agree
+from .neurons import NeuronSums
+from .shards import Block, block_of, shard_name, shards_in, write_shard
+
+FORMAT = 1
+SCAN = "scan.json"
+# Entries of the two sums of products with neurons: 256 MB of float64.
+_MOST_PRODUCTS = 2**25
+# Dense dictionaries (neurons, directions) are active on every token: read less of them at a time.
+_BLOCK_TOKENS, _BLOCK_ENTRIES = 32_768, 2**24
+
+
+@dataclass
+class State:
+    """What is written beside the shards: whose scan it is and how far each part of the corpus was read.
+
+    Attributes:
+        identity: see identity.py.
+        neurons: whether sums of products with neurons are kept.
+        parts: one for each corpus that was added: its first shard, whether it was read to its `tokens` or its end.
+    """
+
+    identity: dict[str, Any]
+    neurons: bool
+    parts: list[dict[str, Any]] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        content = {"format": FORMAT, "identity": self.identity, "neurons": self.neurons, "parts": self.parts}
+        write_json(path / SCAN, content)
+
+    @classmethod
+    def load(cls, path: Path) -> State | None:
+        """The state in the folder `path`, or None if no scan was begun there."""
+        if not (path / SCAN).exists():
+            return None
+        content = read_json(path / SCAN)
+        return cls(content["identity"], content["neurons"], content["parts"])
+
+
+def write_json(path: Path, content: object) -> None:
+    """Replace a file by JSON, at once or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    _sync(temporary)
+    os.replace(temporary, path)
+    _sync(path.parent)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file of an index that says its format.
+
+    Raises:
+        IndexVersionError: if it is of a newer format; IndexCorruptError: if it cannot be read.
+    """
+    from .errors import IndexCorruptError
+
+    try:
+        content = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+        version = int(content["format"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IndexCorruptError(f"{path} is missing or damaged: build the index again.") from error
+    if version > FORMAT:
+        raise IndexVersionError(
+            f"{path} is of format {version}; this version of saewidgets reads up to {FORMAT}. Upgrade saewidgets."
+        )
+    return content
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to scan and how.
+
+    Attributes:
+        tokens: stop once so many tokens were read; None: all of the corpus.
+        shard_tokens: tokens between two points from which a killed scan goes on.
+        text, name: columns of the corpus (see corpus.py).
+    """
+
+    corpus: Corpus
+    path: Path
+    dictionary: Dictionary
+    context_size: int
+    tokens: int | None
+    shard_tokens: int
+    text: str | None
+    name: str | None
+
+
+class Scan:
+    """One run of a scan over one part of the corpus, on the engine's worker.
+
+    Args:
+        state: of the index; its last part is the one that is read.
+    """
+
+    def __init__(self, engine: Engine, plan: Plan, state: State) -> None:
+        self.engine, self.plan, self.state = engine, plan, state
+        self.documents_done = 0
+        self._shards = 0
+        self._sums: NeuronSums | None = None
+        self._block_tokens = _BLOCK_TOKENS
+        if not isinstance(plan.dictionary, SaeDictionary):
+            per_token = max(1, plan.dictionary.n_features)
+            self._block_tokens = max(plan.context_size, min(_BLOCK_TOKENS, _BLOCK_ENTRIES // per_token))
+
+    def run(self, ticket: Ticket) -> None:
+        """Scan what is not scanned yet; every shard that is written stays, whatever happens."""
+        part = self.state.parts[-1]
+        _tidy(self.plan.path)
+        before = shards_in(self.plan.path)
+        self._shards = len(before)
+        stream = chunks(self.plan.corpus, self.engine, self.plan.context_size, self.plan.text, self.plan.name)
+        stream = _numbered(stream, int(part["first_document"]))
+        last = self._skip(stream, [len(s.folder.read("chunk_length")) for s in before[part["first_shard"] :]], before)
+        self._sums = self._load_sums(len(before))
+        done = sum(len(s) for s in before[part["first_shard"] :])
+        blocks: list[Block] = []
+        seen = last
+        for some in self._blocks(stream, done, ticket):
+            blocks.append(self._read(some, ticket, done))
+            done += len(blocks[-1])
+            self.documents_done = some[-1].document.number - int(part["first_document"])
+            ticket.progress(done, self.plan.tokens or 0)
+            if sum(map(len, blocks)) >= self.plan.shard_tokens:
+                seen = self._commit(blocks, seen)
+                blocks = []
+        if blocks:
+            seen = self._commit(blocks, seen)
+        if not self._shards:
+            raise CorpusError("The corpus is empty: it has no text with a token in it.")
+        exhausted = next(stream, None) is None
+        part.update(done=True, tokens=self.plan.tokens, exhausted=exhausted, documents=seen + 1)
+        with writing(self.plan.path):
+            self.state.save(self.plan.path)
+
+    def _blocks(self, stream: Iterator[Chunk], done: int, ticket: Ticket) -> Iterator[list[Chunk]]:
+        """Chunks in blocks of at least `block_tokens`, until the corpus ends or enough was read."""
+        limit = self.plan.tokens
+        while limit is None or done < limit:
+            block: list[Chunk] = []
+            size = 0
+            while size < self._block_tokens and (limit is None or done + size < limit):
+                chunk = next(stream, None)
+                if chunk is None:
+                    break
+                block.append(chunk)
+                size += len(chunk.ids)
+            if not block:
+                return
+            done += size
+            ticket.check()
+            yield block
+
+    def _read(self, some: list[Chunk], ticket: Ticket, done: int) -> Block:
+        ids = [chunk.ids for chunk in some]
+        quiet = _Quiet(ticket, done, self.plan.tokens or 0)
+        watch = self._sums.add if self._sums is not None else None
+        try:
+            pieces = self.engine._reader.read(ids, [self.plan.dictionary], None, False, quiet, watch)[0]
+        except NonFiniteError as error:
+            names = f"{some[0].document.name!r} to {some[-1].document.name!r}"
+            raise NonFiniteError(f"In the documents {names} of the corpus: {error}") from error
+        return block_of(some, [of_text[0] for of_text in pieces], self.engine.tokenizer.special_ids)
+
+    def _commit(self, blocks: list[Block], seen: int) -> int:
+        """Write a shard; returns the number of the last document in it."""
+        documents: dict[int, Document] = {
+            c.document.number: c.document for block in blocks for c in block.chunks if c.document.number > seen
+        }
+        path, number = self.plan.path, self._shards
+        with writing(path):
+            # The sums first: a shard that is there always has the sums that belong to it.
+            if self._sums is not None:
+                self._sums.save(path / _sums_name(number + 1))
+            write_shard(path / shard_name(number), blocks, self.plan.dictionary.n_features, list(documents.values()))
+            shutil.rmtree(path / _sums_name(number), ignore_errors=True)
+        self._shards += 1
+        return max([seen, *documents])
+
+    def _skip(self, stream: Iterator[Chunk], lengths: list[int], before: list[Any]) -> int:
+        """Pass over the chunks that are scanned already, checking that they are the same; the last document's number."""
+        part = self.state.parts[-1]
+        last = int(part["first_document"]) - 1
+        for length, shard in zip(lengths, before[part["first_shard"] :], strict=True):
+            some = list(islice(stream, length))
+            if fingerprint(some) != shard.folder.facts["hash"]:
+                raise IndexMismatchError(
+                    f"The index at {self.plan.path} was begun with another corpus (or another order of its texts). Pass "
+                    "the same corpus to go on, use extend_index to add another one, or choose another path."
+                )
+            last = some[-1].document.number
+        return last
+
+    def _load_sums(self, n_shards: int) -> NeuronSums | None:
+        if not self.state.neurons:
+            return None
+        dictionary = self.plan.dictionary
+        device = dictionary.device or self.engine.model.input_device
+        sums = NeuronSums.zeros(dictionary.n_features, dictionary.d_in, device, self.engine.tokenizer.special_ids)
+        if n_shards:
+            sums.load(self.plan.path / _sums_name(n_shards))
+        for stale in self.plan.path.glob("sums-*"):
+            if stale.name != _sums_name(n_shards):
+                shutil.rmtree(stale)
+        return sums
+
+
+class _Quiet(Ticket):
+    """A job's ticket for the reading of one block: it counts from where the scan is."""
+
+    def __init__(self, outer: Ticket, done: int, total: int) -> None:
+        super().__init__()
+        self._outer, self._done, self._total = outer, done, total
+
+    def check(self) -> None:
+        self._outer.check()
+
+    def progress(self, done: int, total: int) -> None:
+        self._outer.progress(self._done + done, self._total)
+
+    def beat(self) -> None:
+        self._outer.beat()
+
+    def breathe(self) -> None:
+        self._outer.breathe()
+
+
+def wants_neurons(dictionary: Dictionary, asked: bool | None) -> bool:
+    """Whether products with neurons are summed: if asked, else if they take no more than 256 MB."""
+    return dictionary.n_features * dictionary.d_in <= _MOST_PRODUCTS if asked is None else asked
+
+
+def load_sums(path: Path, state: State, dictionary: Dictionary, special_ids: frozenset[int]) -> NeuronSums | None:
+    """The sums of a scan that ended."""
+    import torch
+
+    if not state.neurons:
+        return None
+    sums = NeuronSums.zeros(dictionary.n_features, dictionary.d_in, torch.device("cpu"), special_ids)
+    sums.load(path / _sums_name(len(shards_in(path))))
+    return sums
+
+
+def begin(path: Path, state: State | None, identity: dict[str, Any], neurons: bool) -> State:
+    """The state of a scan at `path`: the one that is there, if it is of the same making, else a new one."""
+    if state is not None:
+        must_agree(state.identity, identity, path)
+        return state
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        others = [p.name for p in path.iterdir() if p.name != ".lock"]
+        if others:
+            raise IndexMismatchError(
+                f"{path} is a folder with other things in it ({others[0]}, ...): choose a path that is empty or new."
+            )
+        made = State(identity, neurons)
+        made.save(path)
+    return made
+
+
+def _sums_name(n_shards: int) -> str:
+    return f"sums-{n_shards:06d}"
+
+
+def _tidy(path: Path) -> None:
+    """Remove what a killed run left half written."""
+    for left in path.glob(".*.tmp"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _numbered(stream: Iterator[Chunk], first: int) -> Iterator[Chunk]:
+    """The chunks with documents numbered on from those of the parts before."""
+    if first == 0:
+        yield from stream
+        return
+    for chunk in stream:
+        yield replace(chunk, document=replace(chunk.document, number=chunk.document.number + first))

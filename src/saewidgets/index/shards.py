@@ -1,0 +1,145 @@
+"""The part of a scan that is on disk: some tokens, and every activation on them, sorted by feature.
+
+A shard is complete or absent. It keeps all activations, so that statistics stay exact however many shards follow, and
+a finished index can grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ..engine.ranking import Floats, Ints
+from ..engine.reading import Piece
+from ..engine.results import norm_outliers
+from .corpus import Chunk, Document, fingerprint
+from .files import Array, Folder, FolderWriter
+
+SPECIAL, OUTLIER = 1, 2
+"""Why a token is not counted: bits of a token's flag."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A few forward passes' worth of chunks, read: always the same chunks together, however a scan is cut up.
+
+    Attributes:
+        chunks: what was read.
+        flags: [tokens], 0 for a counted token, else `SPECIAL` or `OUTLIER`.
+        position, feature, value: [entries], the activations on counted tokens, by position in the block.
+    """
+
+    chunks: Sequence[Chunk]
+    flags: Array
+    position: Ints
+    feature: Ints
+    value: Floats
+
+    def __len__(self) -> int:
+        return len(self.flags)
+
+
+def flags_of(ids: Sequence[int], norm: Floats, special_ids: frozenset[int]) -> Array:
+    """Flags of a chunk's tokens."""
+    special = np.isin(np.array(ids), np.array(sorted(special_ids), dtype=np.int64))
+    return (special * SPECIAL + norm_outliers(norm, special) * OUTLIER).astype(np.uint8)
+
+
+def block_of(chunks: Sequence[Chunk], pieces: Sequence[Piece], special_ids: frozenset[int]) -> Block:
+    """Put the pieces of a block's chunks together, leaving out tokens that are not counted."""
+    flags = np.concatenate([flags_of(c.ids, p.norm, special_ids) for c, p in zip(chunks, pieces, strict=True)])
+    position = np.repeat(np.arange(len(flags)), np.concatenate([p.counts for p in pieces]))
+    counted = flags[position] == 0
+    return Block(
+        chunks=chunks,
+        flags=flags,
+        position=position[counted],
+        feature=np.concatenate([p.features for p in pieces])[counted],
+        value=np.concatenate([p.values for p in pieces])[counted],
+    )
+
+
+def write_shard(path: Path, blocks: Sequence[Block], n_features: int, new: Sequence[Document]) -> None:
+    """Write `blocks` as the shard `path`, with the documents that begin in it."""
+    starts = np.cumsum([0, *map(len, blocks)])
+    feature = np.concatenate([block.feature for block in blocks])
+    order = np.argsort(feature.astype(np.uint16 if n_features <= 2**16 else np.uint32), kind="stable")
+    position = np.concatenate([b.position + start for b, start in zip(blocks, starts[:-1], strict=True)])
+    chunks = [chunk for block in blocks for chunk in block.chunks]
+    with FolderWriter(path) as writer:
+        writer.put("tokens", np.array([i for chunk in chunks for i in chunk.ids], dtype=np.uint32))
+        writer.put("flags", np.concatenate([block.flags for block in blocks]))
+        writer.put("chunk_length", np.array([len(chunk.ids) for chunk in chunks], dtype=np.uint32))
+        writer.put("chunk_document", np.array([chunk.document.number for chunk in chunks], dtype=np.uint32))
+        writer.put("chunk_start", np.array([chunk.start for chunk in chunks], dtype=np.uint32))
+        writer.put("chunk_lead", np.array([chunk.lead for chunk in chunks], dtype=np.uint8))
+        writer.put("block_ptr", starts.astype(np.uint64))
+        writer.put("feature_ptr", np.searchsorted(feature[order], np.arange(n_features + 1)).astype(np.uint64))
+        writer.put("position", position[order].astype(np.uint32))
+        writer.put("value", np.concatenate([block.value for block in blocks])[order].astype(np.float32))
+        writer.put_table("documents.arrow", _table(new))
+        writer.commit({"chunks": len(chunks), "tokens": int(starts[-1]), "hash": fingerprint(chunks)})
+
+
+def _table(documents: Sequence[Document]) -> pa.Table:
+    rows = [
+        {"document": d.number, "name": d.name, "tokens": len(d.ids), **{_column(k): v for k, v in d.columns.items()}}
+        for d in documents
+    ]
+    try:
+        return pa.Table.from_pylist(rows)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed types, or of things that Arrow does not know
+        plain = [{k: v if k in ("document", "tokens") else str(v) for k, v in row.items()} for row in rows]
+        return pa.Table.from_pylist(plain)
+
+
+def _column(name: str) -> str:
+    """A corpus' column must not hide one of ours."""
+    return f"{name}_" if name in ("document", "name", "tokens") else name
+
+
+class Shard:
+    """A committed shard, memory-mapped.
+
+    Attributes:
+        first: position in the whole corpus of its first token.
+    """
+
+    def __init__(self, path: Path, first: int) -> None:
+        self.folder = Folder(path)
+        self.first = first
+
+    def __len__(self) -> int:
+        return int(self.folder.facts["tokens"])
+
+    def entries(self, low: int, high: int) -> tuple[Array, Array, Array]:
+        """Entries of features low .. high-1, by feature and position: [high-low+1] pointers, positions, values."""
+        ptr = self.folder.read("feature_ptr", low, high + 1).astype(np.int64)
+        start, stop = int(ptr[0]), int(ptr[-1])
+        return ptr - start, self.folder.read("position", start, stop), self.folder.read("value", start, stop)
+
+
+def shards_in(path: Path) -> list[Shard]:
+    """The committed shards of an index, in order, as far as there is no gap."""
+    found: list[Shard] = []
+    first = 0
+    while (path / shard_name(len(found))).is_dir():
+        found.append(Shard(path / shard_name(len(found)), first))
+        first += len(found[-1])
+    return found
+
+
+def shard_name(number: int) -> str:
+    return f"shard-{number:06d}"
+
+
+def blocks_of(shard: Shard) -> Iterator[slice]:
+    """The stretches of tokens that were read together."""
+    ptr = shard.folder.read("block_ptr").astype(np.int64)
+    for start, stop in pairwise(ptr.tolist()):
+        yield slice(start, stop)

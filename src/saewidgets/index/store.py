@@ -1,0 +1,313 @@
+"""FeatureIndex: a corpus scanned once, opened in milliseconds, without a model.
+
+Everything is memory-mapped; a feature costs the few pages that hold it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+
+from ..engine.errors import FeatureIndexError
+from ..engine.ranking import Floats, Ints
+from .errors import IndexMismatchError
+from .examples import Examples, select
+from .feature import Feature
+from .files import Array, Folder
+from .identity import identity, must_agree
+from .labels import Labels
+from .manifest import MANIFEST, Manifest
+from .rows import read_feature
+from .scan import State
+from .shards import shards_in
+from .table import Order, features_table, order_of
+from .texts import Texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    from plotly.graph_objects import Figure
+
+    from ..engine.engine import Engine
+
+
+class FeatureIndex:
+    """Statistics, examples and weights of every feature of a dictionary on a corpus.
+
+    Open one with `FeatureIndex.open(path)`, make one with `build_index`.
+
+    Attributes:
+        path: its folder.
+        texts: the corpus inside it.
+
+    Example:
+        >>> index = sw.FeatureIndex.open("my-index")
+        >>> index.features.nlargest(10, "density")
+        >>> index.feature(2717)
+        >>> index.examples(2717, group="top")
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self._manifest = manifest
+        self._folder = Folder(path / manifest.store)
+        self.texts = Texts(self._folder)
+        self._labels = Labels(path)
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], *, engine: Engine | None = None, sae: str | None = None
+    ) -> FeatureIndex:
+        """The finished index at `path`; with an `engine`, after checking that it is of that engine's SAE.
+
+        Raises:
+            IndexMismatchError: if there is none, its scan did not end, or it is of another SAE.
+            IndexVersionError: if a newer version wrote it. IndexCorruptError: if a file is missing or was altered.
+        """
+        folder = Path(path)
+        if not (folder / MANIFEST).exists():
+            if State.load(folder) is not None:
+                done = sum(map(len, shards_in(folder)))
+                raise IndexMismatchError(
+                    f"The scan at {folder} did not end: {done} tokens are done. Make the same build_index call to go on."
+                )
+            raise IndexMismatchError(f"There is no index at {folder}: make one with build_index.")
+        index = cls(folder, Manifest.load(folder))
+        if engine is not None:
+            index.check(engine, sae)
+        return index
+
+    def check(self, engine: Engine, sae: str | None = None) -> None:
+        """Raise unless the index is of this engine's SAE and model, and take over the engine's labels.
+
+        Raises:
+            IndexMismatchError: naming what differs.
+        """
+        dictionary = engine.dictionary(sae)
+        must_agree(
+            self._manifest.identity, identity(engine, dictionary, self._manifest.identity["context_size"]), self.path
+        )
+        self._labels.given = dict(dictionary.labels)
+        self._activation_name = dictionary.activation_name
+
+    def verify(self) -> None:
+        """Read everything and compare it with its checksums.
+
+        Raises:
+            IndexCorruptError: naming the first file that changed.
+        """
+        self._folder.verify()
+        for shard in shards_in(self.path):
+            shard.folder.verify()
+
+    # -- what it holds
+
+    def __len__(self) -> int:
+        return int(self._manifest.identity["n_features"])
+
+    @property
+    def counted(self) -> int:
+        """Tokens of the corpus that count."""
+        return int(self._folder.facts["counted"])
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the corpus, special ones and norm outliers included."""
+        return int(self._folder.facts["tokens"])
+
+    @property
+    def alive(self) -> int:
+        """Features that fire at all."""
+        return int((self.column("count") > 0).sum())
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Model, SAE, hook, BOS, processing, dtype, versions, corpus: what to publish beside a number."""
+        outliers = int(np.count_nonzero(self._folder.read("flags") & 2))
+        documents = self.texts.documents.num_rows
+        return {
+            **self._manifest.provenance,
+            "corpus": f"{documents:,} documents, {self.tokens:,} tokens, {self.counted:,} counted",
+            "left out": f"special tokens, {outliers:,} norm outliers",
+            "context": f"{self._manifest.identity['context_size']} tokens",
+            "seed of samples": str(self._manifest.settings.seed),
+        }
+
+    @property
+    def documents(self) -> pd.DataFrame:
+        """One row a document of the corpus, with its columns."""
+        return cast("pd.DataFrame", self.texts.documents.to_pandas())
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The corpus' own columns, that examples can be filtered by."""
+        ours = ("document", "name", "tokens")
+        return tuple(name for name in self.texts.documents.column_names if name not in ours)
+
+    def column(self, name: str) -> Array:
+        """One stored array over all features, such as "count", "total", "high" (see `features` for the usual ones)."""
+        return self._folder.read(name)
+
+    @property
+    def folder(self) -> Folder:
+        """The store."""
+        return self._folder
+
+    @property
+    def activation_name(self) -> str:
+        """What the numbers are."""
+        return getattr(self, "_activation_name", "activation")
+
+    # -- features
+
+    def feature(self, feature: int) -> Feature:
+        """Everything about one feature but its examples.
+
+        Raises:
+            FeatureIndexError: if there is no such feature.
+        """
+        return read_feature(
+            self._folder, self.texts, self.check_feature(feature), self.label(feature), self.activation_name
+        )
+
+    def examples(
+        self,
+        feature: int,
+        *,
+        group: Literal["all", "top", "intervals", "silent"] = "all",
+        low: float | None = None,
+        high: float | None = None,
+        token: str | None = None,
+        where: Mapping[str, object] | None = None,
+        window: int | None = 10,
+        top: int = 20,
+        per_interval: int = 5,
+        fold: bool = True,
+    ) -> Examples:
+        """Texts on which the feature fires, and some on which it does not.
+
+        Args:
+            group: the largest activations ("top"), a uniform sample of each of ten equal intervals of (0, max]
+                ("intervals"), texts without an activation ("silent"), or all of them.
+            low, high: instead of groups, a uniform sample of the activations with low <= activation < high (with the
+                maximum itself, if high is it).
+            token: only where this is the token (spaces around it aside).
+            where: only documents with these values in these columns.
+            window: tokens shown before and after; None: the whole chunk.
+            top: how many of the largest; per_interval: how many of each interval.
+            fold: show equal snippets once, with a count.
+
+        Raises:
+            FeatureIndexError: if there is no such feature. KeyError: for an unknown column.
+
+        Example:
+            >>> index.examples(2717, group="top", top=5)
+        """
+        feature = self.check_feature(feature)
+        return select(
+            self._folder,
+            self.texts,
+            feature,
+            group=group,
+            bounds=None if low is None and high is None else (low, high),
+            token=token,
+            where=dict(where or {}),
+            window=window,
+            top=top,
+            per_interval=per_interval,
+            fold=fold,
+        )
+
+    def activations(self, feature: int) -> tuple[Ints, Floats]:
+        """Positions in the corpus and values of the activations that are kept: all of them if `feature(i).complete`."""
+        feature = self.check_feature(feature)
+        start, stop = self._folder.read("kept_ptr", feature, feature + 2).tolist()
+        position = self._folder.read("kept_position", start, stop).astype(np.int64)
+        return position, self._folder.read("kept_value", start, stop).copy()
+
+    def neighbours(self, feature: int, k: int = 10) -> pd.DataFrame:
+        """The features whose decoder rows have the largest cosine with this one's (at most 20)."""
+        import pandas as pd
+
+        found = self.feature(feature).neighbours[:k]
+        rows = [{"feature": n.feature, "cosine": n.cosine, "label": self.label(n.feature)} for n in found]
+        return pd.DataFrame(rows, columns=["feature", "cosine", "label"]).set_index("feature")
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """One row a feature: label, density, count, max, mean, top token, top logits, nearest neighbour ...
+
+        Statistics are over counted tokens; `mean` and `std` over active ones. NaN for what a feature does not have.
+        """
+        return features_table(self._folder, self.texts, self._labels.all())
+
+    def to_polars(self) -> pl.DataFrame:
+        """`features` as a polars table (polars must be installed)."""
+        import polars
+
+        return polars.from_pandas(self.features.reset_index())
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
+        """Write `features` as a parquet file."""
+        self.features.reset_index().to_parquet(path)
+        return Path(path)
+
+    def order(self, by: Order = "index") -> Ints:
+        """All features in an order: "density", "max" and "mean" from the largest down, labelled ones first.
+
+        Raises:
+            ValueError: for another order.
+        """
+        return order_of(self._folder, by, self._labels.all())
+
+    # -- labels
+
+    def label(self, feature: int) -> str | None:
+        """The label of a feature: one set here, else the engine's."""
+        return self._labels.all().get(int(feature))
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """All labels."""
+        return dict(self._labels.all())
+
+    def set_label(self, feature: int, label: str) -> None:
+        """Name a feature; it is kept in the index's folder. An empty label takes the name away.
+
+        Raises:
+            IndexWriteError: if the folder cannot be written.
+        """
+        self._labels.set(self.check_feature(feature), label)
+
+    # -- pictures
+
+    def figure(self) -> Figure:
+        """Density of all features that fire (log10), as a plotly figure; the silent ones are counted in the title."""
+        from plotly import graph_objects as go
+
+        density = self.column("count") / self.counted
+        alive = density > 0
+        figure = go.Figure(go.Histogram(x=np.log10(density[alive]), nbinsx=60, marker_color="#e69f00"))
+        title = f"{alive.sum():,} of {len(self):,} features fire on {self.counted:,} tokens"
+        figure.update_layout(title=title, xaxis_title="log10 activation density", yaxis_title="features")
+        return figure.update_layout(template="simple_white")
+
+    def __repr__(self) -> str:
+        return (
+            f"FeatureIndex({str(self.path)!r}: {len(self):,} features, {self.alive:,} fire, on {self.counted:,} tokens)"
+        )
+
+    def check_feature(self, feature: int) -> int:
+        """The feature, if there is one.
+
+        Raises:
+            FeatureIndexError: if not.
+        """
+        if not 0 <= int(feature) < len(self):
+            raise FeatureIndexError(f"Feature {feature} is outside the index, which has features 0 to {len(self) - 1}.")
+        return int(feature)

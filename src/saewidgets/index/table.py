@@ -1,0 +1,92 @@
+"""`FeatureIndex.features`: one row a feature, to sort and filter; and the orders that features can be stepped through in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from ..engine.ranking import Ints
+from .files import Array, Folder
+from .finish import NONE
+from .texts import Texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Order: TypeAlias = Literal["index", "density", "max", "mean", "label"]
+ORDERS: tuple[Order, ...] = ("index", "density", "max", "mean", "label")
+
+_SHOWN = 5
+
+
+def features_table(folder: Folder, texts: Texts, labels: Mapping[int, str]) -> pd.DataFrame:
+    """The table of all features of a store."""
+    import pandas as pd
+
+    count = folder.read("count").astype(np.int64)
+    active = np.maximum(count, 1)
+    total, squares = folder.read("total"), folder.read("squares")
+    mean = np.where(count > 0, total / active, np.nan)
+    spread = np.where(count > 0, np.sqrt(np.maximum(squares / active - (total / active) ** 2, 0)), np.nan)
+    words = _Words(texts)
+    columns: dict[str, object] = {
+        "label": [labels.get(f) for f in range(len(count))],
+        "density": count / folder.facts["counted"],
+        "count": count,
+        "max": folder.read("high").astype(np.float64),
+        "min": folder.read("low").astype(np.float64),
+        "mean": mean,
+        "std": spread,
+        "top token": words.of(folder.read("token")[:, 0]),
+    }
+    if "logit_top" in folder:
+        for side, name in (("top", "top logits"), ("bottom", "bottom logits")):
+            columns[name] = words.lists(folder.read(f"logit_{side}")[:, :_SHOWN])
+        for name in ("std", "skew", "kurtosis"):
+            columns[f"logit {name}"] = folder.read(f"logit_{name}").astype(np.float64)
+    if "neuron" in folder and folder.read("neuron").shape[1]:
+        columns["neuron"] = folder.read("neuron")[:, 0].astype(np.int64)
+        columns["neuron r"] = folder.read("neuron_r")[:, 0].astype(np.float64)
+    if "neighbour" in folder and folder.read("neighbour").shape[1]:
+        columns["neighbour"] = folder.read("neighbour")[:, 0].astype(np.int64)
+        columns["neighbour cosine"] = folder.read("neighbour_cosine")[:, 0].astype(np.float64)
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
+
+
+class _Words:
+    """Token ids to strings, each looked up once."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+        self._known: dict[int, str | None] = {NONE: None}
+
+    def of(self, ids: Array) -> list[str | None]:
+        for token in np.unique(ids).tolist():
+            if token not in self._known:
+                self._known[token] = self._texts.string(token)
+        return [self._known[token] for token in ids.tolist()]
+
+    def lists(self, ids: Array) -> list[list[str | None]]:
+        flat = self.of(ids.reshape(-1))
+        width = ids.shape[1]
+        return [flat[i : i + width] for i in range(0, len(flat), width)]
+
+
+def order_of(folder: Folder, by: Order, labels: Mapping[int, str]) -> Ints:
+    """All features of a store in an order (see `FeatureIndex.order`)."""
+    count = folder.read("count").astype(np.int64)
+    if by == "index":
+        return np.arange(len(count))
+    if by == "label":
+        return np.array(sorted(range(len(count)), key=lambda f: (f not in labels, labels.get(f, ""), f)), np.int64)
+    if by == "density":
+        key = count.astype(np.float64)
+    elif by == "max":
+        key = np.nan_to_num(folder.read("high"), nan=-np.inf).astype(np.float64)
+    elif by == "mean":
+        key = np.where(count > 0, folder.read("total") / np.maximum(count, 1), -np.inf)
+    else:
+        raise ValueError(f"There is no order {by!r}: choose one of {', '.join(ORDERS)}.")
+    return np.argsort(-key, kind="stable")

@@ -1,0 +1,262 @@
+"""What a text loses when a feature is taken out of it: the measure of what a feature is for.
+
+Two forwards of the model, one as it is and one with the feature subtracted at its hook, compared token by token. The
+care is in what stays: the reconstruction error, the special tokens, the user's hooks, and the memory, for logits of a
+whole batch are the largest thing in the house.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..engine.activations import Bools
+from ..engine.batching import Window, batches, to_tensor
+from ..engine.dictionary import Dictionary
+from ..engine.errors import NonFiniteError, OutOfMemoryError, SaeMismatchError, SaewidgetsError
+from ..engine.model import is_out_of_memory
+from ..engine.reading import flatten
+from ..engine.readout import decoder, decoder_scale, writing_hook
+from ..engine.results import norm_outliers
+from ..engine.worker import Progress, Ticket
+from .direct import DirectPath, direct_path
+from .effect import AblationEffect
+from .logprobs import Changes, changes
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
+
+__all__ = ["AblationEffect", "ablate", "ablation_effects"]
+
+# Logits of one forward, in numbers: 128 MB of float32, and there are two at a time. One text may have more.
+_LOGITS = 2**25
+_MAX_TOKENS = 8192
+
+
+def ablate(
+    engine: Engine,
+    text: str | Sequence[int],
+    feature: int,
+    *,
+    sae: str | None = None,
+    special: bool = False,
+    k: int = 3,
+    on_progress: Progress | None = None,
+) -> AblationEffect:
+    """The effect of ablating `feature` on one text: a string, or token ids, which are taken as they are.
+
+    Runs on the engine's worker; otherwise as `ablation_effects`.
+
+    Example:
+        >>> ablate(engine, "In the beginning, God created the heavens and the", 7650).to_pandas()
+    """
+    texts = engine.to_ids(text)
+    return engine.worker.run(
+        lambda ticket: ablation_effects(engine, texts, feature, sae=sae, special=special, k=k, ticket=ticket)[0],
+        on_progress,
+    )
+
+
+def ablation_effects(
+    engine: Engine,
+    texts: Sequence[Sequence[int]],
+    feature: int,
+    *,
+    sae: str | None = None,
+    special: bool = False,
+    k: int = 3,
+    ticket: Ticket | None = None,
+) -> list[AblationEffect]:
+    """The effect of ablating `feature` on texts of token ids, one `AblationEffect` a text. Run it on the engine's worker.
+
+    See `AblationEffect` for the definition. Activations are those of the clean run, also for dictionaries in which a
+    token's depend on its neighbours (temporal SAEs), and are not computed anew downstream. A transcoder is read at
+    `hook_name`, and a d is subtracted at `hook_name_out`. Norm outliers are found text by text. Where the user has
+    spliced an SAE in at the hook, everything refers to what comes out of it.
+
+    Log-probabilities are float32, but of the model's own logits: in bfloat16 those are rounded to 3 digits, and so
+    effects below 0.1 nats or so are noise.
+
+    Args:
+        engine: model and dictionaries.
+        texts: token ids, each at most the engine's context.
+        feature: the feature.
+        sae: which dictionary; default: the first.
+        special: ablate at special tokens (BOS, EOS, ...) and norm outliers too.
+        k: how many of the most lowered and raised tokens.
+        ticket: of the job that this runs in. Progress is in tokens.
+
+    Raises:
+        FeatureIndexError: for a feature outside the dictionary; TokenIdError: for an id outside the vocabulary.
+        SaewidgetsError: for an empty text, or one longer than the context.
+        NonFiniteError: if activations or log-probabilities are NaN or infinite.
+        OutOfMemoryError: if a single text does not fit.
+
+    Example:
+        >>> ids = engine.to_ids(["The cat sat", "Der Hund"])
+        >>> effects = engine.worker.run(lambda ticket: ablation_effects(engine, ids, 12, ticket=ticket))
+    """
+    dictionary = engine.dictionary(sae)
+    (feature,) = dictionary.check_features([feature])
+    todo = [Window(i, 0, tuple(_checked(engine, i, ids))) for i, ids in enumerate(texts)]
+    if k < 0:
+        raise ValueError(f"k is a number of tokens, not {k}.")
+    ticket = ticket or Ticket()
+    limit = max(1, min(_MAX_TOKENS, _LOGITS // int(engine.model.cfg.d_vocab)))
+    with torch.no_grad():
+        row = decoder(dictionary, torch.tensor([feature]))
+        run = _Run(engine, dictionary, feature, special, k, limit, row[0], direct_path(engine.model, dictionary, row))
+    total, done = sum(map(len, todo)), 0
+    ticket.expect(total)
+    found: dict[int, AblationEffect] = {}
+    for batch in batches(todo, lambda: run.max_tokens, engine.model.causal):
+        ticket.breathe()
+        for window, effect in run.batch(batch, ticket):
+            found[window.text] = effect
+            done += len(window)
+            ticket.progress(done, total)
+    return [found[i] for i in range(len(todo))]
+
+
+def _checked(engine: Engine, i: int, ids: Sequence[int]) -> list[int]:
+    plain = engine.tokenizer.check_ids(ids)
+    if not plain:
+        raise SaewidgetsError(f"Text {i} has no tokens: there is nothing to ablate in it.")
+    if len(plain) > engine.context_size:
+        raise SaewidgetsError(
+            f"Text {i} has {len(plain)} tokens, more than the context of {engine.context_size}. The effect of an ablation "
+            "does not reach beyond one forward: cut the text into pieces of that length."
+        )
+    return plain
+
+
+@dataclass
+class _Run:
+    engine: Engine
+    dictionary: Dictionary
+    feature: int
+    special: bool
+    k: int
+    max_tokens: int
+    row: Tensor
+    way: DirectPath | str
+
+    def batch(self, batch: list[Window], ticket: Ticket) -> list[tuple[Window, AblationEffect]]:
+        """The effects on one batch; if memory runs out, on two of half the size, and so on."""
+        try:
+            with self.engine.lock, torch.no_grad():
+                return self._forward(batch, ticket)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise OutOfMemoryError(
+                    f"A text of {len(batch[0])} tokens does not fit in memory. Ablation holds two whole sets of logits: use a "
+                    "shorter text, or a smaller dtype."
+                ) from error
+        # Outside the handler: the exception's traceback would keep the tensors alive.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        half = len(batch) // 2
+        self.max_tokens = max(len(batch[0]) * half, 1)
+        return [done for part in (batch[:half], batch[half:]) for done in self.batch(part, ticket)]
+
+    def _forward(self, batch: list[Window], ticket: Ticket) -> list[tuple[Window, AblationEffect]]:
+        model, dictionary = self.engine.model, self.dictionary
+        tokens = to_tensor(batch, model.input_device)
+        last = f"blocks.{int(model.raw.cfg.n_layers) - 1}.hook_resid_post"
+        names = {dictionary.hook_name, *(() if isinstance(self.way, str) else (last,))}
+        seen: dict[str, Tensor] = {}
+        clean = model.logits(tokens, reads={name: partial(seen.__setitem__, name) for name in names}, ticket=ticket)
+
+        x = flatten(seen[dictionary.hook_name], dictionary, model)
+        x = x if dictionary.device is None else x.to(dictionary.device)
+        acts, amounts = self._activations(batch, x)
+        active = amounts.any(1).nonzero()[:, 0]
+        edited: dict[int, Tensor] = {}
+        if len(active):
+            change = amounts[active][..., None] * self.row.to(amounts.device)
+            edits = {writing_hook(model, dictionary): partial(_subtract, change, dictionary)}
+            logits = model.logits(tokens[active.to(tokens.device)], edits, ticket=ticket)
+            edited = dict(zip(active.tolist(), logits, strict=True))
+
+        done = []
+        for i, window in enumerate(batch):
+            part = slice(0, len(window))
+            ids = tokens[i, part]
+            gone = amounts[i, part] != 0
+            # What lies before the first ablated token is bit for bit the same, whatever a batch of another shape rounds.
+            first = int(gone.nonzero()[0, 0]) if model.causal and gone.any() else 0
+            found = changes(clean[i, part], edited[i][part] if i in edited else None, ids, first, self.k)
+            if isinstance(self.way, str):
+                direct: Tensor | str = self.way
+            else:
+                direct = self.way.effect(seen[last][i, part], amounts[i, part], ids, found.clean)
+            done.append((window, self._effect(window, acts[i, part], gone, found, direct)))
+        return done
+
+    def _activations(self, batch: list[Window], x: Tensor) -> tuple[Tensor, Tensor]:
+        """Activations [batch, pos], and in units of the decoder row what of them is to be subtracted."""
+        acts = torch.zeros(x.shape[:2], device=x.device)
+        counted = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
+        columns = torch.tensor([self.feature])
+        special_ids = sorted(self.engine.tokenizer.special_ids)
+        for i, window in enumerate(batch):
+            # Text by text: some dictionaries look at the neighbours, and none may see the padding.
+            values = x[i : i + 1, : len(window)]
+            acts[i, : len(window)] = self.dictionary.encode(values, columns)[0, :, 0].float()
+            is_special: Bools = np.isin(np.array(window.ids), special_ids)
+            outlier = norm_outliers(values[0].float().norm(dim=-1).cpu().numpy(), is_special)
+            counted[i, : len(window)] = torch.from_numpy(~(is_special | outlier) | self.special)
+        if not torch.isfinite(acts).all():
+            raise NonFiniteError(
+                f"Activations of feature {self.feature} of {self.dictionary.name!r} are NaN or infinite."
+            )
+        scale = decoder_scale(self.dictionary, x)[..., 0]
+        return acts, torch.where(counted & (acts != 0), acts * scale, torch.zeros_like(acts))
+
+    def _effect(
+        self, window: Window, acts: Tensor, gone: Tensor, found: Changes, direct: Tensor | str
+    ) -> AblationEffect:
+        silent = np.full(len(window), np.nan, np.float32)
+        return AblationEffect(
+            feature=self.feature,
+            token_ids=np.array(window.ids, dtype=np.int64),
+            tokens=tuple(self.engine.tokenizer.display(window.ids).strings),
+            activations=acts.cpu().numpy(),
+            ablated=gone.cpu().numpy(),
+            delta=found.delta.numpy(),
+            direct=silent if isinstance(direct, str) else direct.numpy(),
+            p_clean=found.clean.exp().numpy(),
+            p_ablated=(found.clean + found.delta).exp().numpy(),
+            lowered_ids=found.lowered_ids.numpy(),
+            lowered=found.lowered.numpy(),
+            raised_ids=found.raised_ids.numpy(),
+            raised=found.raised.numpy(),
+            direct_note=direct if isinstance(direct, str) else "",
+        )
+
+
+def _subtract(change: Tensor, dictionary: Dictionary, value: Tensor) -> Tensor:
+    """`value` [batch, pos, d] or [batch, pos, head, d_head] less `change` [batch, pos, d_out], in float32."""
+    head = getattr(dictionary, "head", None)
+    change = change.to(value.device)
+    if head is not None and value.ndim == 4:
+        change = torch.nn.functional.pad(change[:, :, None], (0, 0, head, value.shape[2] - head - 1))
+    elif head is not None:  # a bridge's heads are joined
+        after = value.shape[-1] - (head + 1) * change.shape[-1]
+        change = torch.nn.functional.pad(change, (head * change.shape[-1], after))
+    if change.shape[2:].numel() != value.shape[2:].numel():
+        raise SaeMismatchError(
+            f"{dictionary.name!r} writes vectors of width {change.shape[2:].numel()}, but "
+            f"{dictionary.hook_name_out or dictionary.hook_name!r} has width {value.shape[2:].numel()}."
+        )
+    return (value.float() - change.reshape(value.shape)).to(value.dtype)

@@ -1,0 +1,409 @@
+"""Ablation effects against the definition, written with plain TransformerLens hooks and sae-lens's own decode()."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+import saewidgets as sw
+from saewidgets.engine.errors import (
+    CancelledError,
+    FeatureIndexError,
+    NonFiniteError,
+    OutOfMemoryError,
+    SaewidgetsError,
+    TokenIdError,
+)
+from saewidgets.interventions.ablation import AblationEffect, ablate, ablation_effects
+
+TEXT = "In the beginning God created 日本語 and the earth."
+TRANSCODER_HOOKS = ("blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out")
+CASES = [
+    *[(a, "blocks.1.hook_resid_pre", None, tiny.D_MODEL) for a in tiny.SAES],
+    *[(a, *TRANSCODER_HOOKS, tiny.D_MODEL) for a in tiny.TRANSCODERS],
+    ("jumprelu", "blocks.0.hook_mlp_out", None, tiny.D_MODEL),
+    ("jumprelu", "blocks.0.hook_attn_out", None, tiny.D_MODEL),
+    ("jumprelu", "blocks.0.hook_resid_mid", None, tiny.D_MODEL),
+    ("jumprelu", "blocks.1.hook_resid_post", None, tiny.D_MODEL),
+    ("jumprelu", "blocks.0.mlp.hook_post", None, tiny.D_MLP),
+    ("layer_norm", "blocks.0.attn.hook_z", None, tiny.D_MODEL),
+    ("topk_rescaled", "blocks.1.attn.hook_z", None, tiny.D_MODEL),
+]
+
+
+@dataclass
+class Reference:
+    """By the definition, for one text: log-probabilities [pos - 1, d_vocab], and of the text's own tokens [pos - 1]."""
+
+    feature: int
+    acts: np.ndarray
+    counted: np.ndarray
+    delta: np.ndarray
+    direct: np.ndarray
+    clean: np.ndarray
+    ablated: np.ndarray
+
+
+def reference(model: Any, sae: Any, ids: list[int], feature: int | None = None, special: bool = False) -> Reference:
+    """Give it an SAE of its own."""
+    meta = sae.cfg.metadata
+    bridge = hasattr(model, "_resolve_hook_name")
+
+    def resolve(name: str) -> str:
+        return model._resolve_hook_name(name) if bridge else name
+
+    if meta.hook_name.endswith("hook_z"):
+        sae.turn_off_forward_pass_hook_z_reshaping()
+    tokens = torch.tensor([ids])
+    with torch.no_grad():
+        logits, cache = model.run_with_cache(tokens)
+        x = cache[resolve(meta.hook_name)]
+        x = x.reshape(1, len(ids), -1)
+        acts = sae.encode(x)
+        norm = x[0].norm(dim=-1)
+        is_special = np.isin(ids, [0, 1])
+        median = np.sort(norm[~is_special].numpy())[(len(ids) - is_special.sum() - 1) // 2]
+        counted = np.ones(len(ids), bool) if special else ~is_special & ~(norm.numpy() > 10 * median)
+        if feature is None:
+            feature = int((acts[0][torch.from_numpy(counted)] != 0).sum(0).argmax())
+        full = sae.decode(acts)
+        without = sae.encode(x)  # again: decode() used up the statistics of the tokens
+        a = without[0, :, feature].clone()
+        without[..., feature] = 0
+        change = (full - sae.decode(without)) * torch.from_numpy(counted)[None, :, None]
+
+        # A bridge's resid_mid is a copy that only the MLP's norm reads; attn_out is added to the stream just before.
+        place = meta.hook_name_out or meta.hook_name
+        place = place.replace("resid_mid", "attn_out") if bridge else place
+        ablated = model.run_with_hooks(
+            tokens, fwd_hooks=[(resolve(place), lambda h, hook: h - change.reshape(h.shape))]
+        )
+
+        layer = model.blocks[int(meta.hook_name.split(".")[1])]
+        row = change
+        if meta.hook_name.endswith("hook_z"):
+            row = change @ layer.attn.W_O.reshape(-1, tiny.D_MODEL)
+        elif meta.hook_name.endswith("hook_post"):
+            row = change @ layer.mlp.W_out
+        resid = cache[resolve("blocks.1.hook_resid_post")]
+        direct = model.unembed(model.ln_final(resid - row))
+
+    def of_text(logits: torch.Tensor) -> np.ndarray:
+        return logits[0, :-1].log_softmax(-1).numpy()
+
+    said = (np.arange(len(ids) - 1), ids[1:])
+    clean, gone = of_text(logits), of_text(ablated)
+    return Reference(
+        feature,
+        a.numpy(),
+        counted,
+        (gone - clean)[said],
+        (of_text(direct) - clean)[said],
+        clean,
+        gone,
+    )
+
+
+def check(found: AblationEffect, wanted: Reference, ids: list[int], k: int = 3) -> None:
+    close = {"atol": 2e-5, "rtol": 1e-3}
+    said = (np.arange(len(ids) - 1), ids[1:])
+    assert found.token_ids.tolist() == ids and len(found) == len(ids)
+    np.testing.assert_allclose(found.activations, wanted.acts, atol=1e-5, rtol=1e-4)
+    np.testing.assert_array_equal(found.ablated, wanted.counted & (wanted.acts != 0))
+    np.testing.assert_allclose(found.delta[1:], wanted.delta, **close)
+    np.testing.assert_allclose(found.p_clean[1:], np.exp(wanted.clean[said]), **close)
+    np.testing.assert_allclose(found.p_ablated[1:], np.exp(wanted.ablated[said]), **close)
+    if not found.direct_note:
+        np.testing.assert_allclose(found.direct[1:], wanted.direct, **close)
+    change = wanted.ablated - wanted.clean
+    touched = np.cumsum(found.ablated)[:-1] > 0
+    np.testing.assert_allclose(found.lowered[1:][touched], np.sort(change, 1)[touched, :k], **close)
+    np.testing.assert_allclose(found.raised[1:][touched], -np.sort(-change, 1)[touched, :k], **close)
+    picked = np.take_along_axis(change[touched], found.raised_ids[1:][touched], 1)
+    np.testing.assert_allclose(picked, found.raised[1:][touched], **close)
+    for of_first in (found.delta, found.direct, found.p_clean, found.p_ablated, found.lowered, found.raised):
+        assert np.isnan(of_first[0]).all()
+
+
+@pytest.mark.parametrize("wrapper", tiny.MODELS)
+@pytest.mark.parametrize(("architecture", "hook", "hook_out", "d_in"), CASES)
+def test_equal_to_the_definition(wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int) -> None:
+    model = tiny.MODELS[wrapper]()
+
+    def sae() -> Any:
+        return tiny.sae(architecture, hook, hook_out=hook_out, d_in=d_in)
+
+    engine = sw.Engine(model, sae())
+    (ids,) = engine.to_ids(TEXT)
+    wanted = reference(model, sae(), ids)
+    found = ablate(engine, TEXT, wanted.feature)
+    assert np.abs(wanted.delta).max() > 1e-3 and found.direct_note == "", "the case tests nothing"
+    check(found, wanted, ids)
+    if hook.endswith("1.hook_resid_post"):  # nothing comes after: the direct effect is the total one
+        np.testing.assert_allclose(found.direct, found.delta, atol=1e-5)
+
+    everywhere = reference(model, sae(), ids, wanted.feature, special=True)
+    check(ablate(engine, ids, wanted.feature, special=True), everywhere, ids)
+
+
+@pytest.mark.parametrize("wrapper", tiny.MODELS)
+@pytest.mark.parametrize("architecture", ["jumprelu", "topk", "temporal", "batchtopk", "layer_norm"])
+def test_in_a_batch_as_one_by_one(wrapper: str, architecture: str) -> None:
+    engine = sw.Engine(tiny.MODELS[wrapper](), tiny.sae(architecture))
+    texts = engine.to_ids([TEXT, "the", "God created the heaven and the earth and the", "In the beginning", TEXT[:9]])
+    feature = int(engine.activations(TEXT).top(1).features[0])
+    together = engine.worker.run(lambda ticket: ablation_effects(engine, texts, feature, ticket=ticket))
+    assert sum(effect.ablated.any() for effect in together) > 1
+    for ids, effect in zip(texts, together, strict=True):
+        alone = ablate(engine, ids, feature)
+        assert effect.token_ids.tolist() == ids
+        for name in ("activations", "ablated", "delta", "direct", "p_clean", "p_ablated", "lowered", "raised"):
+            np.testing.assert_allclose(getattr(effect, name), getattr(alone, name), atol=2e-5, rtol=1e-3, err_msg=name)
+
+
+def test_small_pieces_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    feature = int(engine.activations(TEXT).top(1).features[0])
+    wanted = ablate(engine, TEXT, feature)
+    monkeypatch.setattr("saewidgets.interventions.logprobs._CHUNK", 3 * 320)
+    monkeypatch.setattr("saewidgets.interventions.direct._CHUNK", 2 * 320)
+    monkeypatch.setattr("saewidgets.interventions.ablation._LOGITS", 1)
+    found = ablate(engine, TEXT, feature)
+    for name in ("delta", "direct", "p_clean", "lowered", "raised"):
+        np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("wrapper", tiny.MODELS)
+def test_a_silent_feature_does_exactly_nothing(wrapper: str) -> None:
+    model = tiny.MODELS[wrapper]()
+    sae = tiny.sae("jumprelu")
+    with torch.no_grad():
+        sae.threshold[7] = 1e9
+    forwards: list[int] = []
+    model.unembed.register_forward_hook(lambda *_: forwards.append(1))
+    engine = sw.Engine(model, sae)
+    effect = ablate(engine, TEXT, 7)
+    assert len(forwards) == 1, "no second forward for nothing"
+    assert not effect.ablated.any() and (effect.delta[1:] == 0).all() and (effect.direct[1:] == 0).all()
+    np.testing.assert_array_equal(effect.p_clean, effect.p_ablated)
+    assert (effect.lowered_ids == -1).all() and (effect.raised[1:] == 0).all()
+
+
+def test_before_the_first_active_token_exactly_nothing_changes() -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    activations = engine.activations(TEXT)
+    late = [f for f in range(tiny.D_SAE) if activations[1:, f].any() and not activations[:4, f].any()]
+    effect = ablate(engine, TEXT, late[0])
+    first = int(effect.ablated.argmax())
+    assert first >= 4 and (effect.delta[1 : first + 1] == 0).all() and (effect.delta[first + 1 :] != 0).any()
+    assert (effect.lowered_ids[: first + 1] == -1).all() and (effect.lowered_ids[first + 1 :] >= 0).all()
+
+
+def test_one_head_only() -> None:
+    for model in (tiny.hooked(), tiny.bridge()):
+        sae = tiny.sae("standard", "blocks.0.attn.hook_z", d_in=4, hook_head_index=2)
+        sae.turn_off_forward_pass_hook_z_reshaping()
+        engine = sw.Engine(model, sae)
+        (ids,) = engine.to_ids(TEXT)
+        name = engine.model.resolve("blocks.0.attn.hook_z")
+        tokens = torch.tensor([ids])
+        with torch.no_grad():
+            clean, cache = model.run_with_cache(tokens)
+            acts = sae.encode(cache[name].reshape(1, len(ids), 4, 4)[:, :, 2])[0]
+            feature = int((acts > 0).sum(0).argmax())
+            change = torch.zeros(1, len(ids), 4, 4)
+            change[0, 1:, 2] = acts[1:, feature, None] * sae.W_dec[feature]
+            gone = model.run_with_hooks(tokens, fwd_hooks=[(name, lambda z, hook, c=change: z - c.reshape(z.shape))])
+        wanted = (gone.log_softmax(-1) - clean.log_softmax(-1))[0, torch.arange(len(ids) - 1), ids[1:]]
+        found = ablate(engine, ids, feature)
+        assert wanted.abs().max() > 1e-3
+        np.testing.assert_allclose(found.delta[1:], wanted, atol=2e-5, rtol=1e-3)
+
+
+def test_directions_and_neurons() -> None:
+    model = tiny.hooked()
+    vectors = torch.randn(3, tiny.D_MODEL, generator=torch.Generator().manual_seed(5)) / 4
+    engine = sw.Engine(
+        model, [sw.Directions(vectors, "blocks.1.hook_resid_pre"), sw.Neurons("blocks.0.mlp.hook_post", name="n")]
+    )
+    (ids,) = engine.to_ids(TEXT)
+
+    def project(x: torch.Tensor, hook: Any) -> torch.Tensor:
+        gone = x - (x @ vectors[1])[..., None] * vectors[1]
+        return torch.cat([x[:, :1], gone[:, 1:]], 1)
+
+    def silence(x: torch.Tensor, hook: Any) -> torch.Tensor:
+        x = x.clone()
+        x[:, 1:, 20] = 0
+        return x
+
+    for name, hook, fn, feature in (
+        ("directions", "blocks.1.hook_resid_pre", project, 1),
+        ("n", "blocks.0.mlp.hook_post", silence, 20),
+    ):
+        with torch.no_grad():
+            clean = model(torch.tensor([ids])).log_softmax(-1)
+            gone = model.run_with_hooks(torch.tensor([ids]), fwd_hooks=[(hook, fn)]).log_softmax(-1)
+        wanted = (gone - clean)[0, torch.arange(len(ids) - 1), ids[1:]]
+        found = ablate(engine, TEXT, feature, sae=name)
+        np.testing.assert_allclose(found.delta[1:], wanted, atol=2e-5, rtol=1e-3)
+        assert not np.isnan(found.direct[1:]).any()
+
+
+def test_norm_outliers_are_left_alone() -> None:
+    model, sae = tiny.hooked(), tiny.sae("standard", "blocks.0.hook_resid_pre")
+    with torch.no_grad():
+        model.embed.W_E[50] *= 1000
+        sae.W_enc[:, 3] = 0
+        sae.b_enc[3] = 2.0  # active everywhere
+    engine = sw.Engine(model, sae)
+    ids = [0, 60, 61, 50, 62, 63]
+    effect = ablate(engine, ids, 3)
+    alone = engine.activations(ids)
+    assert alone.outlier.tolist() == [False, False, False, True, False, False]
+    assert (alone[:, 3] == 2).all() and effect.ablated.tolist() == [False, True, True, False, True, True]
+    assert ablate(engine, ids, 3, special=True).ablated.all()
+    check(effect, reference(model, tiny_copy(sae), ids, 3), ids)
+
+
+def tiny_copy(sae: Any) -> Any:
+    copy = tiny.sae("standard", sae.cfg.metadata.hook_name)
+    copy.load_state_dict(sae.state_dict())
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("hook", "said"), [("blocks.0.mlp.hook_pre", "nonlinearity"), ("blocks.0.mlp.hook_in", "direct path")]
+)
+def test_where_no_direct_path_is_the_total_effect_stays(hook: str, said: str) -> None:
+    engine = sw.Engine(tiny.hooked(), sw.Neurons(hook))
+    effect = ablate(engine, TEXT, 5)
+    assert said in effect.direct_note and np.isnan(effect.direct).all()
+    assert np.abs(effect.delta[1:]).max() > 0
+
+
+def test_no_direct_effect_where_the_logits_are_not_what_it_takes_them_for() -> None:
+    model = tiny.hooked()
+    model.unembed.hook_out.add_hook(lambda logits, hook: logits * 3)
+    engine = sw.Engine(model, tiny.sae())
+    feature = int(engine.activations(TEXT).top(1).features[0])
+    effect = ablate(engine, TEXT, feature)
+    assert "between its last block and its logits" in effect.direct_note and np.isnan(effect.direct).all()
+    assert np.abs(effect.delta[1:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("wrapper", tiny.MODELS)
+def test_nothing_of_the_user_changes(wrapper: str) -> None:
+    model = tiny.MODELS[wrapper]()
+    sae = tiny.sae("layer_norm")
+    seen: list[int] = []
+    name = model._resolve_hook_name("blocks.1.hook_resid_pre") if wrapper == "bridge" else "blocks.1.hook_resid_pre"
+    model.add_hook(name, lambda x, hook: seen.append(1), is_permanent=True)
+    model(model.to_tokens("the"))  # a bridge hooks up its own blocks on the first forward
+
+    def state() -> Any:
+        return (
+            [(n, id(p), p._version) for n, p in [*model.named_parameters(), *sae.named_parameters()]],
+            [(n, len(m._forward_hooks), len(m._forward_pre_hooks)) for n, m in model.named_modules()],
+            {key: id(value) for key, value in vars(sae).items()},
+        )
+
+    engine = sw.Engine(model, sae)
+    before, fired = state(), len(seen)
+    ablate(engine, TEXT, int(engine.activations(TEXT).top(1).features[0]))
+    assert state() == before
+    assert len(seen) >= fired + 2, "the user's own hook went on firing"
+
+
+def test_bad_input() -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae(), context_size=8)
+    with pytest.raises(FeatureIndexError, match="48"):
+        ablate(engine, TEXT, 48)
+    with pytest.raises(FeatureIndexError):
+        ablate(engine, TEXT, -1)
+    with pytest.raises(SaewidgetsError, match="Text 1 has 9 tokens.*cut the text"):
+        ablation_effects(engine, [[1], [0, *range(2, 10)]], 0)
+    with pytest.raises(SaewidgetsError, match="Text 0 has no tokens"):
+        ablation_effects(engine, [[]], 0)
+    with pytest.raises(TokenIdError, match="320"):
+        ablation_effects(engine, [[320]], 0)
+    with pytest.raises(KeyError, match="no dictionary 'other'"):
+        ablate(engine, "the", 0, sae="other")
+    with pytest.raises(ValueError, match="number of tokens"):
+        ablate(engine, "the", 0, k=-1)
+    assert ablation_effects(engine, [], 0) == []
+
+
+def test_short_texts_and_any_k() -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    one = ablate(engine, [5], 3)
+    assert len(one) == 1 and np.isnan(one.delta).all()
+    feature = int(engine.activations(TEXT).top(1).features[0])
+    assert ablate(engine, TEXT, feature, k=0).lowered_ids.shape[1] == 0
+    assert ablate(engine, TEXT, feature, k=10**6).raised.shape[1] == 320
+
+
+def test_broken_numbers_are_an_error() -> None:
+    model = tiny.hooked()
+    engine = sw.Engine(model, tiny.sae())
+    with torch.no_grad():
+        model.unembed.W_U[:, 9] = float("nan")
+    with pytest.raises(NonFiniteError, match="Log-probabilities"):
+        ablate(engine, TEXT, 3)
+
+
+def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    texts = engine.to_ids([TEXT, TEXT[:20], TEXT[:30], "the", TEXT[:5]])
+    feature = int(engine.activations(TEXT).top(1).features[0])
+    wanted = ablation_effects(engine, texts, feature)
+    real = engine.model.logits
+    sizes: list[int] = []
+
+    def tight(tokens: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        sizes.append(len(tokens))
+        if len(tokens) > 2:
+            raise RuntimeError("CUDA out of memory")
+        return real(tokens, *args, **kwargs)
+
+    monkeypatch.setattr(engine.model, "logits", tight)
+    found = ablation_effects(engine, texts, feature)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a.delta, b.delta, atol=1e-5)
+    assert max(sizes[1:]) <= 3, "later batches are small at once"
+    monkeypatch.setattr(engine.model, "logits", lambda *a, **k: (_ for _ in ()).throw(RuntimeError("out of memory")))
+    with pytest.raises(OutOfMemoryError, match="two whole sets of logits"):
+        ablation_effects(engine, texts, feature)
+
+
+def test_progress_and_cancelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    seen: list[tuple[int, int]] = []
+    (ids,) = engine.to_ids(TEXT)
+    ablate(engine, TEXT, 3, on_progress=lambda *at: seen.append(at))
+    assert seen[-1] == (len(ids), len(ids))
+    monkeypatch.setattr("saewidgets.interventions.ablation._MAX_TOKENS", 1)
+
+    def cancel(ticket: Any) -> None:
+        ticket.cancel()
+        ablation_effects(engine, [ids, ids], 3, ticket=ticket)
+
+    with pytest.raises(CancelledError):
+        engine.worker.run(cancel)
+
+
+def test_table_and_repr() -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    feature = int(engine.activations(TEXT).top(1).features[0])
+    effect = ablate(engine, TEXT, feature)
+    table = effect.to_pandas()
+    assert list(table.columns) == ("position token_id token activation ablated p_clean p_ablated delta direct".split())
+    assert "".join(table["token"]) == "<|bos|>" + TEXT
+    np.testing.assert_array_equal(table["delta"], effect.delta)
+    assert f"feature {feature}: {effect.ablated.sum()} of {len(effect)} tokens ablated" in repr(effect)
+    assert len(repr(effect)) < 100
