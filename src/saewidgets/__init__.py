@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .demo import load_corpus as load_corpus
     from .demo import load_demo as load_demo
+    from .demo import load_demo_index as load_demo_index
     from .engine.activations import FeatureActivations as FeatureActivations
     from .engine.dictionary import Directions as Directions
     from .engine.dictionary import Neurons as Neurons
@@ -43,6 +44,7 @@ _HOMES = {
     "extend_index": "index.build",
     "load_corpus": "demo",
     "load_demo": "demo",
+    "load_demo_index": "demo",
 }
 
 __version__ = "0.1.0"

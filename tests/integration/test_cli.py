@@ -17,6 +17,7 @@ from saewidgets import cli
 if TYPE_CHECKING:
     from saewidgets.engine.engine import Engine
 
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
 
 
@@ -25,6 +26,9 @@ def with_demo(demo_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session's engine instead of loading another, and kept open."""
 
     class Kept:
+        def __init__(self, **_: object) -> None:
+            pass
+
         def __enter__(self) -> Engine:
             return demo_engine
 
@@ -130,3 +134,43 @@ def test_the_notebook_runs(demo_engine: Engine, tmp_path: Path, monkeypatch: pyt
         if cell.cell_type == "code":
             exec(compile(cell.source, f"quickstart.ipynb:{cell.id}", "exec"), names)
     assert (tmp_path / "heatmap.html").stat().st_size > 10_000
+
+
+@pytest.mark.usefixtures("with_demo")
+def test_an_index_of_files_is_made_and_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(f'{{"text": "See you on {d}", "day": "{d}"}}\n' for d in DAYS), encoding="utf-8")
+    page = tmp_path / "page.html"
+    command = ["index", str(tmp_path / "index"), str(corpus), "--tokens"]
+    assert cli.main([*command, "10"]) == 0
+    assert cli.main([*command, "1000", "--html", str(page), "--features", "2717"]) == 0
+    told = capsys.readouterr().out
+    assert "6,144 features" in told and f"{page} (" in told
+    index = sw.FeatureIndex.open(tmp_path / "index")
+    assert set(index.documents["day"]) == set(DAYS)
+    assert {fired.token.strip() for fired in index.feature(2717).tokens} >= set(DAYS)
+    assert "Feature 2717" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (["missing.parquet"], "There is no file missing.parquet"),
+        (["--release", "gpt2-small-res-jb"], "--sae-id"),
+        (["--sae-path", "nowhere"], "There is no SAE at nowhere"),
+        (["--html", "no/page.html"], "make it first"),
+    ],
+)
+def test_a_wrong_index_command_is_one_line(
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sw, "load_demo", lambda **_: pytest.fail("the model was loaded"))
+    assert cli.main(["index", "out", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, cast
 
+from .index import load_demo_index
+
 if TYPE_CHECKING:
     import pandas as pd
     import torch
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.model import AnyModel
 
-__all__ = ["load_corpus", "load_demo"]
+__all__ = ["load_corpus", "load_demo", "load_demo_index"]
 
 
 def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dtype = "float32") -> Engine:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sized
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ..engine.engine import Engine
 from ..engine.locking import process_lock
@@ -17,9 +17,11 @@ from .errors import CorpusError, IndexMismatchError, writing
 from .finish import Settings, write_store
 from .identity import identity, must_agree
 from .manifest import MANIFEST, Manifest
+from .progress import follow
 from .sampling import Keeping
-from .scan import Plan, Scan, State, begin, load_sums, wants_neurons
+from .scan import Plan, RepeatedCorpus, Scan, load_sums
 from .shards import shards_in
+from .state import State, begin
 from .store import FeatureIndex
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from .corpus import Corpus
 
 _SHARD_TOKENS = 131_072
-_POLL_SECONDS = 0.2
 
 
 def build_index(
@@ -112,6 +113,9 @@ def extend_index(
 ) -> FeatureIndex:
     """Add another corpus to a finished index; its statistics are then those of both together.
 
+    A corpus that begins like one that is in the index is taken for the same (a cell that is run again must not count
+    twice): a warning says that nothing was added.
+
     Interrupted, the same call goes on. Until it ends, the index as it was stays readable. Arguments as in `build_index`.
 
     Raises:
@@ -147,7 +151,7 @@ def _run(
     who = identity(engine, plan.dictionary, plan.context_size)
     if (path / MANIFEST).exists():
         must_agree(Manifest.load(path).identity, who, path)
-    state = begin(path, State.load(path), who, wants_neurons(plan.dictionary, neurons))
+    state = begin(path, State.load(path), who, plan.dictionary, neurons)
     if _Job(engine, plan, settings, state, keep_activations, grow).needed():
         with ExitStack() as stack:
             with writing(path):
@@ -155,7 +159,12 @@ def _run(
             state = State.load(path) or state  # another process may have ended it meanwhile
             job = _Job(engine, plan, settings, state, keep_activations, grow)
             if job.needed():
-                _follow(engine, job.run, job, progress, plan.corpus)
+                follow(engine, job.run, job, progress, plan.corpus)
+            if job.repeated:
+                warnings.warn(
+                    f"This corpus is in the index at {path} already (it begins the same): nothing was added.",
+                    stacklevel=3,
+                )
         return FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
     index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
     first = next(chunks(plan.corpus, engine, plan.context_size, plan.text, plan.name), None)
@@ -177,6 +186,7 @@ class _Job:
         self.keep_activations = keep_activations
         self.doing = ("scan", 0, 0)
         self.scan: Scan | None = None
+        self.repeated = False
         self._manifest = Manifest.load(plan.path) if (plan.path / MANIFEST).exists() else None
         parts = state.parts
         self._scans = not parts or not parts[-1]["done"]
@@ -189,14 +199,24 @@ class _Job:
         elif not parts:
             self._add_part()
 
+    @property
+    def documents_done(self) -> int:
+        """Documents of the corpus that were read in this run."""
+        return 0 if self.scan is None else self.scan.documents_done
+
     def _wants_more(self, part: dict[str, Any]) -> bool:
-        if part.get("exhausted") or part.get("tokens") is None or len(self.state.parts) > 1:
+        if part.get("exhausted") or part.get("tokens") is None:
             return False
         more = self.plan.tokens is None or self.plan.tokens > part["tokens"]
         if more and self._manifest is not None and not self._manifest.growable:
             raise IndexMismatchError(
                 f"The index at {self.plan.path} has {part['tokens']} tokens and cannot grow: it was built with "
                 "keep_activations=False. Choose another path."
+            )
+        if more and len(self.state.parts) > 1:
+            raise IndexMismatchError(
+                f"The index at {self.plan.path} was extended by another corpus: the first one cannot go on any more. Choose "
+                "another path."
             )
         return more
 
@@ -224,7 +244,13 @@ class _Job:
         if self._scans:
             self.state.save(path)
             self.scan = Scan(self.engine, self.plan, self.state)
-            self.scan.run(ticket)
+            try:
+                self.scan.run(ticket)
+            except RepeatedCorpus:
+                self.state.parts.pop()
+                self.state.save(path)
+                self.repeated = True
+                return
 
         def say(doing: str, done: int, total: int) -> None:
             self.doing = (doing, done, total)
@@ -257,49 +283,6 @@ class _Job:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _follow(engine: Engine, run: Callable[[Ticket], None], job: _Job, progress: bool, corpus: object) -> None:
-    """Run on the worker, with a bar that is drawn by the thread that waits: workers never touch widgets."""
-    from tqdm.auto import tqdm
-
-    if engine.worker.is_current_thread:
-        engine.worker.run(run)
-        return
-    bars: dict[str, tqdm[None]] = {}
-
-    def draw(doing: str, done: int, total: int) -> None:
-        if not progress:
-            return
-        if doing not in bars:
-            for bar in bars.values():
-                bar.close()
-            unit = "tok" if doing == "scan" else "feature"
-            bars[doing] = tqdm(desc=doing, unit=unit, unit_scale=True, initial=done, dynamic_ncols=True)
-        bar = bars[doing]
-        bar.total = total or None
-        bar.update(done - bar.n)
-
-    def heard(done: int, total: int) -> None:
-        if not total and job.scan is not None and job.scan.documents_done and hasattr(corpus, "__len__"):
-            # Nobody knows how long a corpus is before it is read: by the documents read so far.
-            total = max(done, round(done / job.scan.documents_done * len(cast(Sized, corpus))))
-        job.doing = ("scan", done, total)
-
-    submitted = engine.worker.submit(run, on_progress=heard)
-    try:
-        while not submitted.finished.wait(_POLL_SECONDS):
-            draw(*job.doing)
-        draw(*job.doing)
-    except BaseException:
-        submitted.cancel()
-        submitted.finished.wait()
-        raise
-    finally:
-        for bar in bars.values():
-            bar.close()
-    if submitted.error is not None:
-        raise submitted.error
-
-
 def _check(engine: Engine, tokens: int | None, shard_tokens: int, context_size: int | None) -> None:
     if tokens is not None and tokens < 1:
         raise CorpusError(f"tokens={tokens}: at least one token must be read.")
@@ -310,6 +293,4 @@ def _check(engine: Engine, tokens: int | None, shard_tokens: int, context_size: 
 
 
 def _say_waiting(path: Path) -> None:
-    import warnings
-
     warnings.warn(f"Another process is building the index at {path}; waiting for it.", stacklevel=4)

@@ -73,11 +73,11 @@ class FolderWriter:
         contents = {"facts": dict(facts), "arrays": self._arrays, "files": self._files}
         (self.temporary / CONTENTS).write_text(json.dumps(contents, indent=1, sort_keys=True), encoding="utf-8")
         for file in self.temporary.iterdir():
-            _sync(file)
+            sync(file)
         if self.path.exists():
             shutil.rmtree(self.path)
         os.replace(self.temporary, self.path)
-        _sync(self.path.parent)
+        sync(self.path.parent)
 
     def __enter__(self) -> FolderWriter:
         return self
@@ -136,7 +136,9 @@ class Folder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IndexCorruptError(f"{path / CONTENTS} is missing or damaged: build the index again.") from error
         self._maps: dict[str, Array] = {}
-        self._row_bytes = {name: _bytes(entry) // max(1, int(entry["shape"][0])) for name, entry in self._arrays.items()}
+        self._row_bytes = {
+            name: _bytes(entry) // max(1, int(entry["shape"][0])) for name, entry in self._arrays.items()
+        }
         self._verified: dict[str, set[int]] = {}
         for name, entry in self._arrays.items():
             self._check_size(f"{name}.npy", _HEADER + _bytes(entry))
@@ -257,7 +259,7 @@ def _pages(path: Path) -> list[int]:
     return found
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Flush a file or folder to disk. (Windows cannot open folders, and does not need to.)"""
     try:
         handle = os.open(path, os.O_RDONLY)

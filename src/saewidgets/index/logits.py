@@ -110,7 +110,8 @@ def logit_weights(
     if k < 1:
         raise ValueError(f"k is the number of tokens on either side, at least 1, not {k}.")
     step, rows = (max(1, budget // unembedding.d_vocab) for budget in (_PRODUCT, _SUMMARY))
-    chunks: list[list[npt.NDArray[np.generic]]] = []
+    label = unembedding.label(final_norm) + (f", {note}" if note else "")
+    result = _empty(len(wanted), k, label)
     for at in range(0, len(wanted), step):
         if ticket is not None:
             ticket.breathe()
@@ -119,31 +120,48 @@ def logit_weights(
             directions = residual_directions(model, dictionary, decoder(dictionary, columns))
             weights = unembedding.through_norm(directions) if final_norm else unembedding.direct(directions)
             for start in range(0, len(weights), rows):
-                summary = _summary(weights[start : start + rows], k, dictionary.name)
-                chunks.append([array.cpu().numpy() for array in summary])
+                for name, part in _summary(weights[start : start + rows], k, dictionary.name).items():
+                    getattr(result, name)[at + start : at + start + len(part)] = part.cpu().numpy()
+            del weights  # before the next product is made
         if ticket is not None:
             ticket.progress(min(at + step, len(wanted)), len(wanted))
-    if not chunks:
-        empty = _summary(torch.zeros(1, unembedding.d_vocab), k, dictionary.name)
-        chunks.append([array[:0].numpy() for array in empty])
-    parts = [np.concatenate(of_chunks) for of_chunks in zip(*chunks, strict=True)]
-    top, bottom, counts = (part.astype(np.uint32) for part in parts[:3])
-    numbers = [part.astype(np.float32) for part in parts[3:]]
-    low, high, mean, std, skew, kurtosis = numbers[2:]
-    label = unembedding.label(final_norm) + (f", {note}" if note else "")
-    return LogitWeights(top, numbers[0], bottom, numbers[1], counts, low, high, mean, std, skew, kurtosis, label)
+    return result
 
 
-def _summary(weights: Tensor, k: int, name: str) -> list[Tensor]:
-    """Of weights [n, d_vocab]: ids at the top and bottom, bin counts; values there, low, high and the moments."""
+def _empty(n: int, k: int, label: str) -> LogitWeights:
+    # Room for everything at once: small results kept between the large buffers would leave holes in the heap that
+    # nothing fits into again, and the process would grow with every chunk.
+    def ids(width: int) -> Counts:
+        return np.zeros((n, width), np.uint32)
+
+    def values(*shape: int) -> Floats:
+        return np.zeros((n, *shape), np.float32)
+
+    low, high, mean, std, skew, kurtosis = (values() for _ in range(6))
+    return LogitWeights(ids(k), values(k), ids(k), values(k), ids(BINS), low, high, mean, std, skew, kurtosis, label)
+
+
+def _summary(weights: Tensor, k: int, name: str) -> dict[str, Tensor]:
+    """Of weights [n, d_vocab]: the fields of `LogitWeights`, each [n, ...]."""
     top_ids, top_values = _extremes(weights, k, largest=True)
     bottom_ids, bottom_values = _extremes(weights, k, largest=False)
     low, high = weights.amin(1), weights.amax(1)
     if not (torch.isfinite(low).all() and torch.isfinite(high).all()):
         raise NonFiniteError(f"Logit weights of {name!r} are NaN or infinite: W_U or the decoder's weights are broken.")
-    counts = _histogram(weights, low, high)
-    moments = _moments(weights, low == high)
-    return [top_ids, bottom_ids, counts, top_values, bottom_values, low, high, *moments]
+    mean, std, skew, kurtosis = _moments(weights, low == high)
+    return {
+        "top_ids": top_ids,
+        "top_values": top_values,
+        "bottom_ids": bottom_ids,
+        "bottom_values": bottom_values,
+        "counts": _histogram(weights, low, high),
+        "low": low,
+        "high": high,
+        "mean": mean,
+        "std": std,
+        "skew": skew,
+        "kurtosis": kurtosis,
+    }
 
 
 def _extremes(weights: Tensor, k: int, *, largest: bool) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 from .errors import IndexCorruptError
 from .finish import Settings
 from .sampling import Keeping
-from .scan import FORMAT, read_json, write_json
+from .state import FORMAT, read_json, write_json
 
 MANIFEST = "manifest.json"
 

@@ -6,88 +6,24 @@ up again, or cut into shards of another size, does the same sums in the same ord
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, cast
 
 from ..engine.dictionary import Dictionary, SaeDictionary
 from ..engine.engine import Engine
 from ..engine.errors import NonFiniteError
 from ..engine.worker import Ticket
 from .corpus import Chunk, Corpus, Document, chunks, fingerprint
-from .errors import CorpusError, IndexMismatchError, IndexVersionError, writing
-from .files import _sync
-from .identity import must_agree
+from .errors import CorpusError, IndexMismatchError, writing
 from .neurons import NeuronSums
-from .shards import Block, block_of, shard_name, shards_in, write_shard
+from .shards import Block, Shard, block_of, shard_name, shards_in, write_shard
+from .state import State
 
-FORMAT = 1
-SCAN = "scan.json"
-# Entries of the two sums of products with neurons: 256 MB of float64.
-_MOST_PRODUCTS = 2**25
 # Dense dictionaries (neurons, directions) are active on every token: read less of them at a time.
 _BLOCK_TOKENS, _BLOCK_ENTRIES = 32_768, 2**24
-
-
-@dataclass
-class State:
-    """What is written beside the shards: whose scan it is and how far each part of the corpus was read.
-
-    Attributes:
-        identity: see identity.py.
-        neurons: whether sums of products with neurons are kept.
-        parts: one for each corpus that was added: its first shard, whether it was read to its `tokens` or its end.
-    """
-
-    identity: dict[str, Any]
-    neurons: bool
-    parts: list[dict[str, Any]] = field(default_factory=list)
-
-    def save(self, path: Path) -> None:
-        content = {"format": FORMAT, "identity": self.identity, "neurons": self.neurons, "parts": self.parts}
-        write_json(path / SCAN, content)
-
-    @classmethod
-    def load(cls, path: Path) -> State | None:
-        """The state in the folder `path`, or None if no scan was begun there."""
-        if not (path / SCAN).exists():
-            return None
-        content = read_json(path / SCAN)
-        return cls(content["identity"], content["neurons"], content["parts"])
-
-
-def write_json(path: Path, content: object) -> None:
-    """Replace a file by JSON, at once or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    _sync(temporary)
-    os.replace(temporary, path)
-    _sync(path.parent)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A file of an index that says its format.
-
-    Raises:
-        IndexVersionError: if it is of a newer format; IndexCorruptError: if it cannot be read.
-    """
-    from .errors import IndexCorruptError
-
-    try:
-        content = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
-        version = int(content["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexCorruptError(f"{path} is missing or damaged: build the index again.") from error
-    if version > FORMAT:
-        raise IndexVersionError(
-            f"{path} is of format {version}; this version of saewidgets reads up to {FORMAT}. Upgrade saewidgets."
-        )
-    return content
 
 
 @dataclass(frozen=True)
@@ -135,6 +71,7 @@ class Scan:
         self._shards = len(before)
         stream = chunks(self.plan.corpus, self.engine, self.plan.context_size, self.plan.text, self.plan.name)
         stream = _numbered(stream, int(part["first_document"]))
+        stream = self._unless_repeated(stream, before)
         last = self._skip(stream, [len(s.folder.read("chunk_length")) for s in before[part["first_shard"] :]], before)
         self._sums = self._load_sums(len(before))
         done = sum(len(s) for s in before[part["first_shard"] :])
@@ -201,7 +138,7 @@ class Scan:
         self._shards += 1
         return max([seen, *documents])
 
-    def _skip(self, stream: Iterator[Chunk], lengths: list[int], before: list[Any]) -> int:
+    def _skip(self, stream: Iterator[Chunk], lengths: list[int], before: list[Shard]) -> int:
         """Pass over the chunks that are scanned already, checking that they are the same; the last document's number."""
         part = self.state.parts[-1]
         last = int(part["first_document"]) - 1
@@ -215,6 +152,17 @@ class Scan:
             last = some[-1].document.number
         return last
 
+    def _unless_repeated(self, stream: Iterator[Chunk], before: list[Shard]) -> Iterator[Chunk]:
+        """The stream, unless a part that is about to begin starts like one that is in the index already."""
+        begins = [int(part["first_shard"]) for part in self.state.parts]
+        if len(begins) < 2 or begins[-1] < len(before):
+            return stream
+        first = next(stream, None)
+        for i in begins[:-1]:
+            if first is not None and before[i].starts_with(first.ids):
+                raise RepeatedCorpus
+        return stream if first is None else chain([first], stream)
+
     def _load_sums(self, n_shards: int) -> NeuronSums | None:
         if not self.state.neurons:
             return None
@@ -227,6 +175,10 @@ class Scan:
             if stale.name != _sums_name(n_shards):
                 shutil.rmtree(stale)
         return sums
+
+
+class RepeatedCorpus(Exception):
+    """The corpus that was to be added is in the index already."""
 
 
 class _Quiet(Ticket):
@@ -249,11 +201,6 @@ class _Quiet(Ticket):
         self._outer.breathe()
 
 
-def wants_neurons(dictionary: Dictionary, asked: bool | None) -> bool:
-    """Whether products with neurons are summed: if asked, else if they take no more than 256 MB."""
-    return dictionary.n_features * dictionary.d_in <= _MOST_PRODUCTS if asked is None else asked
-
-
 def load_sums(path: Path, state: State, dictionary: Dictionary, special_ids: frozenset[int]) -> NeuronSums | None:
     """The sums of a scan that ended."""
     import torch
@@ -263,23 +210,6 @@ def load_sums(path: Path, state: State, dictionary: Dictionary, special_ids: fro
     sums = NeuronSums.zeros(dictionary.n_features, dictionary.d_in, torch.device("cpu"), special_ids)
     sums.load(path / _sums_name(len(shards_in(path))))
     return sums
-
-
-def begin(path: Path, state: State | None, identity: dict[str, Any], neurons: bool) -> State:
-    """The state of a scan at `path`: the one that is there, if it is of the same making, else a new one."""
-    if state is not None:
-        must_agree(state.identity, identity, path)
-        return state
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        others = [p.name for p in path.iterdir() if p.name != ".lock"]
-        if others:
-            raise IndexMismatchError(
-                f"{path} is a folder with other things in it ({others[0]}, ...): choose a path that is empty or new."
-            )
-        made = State(identity, neurons)
-        made.save(path)
-    return made
 
 
 def _sums_name(n_shards: int) -> str:

@@ -6,6 +6,7 @@ Everything is memory-mapped; a feature costs the few pages that hold it.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +24,8 @@ from .identity import identity, must_agree
 from .labels import Labels
 from .manifest import MANIFEST, Manifest
 from .rows import read_feature
-from .scan import State
 from .shards import shards_in
+from .state import State
 from .table import Order, features_table, order_of
 from .texts import Texts
 
@@ -92,6 +93,15 @@ class FeatureIndex:
         must_agree(
             self._manifest.identity, identity(engine, dictionary, self._manifest.identity["context_size"]), self.path
         )
+        now = engine.provenance(dictionary.name)
+        for fact in ("weights", "dtype"):
+            there, here = self._manifest.provenance.get(fact), now.get(fact)
+            if there is not None and here is not None and there != here:
+                warnings.warn(
+                    f"The index was made with {fact}: {there}; the engine has {here}. Activations on your own text differ a "
+                    "little from those of the index.",
+                    stacklevel=3,
+                )
         self._labels.given = dict(dictionary.labels)
         self._activation_name = dictionary.activation_name
 

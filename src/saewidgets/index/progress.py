@@ -1,0 +1,63 @@
+"""A progress bar for work on the engine's thread, drawn by the thread that waits: workers never touch widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sized
+from typing import Protocol, cast
+
+from ..engine.engine import Engine
+from ..engine.worker import Ticket
+
+_POLL_SECONDS = 0.2
+
+
+class Doing(Protocol):
+    """A job that says what it is at."""
+
+    doing: tuple[str, int, int]
+
+    @property
+    def documents_done(self) -> int: ...
+
+
+def follow(engine: Engine, run: Callable[[Ticket], None], job: Doing, progress: bool, corpus: object) -> None:
+    """Run on the worker, with a bar that is drawn by the thread that waits: workers never touch widgets."""
+    from tqdm.auto import tqdm
+
+    if engine.worker.is_current_thread:
+        engine.worker.run(run)
+        return
+    bars: dict[str, tqdm[None]] = {}
+
+    def draw(doing: str, done: int, total: int) -> None:
+        if not progress:
+            return
+        if doing not in bars:
+            for bar in bars.values():
+                bar.close()
+            unit = "tok" if doing == "scan" else "feature"
+            bars[doing] = tqdm(desc=doing, unit=unit, unit_scale=True, initial=done, dynamic_ncols=True)
+        bar = bars[doing]
+        bar.total = total or None
+        bar.update(done - bar.n)
+
+    def heard(done: int, total: int) -> None:
+        if not total and job.documents_done and hasattr(corpus, "__len__"):
+            # Nobody knows how long a corpus is before it is read: by the documents read so far.
+            total = max(done, round(done / job.documents_done * len(cast(Sized, corpus))))
+        job.doing = ("scan", done, total)
+
+    submitted = engine.worker.submit(run, on_progress=heard)
+    try:
+        while not submitted.finished.wait(_POLL_SECONDS):
+            draw(*job.doing)
+        draw(*job.doing)
+    except BaseException:
+        submitted.cancel()
+        submitted.finished.wait()
+        raise
+    finally:
+        for bar in bars.values():
+            bar.close()
+    if submitted.error is not None:
+        raise submitted.error
