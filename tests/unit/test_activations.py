@@ -219,3 +219,21 @@ def test_predictions_by_definition() -> None:
     assert set(found.to_pandas()["model"]) == {"clean", "spliced"}
     directions = sw.Engine(model, sw.Directions(torch.randn(1, tiny.D_MODEL), "blocks.0.hook_resid_post"))
     assert directions.predictions(prompt).spliced is None
+
+
+def test_a_reconstruction_at_resid_mid_reaches_the_residual_stream_of_a_bridge() -> None:
+    """A bridge's resid_mid is a copy that only the MLP's norm reads; what counts is attn_out, added just before."""
+    model, sae = tiny.MODELS["bridge"](), tiny.sae("jumprelu", "blocks.1.hook_resid_mid")
+    with Engine(model, sae) as engine:
+        found = engine.predictions("In the beginning")
+        ids = torch.tensor([engine.to_ids("In the beginning")[0]])
+    mid, attn = (engine.model.resolve(f"blocks.1.{hook}") for hook in ("hook_resid_mid", "hook_attn_out"))
+    with torch.no_grad():
+        _, cache = model.run_with_cache(ids, names_filter=[mid])
+        x = cache[mid]
+        shift = sae.decode(sae.encode(x)) - x
+        wanted = model.run_with_hooks(ids, fwd_hooks=[(attn, lambda value, hook: value + shift)])[0, -1]
+    assert found.spliced is not None
+    for token in found.spliced.top:
+        assert token.logit == pytest.approx(float(wanted[token.token_id]), abs=1e-4)
+    assert [t.logit for t in found.spliced.top] != [t.logit for t in found.clean.top]

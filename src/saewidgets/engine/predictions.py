@@ -14,6 +14,7 @@ from .dictionary import Dictionary
 from .errors import SaewidgetsError
 from .model import Model
 from .reading import flatten
+from .readout import writing_hook
 from .tokens import Tokenizer
 
 if TYPE_CHECKING:
@@ -125,6 +126,12 @@ def _spliced_logits(model: Model, tokens: Tensor, dictionary: Dictionary, ticket
     probe = torch.zeros(1, 1, dictionary.d_in, device=dictionary.device)
     if dictionary.autoencode(probe)[1] is None:
         return None
+    place = writing_hook(model, dictionary)
+    if place not in (dictionary.hook_name, dictionary.hook_name_out):
+        # A bridge's resid_mid is a copy that only the MLP's norm reads: the change goes in just before.
+        x = model.read(tokens, [dictionary.hook_name], ticket)[dictionary.hook_name]
+        shift = rebuild(x, x) - x
+        return model.logits(tokens, {place: lambda added: added + shift}, ticket=ticket)
     if dictionary.hook_name_out is None:
         edits: dict[str, Callable[[Tensor], Tensor]] = {dictionary.hook_name: lambda x: rebuild(x, x)}
         return model.logits(tokens, edits, ticket=ticket)

@@ -24,7 +24,7 @@ from .identity import identity, must_agree
 from .labels import Labels
 from .manifest import MANIFEST, Manifest
 from .rows import read_feature
-from .shards import shards_in
+from .shards import OUTLIER, shards_in
 from .state import State
 from .table import Order, features_table, order_of
 from .texts import Texts
@@ -138,15 +138,18 @@ class FeatureIndex:
     @property
     def provenance(self) -> dict[str, str]:
         """Model, SAE, hook, BOS, processing, dtype, versions, corpus: what to publish beside a number."""
-        outliers = int(np.count_nonzero(self._folder.read("flags") & 2))
         documents = self.texts.documents.num_rows
         return {
             **self._manifest.provenance,
             "corpus": f"{documents:,} documents, {self.tokens:,} tokens, {self.counted:,} counted",
-            "left out": f"special tokens, {outliers:,} norm outliers",
+            "left out": f"special tokens, {self._outliers:,} norm outliers",
             "context": f"{self._manifest.identity['context_size']} tokens",
             "seed of samples": str(self._manifest.settings.seed),
         }
+
+    @cached_property
+    def _outliers(self) -> int:
+        return int(np.count_nonzero(self._folder.read("flags") & OUTLIER))
 
     @property
     def documents(self) -> pd.DataFrame:

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import traitlets
 
+from ..engine.ranking import Ints
 from ..index.store import FeatureIndex
 from ..index.table import ORDERS
 from ..snapshot.page import page
@@ -210,12 +212,12 @@ class FeatureDashboard(EngineWidget):
 
     def _answer_feature(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
         listed = [int(cast(int, f)) for f in cast("list[wire.Json]", params.get("list") or [])]
-        order = listed or self._index.order(cast(Any, params.get("sort", "density"))).tolist()
+        order = np.array(listed) if listed else self._index.order(cast(Any, params.get("sort", "density")))
         return self._feature_reply(int(cast(int, params["f"])), order, can_label=True)
 
-    def _feature_reply(self, feature: int, order: Sequence[int], *, can_label: bool) -> wire.Reply:
+    def _feature_reply(self, feature: int, order: Ints, *, can_label: bool) -> wire.Reply:
         info = self._index.feature(feature)
-        notes = []
+        notes = list(filter(None, [self._index.folder.facts.get("decoder_missing")]))
         if not info.complete:
             notes.append(
                 f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count:,} active tokens."
@@ -280,7 +282,10 @@ class FeatureDashboard(EngineWidget):
         if brushed:
             params.append(self._page_params(first, []))
         answers = record(
-            self._index, params, [self._feature_reply(f, recorded, can_label=False) for f in recorded], self.sort
+            self._index,
+            params,
+            [self._feature_reply(f, np.array(recorded), can_label=False) for f in recorded],
+            self.sort,
         )
         return page(
             widget=self.front_end,

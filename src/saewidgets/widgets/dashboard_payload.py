@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ..engine.ranking import Ints
 from ..index.examples import Examples, Group
 from ..index.feature import Feature, Histogram
 from ..index.snippets import Example
@@ -85,13 +86,14 @@ class ExampleParams:
 def feature_reply(
     index: FeatureIndex,
     feature: Feature,
-    order: Sequence[int],
+    order: Ints,
     columns: list[wire.Json],
     notes: Sequence[str],
     can_label: bool,
 ) -> wire.Reply:
     """Everything about a feature but its examples; `order` is what previous and next step through."""
-    place = {f: i for i, f in enumerate(order)}.get(feature.feature)
+    found = np.flatnonzero(order == feature.feature)
+    place = int(found[0]) if len(found) else None
     data: dict[str, wire.Json] = {
         "f": feature.feature,
         "n_features": len(index),
@@ -101,8 +103,8 @@ def feature_reply(
         "order": {
             "position": place,
             "total": len(order),
-            "previous": order[place - 1] if place else None,
-            "next": order[place + 1] if place is not None and place + 1 < len(order) else None,
+            "previous": int(order[place - 1]) if place else None,
+            "next": int(order[place + 1]) if place is not None and place + 1 < len(order) else None,
         },
         "activation_name": feature.activation_name,
         "signed": feature.minimum is not None and feature.minimum < 0,
