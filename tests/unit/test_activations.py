@@ -224,7 +224,7 @@ def test_predictions_by_definition() -> None:
 def test_a_reconstruction_at_resid_mid_reaches_the_residual_stream_of_a_bridge() -> None:
     """A bridge's resid_mid is a copy that only the MLP's norm reads; what counts is attn_out, added just before."""
     model, sae = tiny.MODELS["bridge"](), tiny.sae("jumprelu", "blocks.1.hook_resid_mid")
-    with Engine(model, sae) as engine:
+    with sw.Engine(model, sae) as engine:
         found = engine.predictions("In the beginning")
         ids = torch.tensor([engine.to_ids("In the beginning")[0]])
     mid, attn = (engine.model.resolve(f"blocks.1.{hook}") for hook in ("hook_resid_mid", "hook_attn_out"))

@@ -82,7 +82,7 @@ def write_store(
             def tell(done: int) -> None:
                 say("correlations", done, dictionary.n_features)
 
-            index, r, both = correlated(shards, counted, total, squares, FEATURES, tell)
+            index, r, both = correlated(shards, counted, total, squares, FEATURES, writer.temporary / "scratch", tell)
             _put(writer, correlated=index, correlated_r=r, correlated_both=both)
         else:
             facts["correlated_missing"] = "The index was built with feature_correlations=False."

@@ -6,7 +6,9 @@ Here it is the sparse product of the whole activation matrix with itself, in flo
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -23,12 +25,19 @@ _DENSE = 0.05
 
 
 def correlated(
-    shards: Sequence[Shard], n: int, total: Floats, squares: Floats, k: int, step: Callable[[int], None]
+    shards: Sequence[Shard],
+    n: int,
+    total: Array,
+    squares: Array,
+    k: int,
+    scratch: Path,
+    step: Callable[[int], None],
 ) -> tuple[Ints, Floats, Ints]:
     """The k features of the largest Pearson r with each feature: indices, r, and tokens where both are active.
 
     Args:
         n: counted tokens; total, squares: [n_features] sums of activations and of their squares.
+        scratch: a folder to make and to remove.
         step: told how many features are done.
 
     Returns:
@@ -38,11 +47,12 @@ def correlated(
     k = min(k, max(n_features - 1, 0))
     index = np.zeros((n_features, k), np.int64)
     pearson, both = np.zeros((n_features, k), np.float32), np.zeros((n_features, k), np.int64)
-    rows = max(1, _PRODUCT // max(n_features, 1))
+    at_once = max(1, _PRODUCT // max(n_features, 1))
+    rows = [_token_major(shard, n_features, scratch / str(i)) for i, shard in enumerate(shards)]
     variance = scatter(n, total, squares)
-    for low in range(0, n_features, rows):
-        high = min(low + rows, n_features)
-        product, count = _products(shards, low, high, n_features)
+    for low in range(0, n_features, at_once):
+        high = min(low + at_once, n_features)
+        product, count = _products(shards, rows, low, high, n_features)
         with np.errstate(divide="ignore", invalid="ignore"):
             r = (n * product - total[low:high, None] * total) / np.sqrt(variance[low:high, None] * variance)
         r = np.where(np.isfinite(r), r, 0).astype(np.float32)
@@ -51,25 +61,49 @@ def correlated(
         index[low:high], pearson[low:high] = best, np.take_along_axis(r, best, 1)
         both[low:high] = np.take_along_axis(count, best, 1)
         step(high)
+    del rows  # Windows removes no file that is mapped
+    shutil.rmtree(scratch)
     return index, pearson, both
 
 
-def _products(shards: Sequence[Shard], low: int, high: int, n_features: int) -> tuple[Array, Array]:
+def _products(
+    shards: Sequence[Shard], rows: Sequence[sparse.csr_array], low: int, high: int, n_features: int
+) -> tuple[Array, Array]:
     """Sums over tokens of a_f * a_g and of [a_f != 0][a_g != 0], for features low .. high-1 and all others."""
     product = np.zeros((high - low, n_features))
     count = np.zeros((high - low, n_features))
-    for shard in shards:
-        ptr, position, value = shard.entries(0, n_features)
-        columns = sparse.csc_array((value.astype(np.float64), position.astype(np.int64), ptr), (len(shard), n_features))
-        tokens = columns.tocsr()
+    for shard, tokens in zip(shards, rows, strict=True):
+        ptr, position, value = shard.entries(low, high)
+        columns = sparse.csc_array(
+            (value.astype(np.float64), position.astype(np.int32), ptr.astype(np.int32)), (len(shard), high - low)
+        )
+        features = columns.T.tocsr()
         for block in blocks_of(shard):  # always the same sums in the same order, however the scan was cut up
-            part = tokens[block]
-            active = part.astype(bool).astype(np.float64)
+            some, part = features[:, block], tokens[block]
             if part.nnz > _DENSE * part.shape[0] * n_features:
-                dense, on = part.toarray(), active.toarray()
-                product += dense[:, low:high].T @ dense
-                count += on[:, low:high].T @ on
+                dense = part.toarray()
+                product += some.toarray() @ dense
+                count += (some.toarray() != 0).astype(np.float64) @ (dense != 0)
             else:
-                product += (part[:, low:high].T @ part).toarray()
-                count += (active[:, low:high].T @ active).toarray()
+                product += (some @ part).toarray()
+                count += (_ones(some) @ _ones(part)).toarray()
     return product, count
+
+
+def _ones(matrix: sparse.csr_array) -> sparse.csr_array:
+    return sparse.csr_array((np.ones_like(matrix.data), matrix.indices, matrix.indptr), matrix.shape)
+
+
+def _token_major(shard: Shard, n_features: int, scratch: Path) -> sparse.csr_array:
+    """A shard's activations by token, memory-mapped: turning them round for every block of features would take hours."""
+    ptr, position, value = shard.entries(0, n_features)
+    columns = sparse.csc_array(
+        (value.astype(np.float64), position.astype(np.int32), ptr.astype(np.int32)), (len(shard), n_features)
+    )
+    rows = columns.tocsr()
+    scratch.mkdir(parents=True)
+    mapped = {}
+    for name in ("data", "indices", "indptr"):
+        np.save(scratch / name, getattr(rows, name))
+        mapped[name] = np.load(scratch / f"{name}.npy", mmap_mode="r" if rows.nnz else None)
+    return sparse.csr_array((mapped["data"], mapped["indices"], mapped["indptr"]), rows.shape)
