@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def ratio(ours: Callable[[], object], reference: Callable[[], object], pairs: in
     seconds: list[tuple[float, float]] = []
     for i in range(pairs):
         first, second = (ours, reference) if i % 2 == 0 else (reference, ours)
-        a, b = _time(first), _time(second)
+        a, b = seconds_of(first), seconds_of(second)
         seconds.append((a, b) if i % 2 == 0 else (b, a))
     return Ratio(
         statistics.median(a for a, _ in seconds),
@@ -47,10 +49,36 @@ def ratio(ours: Callable[[], object], reference: Callable[[], object], pairs: in
     )
 
 
-def _time(run: Callable[[], object]) -> float:
+def seconds_of(run: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
+
+
+@contextmanager
+def stopwatch(owner: Any, *names: str) -> Iterator[dict[str, float]]:
+    """Seconds spent in functions of a module or class while the context is open, by name: where a long call spends its time."""
+    spent = dict.fromkeys(names, 0.0)
+    real = {name: getattr(owner, name) for name in names}
+
+    def timed(name: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return real[name](*args, **kwargs)
+            finally:
+                spent[name] += time.perf_counter() - start
+
+        return call
+
+    for name in names:
+        setattr(owner, name, timed(name))
+    try:
+        yield spent
+    finally:
+        for name, function in real.items():
+            setattr(owner, name, function)
 
 
 def table(rows: list[Row]) -> str:

@@ -281,7 +281,7 @@ describe("the histogram", () => {
     bold?.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
     await settle();
     expect(find(".saew-mark-hover line")?.getAttribute("x1")).toBe(String(Math.round(0.2 * 316) + 0.5));
-    expect(find(".saew-tip")?.textContent).toContain("\u2423the position 40 of doc-0activation 2.000");
+    expect(find(".saew-tip")?.textContent).toContain("\u2423the token 40 of document doc-0activation 2.000");
     find(".saew-examples")?.dispatchEvent(new PointerEvent("pointerleave"));
     await settle();
     expect(find(".saew-mark-hover, .saew-tip")).toBeNull();
@@ -459,7 +459,7 @@ describe("a page without a kernel", () => {
     put("feature", { f, sort: "density", list: [] }, featureAnswer("", f));
     put("examples", { f, group: "all", ...how }, examplesAnswer("", f));
   }
-  put("examples", { f: 17, group: "top", ...how }, examplesAnswer("", 17, LINES.slice(1)));
+  put("examples", { f: 17, group: "all", ...how, view: "full" }, examplesAnswer("", 17, LINES.slice(1)));
   const notice = () => find(".saew-banner")?.textContent ?? "";
   let page: RecordedModel;
 
@@ -475,7 +475,7 @@ describe("a page without a kernel", () => {
   test("shows what was recorded", async () => {
     button("top")?.click();
     await settle();
-    expect([rows().length, notice()]).toEqual([1, ""]);
+    expect([rows().length, notice()]).toEqual([2, ""]);
     find(".saew-ex .saew-bold")?.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
     await settle();
     expect(find(".saew-tip")).not.toBeNull();
@@ -484,10 +484,10 @@ describe("a page without a kernel", () => {
   test("goes back to the last settings with an answer, and says so", async () => {
     button("top")?.click();
     await settle();
-    button("full")?.click();
+    page.set("window", 20);
     await settle();
     expect(notice()).toContain("Not recorded in this page");
-    expect([page.get("view"), page.get("group"), rows().length]).toEqual(["snippet", "top", 1]);
+    expect([page.get("window"), page.get("group"), rows().length]).toEqual([5, "top", 2]);
     press(find(".saew-hist .saew-plot"), "ArrowRight");
     await settle();
     expect(page.get("activation_range")).toEqual([]);
@@ -502,16 +502,17 @@ describe("a page without a kernel", () => {
     panel("Correlated features")?.querySelector("button")?.click();
     await settle();
     expect(notice()).toContain("Not recorded");
-    expect([page.get("feature"), page.get("group"), title(), rows().length]).toEqual([17, "top", "Feature 17", 1]);
+    expect([page.get("feature"), page.get("group"), title(), rows().length]).toEqual([17, "top", "Feature 17", 2]);
     expect(button("\u2190 Back")?.disabled).toBe(true);
   });
 
   test("a recorded feature without these settings has the page's first ones", async () => {
-    button("top")?.click();
+    button("full")?.click();
     await settle();
+    expect([notice(), rows().length]).toEqual(["", 1]);
     button("Next \u203a")?.click();
     await settle();
-    expect([title(), page.get("group"), rows().length]).toEqual(["Feature 18", "all", 2]);
+    expect([title(), page.get("view"), rows().length]).toEqual(["Feature 18", "snippet", 2]);
     expect(notice()).toContain("Not recorded");
   });
 

@@ -66,7 +66,7 @@ export function Tooltip({ hover, root, unit, examples, text, effects }: Props) {
 }
 
 function inText(text: TextAnswer | null, token: number, effects: EffectsState): Found | null {
-  return text && { data: text, where: `position ${token}`, effects: effects.text, at: token };
+  return text && { data: text, where: `token ${token}`, effects: effects.text, at: token };
 }
 
 function inExamples(answer: ExamplesAnswer | null, token: number, effects: EffectsState): Found | null {
@@ -75,7 +75,7 @@ function inExamples(answer: ExamplesAnswer | null, token: number, effects: Effec
   const at = token - example.start;
   return {
     data: answer,
-    where: `position ${example.at + at - example.b} of ${label(example.doc)}`,
+    where: `token ${example.at + at - example.b} of document ${label(example.doc)}`,
     effects: effects.examples.get(example.id) ?? null,
     at,
   };

@@ -33,6 +33,9 @@ export function canonical(value: Json): string {
 /** Parameters that no recorded answer depends on: every ranking carries the scale of all features that it lists. */
 const IGNORED: Record<string, string> = { tokens: "rank", rank: "features" };
 
+/** Which groups of examples a choice of them shows. */
+const GROUPS: Record<string, RegExp> = { top: /^(top|bottom)$/, intervals: /^\d$/, silent: /^(near|silent)$/ };
+
 /** What an answer is filed under. */
 function fileUnder(channel: string, params: Json): string {
   if (typeof params !== "object" || params === null || Array.isArray(params)) return `${channel} ${canonical(params)}`;
@@ -77,7 +80,8 @@ export class RecordedModel implements Model {
     const id = message.id;
     const found =
       this.#answers.get(fileUnder(message.ch, message.p ?? null)) ??
-      (message.ch === "random" ? this.#randomFeature(message.p ?? null) : undefined);
+      (message.ch === "random" ? this.#randomFeature(message.p ?? null) : undefined) ??
+      (message.ch === "examples" ? this.#someGroups(message.p ?? null) : undefined);
     const e = {
       type: "Offline",
       message: "Not recorded in this page. Run it live to compute this.",
@@ -99,6 +103,16 @@ export class RecordedModel implements Model {
     );
     const drawn = others[Math.floor(Math.random() * others.length)];
     return drawn && { ch: "random", p: params, r: { f: at(drawn.p, "f") }, arrays: [] };
+  }
+
+  /** Some groups of a dashboard's examples are in the answer that has all of them. */
+  #someGroups(params: Json): Recorded | undefined {
+    if (typeof params !== "object" || params === null || Array.isArray(params)) return undefined;
+    const keys = GROUPS[String(params.group)];
+    const whole = this.#answers.get(fileUnder("examples", { ...params, group: "all" }));
+    if (!keys || !whole || typeof whole.r !== "object" || whole.r === null || Array.isArray(whole.r)) return undefined;
+    const groups = (whole.r.groups as { key: string }[]).filter(({ key }) => keys.test(key));
+    return { ...whole, p: params, r: { ...whole.r, groups: groups as Json } };
   }
 
   #emit(event: string, ...args: unknown[]): void {

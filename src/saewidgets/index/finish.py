@@ -261,7 +261,7 @@ def _documents(folders: Sequence[Folder]) -> pa.Table:
     tables = [folder.read_table("documents.arrow") for folder in folders]
     tables = [table for table in tables if table.num_rows]
     try:
-        return pa.concat_tables(tables, promote_options="permissive")
+        return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column that is of one type here and of another there
         names = list(dict.fromkeys(name for table in tables for name in table.column_names))
         rows = [row for table in tables for row in table.to_pylist()]

@@ -299,8 +299,9 @@ class FeatureDashboard(EngineWidget):
         )
 
     def _page_params(self, feature: int, bounds: Sequence[float]) -> ExampleParams:
+        # All groups: a page finds the others in them.
         return ExampleParams(
-            feature, self.group, tuple(bounds), self.window, self.view == "full", self.token_filter, tuple(self.where)
+            feature, "all", tuple(bounds), self.window, self.view == "full", self.token_filter, tuple(self.where)
         )
 
     def to_html(

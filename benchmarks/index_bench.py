@@ -1,0 +1,192 @@
+"""`build_index` beside a bare loop, its memory, and what a finished index costs to look at."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from torch import Tensor
+
+import saewidgets as sw
+from benchmarks.bare import Bare, token_batches
+from benchmarks.measure import Row, seconds_of, stopwatch
+from saewidgets.engine.engine import Engine
+from saewidgets.engine.provenance import context_of
+from saewidgets.index import build, finish
+from saewidgets.index.corpus import Chunk, chunks
+from saewidgets.index.scan import Scan
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        tokens: of the demo corpus, for the build.
+        rounds: builds, each with one bare loop around it.
+        tiny_tokens: of the tiny model, for the peak of memory of the shorter build.
+        sae_dashboard_tokens: for the comparison with SAEDashboard.
+    """
+
+    tokens: int = 65_536
+    rounds: int = 2
+    tiny_tokens: int = 65_536
+    sae_dashboard_tokens: int = 16_384
+
+
+QUICK = Size(tokens=8_192, rounds=1, tiny_tokens=16_384, sae_dashboard_tokens=4_096)
+
+_PARTS = ("_write_stream", "_write_features", "correlated", "correlations", "_write_weights")
+
+
+def rows(engine: Engine, size: Size) -> list[Row]:
+    """All measurements; the last index built is the one that is looked at."""
+    with TemporaryDirectory() as folder:
+        index, found = build_rows(engine, size, Path(folder))
+        return [*found, *look_rows(index), *memory_rows(size)]
+
+
+# -- the build
+
+
+def build_rows(engine: Engine, size: Size, folder: Path) -> tuple[sw.FeatureIndex, list[Row]]:
+    """The build beside the bare loop over the same batches, and where the build's time goes.
+
+    Half of the bare loop runs before each build and half after it, so that a machine that slows down slows both.
+    """
+    corpus = sw.load_corpus()
+    batches = token_batches(engine, _first_chunks(engine, corpus, size.tokens))
+    bare = Bare(engine)
+    bare.encode(batches[-1])
+    half = len(batches) // 2
+    pairs, parts = [], []
+    for i in range(size.rounds):
+        before = seconds_of(lambda: _read(bare, batches[:half]))
+        with stopwatch(Scan, "run") as scan, stopwatch(build, "write_store") as store, stopwatch(finish, *_PARTS) as own:
+            start = time.perf_counter()
+            index = sw.build_index(engine, corpus, folder / str(i), tokens=size.tokens, progress=False)
+            whole = time.perf_counter() - start
+        pairs.append((whole, before + seconds_of(lambda: _read(bare, batches[half:]))))
+        parts.append({"scan": scan["run"], "finish": store["write_store"], **own})
+    return index, [_build_row(index.tokens, batches, pairs), *_part_rows(pairs, parts)]
+
+
+def _first_chunks(engine: Engine, corpus: object, tokens: int) -> list[Chunk]:
+    """The chunks that a build of so many tokens reads."""
+    some: list[Chunk] = []
+    size = min(context_of(engine.dictionary()) or engine.context_size, engine.context_size)
+    stream = chunks(corpus, engine, size, None, None)
+    while sum(len(chunk.ids) for chunk in some) < tokens and (following := list(islice(stream, 1))):
+        some += following
+    return some
+
+
+def _read(bare: Bare, batches: list[Tensor]) -> None:
+    for tokens in batches:
+        bare.encode(tokens)
+
+
+def _build_row(tokens: int, batches: list[Tensor], pairs: list[tuple[float, float]]) -> Row:
+    ours, reference = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    padding = sum(batch.numel() for batch in batches) / tokens - 1
+    return Row(
+        f"build_index, all features, {tokens:,} tokens / bare loop of forward to the hook + sae.encode, same batches",
+        "<= 1.25",
+        f"{ratio:.3f} ({ours:.1f} / {reference:.1f} s, {len(batches)} batches, {padding:.1%} padding)",
+        ratio <= 1.25,
+    )
+
+
+def _part_rows(pairs: list[tuple[float, float]], parts: list[dict[str, float]]) -> list[Row]:
+    """Each part of the build as a share of the bare loop: the shares of scan and finish add up to the ratio."""
+    names = {
+        "scan": "the scan (forward, encode, neuron sums, shards)",
+        "finish": "the finish, all of it",
+        "_write_features": "finish: statistics and examples",
+        "correlated": "finish: feature correlations",
+        "correlations": "finish: neuron correlations",
+        "_write_weights": "finish: neighbours and logit weights",
+    }
+    found = []
+    for key, name in names.items():
+        seconds = statistics.median(part[key] for part in parts)
+        share = statistics.median(part[key] / bare for part, (_, bare) in zip(parts, pairs, strict=True))
+        found.append(Row(f"- {name} / bare loop", "-", f"{share:.3f} ({seconds:.1f} s)", None))
+    return found
+
+
+# -- memory
+
+
+def memory_rows(size: Size) -> list[Row]:
+    """Peak memory at 10 times the tokens, each build in a process of its own."""
+    return [
+        _memory_row("tiny model (4096 features, 32 active)", "tiny", size.tiny_tokens),
+        _memory_row("demo", "demo", round(size.tokens / 10)),
+    ]
+
+
+def _memory_row(what: str, kind: str, tokens: int) -> Row:
+    (start, one), (_, ten) = (_peak(kind, n) for n in (tokens, 10 * tokens))
+    return Row(
+        f"peak memory of a build, {10 * tokens:,} / {tokens:,} tokens, {what}",
+        "<= 1.10",
+        f"{ten / one:.3f} ({ten:.0f} / {one:.0f} MB, {start:.0f} MB of them before the build)",
+        ten / one <= 1.10,
+    )
+
+
+def _peak(kind: str, tokens: int) -> tuple[float, float]:
+    """Megabytes of peak resident memory before the build and after it."""
+    command = [sys.executable, "-m", "benchmarks.index_memory", kind, str(tokens)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    before, after = map(float, done.stdout.split()[-2:])
+    return before, after
+
+
+# -- a finished index
+
+
+def look_rows(index: sw.FeatureIndex) -> list[Row]:
+    """Opening features, of the index just built and of the demo's; and the size of a snapshot."""
+    return [_open_row("this index", index), _open_row("the demo index", sw.load_demo_index()), _snapshot_row(index)]
+
+
+def _alive(index: sw.FeatureIndex, n: int) -> list[int]:
+    """Some features that fire, drawn with a fixed seed."""
+    return random.Random(0).sample(np.flatnonzero(index.column("count")).tolist(), n)
+
+
+def _open_row(name: str, index: sw.FeatureIndex) -> Row:
+    """Everything a dashboard asks for, from a path: a new FeatureIndex for each feature."""
+
+    def look(feature: int) -> None:
+        fresh = sw.FeatureIndex.open(index.path)
+        fresh.feature(feature)
+        fresh.examples(feature)
+
+    features = random.Random(0).sample(range(len(index)), 21)
+    look(features[0])  # what is imported on first use
+    times = [seconds_of(lambda f=feature: look(f)) * 1e3 for feature in features[1:]]
+    median = statistics.median(times)
+    return Row(
+        f"opening a feature of {name} ({index.tokens:,} tokens) with its examples, new FeatureIndex, page cache warm",
+        "<= 50 ms",
+        f"{median:.1f} ms (slowest of {len(times)}: {max(times):.1f} ms)",
+        median <= 50,
+    )
+
+
+def _snapshot_row(index: sw.FeatureIndex, n: int = 100) -> Row:
+    page = sw.FeatureDashboard(index=index).page(features=_alive(index, n))
+    size = len(page.encode()) / 1e6
+    return Row(f"snapshot of {n} features with their examples", "<= 1.5 MB", f"{size:.2f} MB", size <= 1.5)
