@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import saewidgets as sw
-from benchmarks import browser_bench, engine_bench, package_bench
+from benchmarks import browser_bench, engine_bench, index_bench, package_bench
 from benchmarks.measure import table
 
 
@@ -27,10 +27,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", action="store_true", help="write the table to benchmarks/results/")
     parser.add_argument("--no-browser", action="store_true", help="leave out what needs Chromium and JupyterLab")
+    parser.add_argument("--quick", action="store_true", help="small sizes: to see that everything runs, not to compare")
     arguments = parser.parse_args()
     rows = [package_bench.import_time(), *package_bench.bundles()]
     engine = sw.load_demo()
     rows.append(engine_bench.activations(engine))
+    rows += index_bench.rows(engine, index_bench.QUICK if arguments.quick else index_bench.Size())
     engine.close()
     if not arguments.no_browser:
         rows += browser_bench.rows()

@@ -153,7 +153,7 @@ def test_an_index_of_files_is_made_and_gone_on_with(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    ("arguments", "told"),
     [
         (["missing.parquet"], "There is no file missing.parquet"),
         (["--release", "gpt2-small-res-jb"], "--sae-id"),

@@ -25,7 +25,7 @@ def test_parquet_jsonl_and_text_one_after_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name, content, told",
+    ("name", "content", "told"),
     [
         ("a.parquet", b"not parquet", "no parquet file"),
         ("a.jsonl", b'{"text": "x"}\n{"text":', "line 2"),
