@@ -29,6 +29,8 @@ def main() -> None:
     parser.add_argument("--no-browser", action="store_true", help="leave out what needs Chromium and JupyterLab")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that everything runs, not to compare")
     arguments = parser.parse_args()
+    if arguments.save and arguments.quick:
+        parser.error("--quick measures too little to be kept")
     rows = [package_bench.import_time(), *package_bench.bundles()]
     engine = sw.load_demo()
     rows.append(engine_bench.activations(engine))

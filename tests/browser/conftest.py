@@ -20,10 +20,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that JupyterLab shows."""
     root = tmp_path_factory.mktemp("notebooks")
     shutil.copy(QUICKSTART, root / "quickstart.ipynb")
-    with jupyterlab(root, tmp_path_factory.mktemp("jupyter")) as running:
+    return root
+
+
+@pytest.fixture(scope="session")
+def lab(notebooks: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with jupyterlab(notebooks, tmp_path_factory.mktemp("jupyter")) as running:
         yield running
 
 

@@ -51,14 +51,14 @@ class RecordingComm(BaseComm):
     def response(self, request_id: str, timeout: float = 10) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Wait for the answer to a request; its message and its decoded arrays."""
         end = time.monotonic() + timeout
-        while True:
-            for content, buffers in self.customs():
-                if content.get("t") == "res" and content["id"] == request_id:
-                    return content, decode(content, buffers)
-            with self.arrived:
-                assert self.arrived.wait(max(0.0, end - time.monotonic())) or time.monotonic() < end, (
-                    f"no answer to {request_id}"
-                )
+        with self.arrived:  # from the look to the wait: what came in between would wake nobody
+            while True:
+                for content, buffers in self.customs():
+                    if content.get("t") == "res" and content["id"] == request_id:
+                        return content, decode(content, buffers)
+                left = end - time.monotonic()
+                assert left > 0, f"no answer to {request_id}"
+                self.arrived.wait(left)
 
 
 def decode(content: Mapping[str, Any], buffers: list[bytes]) -> dict[str, np.ndarray]:

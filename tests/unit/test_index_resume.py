@@ -152,7 +152,7 @@ def _count_and_die(at: int, told: int) -> None:
 
 @linux
 def test_killed_at_its_first_writes(built: Path, tmp_path: Path) -> None:
-    for at in range(1, 8):
+    for at in range(1, 6):
         path = tmp_path / str(at)
         _in_a_child(lambda path=path: build(path), at)  # type: ignore[misc]
         build(path)
@@ -165,7 +165,7 @@ def test_killed_while_extending(built: Path, tmp_path: Path) -> None:
     whole = shutil.copytree(built, tmp_path / "whole")
     calls = _in_a_child(lambda: extend(whole))
     wanted = contents(whole)
-    for at in [*random.Random(1).sample(range(2, calls), 8), calls]:
+    for at in [*random.Random(1).sample(range(2, calls), 4), calls]:
         path = shutil.copytree(built, tmp_path / str(at))
         _in_a_child(lambda path=path: extend(path), at)  # type: ignore[misc]
         assert contents(path) in (before, wanted), "the index as it was is readable"
@@ -180,21 +180,21 @@ def test_killed_while_extending(built: Path, tmp_path: Path) -> None:
 def test_killed_while_going_on_to_more_tokens(short: Path, tmp_path: Path) -> None:
     before = contents(short)
     whole = shutil.copytree(short, tmp_path / "whole")
-    calls = _in_a_child(lambda: build(whole, tokens=500))
+    calls = _in_a_child(lambda: build(whole, tokens=320))
     wanted = contents(whole)
-    for at in [*random.Random(2).sample(range(2, calls), 8), calls]:
+    for at in [*random.Random(2).sample(range(2, calls), 4), calls]:
         path = shutil.copytree(short, tmp_path / str(at))
-        _in_a_child(lambda path=path: build(path, tokens=500), at)  # type: ignore[misc]
+        _in_a_child(lambda path=path: build(path, tokens=320), at)  # type: ignore[misc]
         assert contents(path) in (before, wanted), "the index as it was is readable"
-        build(path, tokens=500)
+        build(path, tokens=320)
         assert contents(path) == wanted, f"killed at call {at} of {calls}"
 
 
 def test_interrupted_at_the_end_of_going_on(short: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(short, tmp_path / "index"))
-    _unfinished(lambda: build(path, tokens=500))
+    _unfinished(lambda: build(path, tokens=320))
     assert sw.FeatureIndex.open(path).tokens < 300
-    assert build(path, tokens=500).tokens >= 500
+    assert build(path, tokens=320).tokens >= 320
 
 
 # -- the same call again
@@ -339,7 +339,7 @@ def test_an_extended_corpus_cannot_go_on(short: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(short, tmp_path / "index"))
     extend(path)
     with pytest.raises(IndexMismatchError, match="extended by another corpus"):
-        build(path, tokens=500)
+        build(path, tokens=320)
 
 
 def test_without_its_activations_an_index_cannot_grow(tmp_path: Path, built: Path) -> None:

@@ -1,0 +1,433 @@
+"""The dashboard in a real JupyterLab: brush, type, click, step, and Python in the next cell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Watched
+from lab import STARTED, Lab, run_all, run_code, set_theme
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+WIDGET = ".jp-OutputArea .saew-dashboard"
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+DEAD = 7
+SETUP = f"""
+import json, sys, tempfile
+sys.path.insert(0, {str(Path(__file__).parents[1] / "unit")!r})
+import tiny, torch
+import saewidgets as sw
+engine = sw.Engine(tiny.hooked(), tiny.sae(), labels={{3: "Genesis"}})
+with torch.no_grad():
+    engine.dictionary().sae.b_enc[{DEAD}] = -1e3
+words = "God created heaven earth night day in the beginning and was without form".split()
+rows = [{{"text": "In the beginning God created the heaven and the earth. " * 9, "id": "long", "kind": "genesis"}}]
+rows += [{{"text": " ".join(words[i * k % 13] for k in range(1, 14)), "id": f"d{{i}}", "kind": "words"}} for i in range(1, 13)]
+index = sw.build_index(engine, rows, tempfile.mkdtemp() + "/index", progress=False)
+"""
+SHOW = """
+dashboard = sw.FeatureDashboard(engine, index)
+dashboard
+"""
+
+
+def write_notebook(path: Path, cells: list[str]) -> None:
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
+        for i, source in enumerate(cells)
+    ]
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": made}))
+
+
+@pytest.fixture
+def notebook(lab: Lab, notebooks: Path, watched: Watched) -> Watched:
+    write_notebook(notebooks / "dashboard.ipynb", [SETUP, SHOW])
+    page = watched.page
+    lab.open(page, "dashboard.ipynb")
+    run_all(page)
+    page.wait_for_selector(f"{WIDGET} .saew-examples .saew-t", timeout=90_000)
+    page.wait_for_function(STARTED, timeout=60_000)
+    return watched
+
+
+def python(page: Page, expression: str) -> Any:
+    """The value of an expression in the kernel."""
+    return json.loads(run_code(page, f"print(json.dumps({expression}, default=float))"))
+
+
+def becomes(page: Page, expression: str, wanted: Any) -> None:
+    """Wait until an expression in the kernel has a value."""
+    for _ in range(40):
+        got = python(page, expression)
+        if got == wanted:
+            return
+        page.wait_for_timeout(100)
+    assert got == wanted, expression
+
+
+def go(page: Page, f: int) -> None:
+    run_code(page, f"dashboard.feature = {f}")
+    showing(page, f)
+
+
+def showing(page: Page, f: int) -> None:
+    expect(page.locator(f"{WIDGET} .saew-title h2")).to_have_text(f"Feature {f}", timeout=15_000)
+
+
+def test_it_shows_what_python_says(notebook: Watched) -> None:
+    page = notebook.page
+    widget = page.locator(WIDGET)
+    f = python(page, "dashboard.feature")
+    assert f == python(page, "int(index.order('density')[0])")
+    showing(page, f)
+    info = python(page, "[dashboard.info.count, dashboard.info.counted, len(dashboard.info.tokens)]")
+    expect(widget.locator(".saew-facts")).to_contain_text(f"{info[0]} of {info[1]} counted tokens")
+    bars = python(page, "int((dashboard.info.histogram.counts > 0).sum())")
+    assert widget.locator(".saew-hist .saew-hbar").count() == bars
+    groups = python(page, "[[g.key, len(g.examples)] for g in dashboard.examples.groups]")
+    shown = widget.locator(".saew-group")
+    assert shown.count() == len(groups)
+    assert [shown.nth(i).locator(".saew-ex").count() for i in range(len(groups))] == [n for _, n in groups]
+    # The first example: its token is framed, and what is active is coloured.
+    tokens = python(page, "list(dashboard.examples.groups[0].examples[0].tokens)")
+    active = python(page, "[bool(a > 0) for a in dashboard.examples.groups[0].examples[0].activations]")
+    focus = python(page, "dashboard.examples.groups[0].examples[0].focus")
+    spans = widget.locator(".saew-ex").first.locator(".saew-t")
+    assert [t.strip() for t in spans.all_text_contents()] == [t.strip() for t in tokens]
+    coloured = spans.evaluate_all("els => els.map(e => e.style.background !== '')")
+    assert coloured == active
+    framed = spans.evaluate_all("els => els.map(e => e.classList.contains('saew-bold'))")
+    assert framed.index(True) == focus
+    # From Python.
+    go(page, 3)
+    expect(widget.locator(".saew-name")).to_have_text("Genesis")
+    run_code(page, "dashboard.group = 'silent'")
+    expect(widget.locator(".saew-group-head").first).to_contain_text("Silent")
+    run_code(page, "dashboard.group = 'all'; dashboard.view = 'full'")
+    expect(widget.locator(".saew-examples")).to_have_attribute("data-view", "full")
+    go(page, DEAD)
+    expect(widget.locator(".saew-dead")).to_contain_text("never fires on this corpus")
+    assert widget.locator(".saew-hist").count() == 0
+    run_code(page, "dashboard.feature = None")
+    expect(widget.locator(".saew-empty")).to_contain_text("No feature is chosen")
+    run_code(page, "dashboard.view = 'snippet'")
+    go(page, f)
+    assert notebook.errors == []
+    assert notebook.outside == []
+
+
+def test_a_brush_chooses_the_examples(notebook: Watched) -> None:
+    page = notebook.page
+    widget = page.locator(WIDGET)
+    low, high, counts = python(
+        page,
+        "[dashboard.info.histogram.low, dashboard.info.histogram.high, dashboard.info.histogram.counts.tolist()]",
+    )
+    plot = widget.locator(".saew-hist .saew-plot")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box
+    left, inner = 38, box["width"] - 38 - 6
+
+    def at(bin_: int) -> float:
+        return box["x"] + left + (bin_ + 0.5) / 50 * inner
+
+    y = box["y"] + 60
+    page.mouse.move(at(30), y)
+    page.mouse.down()
+    page.mouse.move(at(20), y, steps=3)
+    page.mouse.move(at(9), y, steps=3)
+    page.mouse.up()
+    group = widget.locator(".saew-group-head")
+    expect(group).to_have_count(1)
+    expect(group).to_contain_text("Brushed")
+    width = (high - low) / 50
+    got = python(page, "dashboard.activation_range")
+    assert got == pytest.approx([low + 9 * width, low + 31 * width])
+    expect(group).to_contain_text(f"{sum(counts[9:31]):,} of {sum(counts):,} active tokens")
+    shown = [float(t) for t in widget.locator(".saew-ex-a").all_text_contents()]
+    assert shown
+    assert all(got[0] - 0.01 <= a <= got[1] + 0.01 for a in shown)
+    assert python(page, "dashboard.examples.groups[0].key") == "range"
+    # Keys widen and move it; Escape lets go.
+    plot.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    becomes(page, "round(dashboard.activation_range[1], 5)", round(low + 32 * width, 5))
+    page.keyboard.press("Escape")
+    becomes(page, "dashboard.activation_range", [])
+    expect(widget.locator(".saew-group").nth(1)).to_be_visible()
+    # From Python, and gone with the feature.
+    run_code(page, f"dashboard.activation_range = [{low + 5 * width}, {high}]")
+    expect(group).to_have_count(1)
+    expect(widget.locator(".saew-brushed")).to_have_count(1)
+    widget.get_by_role("button", name="Next").click()
+    becomes(page, "dashboard.activation_range", [])
+    expect(widget.locator(".saew-brushed")).to_have_count(0)
+    assert notebook.errors == []
+
+
+def test_own_text(notebook: Watched) -> None:
+    page = notebook.page
+    widget = page.locator(WIDGET)
+    box = widget.locator("textarea")
+    box.click()
+    box.type("the heaven and the earth", delay=15)
+    expect(widget.locator(".saew-testtext")).to_contain_text("the heaven and the earth")
+    becomes(page, "dashboard.text", "the heaven and the earth")
+    acts = python(
+        page,
+        "[float(a) * bool(c) for a, c in zip(dashboard.activations[:, dashboard.feature], "
+        "dashboard.activations.counted)]",
+    )
+    assert any(acts)
+    spans = widget.locator(".saew-testtext .saew-t")
+    page.wait_for_function(
+        f"() => [...document.querySelectorAll('{WIDGET} .saew-testtext .saew-t')].some(e => e.style.background)"
+    )
+    assert spans.evaluate_all("els => els.map(e => e.style.background !== '')") == [a != 0 for a in acts]
+    top = max(acts)
+    expect(widget.locator(".saew-hist")).to_contain_text("your text: at most")
+    said = widget.locator(".saew-test .saew-panel-head").inner_text()
+    assert f"{top:.3g}"[:4] in said
+    assert widget.locator(".saew-hist .saew-mark-text").count() == 1
+    spans.nth(acts.index(top)).hover()
+    expect(widget.locator(".saew-tip")).to_contain_text(f"{top:.3f}"[:5])
+    # Another feature: other colours, same text; and Python's text is shown in the box.
+    go(page, DEAD)
+    expect(widget.locator(".saew-test")).to_contain_text("The feature is silent here.")
+    assert not any(spans.evaluate_all("els => els.map(e => e.style.background)"))
+    go(page, 3)
+    run_code(page, "dashboard.text = 'God </textarea><b>x</b> \\u202e night'")
+    expect(box).to_have_value("God </textarea><b>x</b> \u202e night")
+    expect(widget.locator(".saew-testtext")).to_contain_text("U+202E")
+    assert widget.locator(".saew-testtext b").count() == 0
+    box.fill("")
+    expect(spans).to_have_count(0)
+    assert notebook.errors == []
+
+
+def test_a_click_chooses_an_example(notebook: Watched) -> None:
+    page = notebook.page
+    widget = page.locator(WIDGET)
+    row = widget.locator(".saew-ex").nth(2)
+    row.click()
+    expect(row).to_have_attribute("aria-selected", "true")
+    wanted = python(
+        page, "(lambda e: [e.position, e.activation, e.text, e.document])(dashboard.examples.groups[0].examples[2])"
+    )
+    becomes(page, "[dashboard.selected_example[k] for k in ('id', 'a', 'text', 'doc')]", wanted)
+    row.click()
+    becomes(page, "dashboard.selected_example", None)
+    # By keys.
+    examples = widget.locator(".saew-examples")
+    examples.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    becomes(page, "dashboard.selected_example['id']", python(page, "dashboard.examples.groups[0].examples[1].position"))
+    page.keyboard.press("ArrowRight")
+    expect(widget.locator(".saew-tip")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    becomes(page, "dashboard.selected_example", None)
+    # A token of the table filters the examples.
+    link = widget.locator("[aria-label='Fires on'] button").first
+    name = link.inner_text().lstrip("\u2423")
+    link.click()
+    becomes(page, "dashboard.token_filter", name)
+    expect(widget.locator(".saew-ex .saew-bold").first).to_contain_text(name)
+    widget.locator("select[aria-label^=Column]").select_option("kind")
+    widget.locator("select[aria-label^=Value]").select_option("words")
+    becomes(page, "dashboard.where", ["kind", "words"])
+    expect(widget.locator(".saew-examples")).not_to_contain_text("genesis")
+    row.click()
+    becomes(page, "dashboard.selected_example['meta']", [["kind", "words"]])
+    assert notebook.errors == []
+
+
+def test_steps_from_feature_to_feature(notebook: Watched) -> None:
+    page = notebook.page
+    widget = page.locator(WIDGET)
+    order = python(page, "[int(f) for f in index.order('density')]")
+    widget.get_by_role("button", name="Next").click()
+    showing(page, order[1])
+    assert python(page, "dashboard.feature") == order[1]
+    widget.get_by_role("button", name="Next").click()
+    showing(page, order[2])
+    widget.get_by_role("button", name="Previous").click()
+    showing(page, order[1])
+    widget.get_by_role("combobox").first.select_option("index")
+    becomes(page, "dashboard.sort", "index")
+    expect(widget.locator(".saew-position")).to_contain_text(f"{order[1] + 1} of 48 by index")
+    jump = widget.get_by_label("Number of the feature to go to")
+    jump.fill("20")
+    jump.press("Enter")
+    showing(page, 20)
+    widget.get_by_role("button", name="Next").click()
+    showing(page, 21)
+    # A neighbour, and back.
+    near = python(page, "dashboard.info.neighbours[0].feature")
+    widget.locator("[aria-label='Decoder neighbours'] .saew-go").first.click()
+    showing(page, near)
+    assert python(page, "dashboard.feature") == near
+    for f in (21, 20, order[1]):
+        widget.get_by_role("button", name="Back").click()
+        showing(page, f)
+    # A label.
+    widget.get_by_role("button", name="add a label").click()
+    box = widget.get_by_label("Label", exact=True)
+    box.fill("<b>mine</b>")
+    box.press("Enter")
+    expect(widget.locator(".saew-name")).to_have_text("<b>mine</b>")
+    becomes(page, "index.label(dashboard.feature)", "<b>mine</b>")
+    # A list.
+    run_code(page, "dashboard.features = [9, 3]; dashboard.feature = 9")
+    showing(page, 9)
+    expect(widget.locator(".saew-position")).to_contain_text("1 of 2")
+    widget.get_by_role("button", name="Next").click()
+    showing(page, 3)
+    assert widget.get_by_role("button", name="Next").is_disabled()
+    assert notebook.errors == []
+
+
+def test_random_goes_to_another_feature(notebook: Watched) -> None:
+    page = notebook.page
+    run_code(page, "dashboard.features = [9, 3]; dashboard.feature = 9")
+    showing(page, 9)
+    for f in (3, 9, 3, 9, 3, 9):
+        page.locator(WIDGET).get_by_role("button", name="Random").click()
+        showing(page, f)
+
+
+def test_a_feature_that_is_not_there(notebook: Watched) -> None:
+    page = notebook.page
+    widget = page.locator(WIDGET)
+    f = python(page, "dashboard.feature")
+    jump = widget.get_by_label("Number of the feature to go to")
+    jump.fill("4800")
+    jump.press("Enter")
+    expect(widget.locator(".saew-banner").first).to_be_visible(timeout=10_000)
+    expect(widget.locator(".saew-banner").first).to_contain_text("0 to 47")
+    showing(page, f)
+    assert python(page, "dashboard.feature") == f
+    widget.get_by_role("button", name="Next").click()
+    showing(page, python(page, "int(index.order('density')[1])"))
+    expect(widget.locator(".saew-banner")).to_have_count(0)
+
+
+def test_ablation_underlines(notebook: Watched) -> None:
+    page = notebook.page
+    widget = page.locator(WIDGET)
+    run_code(page, "dashboard.text = 'In the beginning God created the heaven'")
+    expect(widget.locator(".saew-testtext")).to_contain_text("heaven")
+    lines = "els => els.filter(e => e.style.borderBottom !== '').length"
+    spans = widget.locator(".saew-examples .saew-t")
+    assert spans.evaluate_all(lines) == 0
+    widget.get_by_label("Effect of ablation").check()
+    becomes(page, "dashboard.ablation", True)
+    page.wait_for_function(
+        f"() => [...document.querySelectorAll('{WIDGET} .saew-examples .saew-t')].some(e => e.style.borderBottom)"
+    )
+    expect(widget.locator(".saew-progress")).to_have_count(0, timeout=30_000)
+    drawn = spans.evaluate_all(
+        "els => els.map(e => [e.style.borderBottomStyle === 'solid', e.style.borderBottomStyle === 'dashed'])"
+    )
+    assert any(solid for solid, _ in drawn)
+    assert any(dashed for _, dashed in drawn)
+    # The lines under the first example say what an ablation of its chunk says.
+    deltas = python(
+        page,
+        """(lambda e: (lambda first: [float(d) for d in __import__('saewidgets.interventions.ablation', fromlist=['x']).ablate(
+            engine, list(index.texts.ids(first, int(index.texts.chunk_ptr[index.texts.chunk(__import__('numpy').array(
+            [e.position]))[0] + 1]))), dashboard.feature).delta[e.start - first:e.start - first + len(e.tokens)]])(
+            int(index.texts.chunk_ptr[index.texts.chunk(__import__('numpy').array([e.position]))[0]])))(
+            dashboard.examples.groups[0].examples[0])""",
+    )
+    first = (
+        widget.locator(".saew-ex")
+        .first.locator(".saew-t")
+        .evaluate_all("els => els.map(e => e.style.borderBottomStyle)")
+    )
+    assert len(first) == len(deltas)
+    for look, delta in zip(first, deltas, strict=True):
+        if look:
+            assert look == ("solid" if delta < 0 else "dashed")
+    strongest = max((abs(d), i) for i, d in enumerate(deltas) if d == d)[1]
+    assert first[strongest]
+    widget.locator(".saew-ex").first.locator(".saew-t").nth(strongest).hover()
+    expect(widget.locator(".saew-tip")).to_contain_text("This token without the feature")
+    assert widget.locator(".saew-testtext .saew-t").evaluate_all(lines) > 0
+    widget.get_by_role("button", name="direct effect").click()
+    widget.get_by_label("Effect of ablation").uncheck()
+    page.wait_for_function(f"() => ![...document.querySelectorAll('{WIDGET} .saew-t')].some(e => e.style.borderBottom)")
+    assert notebook.errors == []
+
+
+def test_a_kernel_error_appears_and_the_widget_goes_on(notebook: Watched) -> None:
+    page = notebook.page
+    widget = page.locator(WIDGET)
+    run_code(
+        page,
+        "_enc = engine.dictionary().sae.b_enc; _f = dashboard.feature; _old = float(_enc.data[_f]); _enc.data[_f] = float('nan')",
+    )
+    widget.locator("textarea").fill("the heaven")
+    banner = widget.locator(".saew-banner-error")
+    expect(banner).to_contain_text("NaN", timeout=20_000)
+    becomes(page, "dashboard.error['type']", "NonFiniteError")
+    assert widget.locator(".saew-examples .saew-t").count() > 0, "the index is as it was"
+    run_code(page, "_enc.data[_f] = _old")
+    widget.locator("textarea").fill("the heaven and")
+    expect(widget.locator(".saew-testtext .saew-t").last).to_contain_text("and", timeout=20_000)
+    expect(banner).to_have_count(0)
+    becomes(page, "dashboard.error", None)
+    widget.get_by_role("button", name="Next").click()
+    showing(page, python(page, "int(index.order('density')[1])"))
+
+
+def test_an_index_alone(notebook: Watched) -> None:
+    page = notebook.page
+    widget = page.locator(WIDGET)
+    page.evaluate(
+        "() => { jupyterapp.shell.currentWidget.content.activeCellIndex = 1; "
+        "jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource("
+        "'dashboard = sw.FeatureDashboard(index=index, feature=3)\\ndashboard'); }"
+    )
+    page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
+    showing(page, 3)
+    assert widget.locator("textarea").count() == 0
+    assert widget.get_by_label("Effect of ablation").count() == 0
+    expect(widget.locator(".saew-examples .saew-t").first).to_be_visible()
+    widget.get_by_role("button", name="Next").click()
+    expect(widget.locator(".saew-title h2")).not_to_have_text("Feature 3")
+    assert notebook.errors == []
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
+    page = notebook.page
+    set_theme(page, theme)
+    try:
+        run_code(page, "dashboard.text = 'the heaven and the earth'; dashboard.ablation = True")
+        page.wait_for_function(
+            f"() => [...document.querySelectorAll('{WIDGET} .saew-t')].some(e => e.style.borderBottom)"
+        )
+        page.locator(f"{WIDGET} .saew-ex").nth(1).click()
+        page.wait_for_function(
+            "([root, theme]) => document.querySelector(root).dataset.theme === theme",
+            arg=[WIDGET, "dark" if theme.endswith("Dark") else "light"],
+        )
+        page.evaluate(AXE.read_text("utf-8"))
+        for f in (None, 3, DEAD):
+            if f is not None:
+                go(page, f)
+            found = page.evaluate(
+                "root => axe.run(root, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})", WIDGET
+            )
+            assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
+    finally:
+        set_theme(page, "JupyterLab Light")

@@ -1,0 +1,202 @@
+"""The dashboard's one-file page in a real browser: from file://, under its policy, with the network off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from conftest import Watched
+from playwright.sync_api import Browser, Page
+
+import saewidgets as sw
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    "the </script><script>window.hacked = 1</script> <img src=x onerror=hacked()> <!-- & \u2028 \u202eRTL 日本語 heaven"
+)
+LABEL = "<b>bold</b><script>window.hacked = 2</script>"
+DEAD = 7
+
+
+def make_index(folder: Path) -> tuple[sw.Engine, sw.FeatureIndex]:
+    engine = sw.Engine(tiny.hooked(), tiny.sae(), labels={3: LABEL})
+    with torch.no_grad():
+        engine.dictionary().sae.b_enc[DEAD] = -1e3
+    rows = [
+        {"text": HOSTILE, "id": "<i>name</i>", "kind": "hostile"},
+        {"text": "In the beginning God created the heaven and the earth. " * 9, "id": "long", "kind": "plain"},
+        *({"text": f"God created the {word} and the night", "id": word, "kind": "plain"} for word in ("day", "earth")),
+    ]
+    return engine, sw.build_index(engine, rows, folder / "index", progress=False)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[sw.FeatureDashboard, list[int], Path]:
+    """A dashboard, the features of its page, and the page."""
+    folder = tmp_path_factory.mktemp("page")
+    engine, index = make_index(folder)
+    f = int(index.order("density")[0])
+    widget = sw.FeatureDashboard(engine, index, feature=f, features=[f, 3, DEAD], text="never in the page")
+    return widget, [f, 3, DEAD], widget.save(folder / "dashboard.html")
+
+
+@pytest.fixture
+def offline(browser: Browser, made: tuple[sw.FeatureDashboard, list[int], Path]) -> Iterator[Watched]:
+    context = browser.new_context(offline=True, viewport={"width": 1200, "height": 1000})
+    watched = Watched(context)
+    watched.page.goto(made[2].as_uri())
+    watched.page.wait_for_selector(".saew-examples .saew-t")
+    yield watched
+    context.close()
+
+
+def wait_for_feature(page: Page, f: int) -> None:
+    page.locator(".saew-title h2", has_text=f"Feature {f}").wait_for(timeout=5000)
+
+
+def test_it_works_offline_under_its_policy(offline: Watched, made: tuple[sw.FeatureDashboard, list[int], Path]) -> None:
+    page, (widget, features, _) = offline.page, made
+    info = widget.index.feature(features[0])
+    assert page.locator("#saew-static").is_hidden()
+    assert page.locator(".saew-test").count() == 0, "no test box without a model"
+    assert page.locator(".saew-ablation").count() == 0
+    assert page.get_by_text("add a label").count() == 0
+    facts = page.locator(".saew-facts").inner_text()
+    assert f"{info.count} of {info.counted} counted tokens" in facts
+    assert page.locator(".saew-hbar").count() >= 1
+    assert page.locator(".saew-position").inner_text().startswith("1 of 3")
+    # A token under the pointer.
+    page.locator(".saew-ex .saew-bold").first.hover()
+    tip = page.locator(".saew-tip").inner_text()
+    examples = widget.index.examples(features[0], top=12, per_interval=2)
+    top = examples.groups[0].examples[0]
+    assert f"token {top.at} of document {top.document}" in tip
+    assert f"{top.activation:.3f}"[:4] in tip
+    assert page.locator(".saew-mark-hover").count() == 1
+    # An example is chosen and let go.
+    row = page.locator(".saew-ex").nth(1)
+    row.click()
+    page.wait_for_function("() => document.querySelectorAll('.saew-ex')[1].ariaSelected === 'true'")
+    row.click()
+    page.wait_for_function("() => document.querySelectorAll('.saew-ex')[1].ariaSelected === 'false'")
+    assert offline.errors == []
+    assert offline.outside == []
+
+
+def test_steps_between_recorded_features(offline: Watched, made: tuple[sw.FeatureDashboard, list[int], Path]) -> None:
+    page, (_, features, _) = offline.page, made
+    for f in features[1:]:
+        page.get_by_role("button", name="Next").click()
+        wait_for_feature(page, f)
+    assert "never fires" in page.locator(".saew-dead").inner_text()
+    assert page.get_by_role("button", name="Next").is_disabled()
+    page.get_by_role("button", name="Previous").click()
+    wait_for_feature(page, 3)
+    assert page.locator(".saew-name").inner_text() == LABEL, "a label is text"
+    page.locator(".saew-examples .saew-t").first.wait_for()
+    page.get_by_role("button", name="Back").click()
+    wait_for_feature(page, DEAD)
+    page.get_by_label("Number of the feature to go to").fill(str(features[0]))
+    page.keyboard.press("Enter")
+    wait_for_feature(page, features[0])
+    page.get_by_role("button", name="Random").click()
+    page.wait_for_function(
+        "f => document.querySelector('.saew-title h2').textContent !== `Feature ${f}`", arg=features[0]
+    )
+    assert page.locator(".saew-title h2").inner_text() in [f"Feature {f}" for f in features[1:]]
+    page.get_by_role("button", name="silent", exact=True).click()
+    page.wait_for_function("() => document.querySelector('.saew-group-head').textContent.startsWith('Silent')")
+    page.get_by_role("button", name="top", exact=True).click()
+    page.wait_for_function("() => document.querySelector('.saew-group-head').textContent.startsWith('Top')")
+    assert page.locator(".saew-banner").count() == 0
+    assert offline.errors == []
+
+
+def test_what_was_not_recorded_says_so_and_goes_back(
+    offline: Watched, made: tuple[sw.FeatureDashboard, list[int], Path]
+) -> None:
+    page, (_, features, _) = offline.page, made
+    notice = page.locator(".saew-banner")
+    before = page.locator(".saew-examples").inner_text()
+    page.get_by_label("Number of the feature to go to").fill("40")
+    page.keyboard.press("Enter")
+    notice.get_by_text("Not recorded").wait_for(timeout=5000)
+    wait_for_feature(page, features[0])
+    assert page.locator(".saew-examples").inner_text() == before
+    notice.get_by_role("button", name="Dismiss").click()
+    notice.wait_for(state="detached")
+    # A brush, a token filter, a window, the whole text.
+    plot = page.locator(".saew-plot").first
+    box = plot.bounding_box()
+    assert box
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.5, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, y, steps=4)
+    page.mouse.up()
+    notice.get_by_text("Not recorded").wait_for(timeout=5000)
+    page.wait_for_function("() => !document.querySelector('.saew-brushed')")
+    page.get_by_role("button", name="full", exact=True).click()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('button')].find(b => b.textContent === 'snippet').ariaPressed === 'true'"
+    )
+    notice.get_by_text("Not recorded").wait_for(timeout=5000)
+    assert page.locator(".saew-examples").inner_text() == before
+    page.get_by_role("button", name="Next").click()
+    wait_for_feature(page, 3)
+    notice.wait_for(state="detached")
+    assert page.locator(".saew-banner-error").count() == 0
+    assert offline.errors == []
+
+
+def test_hostile_text_is_text(offline: Watched) -> None:
+    page = offline.page
+    for _ in range(3):
+        shown = "".join(page.locator(".saew-examples").all_text_contents())
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("#saew-root img, #saew-root script").count() == 0
+        assert "\u202e" not in page.locator("#saew-root").inner_text()
+        nexts = page.get_by_role("button", name="Next")
+        if nexts.is_enabled():
+            nexts.click()
+            page.wait_for_timeout(250)
+        assert "hacked" not in page.title()
+    assert shown
+    assert offline.errors == []
+
+
+def test_hostile_text_is_shown(offline: Watched) -> None:
+    page = offline.page
+    texts = "".join(page.locator(".saew-examples .saew-ex").all_text_contents())
+    assert "</script>" in texts
+    assert "U+202E" in texts
+    assert "<i>name</i>" in texts
+
+
+def test_in_a_sandboxed_frame(browser: Browser, made: tuple[sw.FeatureDashboard, list[int], Path]) -> None:
+    page = browser.new_page()
+    page.set_content("<iframe sandbox='allow-scripts' style='width:900px;height:700px'></iframe>")
+    page.eval_on_selector("iframe", "(el, html) => { el.srcdoc = html; }", made[2].read_text("utf-8"))
+    frame = page.frame_locator("iframe")
+    frame.locator(".saew-examples .saew-t").first.wait_for(timeout=10_000)
+    page.close()
+
+
+def test_without_scripts(browser: Browser, made: tuple[sw.FeatureDashboard, list[int], Path]) -> None:
+    widget, features, file = made
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    text = page.locator("#saew-static").inner_text()
+    info = widget.index.feature(features[0])
+    assert f"Feature {features[0]}" in text
+    assert f"{info.maximum:.4g}" in text
+    assert "hook: blocks.1.hook_resid_pre" in text
+    assert page.locator("#saew-static [class^=saew-fb-p]").count() > 3
+    look = page.locator("#saew-static .saew-fb-p10").first.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert look not in ("rgba(0, 0, 0, 0)", "transparent"), "its style passes the policy"
+    context.close()
