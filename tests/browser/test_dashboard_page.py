@@ -140,6 +140,9 @@ def test_what_was_not_recorded_says_so_and_goes_back(
     page.mouse.up()
     notice.get_by_text("Not recorded").wait_for(timeout=5000)
     page.wait_for_function("() => !document.querySelector('.saew-brushed')")
+    page.get_by_role("combobox").first.select_option("max")
+    notice.get_by_text("Not recorded").wait_for(timeout=5000)
+    page.wait_for_function("() => document.querySelector('.saew-nav select').value === 'density'")
     page.get_by_role("button", name="full", exact=True).click()
     page.wait_for_function(
         "() => [...document.querySelectorAll('button')].find(b => b.textContent === 'snippet').ariaPressed === 'true'"

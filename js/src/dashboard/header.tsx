@@ -139,26 +139,26 @@ function Facts({ json }: { json: FeatureJson }) {
   if (json.min !== null && json.min < 0) facts.push(["min", num(json.min).replace("-", "\u2212"), ""]);
   if (json.mean !== null) facts.push(["mean", num(json.mean).replace("-", "\u2212"), "when active"]);
   return (
-    <dl class="saew-facts">
+    <ul class="saew-facts">
       {facts.map(([name, value, more]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>
+        <li key={name}>
+          <span class="saew-fact">{name}</span>
+          <span>
             <b>{value}</b>
             {more && <span class="saew-small">{` ${more}`}</span>}
-          </dd>
-        </div>
+          </span>
+        </li>
       ))}
       {!json.complete && (
-        <div>
-          <dt>examples</dt>
-          <dd>
+        <li>
+          <span class="saew-fact">examples</span>
+          <span>
             <b>sampled</b>
             <span class="saew-small">{` from ${json.kept.toLocaleString("en")} active tokens`}</span>
-          </dd>
-        </div>
+          </span>
+        </li>
       )}
-    </dl>
+    </ul>
   );
 }
 

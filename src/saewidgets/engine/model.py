@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Edit = Callable[[Tensor], Tensor]
 
 # A forward of fewer tokens ends sooner than a check at every block would pay for itself.
-_CHECK_BLOCKS_FROM_TOKENS = 2048
+_CHECK_BLOCKS_FROM_TOKENS = 512
 
 _GATES = {
     "attn.hook_result": "set_use_attn_result",

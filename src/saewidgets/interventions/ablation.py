@@ -183,6 +183,7 @@ class _Run:
         active = amounts.any(1).nonzero()[:, 0]
         edited: dict[int, Tensor] = {}
         if len(active):
+            ticket.beat()
             change = amounts[active][..., None] * self.row.to(amounts.device)
             edits = {writing_hook(model, dictionary): partial(_subtract, change, dictionary)}
             logits = model.logits(tokens[active.to(tokens.device)], edits, ticket=ticket)
