@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,11 +25,14 @@ from benchmarks.measure import Row, seconds_of, stopwatch
 from benchmarks.saedashboard import FEATURES_AT_ONCE, FEATURES_AT_ONCE_UNCACHED, SaeDashboard, prompts_of
 from saewidgets import demo
 from saewidgets.demo.index import ASSET
+from saewidgets.engine.dictionary import SaeDictionary
 from saewidgets.engine.engine import Engine
+from saewidgets.engine.model import Model
 from saewidgets.engine.provenance import context_of
 from saewidgets.index import build, finish
 from saewidgets.index.corpus import Chunk, chunks
-from saewidgets.index.scan import Scan
+from saewidgets.index.neurons import NeuronSums
+from saewidgets.index.scan import _BLOCK_TOKENS, Scan
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,19 @@ class Size:
 
 QUICK = Size(tokens=8_192, rounds=1, tiny_tokens=16_384, sae_dashboard_tokens=4_096)
 
-_PARTS = ("_write_stream", "_write_features", "correlated", "correlations", "_write_weights")
+# Where a build spends its time: whose functions, and what they do.
+_PARTS: dict[tuple[object, str], str] = {
+    (Scan, "run"): "the scan, all of it",
+    (Model, "read"): "scan: forward",
+    (SaeDictionary, "encode"): "scan: encode",
+    (NeuronSums, "add"): "scan: neuron sums",
+    (Scan, "_commit"): "scan: writing shards",
+    (build, "write_store"): "the finish, all of it",
+    (finish, "_write_features"): "finish: statistics and examples",
+    (finish, "correlated"): "finish: feature correlations",
+    (finish, "correlations"): "finish: neuron correlations",
+    (finish, "_write_weights"): "finish: neighbours and logit weights",
+}
 
 
 def rows(engine: Engine, size: Size) -> list[Row]:
@@ -78,16 +94,13 @@ def build_rows(engine: Engine, size: Size, folder: Path) -> tuple[sw.FeatureInde
     pairs, parts = [], []
     for i in range(size.rounds):
         before = seconds_of(lambda: _read(bare, batches[:half]))
-        with (
-            stopwatch(Scan, "run") as scan,
-            stopwatch(build, "write_store") as store,
-            stopwatch(finish, *_PARTS) as own,
-        ):
+        with ExitStack() as stack:
+            watches = {part: stack.enter_context(stopwatch(*part)) for part in _PARTS}
             start = time.perf_counter()
             index = sw.build_index(engine, corpus, folder / str(i), tokens=size.tokens, progress=False)
             whole = time.perf_counter() - start
         pairs.append((whole, before + seconds_of(lambda: _read(bare, batches[half:]))))
-        parts.append({"scan": scan["run"], "finish": store["write_store"], **own})
+        parts.append({_PARTS[part]: sum(spent.values()) for part, spent in watches.items()})
     return index, [_build_row(index.tokens, batches, pairs), *_part_rows(pairs, parts)]
 
 
@@ -120,18 +133,10 @@ def _build_row(tokens: int, batches: list[Tensor], pairs: list[tuple[float, floa
 
 def _part_rows(pairs: list[tuple[float, float]], parts: list[dict[str, float]]) -> list[Row]:
     """Each part of the build as a share of the bare loop: the shares of scan and finish add up to the ratio."""
-    names = {
-        "scan": "the scan (forward, encode, neuron sums, shards)",
-        "finish": "the finish, all of it",
-        "_write_features": "finish: statistics and examples",
-        "correlated": "finish: feature correlations",
-        "correlations": "finish: neuron correlations",
-        "_write_weights": "finish: neighbours and logit weights",
-    }
     found = []
-    for key, name in names.items():
-        seconds = statistics.median(part[key] for part in parts)
-        share = statistics.median(part[key] / bare for part, (_, bare) in zip(parts, pairs, strict=True))
+    for name in _PARTS.values():
+        seconds = statistics.median(part[name] for part in parts)
+        share = statistics.median(part[name] / bare for part, (_, bare) in zip(parts, pairs, strict=True))
         found.append(Row(f"- {name} / bare loop", "-", f"{share:.3f} ({seconds:.1f} s)", None))
     return found
 
@@ -185,7 +190,8 @@ def _one_batch(theirs: SaeDashboard, features: list[int]) -> tuple[float, float,
 def memory_rows(size: Size) -> list[Row]:
     """Peak memory at 10 times the tokens: of a tiny model, so that the index is most of it, and of the demo."""
     tiny = "tiny model, 4096 features, 32 active"
-    return [*_memory_of(tiny, "tiny", size.tiny_tokens), *_memory_of("demo model", "demo", round(size.tokens / 10))]
+    real = f"demo model (the scan reads {_BLOCK_TOKENS:,} tokens at once: the shorter build is a part of that)"
+    return [*_memory_of(tiny, "tiny", size.tiny_tokens), *_memory_of(real, "demo", round(size.tokens / 10))]
 
 
 def _memory_of(what: str, kind: str, tokens: int) -> list[Row]:

@@ -152,7 +152,7 @@ describe("going about", () => {
     await settle();
     button("Random")?.click();
     await settle();
-    expect(requests("random").at(-1)?.p).toEqual({ list: [17, 99] });
+    expect(requests("random").at(-1)?.p).toEqual({ f: 17, list: [17, 99] });
     expect(title()).toBe("Feature 99");
   });
 

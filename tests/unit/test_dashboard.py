@@ -297,7 +297,6 @@ def check_effects(r: dict[str, Any], arrays: Any, f: int, wanted: list[tuple[Any
         np.testing.assert_allclose(arrays[name], expected, rtol=1e-4, atol=2e-6, equal_nan=True)
     assert (arrays["change_token"].dtype, arrays["change_token"].shape) == (np.uint32, (6 * total,))
     assert (arrays["change_value"].dtype, arrays["change_value"].shape) == (np.float32, (6 * total,))
-    assert len(set(r["vocab"])) == len(r["vocab"]) or len(r["vocab"]) > 0
     names = {i: engine.tokenizer.display([i]).strings[0] for i in range(len(tiny.tokenizer()))}
     at = 0
     for effect, part in wanted:
@@ -446,7 +445,7 @@ def steps(widget: sw.FeatureDashboard, order: list[int], sort: str, listed: list
         }
 
 
-def test_previous_and_next_in_every_order(engine: sw.Engine, index: sw.FeatureIndex, tmp_path: Path) -> None:
+def test_previous_and_next_in_every_order(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     widget = sw.FeatureDashboard(engine, index)
     table = index.features
     n = range(len(table))
@@ -461,13 +460,10 @@ def test_previous_and_next_in_every_order(engine: sw.Engine, index: sw.FeatureIn
     for sort, order in by.items():
         assert sorted(order) == list(n)
         steps(widget, order, sort, [])
-    for sort in by:
-        assert [f for f in by[sort] if f == DEAD]
     steps(widget, [9, 3, 40, DEAD, 5, 0], "max", [9, 3, 40, DEAD, 5, 0])
     r, _ = good(widget, "feature", {"f": 11, "sort": "index", "list": [9, 3]})
     assert r["order"] == {"position": None, "total": 2, "previous": None, "next": None}
     assert "order" in failed(widget, "feature", feature_params(3, sort="nonsense"))["message"]
-    del tmp_path
 
 
 def test_a_random_feature_fires_and_is_another(engine: sw.Engine, index: sw.FeatureIndex) -> None:
@@ -702,7 +698,6 @@ def test_the_first_feature(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     widget = sw.FeatureDashboard(engine, index, features=index.order("max")[:5])
     assert widget.feature == index.order("max")[0]
     assert widget.features == index.order("max")[:5].tolist()
-    assert widget.feature is not True
     json.dumps(widget.get_state(), default=str)
     assert repr(widget).endswith(f"feature={widget.feature})")
 

@@ -13,7 +13,7 @@ import torch
 
 import saewidgets as sw
 from saewidgets.index import scan
-from saewidgets.index.shards import shards_in
+from saewidgets.index.shards import flags_of, shards_in
 
 HOOK = "blocks.1.hook_resid_pre"
 ROWS = [
@@ -41,9 +41,9 @@ def loud_model() -> Any:
 
 
 def negative_sae() -> Any:
-    """AbsTopK, with a feature that is only ever negative, and one of each sign."""
+    """AbsTopK, with a feature that is only ever negative."""
     sae = tiny.sae("abstopk")
-    sae.W_enc.data[:, 7] = 0
+    sae.W_enc.data[:, 7] *= 0.1
     sae.b_enc.data[7] = -9
     return sae
 
@@ -114,6 +114,16 @@ def test_special_tokens_and_norm_outliers_are_not_counted(case: tuple[sw.Feature
     for f in range(len(index)):
         positions, _ = index.activations(f)
         assert truth.counted[positions].all()
+
+
+def test_an_outlier_is_over_ten_times_the_lower_median() -> None:
+    def flags(*norms: float) -> list[int]:
+        return flags_of([0, *range(5, 4 + len(norms))], np.array(norms, np.float32), frozenset({0})).tolist()
+
+    assert flags(500, 1, 11) == [1, 0, 2], "of two, the lower is the median; the norm of a special token is not asked"
+    assert flags(500, 1, 10) == [1, 0, 0]
+    assert flags(500, 1, 2, 30) == [1, 0, 0, 2]
+    assert flags(500) == [1]
 
 
 def test_all_statistics_over_several_shards(case: tuple[sw.FeatureIndex, Truth]) -> None:
@@ -214,14 +224,17 @@ def test_examples_of_documents_that_go_over_shards(case: tuple[sw.FeatureIndex, 
 
 
 def test_a_feature_that_is_only_negative(tmp_path: Path) -> None:
-    index = build(loud_model(), negative_sae(), tmp_path / "index")
+    index = build(tiny.hooked(), negative_sae(), tmp_path / "index")
     feature = index.feature(7)
-    assert feature.maximum == feature.minimum == -9 and feature.density == 1 and feature.intervals == ()
+    _, values = index.activations(7)
+    assert feature.density == 1 and feature.intervals == ()
+    assert feature.minimum == values.min() < feature.maximum == values.max() < 0
     examples = index.examples(7, fold=False)
     assert [group.key for group in examples.groups] == ["top", "bottom", "near", "silent"]
-    assert not examples["top"].examples and [e.activation for e in examples["bottom"].examples] == [-9] * 20
-    assert index.order("mean")[index.alive - 1] == 7 and index.features.loc[7, "max"] == -9
-    cut = build(loud_model(), negative_sae(), tmp_path / "cut", keep=sw.Keeping(complete=5, top=3, interval=2))
+    assert not examples["top"].examples
+    assert [e.activation for e in examples["bottom"].examples] == np.sort(values)[:20].tolist()
+    assert index.order("mean")[index.alive - 1] == 7 and index.features.loc[7, "max"] == values.max()
+    cut = build(tiny.hooked(), negative_sae(), tmp_path / "cut", keep=sw.Keeping(complete=5, top=3, interval=2))
     assert cut.feature(7).count == feature.count and not cut.feature(7).complete
     some = cut.examples(7, fold=False, top=3)["bottom"].examples
     assert [e.position for e in some] == [e.position for e in examples["bottom"].examples[:3]]

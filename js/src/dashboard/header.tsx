@@ -28,7 +28,7 @@ export function Navigation({ model, json, status, onGo }: NavProps) {
   const list = useTrait<number[]>(model, "features");
   const order = json?.order;
   const step = (to: number | null | undefined) => typeof to === "number" && onGo(to);
-  const random = () => status.ask<{ f: number }>("random", { list }, (reply) => onGo(reply.r.f));
+  const random = () => status.ask<{ f: number }>("random", { f: json?.f ?? null, list }, (reply) => onGo(reply.r.f));
   return (
     <nav class="saew-nav" aria-label="Features">
       <span class="saew-navgroup">

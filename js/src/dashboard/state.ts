@@ -257,7 +257,7 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
       if (to === undefined) return;
       returning.current = true;
       setPast(past.slice(0, -1));
-      save(model, { feature: to });
+      save(model, { feature: to, activation_range: [], token_filter: "", selected_example: null });
     },
     setLabel: (f, label) => {
       const { feature } = latest.current;

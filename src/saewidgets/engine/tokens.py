@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -100,7 +101,7 @@ class Tokenizer:
     def check_ids(self, ids: Sequence[int]) -> list[int]:
         """`ids` as plain integers, checked against the vocabulary."""
         try:
-            plain = [int(i) for i in ids]
+            plain = [operator.index(i) for i in ids]
         except (TypeError, ValueError):
             raise TokenIdError("Token ids must be integers: one flat sequence per text.") from None
         wrong = next((i for i in plain if not 0 <= i < self.d_vocab), None)

@@ -14,6 +14,7 @@ from ..engine.provenance import context_of
 from ..engine.worker import Ticket
 from .corpus import chunks
 from .errors import CorpusError, IndexMismatchError, writing
+from .files import Folder
 from .finish import Settings, write_store
 from .identity import identity, must_agree
 from .manifest import MANIFEST, Manifest
@@ -133,6 +134,11 @@ def extend_index(
     _check(engine, tokens, shard_tokens, None)
     dictionary = engine.dictionary(sae)
     size = int(manifest.identity["context_size"])
+    if size > engine.context_size:
+        raise IndexMismatchError(
+            f"The index at {folder} was made with a context of {size} tokens; this engine reads {engine.context_size}. Use "
+            "an engine with the same context_size."
+        )
     plan = Plan(corpus, folder, dictionary, size, tokens, shard_tokens, text_column, id_column)
     return _run(engine, plan, manifest.settings, None, True, progress, grow=True)
 
@@ -187,13 +193,18 @@ class _Job:
         self.doing = ("scan", 0, 0)
         self.scan: Scan | None = None
         self.repeated = False
+        self._grow = grow
+        # An extension that did not end waits for extend_index; until then the index is what it was.
+        self._waits = False
         self._manifest = Manifest.load(plan.path) if (plan.path / MANIFEST).exists() else None
         parts = state.parts
         self._scans = not parts or not parts[-1]["done"]
-        if parts and parts[-1]["done"]:
+        if not grow and len(parts) > 1 and self._manifest and self._manifest.parts < len(parts):
+            self._scans, self._waits = False, True
+        elif parts and parts[-1]["done"]:
             if grow and not (self._manifest and self._manifest.parts < len(parts)):
                 self._add_part()
-            elif not grow and self._wants_more(parts[-1]):
+            elif not grow and self._wants_more(parts[0]):
                 parts[-1]["done"] = False
                 self._scans = True
         elif not parts:
@@ -226,9 +237,22 @@ class _Job:
         self.state.parts.append({"first_shard": shards, "first_document": documents, "done": False})
         self._scans = True
 
+    def _check_corpus(self) -> None:
+        """Raise unless what is to be finished begins like the corpus that was given."""
+        plan, part = self.plan, self.state.parts[-1 if self._grow else 0]
+        first = next(chunks(plan.corpus, self.engine, plan.context_size, plan.text, plan.name), None)
+        if first is None or not shards_in(plan.path)[int(part["first_shard"])].starts_with(first.ids):
+            raise IndexMismatchError(
+                f"The scan at {plan.path} is of another corpus: pass the same one to finish it, or choose another path."
+            )
+
     def needed(self) -> bool:
         """Whether there is anything to do."""
+        if self._waits:
+            return False
         if self._scans or self._manifest is None or self._manifest.parts < len(self.state.parts):
+            return True
+        if self._manifest.growable and self._store_is_old(self._manifest):
             return True
         if self._manifest.settings == self.settings:
             return False
@@ -239,16 +263,25 @@ class _Job:
             )
         return True
 
+    def _store_is_old(self, manifest: Manifest) -> bool:
+        """Whether more was scanned than the store tells of: killed between the two."""
+        stored = int(Folder(self.plan.path / manifest.store).facts["tokens"])
+        return stored != sum(map(len, shards_in(self.plan.path)))
+
     def run(self, ticket: Ticket) -> None:
         path, dictionary = self.plan.path, self.plan.dictionary
-        if self._scans:
-            self.state.save(path)
+        if not self._scans:
+            self._check_corpus()
+        else:
+            with writing(path):
+                self.state.save(path)
             self.scan = Scan(self.engine, self.plan, self.state)
             try:
                 self.scan.run(ticket)
             except RepeatedCorpus:
                 self.state.parts.pop()
-                self.state.save(path)
+                with writing(path):
+                    self.state.save(path)
                 self.repeated = True
                 return
 

@@ -50,14 +50,16 @@ class Chunk:
     lead: int
 
 
-def chunks(corpus: Corpus, engine: Engine, context_size: int, text: str | None, name: str | None) -> Iterator[Chunk]:
-    """The chunks of all documents, in order. Empty documents give none."""
-    for document in documents(corpus, engine, text, name):
+def chunks(
+    corpus: Corpus, engine: Engine, context_size: int, text: str | None, name: str | None, first: int = 0
+) -> Iterator[Chunk]:
+    """The chunks of all documents, in order. Empty documents give none. Documents are numbered from `first` on."""
+    for document in documents(corpus, engine, text, name, first):
         for window in windows(document.number, document.ids, context_size, engine.tokenizer.bos_id):
             yield Chunk(window.ids, document, window.start, window.lead)
 
 
-def documents(corpus: Corpus, engine: Engine, text: str | None, name: str | None) -> Iterator[Document]:
+def documents(corpus: Corpus, engine: Engine, text: str | None, name: str | None, first: int = 0) -> Iterator[Document]:
     """The documents of a corpus, tokenized.
 
     Args:
@@ -67,7 +69,7 @@ def documents(corpus: Corpus, engine: Engine, text: str | None, name: str | None
     Raises:
         CorpusError: for something that is no corpus, or lacks the column.
     """
-    for number, row in enumerate(_rows(corpus)):
+    for number, row in enumerate(_rows(corpus), first):
         columns: dict[str, object] = {}
         value = row
         label = str(number)
@@ -123,11 +125,18 @@ def _plain(value: object) -> object:
     """NumPy's scalars and a table's missing values as Python's."""
     if isinstance(value, np.generic):
         value = value.item()
-    return None if isinstance(value, float) and value != value else value
+    return None if _missing(value) else value
+
+
+def _missing(value: object) -> bool:
+    """None, NaN, and pandas' own gaps."""
+    return (
+        value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
+    )
 
 
 def _ids(value: object, engine: Engine, number: int) -> list[int]:
-    if value is None or (isinstance(value, float) and value != value):
+    if _missing(value):
         return []  # a missing text in a table
     if isinstance(value, str):
         return engine.tokenizer.encode(value) if value else []

@@ -32,6 +32,7 @@ class Group:
         low, high: bounds of the activation, if it has any.
         count, share: active tokens of the corpus in it, and their share of all active tokens; None if unknown.
         sampled: whether the examples are a sample of those.
+        filtered: whether a token or document column was asked for, which `count` then does not tell of.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Group:
     share: float | None
     sampled: bool
     examples: tuple[Example, ...]
+    filtered: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def select(
     fold: bool,
 ) -> Examples:
     """The examples of `FeatureIndex.examples`."""
+    if group not in ("all", "top", "intervals", "silent"):
+        raise ValueError(f"There is no group {group!r}: choose all, top, intervals or silent.")
     source = _Source(folder, texts, feature, token, where)
     cutter = Cutter(folder, texts, feature, window, fold)
     groups: list[Group] = []
@@ -202,7 +206,8 @@ class _Source:
         found.sort(key=lambda e: -e.activation if key != "bottom" else e.activation)
         share = None if count is None or self._filtered or not self._count else count / self._count
         sampled = not self._complete and key not in ("top", "bottom")
-        return Group(key, low, high, count, share, sampled or (not self._complete and self._filtered), tuple(found))
+        sampled = sampled or (not self._complete and self._filtered)
+        return Group(key, low, high, count, share, sampled, tuple(found), self._filtered)
 
     def silent(self, cutter: Cutter) -> list[Group]:
         """Texts on which the feature is silent: with a token that it usually fires on, and any."""

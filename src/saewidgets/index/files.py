@@ -70,7 +70,8 @@ class FolderWriter:
 
     def commit(self, facts: Mapping[str, object]) -> None:
         """Write the table of contents with `facts`, flush everything to disk, and give the folder its name."""
-        contents = {"facts": dict(facts), "arrays": self._arrays, "files": self._files}
+        contents: dict[str, object] = {"facts": dict(facts), "arrays": self._arrays, "files": self._files}
+        contents["crc"] = _crc(contents)
         (self.temporary / CONTENTS).write_text(json.dumps(contents, indent=1, sort_keys=True), encoding="utf-8")
         for file in self.temporary.iterdir():
             sync(file)
@@ -130,6 +131,8 @@ class Folder:
         self.path = path
         try:
             contents = json.loads((path / CONTENTS).read_text(encoding="utf-8"))
+            if contents.pop("crc") != _crc(contents):
+                raise ValueError("its checksum differs")
             self.facts: dict[str, Any] = contents["facts"]
             self._arrays: dict[str, dict[str, Any]] = contents["arrays"]
             self._files: dict[str, dict[str, Any]] = contents["files"]
@@ -216,6 +219,8 @@ class Folder:
         if 0 in shape:
             return np.zeros(shape, np.dtype(entry["dtype"]))
         # What the header says is not asked: the table of contents says the same, and the header is verified with it.
+        if not path.exists():
+            raise IndexCorruptError(f"{path} is missing: open the index again, or build it again.")
         mapped = np.memmap(path, dtype=np.dtype(entry["dtype"]), mode="r", offset=_HEADER, shape=shape)
         return cast(Array, mapped.view(np.ndarray))
 
@@ -231,6 +236,11 @@ class Folder:
                 if zlib.crc32(file.read(PAGE)) != self._arrays[name]["crc"][page]:
                     raise IndexCorruptError(_altered(path))
                 done.add(page)
+
+
+def _crc(contents: Mapping[str, object]) -> int:
+    """Of a table of contents without its own checksum."""
+    return zlib.crc32(json.dumps(contents, sort_keys=True).encode())
 
 
 def _altered(path: Path) -> str:

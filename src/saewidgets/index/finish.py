@@ -27,7 +27,7 @@ from .geometry import alignment, neighbours
 from .logits import logit_weights
 from .neurons import NeuronSums, correlations
 from .sampling import SILENT, Keeping, Silence, listed
-from .shards import Shard
+from .shards import Shard, column
 from .statistics import strongest, summarise, token_statistics
 from .together import correlated
 
@@ -263,12 +263,9 @@ def _documents(folders: Sequence[Folder]) -> pa.Table:
     try:
         return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column that is of one type here and of another there
-        names = list(dict.fromkeys(name for table in tables for name in table.column_names))
         rows = [row for table in tables for row in table.to_pylist()]
-        keep = ("document", "tokens")
-        return pa.Table.from_pylist(
-            [{n: r.get(n) if n in keep or r.get(n) is None else str(r[n]) for n in names} for r in rows]
-        )
+        names = dict.fromkeys(name for row in rows for name in row)
+        return pa.table({name: column([row.get(name) for row in rows]) for name in names})
 
 
 def _padded(values: Array, k: int, dtype: type[np.generic] = np.uint32) -> Array:

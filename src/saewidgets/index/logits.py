@@ -28,7 +28,7 @@ Counts = npt.NDArray[np.uint32]
 BINS = 50
 # Weights [chunk, d_vocab] at once, in numbers: 128 MB of float32. Their summary works in float64 on a few rows of them
 # at a time, which takes some 100 MB more.
-_PRODUCT, _SUMMARY = 2**25, 2**22
+_PRODUCT, _SUMMARY = 2**25, 2**19
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,38 +166,50 @@ def _summary(weights: Tensor, k: int, name: str) -> dict[str, Tensor]:
 
 def _extremes(weights: Tensor, k: int, *, largest: bool) -> tuple[Tensor, Tensor]:
     """The k largest or smallest of each row, ties by the lower column, which torch.topk does not promise."""
-    values, ids = weights.topk(k, dim=1, largest=largest)
-    ids, order = ids.sort(dim=1)
-    values, order = values.gather(1, order).sort(dim=1, descending=largest, stable=True)
+    # One more than asked for: a tie across the edge shows in it, and looking for it costs no pass over the row.
+    more, found = weights.topk(min(k + 1, weights.shape[1]), dim=1, largest=largest)
+    ids, order = found[:, :k].sort(dim=1)
+    values, order = more[:, :k].gather(1, order).sort(dim=1, descending=largest, stable=True)
     ids = ids.gather(1, order)
-    # A tie across the edge: as good as never among trained weights, and then a full sort costs little.
-    edge = values[:, -1:]
-    reaching = (weights >= edge if largest else weights <= edge).sum(1)
-    for row in (reaching > k).nonzero()[:, 0].tolist():
+    # As good as never among trained weights, and then a full sort costs little.
+    for row in (more[:, k:] == values[:, -1:]).any(1).nonzero()[:, 0].tolist():
         sorted_values, sorted_ids = weights[row].sort(descending=largest, stable=True)
         values[row], ids[row] = sorted_values[:k], sorted_ids[:k]
     return ids, values
 
 
 def _histogram(weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    # Wide: the place of a weight among 50 bins is a quotient of differences, and in float32 it rounds across edges.
-    bottom, width = _wide(low)[:, None], (_wide(high) - _wide(low))[:, None]
-    place = (_wide(weights) - bottom).div_(torch.where(width > 0, width, torch.ones_like(width))).mul_(BINS)
-    bins = place.to(torch.int64).clamp_(0, BINS - 1)
-    counts = torch.zeros(len(weights), BINS, dtype=torch.int64, device=weights.device)
-    return counts.scatter_add_(1, bins, torch.ones((), dtype=torch.int64, device=weights.device).expand_as(bins))
+    """Counts in 50 equal bins over [low, high] of each row, with edges in float64."""
+    steps = torch.arange(BINS + 1, device=weights.device)
+    edges = _wide(low)[:, None] + (_wide(high) - _wide(low))[:, None] * _wide(steps) / BINS
+    # The smallest float32 that is not below an edge parts the same numbers as the edge itself.
+    near = edges.float()
+    near = torch.where(_wide(near) < edges, torch.nextafter(near, torch.full_like(near, torch.inf)), near)
+    width = torch.where(high > low, high - low, torch.ones_like(high))[:, None]
+    # In float32 the place may be one off beside an edge: the edges decide.
+    bins = (weights - low[:, None]).mul_(BINS / width).to(torch.int64).clamp_(0, BINS - 1)
+    bins -= (weights < near.gather(1, bins)).long()
+    bins += (weights >= near.gather(1, bins + 1)).long()
+    bins.clamp_(0, BINS - 1).masked_fill_((low == high)[:, None], 0)
+    rows = torch.arange(len(weights), device=weights.device)[:, None] * BINS
+    counts = torch.bincount((bins + rows).view(-1), minlength=len(weights) * BINS)
+    return counts.view(len(weights), BINS)
 
 
 def _moments(weights: Tensor, constant: Tensor) -> list[Tensor]:
-    wide = _wide(weights)
-    mean = wide.mean(1)
-    centred = wide - mean[:, None]
-    std = torch.where(constant, torch.zeros_like(mean), centred.square().mean(1).sqrt())
-    z = centred.div_(torch.where(constant, torch.full_like(std, float("nan")), std)[:, None])
-    squares = z.square()
-    return [mean, std, (squares * z).mean(1), squares.square_().mean(1)]
+    # Sums in float64; the centred values, of the size of one standard deviation, need it no more.
+    mean = weights.mean(1, dtype=None if weights.device.type == "mps" else torch.float64)
+    centred = weights - mean[:, None].to(weights.dtype)
+    squares = centred.square()
+    n = weights.shape[1]
+    variance, third, fourth = (
+        _wide(total) / n for total in (squares.sum(1), (squares * centred).sum(1), squares.square_().sum(1))
+    )
+    std = torch.where(constant, torch.zeros_like(variance), variance.sqrt())
+    scale = torch.where(constant, torch.full_like(std, float("nan")), std)
+    return [mean, std, third / scale**3, fourth / scale**4]
 
 
 def _wide(x: Tensor) -> Tensor:
     """In float64, where the device knows it."""
-    return x if x.device.type == "mps" else x.double()
+    return x.float() if x.device.type == "mps" else x.double()

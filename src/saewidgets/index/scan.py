@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
@@ -69,8 +69,9 @@ class Scan:
         _tidy(self.plan.path)
         before = shards_in(self.plan.path)
         self._shards = len(before)
-        stream = chunks(self.plan.corpus, self.engine, self.plan.context_size, self.plan.text, self.plan.name)
-        stream = _numbered(stream, int(part["first_document"]))
+        first = int(part["first_document"])
+        plan = self.plan
+        stream = chunks(plan.corpus, self.engine, plan.context_size, plan.text, plan.name, first)
         stream = self._unless_repeated(stream, before)
         last = self._skip(stream, [len(s.folder.read("chunk_length")) for s in before[part["first_shard"] :]], before)
         self._sums = self._load_sums(len(before))
@@ -89,6 +90,11 @@ class Scan:
             seen = self._commit(blocks, seen)
         if not self._shards:
             raise CorpusError("The corpus is empty: it has no text with a token in it.")
+        if not any((shard.folder.read("flags") == 0).any() for shard in shards_in(plan.path)):
+            # Nothing to keep: the right corpus, given afterwards, begins afresh.
+            for useless in (*plan.path.glob("shard-*"), *plan.path.glob("sums-*")):
+                shutil.rmtree(useless)
+            raise CorpusError("The corpus has no token to count: all of its tokens are special ones (BOS, EOS, PAD).")
         exhausted = next(stream, None) is None
         part.update(done=True, tokens=self.plan.tokens, exhausted=exhausted, documents=seen + 1)
         with writing(self.plan.path):
@@ -220,12 +226,3 @@ def _tidy(path: Path) -> None:
     """Remove what a killed run left half written."""
     for left in path.glob(".*.tmp"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def _numbered(stream: Iterator[Chunk], first: int) -> Iterator[Chunk]:
-    """The chunks with documents numbered on from those of the parts before."""
-    if first == 0:
-        yield from stream
-        return
-    for chunk in stream:
-        yield replace(chunk, document=replace(chunk.document, number=chunk.document.number + first))

@@ -17,6 +17,7 @@ import pyarrow as pa
 from ..engine.ranking import Floats, Ints
 from ..engine.reading import Piece
 from ..engine.results import norm_outliers
+from ..engine.tokens import clean
 from .corpus import Chunk, Document, fingerprint
 from .files import Array, Folder, FolderWriter
 
@@ -91,11 +92,16 @@ def _table(documents: Sequence[Document]) -> pa.Table:
         {"document": d.number, "name": d.name, "tokens": len(d.ids), **{_column(k): v for k, v in d.columns.items()}}
         for d in documents
     ]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({clean(name): column([row.get(name) for row in rows]) for name in names})
+
+
+def column(values: Sequence[object]) -> pa.Array:
+    """A column of a table; strings where values are of several types, or of one that Arrow does not know."""
     try:
-        return pa.Table.from_pylist(rows)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed types, or of things that Arrow does not know
-        plain = [{k: v if k in ("document", "tokens") else str(v) for k, v in row.items()} for row in rows]
-        return pa.Table.from_pylist(plain)
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeError):
+        return pa.array([None if value is None else clean(str(value)) for value in values])
 
 
 def _column(name: str) -> str:

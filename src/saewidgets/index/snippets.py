@@ -86,7 +86,8 @@ class Cutter:
 
     def _snippets(self, positions: Ints) -> Array:
         """A number for each snippet: equal for equal tokens around equal tokens."""
-        reach = np.arange(2 * (self._window or _FOLD_WINDOW) + 1) - (self._window or _FOLD_WINDOW)
+        side = _FOLD_WINDOW if self._window is None else self._window
+        reach = np.arange(2 * side + 1) - side
         chunk = self._texts.chunk(positions)
         where = positions[:, None] + reach
         outside = (where < self._texts.chunk_ptr[chunk][:, None]) | (where >= self._texts.chunk_ptr[chunk + 1][:, None])

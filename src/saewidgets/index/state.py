@@ -43,7 +43,10 @@ class State:
         if not (path / SCAN).exists():
             return None
         content = read_json(path / SCAN)
-        return cls(content["identity"], content["neurons"], content["parts"])
+        try:
+            return cls(content["identity"], content["neurons"], content["parts"])
+        except KeyError as error:
+            raise IndexCorruptError(f"{path / SCAN} is damaged: build the index again.") from error
 
 
 def write_json(path: Path, content: object) -> None:
@@ -96,7 +99,7 @@ def begin(
         return state
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        others = [p.name for p in path.iterdir() if p.name != ".lock"]
+        others = [p.name for p in path.iterdir() if p.name not in (".lock", f".{SCAN}.tmp")]
         if others:
             raise IndexMismatchError(
                 f"{path} is a folder with other things in it ({others[0]}, ...): choose a path that is empty or new."

@@ -71,6 +71,7 @@ class EngineWidget(anywidget.AnyWidget):
         self._engine = engine
         # Without an engine there is still one thread that answers: callbacks come on any.
         self._worker = Worker() if engine is None else engine.worker
+        self._owns_worker = engine is None
         self._closed = False
         self._jobs: dict[str, Job[wire.Reply]] = {}
         super().__init__(**traits)
@@ -204,7 +205,7 @@ class EngineWidget(anywidget.AnyWidget):
         # A widget whose construction failed is closed too, by its finaliser.
         for job in list(self.__dict__.get("_jobs", {}).values()):
             job.cancel()
-        if self.__dict__.get("_engine") is None and "_worker" in self.__dict__:
+        if self.__dict__.get("_owns_worker", False):
             self._worker.close()
         self._engine = None
         self._closed = True

@@ -261,7 +261,8 @@ class FeatureDashboard(EngineWidget):
         return fallback_of(self._index, self.info)
 
     def page(self, title: str | None = None, features: Sequence[int] | None = None) -> str:
-        recorded = list(features if features is not None else self.features or [self._shown()])
+        # As plain integers: features may come from a table's index.
+        recorded = [int(f) for f in (features if features is not None else self.features or [self._shown()])]
         first = self.feature if self.feature in recorded else recorded[0] if recorded else self._shown()
         recorded = list(dict.fromkeys(recorded or [first]))
         shown = {name: cast("wire.Json", getattr(self, name)) for name in _PAGE_STATE}

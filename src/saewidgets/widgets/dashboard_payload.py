@@ -222,7 +222,9 @@ def titles(group: Group, feature: Feature) -> tuple[str, str]:
     if group.key == "silent":
         return "Silent", "tokens drawn from the whole corpus, and no activation within 10 tokens"
     low, high = group.low or 0.0, group.high or 0.0
-    count = group.count if group.count is not None or group.key != "range" else _in_bins(feature.histogram, low, high)
+    count = group.count
+    if count is None and group.key == "range" and not group.filtered:
+        count = _in_bins(feature.histogram, low, high)
     known = "" if count is None else f"{count:,} of {active} ({count / max(feature.count, 1):.2%})"
     detail = ", ".join(filter(None, [known, "sampled" if group.sampled else ""]))
     name = "Brushed" if group.key == "range" else "Interval"
@@ -233,6 +235,8 @@ def _in_bins(histogram: Histogram | None, low: float, high: float) -> int | None
     """Active tokens between two edges of the histogram; None if they are no edges."""
     if histogram is None:
         return None
+    if histogram.low == histogram.high:
+        return int(histogram.counts.sum()) if low <= histogram.low <= high else 0
     edges = histogram.edges
     tolerance = (histogram.high - histogram.low) * 1e-6
     first, last = int(np.argmin(np.abs(edges - low))), int(np.argmin(np.abs(edges - high)))
