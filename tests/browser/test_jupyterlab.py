@@ -43,6 +43,9 @@ def notebook(lab: Lab, watched: Watched) -> Watched:
     page.wait_for_selector(f"{WIDGET} .saew-t", timeout=60_000)
     page.wait_for_selector(f"{WIDGET} .saew-feature", timeout=30_000)
     page.wait_for_function(STARTED, timeout=60_000)  # the cells after it have run too
+    run_code(page, "")
+    # Running all cells scrolls down, and JupyterLab does not draw cells that are out of sight.
+    page.locator(WIDGET).first.scroll_into_view_if_needed()
     return watched
 
 
@@ -51,7 +54,7 @@ def test_the_quickstart(notebook: Watched) -> None:
     run_code(page, "heatmap.text = 'In the beginning, God created the heavens and the'; heatmap.features = []")
     wait_for_tokens(page, " heavens and the")
     assert token_texts(page)[1:4] == ["In", " the", " beginning"]
-    strongest = page.locator(f"{WIDGET} .saew-feature").first.inner_text()
+    strongest = page.locator(f"{WIDGET} .saew-feature").first.text_content()
     assert strongest == run_code(page, "print(list(heatmap.activations.top(1))[0])")
 
     # Click a feature: the text is coloured, and the trait is there in the next cell.
