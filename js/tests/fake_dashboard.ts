@@ -31,8 +31,6 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
   const dead = f === DEAD;
   return {
     f,
-    n_features: N_FEATURES,
-    alive: N_FEATURES - 1,
     label: f === 17 ? "the article" : null,
     can_label: true,
     order: dead
@@ -49,7 +47,6 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
     complete: true,
     kept: dead ? 0 : 385,
     histogram: dead ? null : { low: 0, high: 10 },
-    intervals: [],
     logits: {
       label: "logit lens, final norm folded in",
       low: -2,
@@ -69,6 +66,7 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
     alignment: [{ i: 7, v: -0.31, share: 0.04 }],
     alignment_label: "decoder entries in the basis of hook_resid_pre",
     neurons: [],
+    neurons_label: "coordinates of hook_resid_pre",
     neurons_missing: "No neurons were recorded with this index.",
     correlated: dead ? [] : [{ f: 23, r: 0.9, together: 120, label: "other articles" }],
     correlated_missing: dead ? "It never fires." : null,

@@ -49,7 +49,14 @@ class Reference:
     ablated: np.ndarray
 
 
-def reference(model: Any, sae: Any, ids: list[int], feature: int | None = None, special: bool = False) -> Reference:
+def reference(
+    model: Any,
+    sae: Any,
+    ids: list[int],
+    feature: int | None = None,
+    special: bool = False,
+    where: np.ndarray | None = None,
+) -> Reference:
     """Give it an SAE of its own."""
     meta = sae.cfg.metadata
     bridge = hasattr(model, "_resolve_hook_name")
@@ -69,6 +76,7 @@ def reference(model: Any, sae: Any, ids: list[int], feature: int | None = None, 
         is_special = np.isin(ids, [0, 1])
         median = np.sort(norm[~is_special].numpy())[(len(ids) - is_special.sum() - 1) // 2]
         counted = np.ones(len(ids), bool) if special else ~is_special & ~(norm.numpy() > 10 * median)
+        counted = counted if where is None else where
         if feature is None:
             feature = int((acts[0][torch.from_numpy(counted)] != 0).sum(0).argmax())
         full = sae.decode(acts)
@@ -149,6 +157,19 @@ def test_equal_to_the_definition(wrapper: str, architecture: str, hook: str, hoo
 
     everywhere = reference(model, sae(), ids, wanted.feature, special=True)
     check(ablate(engine, ids, wanted.feature, special=True), everywhere, ids)
+
+
+def test_ablated_where_it_is_told() -> None:
+    model = tiny.hooked()
+    engine = sw.Engine(model, tiny.sae("standard"))
+    texts = engine.to_ids([TEXT, "God created", TEXT + TEXT])
+    feature = reference(model, tiny.sae("standard"), texts[0]).feature
+    masks = [np.arange(len(ids)) % 3 != i for i, ids in enumerate(texts)]
+    found = ablation_effects(engine, texts, feature, where=masks)
+    for effect, ids, mask in zip(found, texts, masks, strict=True):
+        check(effect, reference(model, tiny.sae("standard"), ids, feature, where=mask), ids)
+    with pytest.raises(ValueError, match="one mask for each text"):
+        ablation_effects(engine, texts, feature, where=[masks[0], masks[0], masks[2]])
 
 
 @pytest.mark.parametrize("wrapper", tiny.MODELS)

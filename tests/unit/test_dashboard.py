@@ -126,9 +126,9 @@ def example_params(f: int, **changed: Any) -> dict[str, Any]:
 
 
 FEATURE = {
-    *"f n_features alive label can_label order activation_name signed counted count density max min mean complete".split(),
-    *"kept histogram intervals logits logits_missing tokens alignment alignment_label neurons neurons_missing".split(),
-    *"correlated correlated_missing neighbours columns notes provenance".split(),
+    *"f label can_label order activation_name signed counted count density max min mean complete".split(),
+    *"kept histogram logits logits_missing tokens alignment alignment_label neurons neurons_label".split(),
+    *"neurons_missing correlated correlated_missing neighbours columns notes provenance".split(),
 }
 
 
@@ -148,7 +148,7 @@ def test_feature_answer(engine: sw.Engine, index: sw.FeatureIndex, cut: sw.Featu
         message, arrays = ask(widget, "feature", feature_params(f), enc)
         r, info = message["r"], index.feature(f)
         assert set(r) == FEATURE
-        assert (r["f"], r["n_features"], r["alive"]) == (f, tiny.D_SAE, len(alive(index)))
+        assert r["f"] == f
         assert (r["count"], r["counted"]) == (info.count, info.counted)
         assert r["density"] == info.count / info.counted
         assert (r["max"], r["min"], r["mean"]) == (info.maximum, info.minimum, info.mean)
@@ -167,11 +167,6 @@ def test_feature_answer(engine: sw.Engine, index: sw.FeatureIndex, cut: sw.Featu
             np.testing.assert_array_equal(arrays["hist_counts"], info.histogram.counts)
             np.testing.assert_allclose(arrays["hist_sums"], info.histogram.sums, rtol=1e-6)
             assert float(arrays["hist_sums"].sum()) == pytest.approx(info.mean * info.count, rel=1e-5)
-        assert [(i["low"], i["high"], i["count"], i["share"]) for i in r["intervals"]] == [
-            (i.low, i.high, i.count, i.share) for i in info.intervals
-        ]
-        assert len(r["intervals"]) == (10 if info.count else 0)
-        assert sum(i["count"] for i in r["intervals"]) == info.count
         logits = r["logits"]
         assert set(logits) == {*"label low high mean std skew kurtosis top bottom".split()}
         assert logits["top"] == [{"t": w.token, "id": w.id, "v": w.value} for w in info.logits.top]
@@ -837,6 +832,15 @@ def test_a_filtered_brush_counts_only_what_passes(
         assert in_title(r["groups"][0]) in (passing, None)
 
 
+def test_a_filter_s_groups_do_not_claim_the_feature_s_extremes(engine: sw.Engine, index: sw.FeatureIndex) -> None:
+    f = int(index.order("density")[0])
+    widget = sw.FeatureDashboard(engine, index)
+    whole, _ = good(widget, "examples", example_params(f, group="top"))
+    assert whole["groups"][0]["detail"] == f"max {index.feature(f).maximum:.4g}"
+    filtered, _ = good(widget, "examples", example_params(f, group="top", where=["kind", "words"]))
+    assert filtered["groups"][0]["detail"] == "of those that pass the filter"
+
+
 def test_all_activations_equal(tmp_path: Path) -> None:
     """One token in one place, over and over: the histogram is one bin, and a brush of it counts all of them."""
     engine = make_engine()
@@ -860,7 +864,7 @@ def test_a_dead_feature(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     r, arrays = good(widget, "feature", feature_params(DEAD))
     assert (r["count"], r["density"], r["kept"], r["complete"]) == (0, 0, 0, True)
     assert (r["max"], r["min"], r["mean"], r["histogram"]) == (None, None, None, None)
-    assert (r["intervals"], r["tokens"], r["neurons"], r["correlated"]) == ([], [], [], [])
+    assert (r["tokens"], r["neurons"], r["correlated"]) == ([], [], [])
     assert "never fires" in r["neurons_missing"]
     assert "never fires" in r["correlated_missing"]
     assert not r["signed"]
@@ -894,7 +898,7 @@ def test_negative_activations(tmp_path: Path) -> None:
         assert r["signed"]
         assert r["min"] < 0
         assert arrays["hist_sums"].sum() == pytest.approx(r["mean"] * r["count"], rel=1e-4, abs=1e-4)
-        positive = sum(i["count"] for i in r["intervals"])
+        positive = sum(i.count for i in index.feature(f).intervals)
         _, values = index.activations(f)
         assert positive == (values > 0).sum()
         shown, arrays = good(widget, "examples", example_params(f))

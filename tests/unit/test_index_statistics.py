@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from test_activations_equal_sae_lens import reference
+from test_activations_equal_sae_lens import _state, reference
 
 import saewidgets as sw
+from saewidgets.interventions.ablation import ablate
 
 TEXTS = [
     "In the beginning God created the heaven and the earth. " * 9,  # several chunks
@@ -284,6 +286,11 @@ def test_a_cut_down_index_tells_the_same(tmp_path: Path) -> None:
     for f in range(tiny.D_SAE):
         a, b = whole.feature(f), cut.feature(f)
         assert b.complete == (b.count <= 20 or len(cut.activations(f)[0]) == b.count)
+        # Complete is what can all be an example; then nothing is called a sample.
+        assert b.complete == (b.kept == b.count)
+        if b.complete:
+            assert not any(g.sampled for g in cut.examples(f).groups if g.key not in ("near", "silent"))
+            assert cut.examples(f, low=-np.inf)["range"].count == b.count
         dropped += not b.complete
         assert (a.count, a.maximum, a.intervals, a.tokens, a.correlated) == (
             b.count,
@@ -314,3 +321,68 @@ def test_samples_are_seeded_and_uniform() -> None:
     counts = np.bincount(np.concatenate([drawn(0, f, positions, 10) for f in range(4000)]), minlength=200)
     # 200 binomial counts of mean 200 and standard deviation 13.8: chi-squared has mean 199 and standard deviation 20.
     assert 100 < ((counts - 200) ** 2 / 200).sum() < 300
+
+
+def test_the_table_of_features(case: tuple[sw.FeatureIndex, Dense]) -> None:
+    index, d = case
+    table, ids = index.features, d.ids[d.counted]
+    assert list(table.index) == list(range(tiny.D_SAE))
+    for f in range(tiny.D_SAE):
+        active = d.a[:, f] != 0
+        row, values = table.loc[f], d.a[active, f]
+        assert row["count"] == len(values) and row["density"] == len(values) / len(d.a)
+        if not len(values):
+            assert row[["max", "min", "mean", "std", "top token", "neuron", "neuron r"]].isna().all()
+            continue
+        close(
+            [row["max"], row["min"], row["mean"], row["std"]], [values.max(), values.min(), values.mean(), values.std()]
+        )
+        sizes = Counter[int]()
+        for token, value in zip(ids[active].tolist(), values, strict=True):
+            sizes[token] += abs(value)
+        strongest = index.feature(f).tokens[0]
+        close(sizes[strongest.id], max(sizes.values()))
+        assert row["top token"] == strongest.token
+        assert row["top logits"] == [w.token for w in index.feature(f).logits.top[:5]]  # type: ignore[union-attr]
+        assert (row["neuron"], row["neighbour"]) == (
+            index.feature(f).neurons[0].neuron,
+            index.feature(f).neighbours[0].feature,
+        )
+        assert index.neighbours(f, 3)["cosine"].tolist() == [n.cosine for n in index.feature(f).neighbours[:3]]
+
+
+def test_the_manifest_names_the_corpus_however_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("saewidgets.index.scan._BLOCK_TOKENS", 64)
+    told = []
+    with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
+        for i, (texts, size) in enumerate(((TEXTS, 10**6), (TEXTS, 64), (TEXTS[::-1], 10**6))):
+            index = sw.build_index(
+                engine, texts, tmp_path / str(i), shard_tokens=size, keep_activations=i != 1, progress=False
+            )
+            told.append(json.loads((tmp_path / str(i) / "manifest.json").read_text())["corpus"])
+            assert (told[-1]["tokens"], told[-1]["counted"]) == (index.tokens, index.counted)
+            assert told[-1]["documents"] == sum(map(bool, texts))
+    assert told[0] == told[1] and told[0]["hash"] != told[2]["hash"]
+
+
+def test_an_index_alone_knows_what_its_numbers_are(tmp_path: Path) -> None:
+    directions = sw.Directions(
+        torch.randn(3, tiny.D_MODEL, generator=torch.Generator().manual_seed(0)), "blocks.1.hook_resid_pre"
+    )
+    with sw.Engine(tiny.hooked(), directions) as engine:
+        sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
+    alone = sw.FeatureIndex.open(tmp_path / "index")
+    assert alone.feature(0).activation_name == "dot product"
+    assert alone.feature(0).logits is not None and alone.feature(0).logits.label.startswith("direction @ W_U")
+
+
+@pytest.mark.parametrize("wrapper", tiny.MODELS)
+@pytest.mark.parametrize("architecture", ["jumprelu", "layer_norm", "temporal"])
+def test_building_and_ablating_change_nothing_of_the_user(wrapper: str, architecture: str, tmp_path: Path) -> None:
+    model, sae = tiny.MODELS[wrapper](), tiny.sae(architecture)
+    model(model.to_tokens("the"))  # a bridge hooks up its own blocks on the first forward
+    before = _state(model, sae)
+    with sw.Engine(model, sae) as engine:
+        index = sw.build_index(engine, TEXTS[:4], tmp_path / "index", progress=False)
+        ablate(engine, "In the beginning", int(index.order("density")[0]))
+    assert _state(model, sae) == before

@@ -13,7 +13,7 @@ from saewidgets.engine.dictionary import Directions, Neurons, SaeDictionary
 from saewidgets.engine.errors import CancelledError, FeatureIndexError, NonFiniteError, ReadoutError
 from saewidgets.engine.model import Model
 from saewidgets.engine.worker import Ticket
-from saewidgets.index.logits import LogitWeights, logit_weights
+from saewidgets.index.logits import LogitWeights, _histogram, logit_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -52,7 +52,7 @@ def test_equal_to_the_definitions(wrapper: str, hook: str) -> None:
     through = model.blocks[1].attn.W_O.reshape(tiny.D_MODEL, -1) if hook.endswith("hook_z") else None
     found = logit_weights(Model(model), SaeDictionary(sae))
     check(found, product(model, sae, through))
-    assert found.label == "W_dec @ W_U (not folded)"
+    assert found.label == f"W_dec{' @ W_O' if hook.endswith('hook_z') else ''} @ W_U (not folded)"
     assert found.top_ids.dtype == found.counts.dtype == np.uint32 and found.mean.dtype == np.float32
     assert (found.counts.sum(1) == model.W_U.shape[1]).all()
 
@@ -124,9 +124,9 @@ def test_neurons_through_w_out_and_the_final_norm() -> None:
     normed = ((rows - rows.mean(1, keepdim=True)) * model.ln_final.w) @ model.W_U
     found = logit_weights(Model(model), neurons, final_norm=True)
     np.testing.assert_allclose(found.high, normed.max(1).values.detach(), rtol=1e-4)
-    assert found.label == "W_dec @ W_U through the final norm (linearised)"
+    assert found.label == "neuron @ W_out @ W_U through the final norm (linearised)"
     assert logit_weights(Model(model), Neurons("blocks.1.mlp.hook_pre", tiny.D_MLP)).label == (
-        "W_dec @ W_U (not folded), without the MLP's nonlinearity"
+        "neuron @ W_out @ W_U (not folded), without the MLP's nonlinearity"
     )
 
 
@@ -146,3 +146,27 @@ def test_errors() -> None:
 
 def tiny_dictionary(hook: str) -> SaeDictionary:
     return SaeDictionary(tiny.sae("jumprelu", hook))
+
+
+def test_the_label_says_which_product_it_is() -> None:
+    model = Model(tiny.hooked())
+    for dictionary, product in (
+        (SaeDictionary(tiny.sae("jumprelu", "blocks.1.attn.hook_z")), "W_dec @ W_O @ W_U"),
+        (SaeDictionary(tiny.sae("topk_rescaled")), "W_dec/|W_dec| @ W_U"),
+        (SaeDictionary(tiny.sae("topk")), "W_dec @ W_U"),
+        (Directions(torch.ones(1, tiny.D_MODEL), "blocks.0.hook_resid_post"), "direction @ W_U"),
+    ):
+        assert logit_weights(model, dictionary).label == f"{product} (not folded)"
+
+
+def test_weights_on_the_very_edges_of_bins() -> None:
+    """Beside an edge float32 cannot tell the bins: each weight is where the edges in float64 put it."""
+    low, high = np.float32(-0.3), np.float32(0.7)
+    edges = np.float64(low) + (np.float64(high) - np.float64(low)) * np.arange(51) / 50
+    near = np.concatenate([[np.nextafter(np.float32(e), np.float32(s)) for s in (-9, 9)] for e in edges])
+    values = np.clip(np.concatenate([edges.astype(np.float32), near]).astype(np.float32), low, high)
+    wanted = np.zeros(50, int)
+    for value in values.astype(np.float64):
+        wanted[max(i for i in range(50) if value >= edges[i])] += 1
+    found = _histogram(torch.from_numpy(values)[None], torch.tensor([low]), torch.tensor([high]))
+    assert found[0].tolist() == wanted.tolist()

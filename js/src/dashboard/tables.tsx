@@ -111,6 +111,7 @@ export function Neurons({ json }: { json: FeatureJson }) {
       />
       <Table
         title="Correlated neurons"
+        hint={json.neurons_label}
         head={["neuron", "Pearson", "cosine"]}
         rows={json.neurons}
         missing={json.neurons_missing}
@@ -149,7 +150,7 @@ export function Related({ json, onGo }: RelatedProps) {
     <>
       <Table
         title="Correlated features"
-        hint="Features that are active on the same tokens"
+        hint="Features with the largest Pearson r over counted tokens; together: tokens on which both are active"
         head={["feature", "Pearson", "together"]}
         rows={json.correlated}
         missing={json.correlated_missing}
@@ -165,7 +166,7 @@ export function Related({ json, onGo }: RelatedProps) {
       />
       <Table
         title="Decoder neighbours"
-        hint="Features whose decoder vectors point the same way"
+        hint="Features whose decoder rows have the largest cosine with this one's"
         head={["feature", "cosine"]}
         rows={json.neighbours}
         row={(row) => (

@@ -34,8 +34,6 @@ export interface TokenRow {
 
 export interface FeatureJson {
   f: number;
-  n_features: number;
-  alive: number;
   label: string | null;
   can_label: boolean;
   order: { position: number | null; total: number; previous: number | null; next: number | null };
@@ -50,13 +48,13 @@ export interface FeatureJson {
   complete: boolean;
   kept: number;
   histogram: { low: number; high: number } | null;
-  intervals: { low: number; high: number; count: number; share: number }[];
   logits: Logits | null;
   logits_missing: string | null;
   tokens: TokenRow[];
   alignment: { i: number; v: number; share: number }[];
   alignment_label: string;
   neurons: { i: number; r: number; cos: number }[];
+  neurons_label: string;
   neurons_missing: string | null;
   correlated: { f: number; r: number; together: number; label: string | null }[];
   correlated_missing: string | null;

@@ -20,7 +20,16 @@ from .errors import HookNotFoundError, ReadoutError
 from .model import Model
 from .unembedding import Norm, Unembedding
 
-__all__ = ["Path", "Unembedding", "decoder", "decoder_scale", "path", "residual_directions", "writing_hook"]
+__all__ = [
+    "Path",
+    "Unembedding",
+    "decoder",
+    "decoder_scale",
+    "path",
+    "residual_directions",
+    "rows_label",
+    "writing_hook",
+]
 
 # -- directions
 
@@ -219,6 +228,20 @@ def residual_directions(model: Model, dictionary: Dictionary, directions: Tensor
     if way.post_norm:
         rows = Norm(cast(nn.Module, getattr(block, way.post_norm)), model).linearised(rows)
     return rows
+
+
+def rows_label(model: Model, dictionary: Dictionary) -> str:
+    """What `residual_directions(model, dictionary, decoder(dictionary))` is, as a product: for labels.
+
+    Raises:
+        ReadoutError: as `residual_directions`.
+    """
+    name = "W_dec"
+    if isinstance(dictionary, SaeDictionary):
+        name = "W_dec/|W_dec|" if _divides_by_norm(dictionary) else name
+    else:
+        name = "direction" if isinstance(dictionary, Directions) else "neuron"
+    return name + {"heads": " @ W_O", "mlp": " @ W_out"}.get(path(model, dictionary).kind, "")
 
 
 def _times(rows: Tensor, weight: Tensor, dictionary: Dictionary) -> Tensor:

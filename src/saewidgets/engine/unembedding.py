@@ -75,13 +75,19 @@ class Unembedding:
         processed = bool(getattr(self._model.raw, "_weights_processed", False))
         return processed and bool((self._norm.weight - 1).abs().max() < 1e-5)
 
-    def label(self, final_norm: bool = False) -> str:
-        """What the numbers of `direct` (or, with `final_norm`, of `through_norm`) are, in words."""
+    def label(self, final_norm: bool = False, rows: str = "W_dec") -> str:
+        """What the numbers of `direct` (or, with `final_norm`, of `through_norm`) are, in words.
+
+        Args:
+            rows: what was multiplied by W_U (see `readout.rows_label`).
+        """
         if self._norm is None:
-            return NO_NORM
-        if final_norm:
-            return THROUGH_NORM
-        return FOLDED if self.folded else NOT_FOLDED
+            label = NO_NORM
+        elif final_norm:
+            label = THROUGH_NORM
+        else:
+            label = FOLDED if self.folded else NOT_FOLDED
+        return label.replace("W_dec", rows, 1)
 
     def direct(self, directions: Tensor) -> Tensor:
         """`directions` [n, d_model] @ W_U: [n, d_vocab] float32. The logit lens of a direction, without a norm.

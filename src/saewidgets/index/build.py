@@ -295,14 +295,15 @@ class _Job:
         name = f"store-{(before.number if before else 0) + 1:06d}"
         with writing(path):
             write_store(path / name, self.engine, dictionary, shards, sums, self.settings, say)
-        last = self.state.parts[-1]
+        facts = Folder(path / name).facts
         made = Manifest(
             number=(before.number if before else 0) + 1,
             identity=self.state.identity,
             settings=self.settings,
             provenance=self.engine.provenance(dictionary.name),
+            corpus={**facts["corpus"], "tokens": facts["tokens"], "counted": facts["counted"]},
             parts=len(self.state.parts),
-            exhausted=bool(last["exhausted"]),
+            exhausted=bool(self.state.parts[-1]["exhausted"]),
             growable=self.keep_activations,
         )
         with writing(path):

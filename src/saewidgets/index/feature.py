@@ -153,6 +153,7 @@ class Feature:
         logits: None where the hook has no direct path to the logits (`logits_missing` says why).
         tokens: what it fires on, by the sum of |activation|.
         alignment: largest entries of the decoder row, in the basis of `decoder_hook`.
+        hook: whose coordinates `neurons` are.
         neurons: of the largest |r|; correlated: features of the largest r; neighbours: by decoder cosine.
         *_missing: why something was not computed.
     """
@@ -175,6 +176,7 @@ class Feature:
     tokens: tuple[FiredToken, ...]
     alignment: tuple[NeuronWeight, ...]
     decoder_hook: str
+    hook: str
     neurons: tuple[NeuronCorrelation, ...]
     neurons_missing: str | None
     correlated: tuple[FeatureCorrelation, ...]

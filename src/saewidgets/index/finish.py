@@ -6,6 +6,7 @@ every statistic is exact. The result is a function of the scan alone, not of how
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -28,7 +29,7 @@ from .logits import logit_weights
 from .neurons import NeuronSums, correlations
 from .sampling import SILENT, Keeping, Silence, listed
 from .shards import Shard, column
-from .statistics import strongest, summarise, token_statistics
+from .statistics import summarise, token_statistics
 from .together import correlated
 
 NONE = 0xFFFFFFFF
@@ -75,7 +76,13 @@ def write_store(
         counted = int((stream.flags == 0).sum())
         if not counted:
             raise CorpusError("The corpus has no token to count: all of its tokens are special ones (BOS, EOS, PAD).")
-        facts: dict[str, Any] = {"counted": counted, "tokens": len(stream.flags), "settings": asdict(settings)}
+        facts: dict[str, Any] = {
+            "counted": counted,
+            "tokens": len(stream.flags),
+            "settings": asdict(settings),
+            "activation_name": dictionary.activation_name,
+            "hook": dictionary.hook_name,
+        }
         total, squares = _write_features(writer, shards, stream, dictionary.n_features, settings, say)
         if settings.correlations:
 
@@ -91,14 +98,16 @@ def write_store(
             _put(writer, neuron=neuron, neuron_r=r, neuron_cosine=cosine)
         else:
             facts["neurons_missing"] = (
-                f"Not computed: {dictionary.n_features} features x {dictionary.d_in} neurons need "
-                f"{dictionary.n_features * dictionary.d_in * 8 / 1e9:.1f} GB; ask with neuron_correlations=True."
+                "Not computed. build_index(..., neuron_correlations=True) does, with "
+                f"{dictionary.n_features * dictionary.d_in * 8 / 1e6:,.0f} MB of sums ({dictionary.n_features} features x "
+                f"{dictionary.d_in} neurons)."
             )
         _write_weights(writer, engine, dictionary, settings, facts, say)
         _write_vocabulary(writer, engine)
         documents = _documents([shard.folder for shard in shards])
         writer.put_table("documents.arrow", documents)
         writer.put("document_number", np.array(documents["document"].to_pylist(), np.uint32))
+        facts["corpus"] = {"documents": documents.num_rows, "hash": stream.hash()}
         writer.commit(facts)
 
 
@@ -111,6 +120,12 @@ class _Stream:
     chunk_ptr: Ints
     occurrences: Ints
     silence: Silence
+
+    def hash(self) -> str:
+        """Of the token ids of all chunks: which corpus it is, however it was cut into shards."""
+        digest = hashlib.sha256(self.tokens.astype("<u4").tobytes())
+        digest.update(self.chunk_ptr.astype("<u8").tobytes())
+        return digest.hexdigest()
 
 
 def _write_stream(writer: FolderWriter, shards: Sequence[Shard], engine: Engine) -> _Stream:
@@ -188,14 +203,12 @@ class _Row:
         self.kept.append(len(kept))
         self.total.append(found.total)
         self.squares.append(found.squares)
-        best = strongest(value, 1)
         return {
             "count": np.array([found.count], np.uint32),
             "total": np.array([found.total]),
             "squares": np.array([found.squares]),
             "low": np.array([found.low], np.float32),
             "high": np.array([found.high], np.float32),
-            "strongest": np.array([position[best[0]] if len(best) else NONE], np.uint32),
             "bins": found.bins[None].astype(np.uint32),
             "bin_sums": found.bin_sums[None].astype(np.float32),
             "intervals": found.intervals[None].astype(np.uint32),
@@ -218,6 +231,8 @@ class _Row:
         chunk = np.searchsorted(self._stream.chunk_ptr, position, side="right")
         shown = np.searchsorted(self._stream.chunk_ptr, silent, side="right")
         kept = np.flatnonzero(np.isin(chunk, np.concatenate([chunk[chosen], shown])))
+        if len(kept) == len(position):  # nothing was cut: then all of it can be an example
+            return kept, np.ones(len(kept), bool)
         return kept, np.isin(kept, chosen)
 
 

@@ -19,16 +19,17 @@ from ..engine.dictionary import Dictionary
 from ..engine.errors import NonFiniteError
 from ..engine.model import Model
 from ..engine.ranking import Floats
-from ..engine.readout import decoder, path, residual_directions
+from ..engine.readout import decoder, path, residual_directions, rows_label
 from ..engine.unembedding import Unembedding
 from ..engine.worker import Ticket
 
 Counts = npt.NDArray[np.uint32]
 
 BINS = 50
-# Weights [chunk, d_vocab] at once, in numbers: 128 MB of float32. Their summary works in float64 on a few rows of them
-# at a time, which takes some 100 MB more.
-_PRODUCT, _SUMMARY = 2**25, 2**19
+# Weights [chunk, d_vocab] at once, in numbers: 128 MB of float32. Their summary works on a few rows of them at a time.
+_PRODUCT, _SUMMARY = 2**25, 2**20
+# How near an edge, in bins, float32 cannot be trusted: some 30 times its rounding.
+_EDGE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ def logit_weights(
     if k < 1:
         raise ValueError(f"k is the number of tokens on either side, at least 1, not {k}.")
     step, rows = (max(1, budget // unembedding.d_vocab) for budget in (_PRODUCT, _SUMMARY))
-    label = unembedding.label(final_norm) + (f", {note}" if note else "")
+    label = unembedding.label(final_norm, rows_label(model, dictionary)) + (f", {note}" if note else "")
     result = _empty(len(wanted), k, label)
     for at in range(0, len(wanted), step):
         if ticket is not None:
@@ -180,20 +181,20 @@ def _extremes(weights: Tensor, k: int, *, largest: bool) -> tuple[Tensor, Tensor
 
 def _histogram(weights: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Counts in 50 equal bins over [low, high] of each row, with edges in float64."""
-    steps = torch.arange(BINS + 1, device=weights.device)
-    edges = _wide(low)[:, None] + (_wide(high) - _wide(low))[:, None] * _wide(steps) / BINS
-    # The smallest float32 that is not below an edge parts the same numbers as the edge itself.
-    near = edges.float()
-    near = torch.where(_wide(near) < edges, torch.nextafter(near, torch.full_like(near, torch.inf)), near)
-    width = torch.where(high > low, high - low, torch.ones_like(high))[:, None]
-    # In float32 the place may be one off beside an edge: the edges decide.
-    bins = (weights - low[:, None]).mul_(BINS / width).to(torch.int64).clamp_(0, BINS - 1)
-    bins -= (weights < near.gather(1, bins)).long()
-    bins += (weights >= near.gather(1, bins + 1)).long()
-    bins.clamp_(0, BINS - 1).masked_fill_((low == high)[:, None], 0)
-    rows = torch.arange(len(weights), device=weights.device)[:, None] * BINS
-    counts = torch.bincount((bins + rows).view(-1), minlength=len(weights) * BINS)
-    return counts.view(len(weights), BINS)
+    width = torch.where(high > low, high - low, torch.ones_like(high))
+    place = (weights - low[:, None]).mul_((BINS / width)[:, None])
+    bins = place.to(torch.int32)
+    # In float32 a weight beside an edge may fall on the wrong side of it: those few are placed again, exactly.
+    row, token = (place.sub_(bins).sub_(0.5).abs_() > 0.5 - _EDGE).nonzero(as_tuple=True)
+    bins.clamp_(0, BINS - 1)
+    beside, start, end = bins[row, token], _wide(low[row]), _wide(high[row])
+    exact = _wide(weights[row, token])
+    beside = beside - (exact < start + (end - start) * beside / BINS).int()
+    beside = beside + (exact >= start + (end - start) * (beside + 1) / BINS).int()
+    bins[row, token] = beside.clamp_(0, BINS - 1)
+    bins.masked_fill_((low == high)[:, None], 0)
+    bins += torch.arange(len(weights), dtype=torch.int32, device=weights.device)[:, None] * BINS
+    return torch.bincount(bins.view(-1), minlength=len(weights) * BINS).view(len(weights), BINS)
 
 
 def _moments(weights: Tensor, constant: Tensor) -> list[Tensor]:

@@ -23,7 +23,8 @@ class Manifest:
         number: of the store that is the index; earlier ones are left-overs.
         identity: what it was made with (identity.py).
         settings: how it was finished.
-        provenance: what is shown beside the numbers.
+        provenance: what is shown beside the numbers (dtype and versions among it).
+        corpus: tokens, tokens counted, documents, and a hash of the token ids.
         parts: how many corpora it holds.
         exhausted: whether the last one was read to its end.
         growable: whether its activations were kept.
@@ -33,6 +34,7 @@ class Manifest:
     identity: Mapping[str, Any]
     settings: Settings
     provenance: Mapping[str, str]
+    corpus: Mapping[str, Any]
     parts: int
     exhausted: bool
     growable: bool

@@ -21,7 +21,7 @@ from .statistics import INTERVALS, interval_of, strongest
 SILENT_REACH = 10
 SILENT = 8
 _TRIES = 64
-_NEAR_TOKENS = 3
+NEAR_TOKENS = 3
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Silence:
             active: positions where the feature is active, ascending.
         """
         tried = [(hashes(seed + 1, feature, np.arange(_TRIES)) % np.uint64(len(self.flags))).astype(np.int64)]
-        for rank, token in enumerate(tokens[:_NEAR_TOKENS].tolist()):
+        for rank, token in enumerate(tokens[:NEAR_TOKENS].tolist()):
             start, stop = int(self.token_ptr[token]), int(self.token_ptr[token + 1])
             picks = hashes(seed + 2 + rank, feature, np.arange(min(_TRIES, 4 * (stop - start))))
             where = start + (picks % np.uint64(max(1, stop - start))).astype(np.int64)

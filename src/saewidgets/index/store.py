@@ -103,7 +103,6 @@ class FeatureIndex:
                     stacklevel=3,
                 )
         self._labels.given = dict(dictionary.labels)
-        self._activation_name = dictionary.activation_name
 
     def verify(self) -> None:
         """Read everything and compare it with its checksums.
@@ -173,8 +172,8 @@ class FeatureIndex:
 
     @property
     def activation_name(self) -> str:
-        """What the numbers are."""
-        return getattr(self, "_activation_name", "activation")
+        """What the numbers are: "activation", "dot product" (directions) or "neuron value"."""
+        return str(self._folder.facts["activation_name"])
 
     # -- features
 

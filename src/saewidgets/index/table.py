@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def features_table(folder: Folder, texts: Texts, labels: Mapping[int, str]) -> p
     mean = np.where(count > 0, total / active, np.nan)
     spread = np.where(count > 0, np.sqrt(np.maximum(squares / active - (total / active) ** 2, 0)), np.nan)
     words = _Words(texts)
-    columns: dict[str, object] = {
+    columns: dict[str, Any] = {
         "label": [labels.get(f) for f in range(len(count))],
         "density": count / folder.facts["counted"],
         "count": count,
@@ -47,8 +47,10 @@ def features_table(folder: Folder, texts: Texts, labels: Mapping[int, str]) -> p
         for name in ("std", "skew", "kurtosis"):
             columns[f"logit {name}"] = folder.read(f"logit_{name}").astype(np.float64)
     if "neuron" in folder and folder.read("neuron").shape[1]:
-        columns["neuron"] = folder.read("neuron")[:, 0].astype(np.int64)
-        columns["neuron r"] = folder.read("neuron_r")[:, 0].astype(np.float64)
+        # A feature that never fires goes with no neuron.
+        columns["neuron"] = pd.array(folder.read("neuron")[:, 0].astype(np.int64), "Int64").copy()
+        columns["neuron"][count == 0] = pd.NA
+        columns["neuron r"] = np.where(count > 0, folder.read("neuron_r")[:, 0].astype(np.float64), np.nan)
     if "neighbour" in folder and folder.read("neighbour").shape[1]:
         columns["neighbour"] = folder.read("neighbour")[:, 0].astype(np.int64)
         columns["neighbour cosine"] = folder.read("neighbour_cosine")[:, 0].astype(np.float64)

@@ -71,6 +71,7 @@ def ablation_effects(
     *,
     sae: str | None = None,
     special: bool = False,
+    where: Sequence[Bools] | None = None,
     k: int = 3,
     ticket: Ticket | None = None,
 ) -> list[AblationEffect]:
@@ -90,12 +91,14 @@ def ablation_effects(
         feature: the feature.
         sae: which dictionary; default: the first.
         special: ablate at special tokens (BOS, EOS, ...) and norm outliers too.
+        where: a mask [pos] for each text of where to ablate, instead of what `special` says.
         k: how many of the most lowered and raised tokens.
         ticket: of the job that this runs in. Progress is in tokens.
 
     Raises:
         FeatureIndexError: for a feature outside the dictionary; TokenIdError: for an id outside the vocabulary.
         SaewidgetsError: for an empty text, or one longer than the context.
+        ValueError: if a mask has another length than its text.
         NonFiniteError: if activations or log-probabilities are NaN or infinite.
         OutOfMemoryError: if a single text does not fit.
 
@@ -108,11 +111,14 @@ def ablation_effects(
     todo = [Window(i, 0, tuple(_checked(engine, i, ids))) for i, ids in enumerate(texts)]
     if k < 0:
         raise ValueError(f"k is a number of tokens, not {k}.")
+    if where is not None and [len(mask) for mask in where] != [len(window) for window in todo]:
+        raise ValueError("where= needs one mask for each text, of its length.")
     ticket = ticket or Ticket()
     limit = max(1, min(_MAX_TOKENS, _LOGITS // int(engine.model.cfg.d_vocab)))
     with torch.no_grad():
         row = decoder(dictionary, torch.tensor([feature]))
-        run = _Run(engine, dictionary, feature, special, k, limit, row[0], direct_path(engine.model, dictionary, row))
+        way = direct_path(engine.model, dictionary, row)
+        run = _Run(engine, dictionary, feature, special, where, k, limit, row[0], way)
     total, done = sum(map(len, todo)), 0
     ticket.expect(total)
     found: dict[int, AblationEffect] = {}
@@ -143,6 +149,7 @@ class _Run:
     dictionary: Dictionary
     feature: int
     special: bool
+    where: Sequence[Bools] | None
     k: int
     max_tokens: int
     row: Tensor
@@ -214,15 +221,22 @@ class _Run:
             # Text by text: some dictionaries look at the neighbours, and none may see the padding.
             values = x[i : i + 1, : len(window)]
             acts[i, : len(window)] = self.dictionary.encode(values, columns)[0, :, 0].float()
-            is_special: Bools = np.isin(np.array(window.ids), special_ids)
-            outlier = norm_outliers(values[0].float().norm(dim=-1).cpu().numpy(), is_special)
-            counted[i, : len(window)] = torch.from_numpy(~(is_special | outlier) | self.special)
+            counted[i, : len(window)] = torch.from_numpy(self._ablated(window, values[0], special_ids))
         if not torch.isfinite(acts).all():
             raise NonFiniteError(
                 f"Activations of feature {self.feature} of {self.dictionary.name!r} are NaN or infinite."
             )
         scale = decoder_scale(self.dictionary, x)[..., 0]
         return acts, torch.where(counted & (acts != 0), acts * scale, torch.zeros_like(acts))
+
+    def _ablated(self, window: Window, values: Tensor, special_ids: list[int]) -> Bools:
+        """Where a text is ablated."""
+        if self.where is not None:
+            return self.where[window.text]
+        if self.special:
+            return np.ones(len(window), bool)
+        is_special: Bools = np.isin(np.array(window.ids), special_ids)
+        return ~(is_special | norm_outliers(values.float().norm(dim=-1).cpu().numpy(), is_special))
 
     def _effect(
         self, window: Window, acts: Tensor, gone: Tensor, found: Changes, direct: Tensor | str

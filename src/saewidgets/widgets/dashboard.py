@@ -19,7 +19,7 @@ from . import wire
 from .base import EngineWidget, Handler, asset, live_asset
 from .dashboard_page import fallback_of, record
 from .dashboard_payload import ExampleParams, columns_of, examples_reply, feature_reply, text_reply
-from .effects_payload import contexts, effects_reply
+from .effects_payload import Context, contexts, effects_reply
 
 if TYPE_CHECKING:
     from ..engine.activations import FeatureActivations
@@ -236,11 +236,11 @@ class FeatureDashboard(EngineWidget):
         asked = ExampleParams.from_wire(params)
         feature = self._index.check_feature(asked.feature)
         if "text" in params:
-            ids = self.engine.to_ids(str(params["text"]))
-            return effects_reply(self.engine, self._sae, feature, ids, [(0, len(ids[0]))], ticket)
+            ids = self.engine.to_ids(str(params["text"]))[0]
+            return effects_reply(self.engine, self._sae, feature, [Context(ids, None, (0, len(ids)))], ticket)
         positions = [int(cast(int, p)) for p in cast("list[wire.Json]", params["of"])]
-        texts, cuts = contexts(self._index, positions, None if asked.full else asked.window)
-        return effects_reply(self.engine, self._sae, feature, texts, cuts, ticket)
+        shown = contexts(self._index, positions, None if asked.full else asked.window)
+        return effects_reply(self.engine, self._sae, feature, shown, ticket)
 
     def _answer_label(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
         feature = int(cast(int, params["f"]))

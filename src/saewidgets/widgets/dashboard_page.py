@@ -31,9 +31,10 @@ def record(
     answers = [
         recorded_answer("feature", {"f": reply.data["f"], "sort": sort, "list": listed}, reply) for reply in features
     ]
-    few = len(features) > 1
+    # One feature may have all that is on screen.
+    shown = (_PAGE_TOP, _PAGE_INTERVAL) if len(features) > 1 else ()
     for asked in params:
-        found = asked.select(index, *((_PAGE_TOP, _PAGE_INTERVAL) if few else ()))
+        found = asked.select(index, *shown)
         answers.append(
             recorded_answer("examples", asked.to_wire(), examples_reply(index.feature(asked.feature), found))
         )

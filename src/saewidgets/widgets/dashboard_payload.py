@@ -11,6 +11,7 @@ import numpy as np
 from ..engine.ranking import Ints
 from ..index.examples import Examples, Group
 from ..index.feature import Feature, Histogram
+from ..index.sampling import NEAR_TOKENS, SILENT_REACH
 from ..index.snippets import Example
 from ..index.statistics import BINS
 from . import wire
@@ -96,8 +97,6 @@ def feature_reply(
     place = int(found[0]) if len(found) else None
     data: dict[str, wire.Json] = {
         "f": feature.feature,
-        "n_features": len(index),
-        "alive": index.alive,
         "label": _text(feature.label),
         "can_label": can_label,
         "order": {
@@ -117,7 +116,6 @@ def feature_reply(
         "complete": feature.complete,
         "kept": feature.kept,
         "histogram": None if feature.histogram is None else _bounds(feature.histogram),
-        "intervals": [{"low": i.low, "high": i.high, "count": i.count, "share": i.share} for i in feature.intervals],
         "logits": None,
         "logits_missing": feature.logits_missing,
         "tokens": [
@@ -125,8 +123,9 @@ def feature_reply(
             for t in feature.tokens
         ],
         "alignment": [{"i": a.neuron, "v": a.value, "share": a.share} for a in feature.alignment],
-        "alignment_label": f"W_dec entries, basis of {feature.decoder_hook}",
+        "alignment_label": f"Largest entries of the decoder row, in the coordinates of {feature.decoder_hook}",
         "neurons": [{"i": n.neuron, "r": n.pearson, "cos": n.cosine} for n in feature.neurons],
+        "neurons_label": f"Coordinates of {feature.hook} with the largest |Pearson r|, over counted tokens",
         "neurons_missing": feature.neurons_missing,
         "correlated": [
             {"f": c.feature, "r": c.pearson, "together": c.together, "label": _text(index.label(c.feature))}
@@ -213,14 +212,21 @@ def _example(example: Example, start: int) -> wire.Json:
 def titles(group: Group, feature: Feature) -> tuple[str, str]:
     """A group's heading and second line."""
     active = f"{feature.count:,} active tokens"
-    if group.key == "top":
-        return "Top activations", "never active" if feature.maximum is None else f"max {feature.maximum:.4g}"
-    if group.key == "bottom":
-        return "Most negative activations", f"min {feature.minimum or 0:.4g}"
+    reach = f"no activation within {SILENT_REACH} tokens"
+    if group.key in ("top", "bottom"):
+        name, extreme = "Top activations", "" if feature.maximum is None else f"max {feature.maximum:.4g}"
+        if group.key == "bottom":
+            name, extreme = "Most negative activations", f"min {feature.minimum or 0:.4g}"
+        if group.filtered:  # the feature's extreme need not be among them
+            return name, "of those that pass the filter" + (", sampled" if group.sampled else "")
+        return name, extreme or "never active"
     if group.key == "near":
-        return "Silent on its usual tokens", "a token that it often fires on, and no activation within 10 tokens"
+        return (
+            "Silent on its usual tokens",
+            f"one of its {NEAR_TOKENS} strongest tokens by total activation, and {reach}",
+        )
     if group.key == "silent":
-        return "Silent", "tokens drawn from the whole corpus, and no activation within 10 tokens"
+        return "Silent", f"tokens drawn from the whole corpus, and {reach}"
     low, high = group.low or 0.0, group.high or 0.0
     count = group.count
     if count is None and group.key == "range" and not group.filtered:

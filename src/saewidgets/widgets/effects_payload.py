@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..engine.activations import Bools
 from ..interventions.ablation import AblationEffect, ablation_effects
 from . import wire
 
@@ -27,15 +29,24 @@ _DIRECT = (
 )
 
 
-def contexts(
-    index: FeatureIndex, positions: Sequence[int], window: int | None
-) -> tuple[list[list[int]], list[tuple[int, int]]]:
-    """What has to go through the model for some examples: token ids of their chunks, and which part of each is shown.
+@dataclass(frozen=True)
+class Context:
+    """What has to go through the model for an example.
 
-    A chunk is read from its beginning, as in the scan, and no further than one token after what is shown.
+    Attributes:
+        ids: token ids of its chunk from the beginning, as in the scan, and no further than one token after what is shown.
+        counted: which of them the index counts; None: as the text itself says.
+        cut: the part that is shown.
     """
-    texts: list[list[int]] = []
-    cuts: list[tuple[int, int]] = []
+
+    ids: Sequence[int]
+    counted: Bools | None
+    cut: tuple[int, int]
+
+
+def contexts(index: FeatureIndex, positions: Sequence[int], window: int | None) -> list[Context]:
+    """The contexts of examples, by the positions of their tokens."""
+    found = []
     for position in positions:
         if not 0 <= position < index.tokens:
             raise ValueError(f"There is no token {position} in the corpus, which has {index.tokens}.")
@@ -43,21 +54,31 @@ def contexts(
         first, last = (int(p) for p in index.texts.chunk_ptr[chunk : chunk + 2])
         start = first if window is None else max(first, position - window)
         stop = last if window is None else min(last, position + window + 1)
-        texts.append(list(index.texts.ids(first, min(last, stop + 1))))
-        cuts.append((start - first, stop - first))
-    return texts, cuts
+        end = min(last, stop + 1)
+        counted = index.texts.flags(first, end) == 0
+        found.append(Context(index.texts.ids(first, end), counted, (start - first, stop - first)))
+    return found
 
 
 def effects_reply(
     engine: Engine,
     sae: str | None,
     feature: int,
-    texts: Sequence[Sequence[int]],
-    cuts: Sequence[tuple[int, int]],
+    contexts: Sequence[Context],
     ticket: Ticket,
 ) -> wire.Reply:
-    """Ablate `feature` in each text and send what is within its cut."""
-    effects = ablation_effects(engine, texts, feature, sae=sae, k=_CHANGES, ticket=ticket)
+    """Ablate `feature` in each context and send what is within its cut."""
+    masks = [context.counted for context in contexts if context.counted is not None]
+    effects = ablation_effects(
+        engine,
+        [context.ids for context in contexts],
+        feature,
+        sae=sae,
+        where=masks if len(masks) == len(contexts) else None,
+        k=_CHANGES,
+        ticket=ticket,
+    )
+    cuts = [context.cut for context in contexts]
     vocabulary: dict[int, int] = {}
     arrays: dict[str, list[wire.Array]] = {}
     for effect, (start, stop) in zip(effects, cuts, strict=True):
