@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.bare import Bare
@@ -86,7 +87,7 @@ class SaeDashboard:
     def cache(self) -> None:
         """Run the model once and keep the hook's values."""
         for i, prompts in enumerate(self._tokens.split(PROMPTS_AT_ONCE)):
-            torch.save(self._bare.read(prompts), self._folder / f"{i}.pt")
+            save_file({"x": self._bare.read(prompts).contiguous()}, self._folder / f"{i}.safetensors")
 
     def batch(self, features: Sequence[int]) -> list[dict[str, Any]]:
         """Everything that the dashboards of these features show."""
@@ -124,7 +125,7 @@ class SaeDashboard:
         columns, found = torch.tensor(features), []
         neurons, others = RunningCorrelation(), RunningCorrelation()
         for i in range(len(self._tokens.split(PROMPTS_AT_ONCE))):
-            x = torch.load(self._folder / f"{i}.pt")
+            x = load_file(self._folder / f"{i}.safetensors")["x"]
             found.append(self._dictionary.encode(x, columns))
             rows = found[-1].flatten(0, 1).T.cpu()
             neurons.add(rows, x.flatten(0, 1).T.cpu())

@@ -123,12 +123,16 @@ class ArrayWriter:
 class Folder:
     """Reads what a `FolderWriter` committed.
 
+    Args:
+        mapped: map files into memory, for many small reads; or read what is asked for, which leaves no pages behind that
+            count as the process's memory.
+
     Raises:
         IndexCorruptError: naming the file, if one is missing or has another size than it had when written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, mapped: bool = True) -> None:
+        self.path, self._mapped = path, mapped
         try:
             contents = json.loads((path / CONTENTS).read_text(encoding="utf-8"))
             if contents.pop("crc") != _crc(contents):
@@ -156,7 +160,7 @@ class Folder:
         return int(self._entry(name)["shape"][0])
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Array:
-        """Rows [start:stop) of an array, verified. Read-only, and not a copy.
+        """Rows [start:stop) of an array, verified. Of a mapped folder they are read-only, and not a copy.
 
         Raises:
             IndexCorruptError: if a byte of their pages changed since they were written.
@@ -164,10 +168,12 @@ class Folder:
         entry = self._entry(name)
         rows = int(entry["shape"][0])
         stop = rows if stop is None else min(stop, rows)
-        if name not in self._maps:
-            self._maps[name] = self._map(name, entry)
         size = self._row_bytes[name]
         self._verify(name, _HEADER + start * size, _HEADER + max(start, stop) * size)
+        if not self._mapped:
+            return self._load(name, entry, start, max(start, stop))
+        if name not in self._maps:
+            self._maps[name] = self._map(name, entry)
         return self._maps[name][start:stop]
 
     def read_bytes(self, name: str) -> bytes:
@@ -213,14 +219,18 @@ class Folder:
                 "or build it again."
             )
 
+    def _load(self, name: str, entry: Mapping[str, Any], start: int, stop: int) -> Array:
+        row = tuple(int(n) for n in entry["shape"][1:])
+        offset, count = _HEADER + start * self._row_bytes[name], (stop - start) * math.prod(row)
+        loaded = np.fromfile(self.path / f"{name}.npy", np.dtype(entry["dtype"]), count=count, offset=offset)
+        return cast(Array, loaded.reshape(stop - start, *row))
+
     def _map(self, name: str, entry: Mapping[str, Any]) -> Array:
         shape = tuple(int(n) for n in entry["shape"])
         path = self.path / f"{name}.npy"
         if 0 in shape:
             return np.zeros(shape, np.dtype(entry["dtype"]))
         # What the header says is not asked: the table of contents says the same, and the header is verified with it.
-        if not path.exists():
-            raise IndexCorruptError(f"{path} is missing: open the index again, or build it again.")
         mapped = np.memmap(path, dtype=np.dtype(entry["dtype"]), mode="r", offset=_HEADER, shape=shape)
         return cast(Array, mapped.view(np.ndarray))
 
@@ -230,6 +240,8 @@ class Folder:
         if not todo:
             return
         path = self.path / f"{name}.npy"
+        if not path.exists():
+            raise IndexCorruptError(f"{path} is missing: open the index again, or build it again.")
         with path.open("rb") as file:
             for page in todo:
                 file.seek(page * PAGE)

@@ -74,9 +74,9 @@ class NeuronSums:
 
     def load(self, path: Path) -> None:
         """Go on from sums that were saved."""
-        folder = Folder(path)
+        folder = Folder(path, mapped=False)
         for name in ("cross", "total", "squares"):
-            getattr(self, name).copy_(torch.from_numpy(folder.read(name).copy()))
+            getattr(self, name).copy_(torch.from_numpy(folder.read(name)))
 
 
 def correlations(sums: NeuronSums, n: int, total: Array, squares: Array, k: int) -> tuple[Ints, Floats, Floats]:

@@ -110,14 +110,14 @@ def _column(name: str) -> str:
 
 
 class Shard:
-    """A committed shard, memory-mapped.
+    """A committed shard.
 
     Attributes:
         first: position in the whole corpus of its first token.
     """
 
     def __init__(self, path: Path, first: int) -> None:
-        self.folder = Folder(path)
+        self.folder = Folder(path, mapped=False)
         self.first = first
 
     def __len__(self) -> int:

@@ -48,7 +48,7 @@ def correlated(
     index = np.zeros((n_features, k), np.int64)
     pearson, both = np.zeros((n_features, k), np.float32), np.zeros((n_features, k), np.int64)
     at_once = max(1, _PRODUCT // max(n_features, 1))
-    rows = [_token_major(shard, n_features, scratch / str(i)) for i, shard in enumerate(shards)]
+    rows = [_turn(shard, n_features, scratch / str(i)) for i, shard in enumerate(shards)]
     variance = scatter(n, total, squares)
     for low in range(0, n_features, at_once):
         high = min(low + at_once, n_features)
@@ -61,25 +61,24 @@ def correlated(
         index[low:high], pearson[low:high] = best, np.take_along_axis(r, best, 1)
         both[low:high] = np.take_along_axis(count, best, 1)
         step(high)
-    del rows  # Windows removes no file that is mapped
     shutil.rmtree(scratch)
     return index, pearson, both
 
 
 def _products(
-    shards: Sequence[Shard], rows: Sequence[sparse.csr_array], low: int, high: int, n_features: int
+    shards: Sequence[Shard], rows: Sequence[Path], low: int, high: int, n_features: int
 ) -> tuple[Array, Array]:
     """Sums over tokens of a_f * a_g and of [a_f != 0][a_g != 0], for features low .. high-1 and all others."""
     product = np.zeros((high - low, n_features))
     count = np.zeros((high - low, n_features))
-    for shard, tokens in zip(shards, rows, strict=True):
+    for shard, turned in zip(shards, rows, strict=True):
         ptr, position, value = shard.entries(low, high)
         columns = sparse.csc_array(
             (value.astype(np.float64), position.astype(np.int32), ptr.astype(np.int32)), (len(shard), high - low)
         )
         features = columns.T.tocsr()
         for block in blocks_of(shard):  # always the same sums in the same order, however the scan was cut up
-            some, part = features[:, block], tokens[block]
+            some, part = features[:, block], _tokens(turned, block, n_features)
             if part.nnz > _DENSE * part.shape[0] * n_features:
                 dense = part.toarray()
                 product += some.toarray() @ dense
@@ -94,16 +93,25 @@ def _ones(matrix: sparse.csr_array) -> sparse.csr_array:
     return sparse.csr_array((np.ones_like(matrix.data), matrix.indices, matrix.indptr), matrix.shape)
 
 
-def _token_major(shard: Shard, n_features: int, scratch: Path) -> sparse.csr_array:
-    """A shard's activations by token, memory-mapped: turning them round for every block of features would take hours."""
+def _turn(shard: Shard, n_features: int, scratch: Path) -> Path:
+    """Write a shard's activations by token: turning them round for every block of features would take hours."""
     ptr, position, value = shard.entries(0, n_features)
-    columns = sparse.csc_array(
-        (value.astype(np.float64), position.astype(np.int32), ptr.astype(np.int32)), (len(shard), n_features)
-    )
+    columns = sparse.csc_array((value, position.astype(np.int32), ptr.astype(np.int32)), (len(shard), n_features))
     rows = columns.tocsr()
     scratch.mkdir(parents=True)
-    mapped = {}
-    for name in ("data", "indices", "indptr"):
-        np.save(scratch / name, getattr(rows, name))
-        mapped[name] = np.load(scratch / f"{name}.npy", mmap_mode="r" if rows.nnz else None)
-    return sparse.csr_array((mapped["data"], mapped["indices"], mapped["indptr"]), rows.shape)
+    for name, dtype in (("data", np.float32), ("indices", np.int32), ("indptr", np.int32)):
+        getattr(rows, name).astype(dtype).tofile(scratch / name)
+    return scratch
+
+
+def _tokens(turned: Path, block: slice, n_features: int) -> sparse.csr_array:
+    """The activations on a stretch of tokens, read and not mapped: mapped pages would count as memory."""
+
+    def load(name: str, dtype: type[np.generic], start: int, stop: int) -> Array:
+        offset = start * np.dtype(dtype).itemsize
+        return np.fromfile(turned / name, dtype, count=stop - start, offset=offset)
+
+    ptr = load("indptr", np.int32, block.start, block.stop + 1)
+    values = load("data", np.float32, int(ptr[0]), int(ptr[-1])).astype(np.float64)
+    indices = load("indices", np.int32, int(ptr[0]), int(ptr[-1]))
+    return sparse.csr_array((values, indices, ptr - ptr[0]), (block.stop - block.start, n_features))
