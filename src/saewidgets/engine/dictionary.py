@@ -54,6 +54,11 @@ class Dictionary(ABC):
         return False
 
     @property
+    def causal(self) -> bool:
+        """Whether a token's activations depend on no later token."""
+        return True
+
+    @property
     def device(self) -> torch.device | None:
         """Where the weights are; None if there are none."""
         return None
@@ -148,6 +153,12 @@ class SaeDictionary(Dictionary):
         from sae_lens import BatchTopKTrainingSAE
 
         return self.architecture == "temporal" or isinstance(self.sae, BatchTopKTrainingSAE) or self._user_hooks()
+
+    @property
+    def causal(self) -> bool:
+        from sae_lens import BatchTopKTrainingSAE
+
+        return not isinstance(self.sae, BatchTopKTrainingSAE)
 
     def _user_hooks(self) -> bool:
         return any(point._forward_hooks or point._forward_pre_hooks for point in self.sae.hook_dict.values())

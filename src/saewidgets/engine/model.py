@@ -219,10 +219,12 @@ class Model:
         edits: Mapping[str, Edit] | None = None,
         reads: Mapping[str, Callable[[Tensor], None]] | None = None,
         ticket: Ticket | None = None,
+        run: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Logits [batch, pos, d_vocab] of a whole forward, with `edits` replacing the values at their hooks.
 
-        `reads` see values on the way (a transcoder's input). An edit or read that did not happen is an error.
+        `reads` see values on the way (a transcoder's input). An edit or read that did not happen is an error. `run`
+        calls the model in another way than on the tokens alone (with a KV cache).
         """
         fired: set[str] = set()
         me = threading.get_ident()
@@ -240,7 +242,7 @@ class Model:
         with self._hooks(ticket, tokens) as handles:
             for name, fn in wanted:
                 handles.append(self._module(self.resolve(name)).register_forward_hook(act(name, fn)))
-            logits = self.raw(tokens, return_type="logits")
+            logits = run(tokens) if run is not None else self.raw(tokens, return_type="logits")
         self._assert_fired([name for name, _ in wanted if name not in fired])
         return cast(Tensor, logits)
 

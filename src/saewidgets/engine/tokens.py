@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
@@ -111,6 +111,52 @@ class Tokenizer:
                 "Was the text tokenized with another model's tokenizer?"
             )
         return plain
+
+    # -- chats
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether messages can become a prompt."""
+        return bool(getattr(self._tokenizer, "chat_template", None))
+
+    def chat_text(self, messages: Sequence[Mapping[str, str]]) -> str | None:
+        """The prompt that the model's chat template makes of `messages`, up to the answer; None without a template.
+
+        Raises:
+            SaewidgetsError: for what is no message, or what the template refuses.
+        """
+        if self._tokenizer is None or not self.has_chat_template:
+            return None
+        for message in messages:
+            if not all(isinstance(message.get(key), str) for key in ("role", "content")):
+                raise SaewidgetsError("A message is {'role': 'user', 'content': 'text'}, with both as strings.")
+        plain = [{"role": m["role"], "content": clean(m["content"])} for m in messages]
+        try:
+            return str(self._tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True))
+        except Exception as error:
+            # Templates are programs of the model's makers, and say no in their own ways.
+            raise SaewidgetsError(f"The model's chat template refuses these messages: {error}") from error
+
+    def encode_raw(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Token ids of `text` with nothing added, special tokens in it recognised, and their character ranges."""
+        assert self._tokenizer is not None
+        try:
+            found = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        except NotImplementedError:
+            raise SaewidgetsError(
+                "Chats need a fast tokenizer, which says where in the text its tokens are; this model has a slow one."
+            ) from None
+        return list(found["input_ids"]), [(int(a), int(b)) for a, b in found["offset_mapping"]]
+
+    def token_id(self, token: str) -> int | None:
+        """The id of a token that stands for `token` whole, or None."""
+        added = {str(t): i for i, t in self._tokenizer.added_tokens_decoder.items()} if self._tokenizer else {}
+        return added.get(token)
+
+    @property
+    def eos_id(self) -> int | None:
+        """The end-of-text token, if there is one."""
+        return cast("int | None", getattr(self._tokenizer, "eos_token_id", None))
 
     def display(self, ids: Sequence[int]) -> TokenText:
         """Readable strings for `ids`. Bytes that are no valid UTF-8 are shown as `<0x..>`."""

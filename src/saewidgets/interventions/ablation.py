@@ -20,15 +20,16 @@ from torch import Tensor
 from ..engine.activations import Bools
 from ..engine.batching import Window, batches, to_tensor
 from ..engine.dictionary import Dictionary
-from ..engine.errors import NonFiniteError, OutOfMemoryError, SaeMismatchError, SaewidgetsError
+from ..engine.errors import NonFiniteError, OutOfMemoryError, SaewidgetsError
 from ..engine.model import is_out_of_memory
 from ..engine.reading import flatten
-from ..engine.readout import decoder, decoder_scale, writing_hook
+from ..engine.readout import decoder_scale, writing_hook
 from ..engine.results import norm_outliers
 from ..engine.worker import Progress, Ticket
 from .direct import DirectPath, direct_path
 from .effect import AblationEffect
 from .logprobs import Changes, changes
+from .writing import contribution, with_change
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -116,7 +117,7 @@ def ablation_effects(
     ticket = ticket or Ticket()
     limit = max(1, min(_MAX_TOKENS, _LOGITS // int(engine.model.cfg.d_vocab)))
     with torch.no_grad():
-        row = decoder(dictionary, torch.tensor([feature]))
+        row = contribution(dictionary, torch.tensor([feature]))
         way = direct_path(engine.model, dictionary, row)
         run = _Run(engine, dictionary, feature, special, where, k, limit, row[0], way)
     total, done = sum(map(len, todo)), 0
@@ -192,7 +193,7 @@ class _Run:
         if len(active):
             ticket.beat()
             change = amounts[active][..., None] * self.row.to(amounts.device)
-            edits = {writing_hook(model, dictionary): partial(_subtract, change, dictionary)}
+            edits = {writing_hook(model, dictionary): partial(with_change, change=-change, dictionary=dictionary)}
             logits = model.logits(tokens[active.to(tokens.device)], edits, ticket=ticket)
             edited = dict(zip(active.tolist(), logits, strict=True))
 
@@ -258,20 +259,3 @@ class _Run:
             raised=found.raised.numpy(),
             direct_note=direct if isinstance(direct, str) else "",
         )
-
-
-def _subtract(change: Tensor, dictionary: Dictionary, value: Tensor) -> Tensor:
-    """`value` [batch, pos, d] or [batch, pos, head, d_head] less `change` [batch, pos, d_out], in float32."""
-    head = getattr(dictionary, "head", None)
-    change = change.to(value.device)
-    if head is not None and value.ndim == 4:
-        change = torch.nn.functional.pad(change[:, :, None], (0, 0, head, value.shape[2] - head - 1))
-    elif head is not None:  # a bridge's heads are joined
-        after = value.shape[-1] - (head + 1) * change.shape[-1]
-        change = torch.nn.functional.pad(change, (head * change.shape[-1], after))
-    if change.shape[2:].numel() != value.shape[2:].numel():
-        raise SaeMismatchError(
-            f"{dictionary.name!r} writes vectors of width {change.shape[2:].numel()}, but "
-            f"{dictionary.hook_name_out or dictionary.hook_name!r} has width {value.shape[2:].numel()}."
-        )
-    return (value.float() - change.reshape(value.shape)).to(value.dtype)

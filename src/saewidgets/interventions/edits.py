@@ -1,0 +1,184 @@
+"""A recipe becomes changes of the values at hooks, at absolute positions, for every row of a batch.
+
+One `Edits` accompanies one batch of token sequences from its first token on, whether it goes through the model at once
+or token by token with a KV cache; it keeps count of positions, so that both are the same edit. Interventions at one
+hook are simultaneous: all are computed from the value before any of them, and their changes are summed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..engine.activations import Bools
+from ..engine.dictionary import Dictionary
+from ..engine.readout import writing_hook
+from ..engine.reading import flatten
+from .scales import Resolved
+from .scope import Scope
+from .terms import Terms
+from .writing import with_change
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
+    from ..engine.model import Edit
+
+__all__ = ["Edits", "Seen"]
+
+
+@dataclass
+class Seen:
+    """What one dictionary met in the last forward, for views that compare requested with realised activations.
+
+    Attributes:
+        before, after: [batch, pos, d_in] what it reads, before and after the edits at this hook. The same for
+            transcoders, which write elsewhere.
+        edited: [batch, pos, n] which of `Terms.features` were changed where.
+        requested: [batch, pos, n] the activation that the recipe asked for; NaN where it asks for none.
+    """
+
+    before: Tensor
+    after: Tensor
+    edited: Tensor
+    requested: Tensor
+
+
+@dataclass
+class Edits:
+    """The changes of a batch, one recipe a row.
+
+    Args:
+        engine: model and dictionaries.
+        rows: for each row a resolved recipe, or None for a row that stays as it is.
+        scope: where each row's text is what.
+        keep: keep `seen` after every forward.
+
+    Example:
+        >>> edits = Edits(engine, [None, resolved], Scope(engine.tokenizer, n_prompt=[9, 9]))
+        >>> logits = engine.model.logits(tokens, edits.hooks(tokens))
+    """
+
+    engine: Engine
+    rows: Sequence[Resolved | None]
+    scope: Scope
+    keep: bool = False
+    seen: dict[str, Seen] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.terms: list[Terms] = []
+        by_name: dict[str, Dictionary] = {}
+        for row in self.rows:
+            for amount in row.amounts if row is not None else ():
+                key = amount.dictionary.name if amount.intervention.direction is None else f"direction {amount.row}"
+                by_name.setdefault(key, amount.dictionary)
+        for key, dictionary in by_name.items():
+            self.terms.append(Terms(key, dictionary, self.rows))
+        self._inputs: dict[str, Tensor] = {}
+        self._history: dict[str, Tensor] = {}
+
+    @property
+    def noop(self) -> bool:
+        """True if there is nothing to do in any row."""
+        return not self.terms
+
+    def hooks(self, tokens: Tensor, real: Tensor | None = None) -> dict[str, Edit]:
+        """What to do at which hook in the next forward, of `tokens` [batch, pos] that follow those of the forwards before.
+
+        Args:
+            real: [batch, pos] False at padding; default: there is none.
+        """
+        self.scope.advance(tokens, real)
+        if self.noop:
+            return {}
+        self._inputs.clear()
+        self.seen.clear()
+        # Two edits of one hook, and reading there for a hook further on: in one function, edits first.
+        writes: dict[str, list[Terms]] = {}
+        reads: dict[str, list[str]] = {}
+        for terms in self.terms:
+            model, dictionary = self.engine.model, terms.dictionary
+            place = writing_hook(model, dictionary)
+            writes.setdefault(model.resolve(place), []).append(terms)
+            source = _source(dictionary, place)
+            if source is not None:
+                reads.setdefault(model.resolve(source), []).append(source)
+        return {
+            name: partial(self._at, writes.get(name, []), reads.get(name, [])) for name in dict.fromkeys([*reads, *writes])
+        }
+
+    def edited(self) -> Bools:
+        """[batch, pos] where the last forward was changed; it must have been one with `keep`."""
+        found = torch.zeros_like(self.scope.real)
+        for terms in self.terms:
+            found |= self.seen[terms.key].edited.any(-1).cpu() | terms.spliced[:, None]
+        return (found & self.scope.real).numpy()
+
+    def _at(self, writers: list[Terms], readers: list[str], value: Tensor) -> Tensor:
+        new = value
+        for terms in writers:
+            new = with_change(new, self._change(terms, value), terms.dictionary)
+        for name in readers:
+            self._inputs[name] = new
+        return new
+
+    def _change(self, terms: Terms, value: Tensor) -> Tensor:
+        """What `terms` adds to `value`: [batch, pos, d_out] float32."""
+        dictionary, model = terms.dictionary, self.engine.model
+        source = _source(dictionary, writing_hook(model, dictionary))
+        if source is None:
+            x = h = flatten(value, dictionary, model)
+        elif dictionary.hook_name_out is not None:
+            x, h = flatten(self._inputs[source], dictionary, model), value.flatten(2)
+        else:  # resid_mid of a bridge: the sum of what was there and what is being added
+            x = h = self._inputs[source] + value
+        if dictionary.device is not None:
+            x, h = x.to(dictionary.device), h.to(dictionary.device)
+        encode = partial(self._encode, terms, x)
+        made = terms.change(x, h, encode, self.scope, want=self.keep)
+        if self.keep:
+            after = x if dictionary.hook_name_out is not None else x.float() + made.change
+            self.seen[terms.key] = Seen(x, after.to(x.dtype), made.edited, made.requested)
+        return made.change
+
+    def _encode(self, terms: Terms, x: Tensor, columns: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Activations [batch, pos, columns] and no reconstruction; or, without columns, all and the reconstruction."""
+        dictionary, real = terms.dictionary, self.scope.real
+        run: Callable[[Tensor], tuple[Tensor, Tensor | None]] = (
+            dictionary.autoencode if columns is None else lambda part: (dictionary.encode(part, columns), None)
+        )
+        if not dictionary.per_text:
+            acts, rebuilt = run(x)
+            return acts.float(), rebuilt
+        # Those look at the whole text so far, each text alone and without its padding.
+        key = f"{terms.key} {'all' if columns is None else 'some'}"
+        whole = torch.cat([self._history[key], x], 1) if key in self._history else x
+        self._history[key] = whole
+        every = torch.cat([self.scope.real_before, real], 1).to(x.device)
+        results: list[tuple[Tensor, Tensor | None]] = []
+        for b in range(len(x)):
+            acts, rebuilt = run(whole[b : b + 1, every[b]])
+            results.append((_unpadded(acts, every[b], x.shape[1]), None if rebuilt is None else _unpadded(rebuilt, every[b], x.shape[1])))
+        joined = torch.cat([acts for acts, _ in results]).float()
+        rebuilds = [r for _, r in results if r is not None]
+        return joined, torch.cat(rebuilds) if rebuilds else None
+
+
+def _source(dictionary: Dictionary, place: str) -> str | None:
+    """The hook whose value is needed besides the one that is written; None if it is the same."""
+    if dictionary.hook_name_out is not None:
+        return dictionary.hook_name
+    if place != dictionary.hook_name:
+        return f"{place.rsplit('.', 1)[0]}.hook_resid_pre"
+    return None
+
+
+def _unpadded(values: Tensor, real: Tensor, n: int) -> Tensor:
+    """Values [1, real tokens, ...] put back among the padding; the last `n` positions of it."""
+    full = values.new_zeros(1, len(real), *values.shape[2:])
+    full[0, real] = values[0]
+    return full[:, -n:]

@@ -1,0 +1,355 @@
+"""Baseline and edited text, generated together: one batch, one cache, the same dice.
+
+The two differ in the edit alone. Rows that are the same computation (a recipe that does nothing) are run once, so an
+empty recipe gives the very same text, and the comparison never shows a difference that is only rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..engine.activations import Bools
+from ..engine.cache import CachedForward
+from ..engine.errors import CancelledError, NonFiniteError
+from ..engine.ranking import Floats, Ints
+from .checks import RecipeError
+from .edits import Edits
+from .prompts import Prompt, PromptInput, read_prompt
+from .recipe import Intervention, Recipe
+from .sampling import Dice, Sampling
+from .scales import Index, Maxima, Resolved, maxima_of, resolve
+from .scope import Scope
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..engine.engine import Engine
+    from ..engine.worker import Progress, Ticket
+
+__all__ = ["Continuation", "Generation", "Step", "continuations", "generate", "generate_on_worker", "scope_of", "write"]
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """One generated text.
+
+    Attributes:
+        token_ids: [n].
+        tokens: display strings; joined, they are the text.
+        parts: [n] see `TokenText`.
+        logprobs: [n] log-probability of each token under the model that wrote it (edited or not), in nats, at
+            temperature 1 and before top-k, top-p and penalties.
+        entropy: [n] of that distribution, in nats.
+        ended: whether it came to the end-of-text token, which is then its last.
+    """
+
+    token_ids: Ints
+    tokens: tuple[str, ...]
+    parts: tuple[int, ...]
+    logprobs: Floats
+    entropy: Floats
+    ended: bool
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return "".join(self.tokens)
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Baseline and edited continuations of one prompt, pair by pair from the same dice.
+
+    Attributes:
+        prompt: token ids and masks; prompt_tokens: its display strings.
+        edited_at: [prompt tokens] where the recipe changed something in the prompt.
+        baseline, edited: one continuation a sample.
+        resolved: the recipe with its units as numbers.
+        sampling: how it was sampled.
+        stopped: whether it was cut off by a cancel.
+        notes: what a reader must know.
+        provenance: model, SAE, BOS, dtype, versions.
+    """
+
+    prompt: Prompt
+    prompt_tokens: tuple[str, ...]
+    prompt_parts: tuple[int, ...]
+    edited_at: Bools
+    baseline: tuple[Continuation, ...]
+    edited: tuple[Continuation, ...]
+    resolved: Resolved
+    sampling: Sampling
+    stopped: bool = False
+    notes: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a generated token: text ("baseline" or "edited"), sample, position, token, log-probability, entropy."""
+        import pandas as pd
+
+        rows = [
+            {
+                "text": name,
+                "sample": s,
+                "position": len(self.prompt) + n,
+                "token_id": int(one.token_ids[n]),
+                "token": one.tokens[n],
+                "logprob": float(one.logprobs[n]),
+                "entropy": float(one.entropy[n]),
+            }
+            for name, several in (("baseline", self.baseline), ("edited", self.edited))
+            for s, one in enumerate(several)
+            for n in range(len(one))
+        ]
+        columns = ["text", "sample", "position", "token_id", "token", "logprob", "entropy"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def diverges_at(self, sample: int = 0) -> int | None:
+        """The first generated token in which a pair differs, from 0; None if it does not."""
+        a, b = self.baseline[sample].token_ids, self.edited[sample].token_ids
+        n = min(len(a), len(b))
+        different = np.flatnonzero(a[:n] != b[:n])
+        return int(different[0]) if len(different) else (None if len(a) == len(b) else n)
+
+    def __repr__(self) -> str:
+        lines = [f"Generation({self.resolved.recipe!r}, seed={self.sampling.seed})"]
+        for s, (a, b) in enumerate(zip(self.baseline, self.edited, strict=True)):
+            mark = f" {s}" if len(self.baseline) > 1 else ""
+            lines += [f"  baseline{mark}: {a.text!r}", f"  edited{mark}:   {b.text!r}"]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One token of every row, as it is generated: [rows] arrays; `alive` is False for rows that had ended before."""
+
+    number: int
+    ids: Ints
+    logprobs: Floats
+    entropy: Floats
+    alive: Bools
+
+
+def generate(
+    engine: Engine,
+    prompt: PromptInput,
+    recipe: Recipe | Intervention | Sequence[Intervention] = (),
+    *,
+    index: Index | None = None,
+    n_tokens: int = 50,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    repetition_penalty: float = 1.0,
+    seed: int = 0,
+    samples: int = 1,
+    stop_at_eos: bool = True,
+    on_progress: Progress | None = None,
+) -> Generation:
+    """Continue `prompt` as the model is and with `recipe`, in one batch with the same dice.
+
+    Args:
+        engine: model and SAEs.
+        prompt: a string, token ids, or chat messages [{"role": "user", "content": "..."}].
+        recipe: what to change.
+        index: where maximal activations are looked up, for the unit "max".
+        n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples, stop_at_eos: see `Sampling`.
+        on_progress: called with (tokens done, tokens in all), on the worker thread.
+
+    Raises:
+        RecipeError: for what the engine cannot do. SaewidgetsError: for an empty or too long prompt, a chat without a
+            template, settings out of range.
+
+    Example:
+        >>> sw.generate(engine, "My favourite day is", sw.add(2717, 2, unit="max"), temperature=0)
+    """
+    sampling = Sampling(n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples, stop_at_eos)
+    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    maxima = maxima_of(engine, index)
+    return engine.worker.run(
+        lambda ticket: generate_on_worker(engine, prompt, whole, sampling, maxima, ticket, keep_partial=False), on_progress
+    )
+
+
+def generate_on_worker(
+    engine: Engine,
+    prompt: PromptInput,
+    recipe: Recipe,
+    sampling: Sampling,
+    maxima: Maxima,
+    ticket: Ticket,
+    *,
+    on_start: Callable[[Generation], None] | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    keep_partial: bool = True,
+) -> Generation:
+    """`generate`, inside a job: `on_start` is told the prompt before anything is generated, `on_step` each token.
+
+    `keep_partial`: a cancel ends the text there, and what there is is returned; otherwise it raises `CancelledError`.
+    """
+    read = read_prompt(engine, prompt, sampling.n_tokens)
+    resolved = resolve(engine, recipe, read.ids, maxima, ticket)
+    # Samples of the baseline, then samples of the edit; where nothing is changed they are the same rows.
+    recipes: list[Resolved | None] = [None] if resolved.noop else [None, resolved]
+    n = sampling.samples
+    shown = engine.tokenizer.display(read.ids)
+    made = Generation(
+        prompt=read,
+        prompt_tokens=tuple(shown.strings),
+        prompt_parts=tuple(shown.parts),
+        edited_at=np.zeros(len(read), bool),
+        baseline=(),
+        edited=(),
+        resolved=resolved,
+        sampling=sampling,
+        notes=tuple(_notes(engine, read)),
+        provenance=engine.provenance(),
+    )
+
+    def started(edited_at: Bools) -> None:
+        nonlocal made
+        made = replace(made, edited_at=edited_at[-1])
+        if on_start is not None:
+            on_start(made)
+
+    rows = [r for r in recipes for _ in range(n)]
+    sample = torch.arange(n).repeat(len(recipes))
+    steps, stopped = write(engine, read, rows, sample, sampling, ticket, started, on_step, keep_partial)
+    texts = continuations(engine, steps, len(rows))
+    return replace(made, baseline=texts[:n], edited=texts[-n:], stopped=stopped)
+
+
+def write(
+    engine: Engine,
+    prompt: Prompt,
+    rows: Sequence[Resolved | None],
+    sample: Tensor,
+    sampling: Sampling,
+    ticket: Ticket,
+    on_start: Callable[[Bools], None] | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    keep_partial: bool = True,
+) -> tuple[list[Step], bool]:
+    """Continue the prompt once for every recipe in `rows`, all in one batch. Runs on the engine's worker.
+
+    Args:
+        sample: [rows] which dice each row has.
+        on_start: told [rows, prompt tokens] where the prompt was edited.
+
+    Returns:
+        The tokens, step by step, and whether a cancel cut them off.
+    """
+    edits = Edits(engine, rows, scope_of(engine, prompt, len(rows)))
+    _refuse_unlike_read(edits)
+    forward = CachedForward(engine.model, len(rows))
+    dice = Dice(sampling, int(engine.model.cfg.d_vocab), sample)
+    tokens = torch.tensor([prompt.ids] * len(rows), device=engine.model.input_device)
+    texts = [list(prompt.ids) for _ in rows]
+    alive = np.ones(len(rows), bool)
+    eos = engine.tokenizer.eos_id if sampling.stop_at_eos else None
+    steps: list[Step] = []
+    ticket.expect(sampling.n_tokens)
+    try:
+        for number in range(sampling.n_tokens):
+            ticket.check()
+            edits.keep = number == 0
+            with engine.lock, torch.no_grad():
+                logits = forward(tokens, edits.hooks(tokens), ticket, last_only=True)[:, -1].float()
+                chosen = dice.choose(logits, texts)
+                step = _step(number, logits, chosen, alive)
+            if number == 0 and on_start is not None:
+                on_start(edits.edited())
+            steps.append(step)
+            for text, token in zip(texts, step.ids.tolist(), strict=True):
+                text.append(token)
+            if eos is not None:
+                alive = alive & (step.ids != eos)
+            if on_step is not None:
+                on_step(step)
+            ticket.progress(number + 1, sampling.n_tokens)
+            if not alive.any():
+                break
+            tokens = chosen[:, None]
+    except CancelledError:
+        if not keep_partial:
+            raise
+        return steps, True
+    return steps, False
+
+
+def _step(number: int, logits: Tensor, chosen: Tensor, alive: Bools) -> Step:
+    spread = logits.log_softmax(-1)
+    if not torch.isfinite(spread.max(-1).values).all():
+        raise NonFiniteError(
+            "The model's logits are NaN or infinite. The strength is probably too large; in float16, load the model in bfloat16 "
+            "or float32."
+        )
+    # Tokens that the model rules out (-inf) have no part in the entropy: 0 log 0 is 0.
+    entropy = -(spread.exp() * spread.clamp_min(-1e30)).sum(-1)
+    return Step(
+        number,
+        chosen.cpu().numpy(),
+        spread.gather(1, chosen[:, None])[:, 0].cpu().numpy(),
+        entropy.cpu().numpy(),
+        alive,
+    )
+
+
+def scope_of(engine: Engine, prompt: Prompt, n_rows: int) -> Scope:
+    """The scope of rows that all start with `prompt`."""
+    marks = tuple(engine.tokenizer.token_id(token) for token in ("<think>", "</think>"))
+    think = cast("tuple[int, int]", marks) if None not in marks else None
+    return Scope(
+        engine.tokenizer, [len(prompt)] * n_rows, [prompt.template] * n_rows, [prompt.system] * n_rows, think
+    )
+
+
+def _refuse_unlike_read(edits: Edits) -> None:
+    """Some dictionaries in training share a top-k over the whole text: an activation then depends on later tokens."""
+    for terms in edits.terms:
+        if terms.reads and not terms.dictionary.causal:
+            raise RecipeError(
+                f"{terms.dictionary.name!r} shares its top-k over all tokens of a batch, so its activations change with every "
+                "token that follows, and there is no edit to make while a text is written. Use the inference form "
+                "(sae-lens saves it as a JumpReLU SAE), or an intervention that reads no activation (add).",
+                "kind",
+            )
+
+
+def continuations(engine: Engine, steps: Sequence[Step], n_rows: int) -> tuple[Continuation, ...]:
+    """The texts of the rows, each up to its own end."""
+    eos = engine.tokenizer.eos_id
+    made = []
+    for row in range(n_rows):
+        mine = [step for step in steps if step.alive[row]]
+        ids = np.array([step.ids[row] for step in mine], dtype=np.int64)
+        shown = engine.tokenizer.display(ids.tolist())
+        made.append(
+            Continuation(
+                token_ids=ids,
+                tokens=tuple(shown.strings),
+                parts=tuple(shown.parts),
+                logprobs=np.array([step.logprobs[row] for step in mine], dtype=np.float32),
+                entropy=np.array([step.entropy[row] for step in mine], dtype=np.float32),
+                ended=bool(len(ids) and eos is not None and ids[-1] == eos),
+            )
+        )
+    return tuple(made)
+
+
+def _notes(engine: Engine, prompt: Prompt) -> list[str]:
+    notes = []
+    if engine.model.dropout_active():
+        notes.append("The model is in training mode and its dropout is on: numbers are random. Call model.eval().")
+    if prompt.chat:
+        notes.append("The prompt went through the model's chat template.")
+    return notes

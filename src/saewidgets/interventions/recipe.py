@@ -1,0 +1,295 @@
+"""What to change, where, and in which unit: a recipe, as plain data.
+
+A recipe is what a run can be repeated from, so it holds nothing but numbers and names, goes through JSON unchanged and
+never meets the model. `edits.py` turns it into changes of the residual stream; the formulas stand at the functions
+that make interventions (`add`, `clamp`, ...). There h is the value at the dictionary's hook, a the feature's
+activation of the run as it is there (after edits at earlier hooks, before those at this one), d what one unit of
+activation adds to h (the decoder row; for SAEs that normalise their input, times the token's scale, as decoding does),
+and d̂ = d / |d|.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TypeAlias, cast
+
+from .checks import KINDS, UNITS, RecipeError, check, clash
+
+__all__ = ["KINDS", "UNITS", "Condition", "Intervention", "Positions", "Recipe", "RecipeError"]
+
+VERSION = 1
+
+Span: TypeAlias = "int | tuple[int | None, int | None]"
+Positions: TypeAlias = "str | tuple[Span, ...]"
+""" "all", "prompt", "generated", or absolute positions and [start, stop) spans of the token sequence (BOS is 0)."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Only where feature `feature` of the same dictionary has an activation above `above`."""
+
+    feature: int
+    above: float = 0.0
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """One change of one feature, of several alike, or along a raw direction.
+
+    Made by `add`, `scale`, `clamp`, `ablate`, `orthogonal`, `cap` and `replace`, where the formulas stand.
+
+    Attributes:
+        features: indices; each is changed for itself. Empty for a raw direction.
+        kind: one of `KINDS`.
+        value: how much, in `unit`.
+        unit: "raw"; "max", times the feature's maximal activation; "resid", so that the vector added has that many
+            times the median residual norm at the hook; "own", times the token's own activation.
+        sae: name of a dictionary of the engine; None: the first.
+        positions: "all", "prompt", "generated" or a tuple of positions and (start, stop) pairs. The first generated
+            token is predicted at the last *prompt* position: "generated" leaves it as it is.
+        special: also at special tokens, chat-template tokens and norm outliers of the prompt.
+        only_active: only where the feature itself is active.
+        when: only where another feature is active enough.
+        by: the feature that replaces.
+        low: the lower bound of a cap.
+        max_activation: what "max" refers to, if it shall not be looked up.
+        on: False leaves it out.
+        direction, hook: a raw vector at a hook instead of features.
+        label: for people.
+    """
+
+    features: tuple[int, ...] = ()
+    kind: str = "add"
+    value: float | None = None
+    unit: str = "raw"
+    sae: str | None = None
+    positions: Positions = "all"
+    special: bool = False
+    only_active: bool = False
+    when: Condition | None = None
+    by: int | None = None
+    low: float | None = None
+    max_activation: float | None = None
+    on: bool = True
+    direction: tuple[float, ...] | None = None
+    hook: str | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is None and self.kind == "replace":
+            object.__setattr__(self, "value", 1.0)
+        check(self)
+
+    def __repr__(self) -> str:
+        return describe(self)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Interventions that act together.
+
+    Several at one hook are simultaneous: each is computed from the value before any of them, and the changes are
+    summed, so their order means nothing. Those at a later hook see what earlier ones did.
+
+    Args:
+        interventions: what to change. Without one that is on, a recipe is an exact no-op.
+        keep_error: True: the reconstruction error stays, only the features change. False: the SAE's reconstruction
+            replaces the value at its hook at *every* position, as `run_with_saes` does, and features change in it.
+        system, thinking: in a chat, whether the system message and what stands in <think>...</think> is edited too.
+        name: for people.
+
+    Raises:
+        RecipeError: for the same feature twice in the same place.
+
+    Example:
+        >>> recipe = sw.Recipe([sw.add(20115, 4, unit="max"), sw.ablate(16873)])
+        >>> sw.Recipe.from_json(recipe.to_json()) == recipe
+        True
+    """
+
+    interventions: tuple[Intervention, ...] = ()
+    keep_error: bool = True
+    system: bool = True
+    thinking: bool = True
+    name: str = ""
+
+    def __init__(
+        self,
+        interventions: Intervention | Sequence[Intervention] = (),
+        keep_error: bool = True,
+        system: bool = True,
+        thinking: bool = True,
+        name: str = "",
+    ) -> None:
+        several = (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+        wrong = next((i for i in several if not isinstance(i, Intervention)), None)
+        if wrong is not None:
+            raise RecipeError(f"A recipe holds interventions such as sw.add(12, 4), not {type(wrong).__name__}.")
+        for key, value in (
+            ("interventions", several),
+            ("keep_error", bool(keep_error)),
+            ("system", bool(system)),
+            ("thinking", bool(thinking)),
+            ("name", str(name)),
+        ):
+            object.__setattr__(self, key, value)
+        clash(several)
+
+    @property
+    def active(self) -> tuple[Intervention, ...]:
+        """The interventions that are on."""
+        return tuple(i for i in self.interventions if i.on)
+
+    def __iter__(self) -> Iterator[Intervention]:
+        return iter(self.interventions)
+
+    def __len__(self) -> int:
+        return len(self.interventions)
+
+    def __add__(self, other: Recipe) -> Recipe:
+        """Both together; error, chat settings and name of the first."""
+        return replace_in(self, (*self.interventions, *other.interventions))
+
+    def with_value(self, row: int, value: float) -> Recipe:
+        """The same with another value for intervention `row`."""
+        changed = replace(self.interventions[row], value=value)
+        return replace_in(self, (*self.interventions[:row], changed, *self.interventions[row + 1 :]))
+
+    def with_error(self, keep: bool) -> Recipe:
+        """The same with the reconstruction error kept or dropped."""
+        return Recipe(self.interventions, keep, self.system, self.thinking, self.name)
+
+    # -- as data
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON values, with the version of the format."""
+        return {
+            "version": VERSION,
+            "name": self.name,
+            "keep_error": self.keep_error,
+            "system": self.system,
+            "thinking": self.thinking,
+            "interventions": [_plain(i) for i in self.interventions],
+        }
+
+    def to_json(self, indent: int | None = None) -> str:
+        """`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Recipe:
+        """The recipe of `to_dict`; only "interventions" must be there.
+
+        Raises:
+            RecipeError: for unknown keys, wrong types, or a newer version.
+        """
+        if not isinstance(data, Mapping):
+            raise RecipeError(f"A recipe is a JSON object, not {type(data).__name__}.")
+        version = data.get("version", VERSION)
+        if not isinstance(version, int) or version > VERSION:
+            raise RecipeError(
+                f"The recipe is of version {version}; this saewidgets reads versions up to {VERSION}. Update it."
+            )
+        known = {"version", "name", "keep_error", "system", "thinking", "interventions"}
+        _refuse_unknown(data, known, "A recipe")
+        rows = data.get("interventions", [])
+        if not isinstance(rows, Sequence) or isinstance(rows, str):
+            raise RecipeError("`interventions` must be a list.")
+        flags = {key: data.get(key, True) for key in ("keep_error", "system", "thinking")}
+        wrong = next((key for key, value in flags.items() if not isinstance(value, bool)), None)
+        if wrong is not None:
+            raise RecipeError(f"`{wrong}` must be true or false.")
+        return cls(
+            [intervention_from(row) for row in rows], name=str(data.get("name") or ""), **cast("dict[str, bool]", flags)
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The recipe of `to_json`.
+
+        Raises:
+            RecipeError: if it is no JSON, or no recipe.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise RecipeError(f"This is not JSON: {error}.") from None
+        return cls.from_dict(data)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(map(repr, self.interventions))
+        extra = "" if self.keep_error else ", keep_error=False"
+        extra += "" if self.system else ", system=False"
+        extra += "" if self.thinking else ", thinking=False"
+        extra += f", name={self.name!r}" if self.name else ""
+        return f"Recipe([{inside}]{extra})"
+
+
+def replace_in(recipe: Recipe, interventions: Sequence[Intervention]) -> Recipe:
+    """`recipe` with other interventions."""
+    return Recipe(interventions, recipe.keep_error, recipe.system, recipe.thinking, recipe.name)
+
+
+def intervention_from(data: object) -> Intervention:
+    """An intervention from plain JSON values.
+
+    Raises:
+        RecipeError: for unknown keys or wrong types.
+    """
+    if not isinstance(data, Mapping):
+        raise RecipeError(f"An intervention is a JSON object, not {type(data).__name__}.")
+    _refuse_unknown(data, {f.name for f in fields(Intervention)}, "An intervention")
+    made = dict(data)
+    try:
+        if made.get("features") is not None:
+            made["features"] = tuple(made["features"])
+        if made.get("direction") is not None:
+            made["direction"] = tuple(float(x) for x in made["direction"])
+        if isinstance(made.get("positions"), Sequence) and not isinstance(made["positions"], str):
+            made["positions"] = tuple(tuple(p) if isinstance(p, Sequence) else p for p in made["positions"])
+        if isinstance(made.get("when"), Mapping):
+            _refuse_unknown(made["when"], {"feature", "above"}, "`when`")
+            made["when"] = Condition(**made["when"])
+        return Intervention(**{key: value for key, value in made.items() if value is not None or key == "value"})
+    except (TypeError, ValueError) as error:
+        if isinstance(error, RecipeError):
+            raise
+        raise RecipeError(f"This is no intervention: {error}.") from None
+
+
+def _refuse_unknown(data: Mapping[str, object], known: set[str], what: str) -> None:
+    unknown = sorted(set(map(str, data)) - known)
+    if unknown:
+        raise RecipeError(f"{what} has no {unknown[0]!r}; it may have {', '.join(sorted(known))}.")
+
+
+def _plain(intervention: Intervention) -> dict[str, object]:
+    data = asdict(intervention)
+    data["features"] = list(intervention.features)
+    if intervention.direction is not None:
+        data["direction"] = list(intervention.direction)
+    if not isinstance(intervention.positions, str):
+        data["positions"] = [list(p) if isinstance(p, tuple) else p for p in intervention.positions]
+    return data
+
+
+def describe(intervention: Intervention) -> str:
+    """The call that makes it, as text: `add(12, 4, unit='max')`."""
+    i = intervention
+    if i.direction is not None:
+        target = f"<direction of {len(i.direction)}>, hook={i.hook!r}"
+    else:
+        target = str(i.features[0]) if len(i.features) == 1 else str(list(i.features))
+    parts = [target]
+    if i.kind == "replace":
+        parts.append(f"by={i.by}")
+    if i.kind != "ablate" and not (i.kind == "replace" and i.value == 1):
+        parts.append(f"{i.value:g}")
+    defaults = {f.name: f.default for f in fields(Intervention)}
+    for name in ("unit", "low", "sae", "positions", "special", "only_active", "when", "max_activation", "on"):
+        value = getattr(i, name)
+        if value != defaults[name]:
+            parts.append(f"{name}={value!r}")
+    return f"{i.kind}({', '.join(parts)})"

@@ -1,0 +1,267 @@
+"""The units of a recipe as numbers: what "× max activation" and "× residual norm" come to, and where that was taken from.
+
+A strength means nothing without its unit, and a unit means nothing without its source; so both are looked up in one
+place, once, before anything runs, and go with every result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from ..engine.dictionary import Dictionary, Directions
+from ..engine.errors import FeatureIndexError, HookNotFoundError, SaewidgetsError
+from ..engine.ranking import Floats
+from ..engine.reading import flatten
+from ..engine.results import norm_outliers
+from .checks import RecipeError
+from .recipe import Intervention, Recipe
+from .writing import contribution
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ..engine.engine import Engine
+    from ..engine.worker import Ticket
+
+    Array = npt.NDArray[np.generic]
+
+Maxima = Mapping[str, Floats]
+"""Maximal activation of every feature, by name of the dictionary."""
+
+
+class Index(Protocol):
+    """What is asked of a `FeatureIndex`."""
+
+    def check(self, engine: Engine, sae: str | None = None) -> None: ...
+
+    def column(self, name: str) -> Array: ...
+
+
+def maxima_of(engine: Engine, index: Index | None) -> Maxima:
+    """The maximal activations that `index` knows, for the dictionary of the engine that it is of.
+
+    Raises:
+        SaewidgetsError: if it is of none of them.
+    """
+    if index is None:
+        return {}
+    refused: SaewidgetsError | None = None
+    for name in engine.dictionaries:
+        try:
+            index.check(engine, name)
+        except SaewidgetsError as error:
+            refused = refused or error
+        else:
+            return {name: index.column("max").astype(np.float32)}
+    assert refused is not None
+    raise refused
+
+
+@dataclass(frozen=True)
+class Amount:
+    """One feature (or direction) of one intervention, with its units as numbers.
+
+    Attributes:
+        row: index of the intervention in the recipe.
+        feature: index in `dictionary`.
+        value: `Intervention.value` in activations, "own" and factors as they are.
+        max_activation, max_from: maximal activation and its source ("index", "prompt", "given"), where "max" is used.
+        median_norm: median residual norm of the prompt's counted tokens at the hook, where "resid" is used.
+        norm: |d|, of what one unit of activation adds.
+    """
+
+    row: int
+    intervention: Intervention
+    dictionary: Dictionary
+    feature: int
+    value: float
+    norm: float
+    max_activation: float | None = None
+    max_from: str = ""
+    median_norm: float | None = None
+
+    def __str__(self) -> str:
+        i = self.intervention
+        said = f"{i.kind} {i.label or (f'feature {self.feature}' if i.direction is None else 'direction')}"
+        if i.kind == "ablate":
+            return said
+        said += f": {i.value:g}"
+        if i.unit == "max":
+            source = {"index": "in the index", "prompt": "in the prompt", "given": "as given"}[self.max_from]
+            said += f" × max activation {self.max_activation:.4g} ({source}) = {self.value:.4g}"
+        elif i.unit == "resid":
+            said += f" × median residual norm {self.median_norm:.4g} (of the prompt)"
+        elif i.unit == "own":
+            said += " × its own activation"
+        return said
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe with all units looked up, for the engine's dictionaries."""
+
+    recipe: Recipe
+    amounts: tuple[Amount, ...]
+
+    def lines(self) -> list[str]:
+        """What it does, one line a feature."""
+        return [str(amount) for amount in self.amounts]
+
+    @property
+    def noop(self) -> bool:
+        """True if it changes nothing, whatever the text."""
+        return not self.amounts
+
+
+def resolve(
+    engine: Engine,
+    recipe: Recipe,
+    prompt: Sequence[int],
+    maxima: Maxima | None = None,
+    ticket: Ticket | None = None,
+) -> Resolved:
+    """Look up features, directions and units. Runs on the engine's worker; a forward only where a unit needs one.
+
+    Args:
+        prompt: token ids, for median norms, and for maximal activations that neither recipe nor `maxima` know.
+
+    Raises:
+        RecipeError: with `row` and `field`, for whatever the engine cannot do.
+    """
+    amounts: list[Amount] = []
+    for row, i in enumerate(recipe.interventions):
+        if not i.on:
+            continue
+        try:
+            amounts += _amounts(engine, row, i, prompt, maxima or {}, ticket)
+        except SaewidgetsError as error:
+            if not isinstance(error, RecipeError):
+                field = "features" if isinstance(error, FeatureIndexError) else "hook"
+                error = RecipeError(str(error), field)
+            error.row = row
+            raise error from None
+    if not recipe.keep_error:
+        _refuse_dropping(amounts)
+    return Resolved(recipe, tuple(amounts))
+
+
+def dictionary_of(engine: Engine, i: Intervention) -> Dictionary:
+    """The dictionary that an intervention is about; a raw direction is one of its own.
+
+    Raises:
+        RecipeError: if the engine has no such dictionary; HookNotFoundError: for a direction at no hook.
+    """
+    if i.direction is not None:
+        assert i.hook is not None
+        engine.model.resolve(i.hook)
+        vector = torch.tensor(i.direction, device=engine.model.input_device)
+        return Directions(vector, i.hook, name=i.label or "direction")
+    if i.sae is not None and i.sae not in engine.dictionaries:
+        has = ", ".join(map(repr, engine.dictionaries))
+        raise RecipeError(f"The engine has no SAE {i.sae!r}; it has {has}.", "sae")
+    return engine.dictionary(i.sae)
+
+
+def _amounts(
+    engine: Engine, row: int, i: Intervention, prompt: Sequence[int], maxima: Maxima, ticket: Ticket | None
+) -> list[Amount]:
+    try:
+        dictionary = dictionary_of(engine, i)
+    except HookNotFoundError as error:
+        raise RecipeError(str(error), "hook") from None
+    features = [0] if i.direction is not None else dictionary.check_features(i.features)
+    others = [f for f in (i.by, i.when.feature if i.when else None) if f is not None]
+    if i.direction is None:
+        dictionary.check_features(others)
+    norms = contribution(dictionary, torch.tensor([*features, *([i.by] if i.by is not None else [])])).norm(dim=-1)
+    for f, norm in zip([*features, i.by], norms.tolist(), strict=False):
+        if norm == 0:
+            raise RecipeError(
+                f"Feature {f} of {dictionary.name!r} has a decoder vector of norm 0: changing it does nothing.", "features"
+            )
+    median = _median_norm(engine, dictionary, prompt, ticket) if i.unit == "resid" else None
+    amounts = []
+    for f, norm in zip(features, norms.tolist(), strict=False):
+        largest, source = _max_of(engine, dictionary, f, i, prompt, maxima) if i.unit == "max" else (None, "")
+        value = 0.0 if i.value is None else i.value * (largest or 1.0)
+        amounts.append(Amount(row, i, dictionary, f, value, norm, largest, source, median))
+    return amounts
+
+
+def _max_of(
+    engine: Engine, dictionary: Dictionary, feature: int, i: Intervention, prompt: Sequence[int], maxima: Maxima
+) -> tuple[float, str]:
+    if i.max_activation is not None:
+        return i.max_activation, "given"
+    if dictionary.name in maxima:
+        largest = float(maxima[dictionary.name][feature])
+        if largest > 0:
+            return largest, "index"
+        where = "in the index"
+    else:
+        largest = prompt_max(engine, dictionary, [feature], prompt)[0]
+        if largest > 0:
+            return largest, "prompt"
+        where = "in the prompt, and there is no index"
+    raise RecipeError(
+        f"Feature {feature} never fires {where}, so '× max activation' has no size. Use the unit 'raw' or 'resid', or give "
+        "max_activation=.",
+        "unit",
+    )
+
+
+def prompt_max(engine: Engine, dictionary: Dictionary, features: Sequence[int], prompt: Sequence[int]) -> list[float]:
+    """The largest activation of each feature over the prompt's counted tokens; 0 where there is none."""
+    if not len(prompt):
+        return [0.0] * len(features)
+    acts = engine.activations(list(prompt), sae=dictionary.name, features=features)
+    counted = ~(acts.special | acts.outlier)
+    return [float(max(acts[:, f][counted], default=0.0)) for f in features]
+
+
+def _median_norm(engine: Engine, dictionary: Dictionary, prompt: Sequence[int], ticket: Ticket | None) -> float:
+    """Median norm of the value at the hook that is edited, over the prompt's counted tokens."""
+    place = dictionary.hook_name_out or dictionary.hook_name
+    ids = np.array(prompt, dtype=np.int64)
+    special = np.isin(ids, sorted(engine.tokenizer.special_ids))
+    if special.all():
+        raise RecipeError(
+            "'× residual norm' needs a prompt: its median norm is the unit. Give a prompt, or use another unit.", "unit"
+        )
+    tokens = torch.from_numpy(ids[: engine.context_size])[None].to(engine.model.input_device)
+    with engine.lock, torch.no_grad():
+        value = engine.model.read(tokens, [place], ticket)[place]
+        flat = value.flatten(2) if dictionary.hook_name_out else flatten(value, dictionary, engine.model)
+        norm = flat[0].float().norm(dim=-1).cpu().numpy()
+    special = special[: len(norm)]
+    counted = ~(special | norm_outliers(norm, special))
+    return float(np.median(norm[counted]))
+
+
+def _refuse_dropping(amounts: Sequence[Amount]) -> None:
+    """The error can be dropped by an autoencoder only, and by one at each hook."""
+    places: dict[str, str] = {}
+    for amount in amounts:
+        dictionary = amount.dictionary
+        probe = torch.zeros(1, 1, dictionary.d_in, device=dictionary.device)
+        with torch.no_grad():
+            rebuilds = amount.intervention.direction is None and dictionary.autoencode(probe)[1] is not None
+        if not rebuilds:
+            error = RecipeError(
+                f"{dictionary.name!r} reconstructs nothing, so there is no error to drop: keep the error.", "keep_error"
+            )
+            error.row = amount.row
+            raise error
+        place = dictionary.hook_name_out or dictionary.hook_name
+        if places.setdefault(place, dictionary.name) != dictionary.name:
+            raise RecipeError(
+                f"{places[place]!r} and {dictionary.name!r} both write to {place!r}: only one reconstruction can replace its "
+                "value. Keep the error.",
+                "keep_error",
+            )
+

@@ -1,0 +1,127 @@
+"""Which token is what: prompt or generated, special, template, system message, thinking, norm outlier.
+
+Where an edit acts is most of what it does, and every one of these distinctions has been got wrong somewhere: positions
+under a KV cache, left padding, BOS, chat templates. They are settled here, from token ids alone (and, for outliers,
+from the values at the hook), the same way whether a text comes at once or token by token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..engine.activations import Bools
+from ..engine.results import norm_outliers
+from ..engine.tokens import Tokenizer
+from .recipe import Intervention, Recipe
+
+__all__ = ["Scope"]
+
+
+@dataclass
+class Scope:
+    """What the tokens of a batch are, as far as it has come.
+
+    Args:
+        tokenizer: the engine's.
+        n_prompt: [batch] tokens of each row's prompt; what follows was generated.
+        template: for each row a mask over its prompt: tokens of the chat template, which are as special as BOS.
+        system: for each row a mask over its prompt: the system message.
+        think: token ids that open and close thinking, if the model has them.
+
+    Attributes:
+        positions: [batch, pos] absolute positions of the tokens of the present forward, BOS 0; -1 at padding.
+        real: [batch, pos] False at padding.
+        real_before: the same of the forwards before.
+    """
+
+    tokenizer: Tokenizer
+    n_prompt: Sequence[int]
+    template: Sequence[Bools] | None = None
+    system: Sequence[Bools] | None = None
+    think: tuple[int, int] | None = None
+    positions: Tensor = field(init=False)
+    real: Tensor = field(init=False)
+    real_before: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        n = len(self.n_prompt)
+        self._count = torch.zeros(n, 1, dtype=torch.long)
+        self._depth = torch.zeros(n, 1, dtype=torch.long)
+        self.real = torch.zeros(n, 0, dtype=torch.bool)
+        self.real_before = torch.zeros(n, 0, dtype=torch.bool)
+        self._special_ids = torch.tensor(sorted(self.tokenizer.special_ids), dtype=torch.long)
+        self._prompt = torch.tensor(list(self.n_prompt))[:, None]
+
+    def advance(self, tokens: Tensor, real: Tensor | None = None) -> None:
+        """Go on to the next forward, of `tokens` [batch, pos]."""
+        tokens = tokens.cpu()
+        self.real_before = torch.cat([self.real_before, self.real], 1)
+        self.real = torch.ones_like(tokens, dtype=torch.bool) if real is None else real.cpu().bool()
+        steps = self.real.long().cumsum(1)
+        self.positions = torch.where(self.real, self._count + steps - 1, -1)
+        self._count = self._count + steps[:, -1:]
+        self.generated = self.positions >= self._prompt
+        self._structural = torch.isin(tokens, self._special_ids) | self._masked(self.template)
+        self._system = self._masked(self.system)
+        self._thinking = self._within_thinking(tokens)
+
+    def _masked(self, masks: Sequence[Bools] | None) -> Tensor:
+        found = torch.zeros_like(self.real)
+        for b, mask in enumerate(masks or ()):
+            inside = (self.positions[b] >= 0) & (self.positions[b] < len(mask))
+            at = self.positions[b][inside]
+            found[b, inside] = torch.from_numpy(np.asarray(mask, bool))[at]
+        return found
+
+    def _within_thinking(self, tokens: Tensor) -> Tensor:
+        if self.think is None:
+            return torch.zeros_like(self.real)
+        opened, closed = ((tokens == token).long() for token in self.think)
+        # The closing token belongs to the thought, too.
+        depth = self._depth + (opened - closed).cumsum(1)
+        inside = (depth > 0) | ((closed > 0) & (depth >= 0))
+        self._depth = depth[:, -1:].clamp(min=0)
+        return inside
+
+    def outliers(self, norm: Tensor) -> Tensor:
+        """Norm outliers [batch, pos] among the prompt's tokens of this forward; `norm` [batch, pos] of the values there.
+
+        By the prompt alone, so that a token is the same whether its text is generated or read again; tokens that were
+        generated are never outliers.
+        """
+        found = torch.zeros_like(self.real)
+        among = self.real & ~self.generated
+        for b in range(len(norm)):
+            at = among[b].nonzero()[:, 0]
+            if len(at) > 1:
+                values = norm[b, at.to(norm.device)].detach().float().cpu().numpy()
+                special = self._structural[b, at].numpy()
+                found[b, at] = torch.from_numpy(norm_outliers(values, special))
+        return found
+
+    def where(self, intervention: Intervention, recipe: Recipe) -> Tensor:
+        """[batch, pos] where `intervention` may act, as far as tokens tell (outliers and conditions come on top)."""
+        allowed = self.real.clone()
+        positions = intervention.positions
+        if positions == "prompt":
+            allowed &= ~self.generated
+        elif positions == "generated":
+            allowed &= self.generated
+        elif not isinstance(positions, str):
+            chosen = torch.zeros_like(allowed)
+            for p in positions:
+                start, stop = (p, p + 1) if isinstance(p, int) else (p[0] or 0, p[1])
+                chosen |= (self.positions >= start) & (self.positions < (stop if stop is not None else 2**62))
+            allowed &= chosen
+        if not intervention.special:
+            allowed &= ~self._structural
+        if not recipe.system:
+            allowed &= ~self._system
+        if not recipe.thinking:
+            allowed &= ~self._thinking
+        return allowed

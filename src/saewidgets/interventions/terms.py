@@ -1,0 +1,255 @@
+"""The formulas: what the interventions on one dictionary add to the value at its hook.
+
+All rows of a batch and all features are computed together: each formula gives a coefficient per token, and the change
+is coefficients times vectors. Rows that differ in nothing but the value of an intervention (a sweep) share a term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..engine.dictionary import Dictionary, Directions, SaeDictionary
+from ..engine.errors import NonFiniteError
+from ..engine.readout import decoder_scale
+from .recipe import Intervention, Recipe
+from .scales import Amount, Resolved
+from .scope import Scope
+from .writing import contribution
+
+__all__ = ["Change", "Terms"]
+
+Encode = Callable[[Tensor | None], tuple[Tensor, Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is added, and for `Seen`: where features were changed and what was asked for (see there)."""
+
+    change: Tensor
+    edited: Tensor
+    requested: Tensor
+
+
+@dataclass
+class _Term:
+    """One feature's part of one intervention, for the rows that have it."""
+
+    intervention: Intervention
+    recipe: Recipe
+    feature: int
+    values: Tensor
+    low: Tensor
+    median: Tensor
+    present: Tensor
+
+    def needs_activation(self) -> bool:
+        i = self.intervention
+        return i.kind in ("scale", "clamp", "ablate", "replace") or i.unit == "own" or i.only_active
+
+
+class Terms:
+    """All interventions of a batch on one dictionary.
+
+    Args:
+        key: what to call it.
+        dictionary: what is changed.
+        rows: the batch's resolved recipes; those parts of them that are about `dictionary` are taken.
+
+    Attributes:
+        features: the features that are changed, in the order of `Seen`.
+        spliced: [rows] where the reconstruction replaces the value.
+    """
+
+    def __init__(self, key: str, dictionary: Dictionary, rows: Sequence[Resolved | None]) -> None:
+        self.key, self.dictionary = key, dictionary
+        self._n = len(rows)
+        self._terms: list[_Term] = []
+        by_shape: dict[object, _Term] = {}
+        self.spliced = torch.zeros(self._n, dtype=torch.bool)
+        for b, row in enumerate(rows):
+            for amount in row.amounts if row is not None else ():
+                mine = amount.dictionary is dictionary or (
+                    amount.dictionary.name == dictionary.name and amount.intervention.direction is None
+                )
+                if not mine:
+                    continue
+                assert row is not None
+                self.spliced[b] |= not row.recipe.keep_error
+                self._put(by_shape, b, amount, row.recipe)
+        self.features = list(dict.fromkeys(t.feature for t in self._terms))
+        self._columns = self._wanted()
+        self._place: dict[int, int] = {}
+        changed = torch.tensor(self.features)
+        self._contribution = contribution(dictionary, changed)
+        self._unit = self._contribution / self._contribution.norm(dim=-1, keepdim=True)
+        self._stored = _stored(dictionary, changed)
+        others = [t.intervention.by for t in self._terms if t.intervention.by is not None]
+        self._others = dict(zip(others, contribution(dictionary, torch.tensor(others, dtype=torch.long)), strict=True))
+
+    def _put(self, by_shape: dict[object, _Term], b: int, amount: Amount, recipe: Recipe) -> None:
+        i = amount.intervention
+        shape = (
+            *(getattr(i, name) for name in ("kind", "unit", "positions", "special", "only_active", "when", "by")),
+            *(recipe.system, recipe.thinking, amount.feature),
+        )
+        if shape not in by_shape:
+            zeros = torch.zeros(self._n)
+            by_shape[shape] = _Term(
+                i, recipe, amount.feature, zeros, torch.full((self._n,), -torch.inf), torch.ones(self._n), zeros.bool()
+            )
+            self._terms.append(by_shape[shape])
+        term = by_shape[shape]
+        term.values[b], term.present[b] = amount.value, True
+        term.low[b] = -torch.inf if i.low is None else i.low
+        term.median[b] = 1.0 if amount.median_norm is None else amount.median_norm
+
+    def _wanted(self) -> Tensor:
+        """The features whose activations the formulas need."""
+        wanted = [t.feature for t in self._terms if t.needs_activation()]
+        wanted += [t.intervention.when.feature for t in self._terms if t.intervention.when is not None]
+        return torch.tensor(list(dict.fromkeys(wanted)), dtype=torch.long)
+
+    @property
+    def reads(self) -> bool:
+        """Whether the formulas need activations at all."""
+        return bool(len(self._columns)) or bool(self.spliced.any())
+
+    def change(self, x: Tensor, h: Tensor, encode: Encode, scope: Scope, want: bool) -> Change:
+        """What is added to `h` [batch, pos, d_out], given what the dictionary reads, `x` [batch, pos, d_in].
+
+        Args:
+            encode: activations of the wanted columns, or (None) all of them and the reconstruction.
+            scope: which token is what.
+            want: also what `Seen` tells.
+        """
+        acts, rebuilt = self._activations(encode, want)
+        scale = decoder_scale(self.dictionary, x)
+        outliers: Tensor | None = None
+        change = torch.zeros(*h.shape, device=h.device, dtype=torch.float32)
+        edited = torch.zeros(*x.shape[:2], len(self.features) if want else 0, dtype=torch.bool, device=x.device)
+        requested = torch.full(edited.shape, torch.nan, device=x.device)
+        for term in self._terms:
+            mask = scope.where(term.intervention, term.recipe) & term.present[:, None]
+            if not mask.any():
+                continue
+            if not term.intervention.special:
+                if outliers is None:
+                    outliers = scope.outliers(x.float().norm(dim=-1))
+                mask = mask & ~outliers
+            where = self._conditions(term, mask.to(x.device), acts)
+            part, asked = self._formula(term, where, acts, scale, h)
+            change += part
+            if want:
+                n = self.features.index(term.feature)
+                edited[..., n] |= where
+                requested[..., n] = torch.where(where, asked, requested[..., n])
+        if rebuilt is not None:
+            # At every position, special tokens too: a splice knows no positions.
+            drop = (self.spliced[:, None] & scope.real).to(h.device)[..., None]
+            change += torch.where(drop, rebuilt.reshape(h.shape).float() - h.float(), 0.0)
+        if not torch.isfinite(change).all():
+            raise NonFiniteError(
+                f"What the recipe adds at {self.dictionary.name!r} is NaN or infinite. Use a smaller strength; if the model "
+                "runs in float16, load it in bfloat16 or float32."
+            )
+        return Change(change, edited, requested)
+
+    def _activations(self, encode: Encode, want: bool) -> tuple[Tensor | None, Tensor | None]:
+        """Activations by `_place`, and the reconstruction where the error is dropped."""
+        columns = self._columns
+        if want:
+            columns = torch.tensor(list(dict.fromkeys([*columns.tolist(), *self.features])), dtype=torch.long)
+        self._place = {f: n for n, f in enumerate(columns.tolist())}
+        if self.spliced.any():
+            acts, rebuilt = encode(None)
+            return acts[..., columns.to(acts.device)].float(), rebuilt
+        if not len(columns):
+            return None, None
+        return encode(columns)[0], None
+
+    def _conditions(self, term: _Term, mask: Tensor, acts: Tensor | None) -> Tensor:
+        i = term.intervention
+        if i.only_active:
+            assert acts is not None
+            mask = mask & (acts[..., self._place[term.feature]] != 0)
+        if i.when is not None:
+            assert acts is not None
+            mask = mask & (acts[..., self._place[i.when.feature]] > i.when.above)
+        return mask
+
+    def _formula(
+        self, term: _Term, where: Tensor, acts: Tensor | None, scale: Tensor, h: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What the term adds [batch, pos, d_out], and the activation it asks for [batch, pos] (NaN for none)."""
+        i, n = term.intervention, self.features.index(term.feature)
+        device = h.device
+        values, median = term.values[:, None].to(device), term.median[:, None].to(device)
+        d, unit = self._contribution[n].to(device), self._unit[n].to(device)
+        one = scale[..., 0].to(device)
+        a = acts[..., self._place[term.feature]].to(device) if acts is not None and term.feature in self._place else None
+        none = torch.full(where.shape, torch.nan, device=device)
+
+        def along(vector: Tensor, amount: Tensor) -> Tensor:
+            return torch.where(where, amount, 0.0)[..., None] * vector
+
+        if i.kind in ("orthogonal", "cap"):
+            projection = h.float() @ unit
+            if i.kind == "orthogonal":
+                return along(unit, (values - 1) * projection), none
+            low = term.low[:, None].to(device)
+            bounded = projection.clamp(min=torch.where(low.isinf(), low, low * median), max=values * median)
+            return along(unit, bounded - projection), none
+        if i.kind == "add":
+            return self._addition(term, along, values, median, one, a, none)
+        assert a is not None
+        if i.kind == "replace":
+            assert i.by is not None
+            other = self._others[i.by].to(device)
+            moved = torch.where(where, a * one, 0.0)
+            return moved[..., None] * -d + (moved * values)[..., None] * other, torch.zeros_like(a)
+        if i.kind == "scale":
+            wanted = a * values
+        elif i.kind == "clamp":
+            size = median / (d.norm() * one) if i.unit == "resid" else torch.ones_like(one)
+            wanted = values * size
+        else:
+            wanted = torch.zeros_like(a)
+        return along(d, (wanted - a) * one), wanted.expand_as(a)
+
+    def _addition(
+        self,
+        term: _Term,
+        along: Callable[[Tensor, Tensor], Tensor],
+        values: Tensor,
+        median: Tensor,
+        one: Tensor,
+        a: Tensor | None,
+        none: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        i, n, device = term.intervention, self.features.index(term.feature), one.device
+        d = self._contribution[n].to(device)
+        if i.unit == "raw":
+            stored = self._stored[n].to(device)
+            # In units of activation: how long the stored row is beside d.
+            amount, vector = values.expand_as(one), stored
+            gained = values * (stored.norm() / (d.norm() * one))
+        elif i.unit == "resid":
+            amount, vector = (values * median).expand_as(one), self._unit[n].to(device)
+            gained = values * median / (d.norm() * one)
+        else:
+            gained = values * a if i.unit == "own" and a is not None else values.expand_as(one)
+            amount, vector = gained * one, d
+        return along(vector, amount), none if a is None else a + gained
+
+
+def _stored(dictionary: Dictionary, columns: Tensor) -> Tensor:
+    """The vectors as their makers stored them: what steering code elsewhere adds."""
+    if isinstance(dictionary, SaeDictionary):
+        return dictionary.sae.W_dec.detach()[columns.to(dictionary.sae.W_dec.device)].float()
+    if isinstance(dictionary, Directions):
+        return dictionary.vectors[columns.to(dictionary.vectors.device)].float()
+    return contribution(dictionary, columns)
