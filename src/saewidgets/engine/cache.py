@@ -8,7 +8,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from .model import Edit, Model
@@ -37,7 +37,8 @@ class CachedForward:
         self.length = 0
         """Tokens that went through."""
         self._past: Any = None
-        self._can_keep_last = model.is_bridge and "logits_to_keep" in signature(model.raw.original_model.forward).parameters
+        inner = cast("nn.Module", model.raw.original_model) if model.is_bridge else model.raw
+        self._can_keep_last = "logits_to_keep" in signature(inner.forward).parameters
         if not model.is_bridge:
             from transformer_lens.cache.key_value_cache import TransformerLensKeyValueCache
 

@@ -7,7 +7,8 @@ the user's and are never changed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias, cast
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -29,6 +30,15 @@ from .worker import Progress, Ticket, Worker
 if TYPE_CHECKING:
     from .collection import Saes
     from .model import AnyModel
+
+
+class Applicable(Protocol):
+    """What can be applied to an engine's model. The engine only reads; whoever writes knows how."""
+
+    def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
+        """A context manager in which the model is edited."""
+        ...
+
 
 TextInput: TypeAlias = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | Ints
 
@@ -176,6 +186,17 @@ class Engine:
             after = self.tokenizer.answer_ids(answer) if isinstance(answer, str) else self.tokenizer.check_ids(answer)
         predictor = Predictor(self.model, self.tokenizer, self.lock)
         return self.worker.run(lambda ticket: predictor.predict(ids, after, k, self.dictionary(sae), ticket))
+
+    def applied(self, recipe: Applicable, **options: object) -> AbstractContextManager[None]:
+        """A context manager in which the user's own calls of the model are edited by `recipe` (a `Recipe`).
+
+        Options as in `saewidgets.interventions.applied`: `text` and `index`, for units that need one.
+
+        Example:
+            >>> with engine.applied(sw.Recipe([sw.ablate(16873)])):
+            ...     model.generate("The cat", max_new_tokens=20)
+        """
+        return recipe.applied_to(self, **options)
 
     def dictionary(self, name: str | None = None) -> Dictionary:
         """The dictionary called `name`; default: the first.

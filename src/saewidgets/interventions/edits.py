@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from ..engine.activations import Bools
 from ..engine.dictionary import Dictionary
-from ..engine.readout import writing_hook
 from ..engine.reading import flatten
+from ..engine.readout import writing_hook
 from .scales import Resolved
 from .scope import Scope
 from .terms import Terms
@@ -93,10 +93,13 @@ class Edits:
             real: [batch, pos] False at padding; default: there is none.
         """
         self.scope.advance(tokens, real)
-        if self.noop:
-            return {}
         self._inputs.clear()
         self.seen.clear()
+        return self.functions
+
+    @cached_property
+    def functions(self) -> dict[str, Edit]:
+        """Hook name to what happens there. Calls are right only after `hooks` was told the tokens."""
         # Two edits of one hook, and reading there for a hook further on: in one function, edits first.
         writes: dict[str, list[Terms]] = {}
         reads: dict[str, list[str]] = {}
@@ -107,9 +110,8 @@ class Edits:
             source = _source(dictionary, place)
             if source is not None:
                 reads.setdefault(model.resolve(source), []).append(source)
-        return {
-            name: partial(self._at, writes.get(name, []), reads.get(name, [])) for name in dict.fromkeys([*reads, *writes])
-        }
+        names = dict.fromkeys([*reads, *writes])
+        return {name: partial(self._at, writes.get(name, []), reads.get(name, [])) for name in names}
 
     def edited(self) -> Bools:
         """[batch, pos] where the last forward was changed; it must have been one with `keep`."""
@@ -162,7 +164,12 @@ class Edits:
         results: list[tuple[Tensor, Tensor | None]] = []
         for b in range(len(x)):
             acts, rebuilt = run(whole[b : b + 1, every[b]])
-            results.append((_unpadded(acts, every[b], x.shape[1]), None if rebuilt is None else _unpadded(rebuilt, every[b], x.shape[1])))
+            results.append(
+                (
+                    _unpadded(acts, every[b], x.shape[1]),
+                    None if rebuilt is None else _unpadded(rebuilt, every[b], x.shape[1]),
+                )
+            )
         joined = torch.cat([acts for acts, _ in results]).float()
         rebuilds = [r for _, r in results if r is not None]
         return joined, torch.cat(rebuilds) if rebuilds else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -32,7 +32,17 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.worker import Progress, Ticket
 
-__all__ = ["Continuation", "Generation", "Step", "continuations", "generate", "generate_on_worker", "scope_of", "write"]
+__all__ = [
+    "Continuation",
+    "Generation",
+    "Step",
+    "continuations",
+    "generate",
+    "generate_on_worker",
+    "scope_of",
+    "think_ids",
+    "write",
+]
 
 
 @dataclass(frozen=True)
@@ -176,7 +186,8 @@ def generate(
     whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
     maxima = maxima_of(engine, index)
     return engine.worker.run(
-        lambda ticket: generate_on_worker(engine, prompt, whole, sampling, maxima, ticket, keep_partial=False), on_progress
+        lambda ticket: generate_on_worker(engine, prompt, whole, sampling, maxima, ticket, keep_partial=False),
+        on_progress,
     )
 
 
@@ -306,11 +317,14 @@ def _step(number: int, logits: Tensor, chosen: Tensor, alive: Bools) -> Step:
 
 def scope_of(engine: Engine, prompt: Prompt, n_rows: int) -> Scope:
     """The scope of rows that all start with `prompt`."""
-    marks = tuple(engine.tokenizer.token_id(token) for token in ("<think>", "</think>"))
-    think = cast("tuple[int, int]", marks) if None not in marks else None
-    return Scope(
-        engine.tokenizer, [len(prompt)] * n_rows, [prompt.template] * n_rows, [prompt.system] * n_rows, think
-    )
+    masks = [prompt.template] * n_rows, [prompt.system] * n_rows
+    return Scope(engine.tokenizer, [len(prompt)] * n_rows, *masks, think_ids(engine))
+
+
+def think_ids(engine: Engine) -> tuple[int, int] | None:
+    """The tokens that open and close thinking, if the model has them."""
+    opened, closed = (engine.tokenizer.token_id(token) for token in ("<think>", "</think>"))
+    return None if opened is None or closed is None else (opened, closed)
 
 
 def _refuse_unlike_read(edits: Edits) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypedDict
 from .recipe import Condition, Intervention, Positions, Recipe, RecipeError
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
     from torch import Tensor
+    from typing_extensions import Unpack
 
     from ..engine.ranking import Floats
 
@@ -98,7 +98,9 @@ def orthogonal(target: Target, factor: float = 0.0, **where: Unpack[Where]) -> I
     return _made("orthogonal", target, factor, "raw", where)
 
 
-def cap(target: Target, value: float, unit: str = "raw", low: float | None = None, **where: Unpack[Where]) -> Intervention:
+def cap(
+    target: Target, value: float, unit: str = "raw", low: float | None = None, **where: Unpack[Where]
+) -> Intervention:
     """Bound the projection: h += (clip(h·d̂, low, v) − h·d̂) d̂, with no lower bound unless `low` is given.
 
     "raw" is in units of h, "resid" in median residual norms (`low` too).
@@ -140,7 +142,9 @@ def _made(kind: str, target: Target, value: float | None, unit: str, where: Wher
     try:
         plain = tuple(f.__index__() for f in features)  # type: ignore[union-attr]
     except (AttributeError, TypeError):
-        raise RecipeError("Features are indices. For a raw vector, say at which hook: hook='blocks.7.hook_resid_pre'.") from None
+        raise RecipeError(
+            "Features are indices. For a raw vector, say at which hook: hook='blocks.7.hook_resid_pre'."
+        ) from None
     return Intervention(features=plain, kind=kind, value=number, unit=unit, **common)  # type: ignore[arg-type]
 
 
@@ -162,7 +166,9 @@ def _where(where: Where) -> dict[str, object]:
 # -- presets
 
 
-def tutorial(feature: int, strength: float = 1.0, max_activation: float | None = None, sae: str | None = None) -> Recipe:
+def tutorial(
+    feature: int, strength: float = 1.0, max_activation: float | None = None, sae: str | None = None
+) -> Recipe:
     """SAELens' tutorial_2_0: h += strength · max_act · W_dec[f] at every position, BOS and generated ones included."""
     made = add(feature, strength, unit="max", special=True, sae=sae, max_activation=max_activation)
     return Recipe([made], name="SAELens tutorial")
@@ -183,7 +189,7 @@ def neuronpedia_orthogonal(
 def anthropic(
     feature: int, times_max: float = 5.0, max_activation: float | None = None, sae: str | None = None
 ) -> Recipe:
-    """"Scaling Monosemanticity": clamp the feature to a multiple of its max activation everywhere, error kept."""
+    """ "Scaling Monosemanticity": clamp the feature to a multiple of its max activation everywhere, error kept."""
     made = clamp(feature, times_max, unit="max", special=True, sae=sae, max_activation=max_activation)
     return Recipe([made], name="Anthropic clamp")
 

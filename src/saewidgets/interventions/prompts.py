@@ -67,7 +67,7 @@ def read_prompt(engine: Engine, prompt: PromptInput, n_tokens: int = 0) -> Promp
     if len(made) + max(n_tokens, 1) - 1 > limit:
         raise SaewidgetsError(
             f"The prompt has {len(made)} tokens, and {n_tokens} more do not fit into the context of {limit}. Shorten the "
-            f"prompt{f', or generate at most {limit - len(made) + 1} tokens' if 0 < n_tokens and len(made) <= limit else ''}."
+            f"prompt{f', or generate at most {limit - len(made) + 1} tokens' if n_tokens > 0 and len(made) <= limit else ''}."
         )
     return made
 

@@ -13,9 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .checks import KINDS, UNITS, RecipeError, check, clash
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from ..engine.engine import Engine
 
 __all__ = ["KINDS", "UNITS", "Condition", "Intervention", "Positions", "Recipe", "RecipeError"]
 
@@ -84,6 +89,10 @@ class Intervention:
 
     def __repr__(self) -> str:
         return describe(self)
+
+    def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
+        """As a recipe of its own: `engine.applied(sw.ablate(12))`."""
+        return Recipe(self).applied_to(engine, **options)
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,12 @@ class Recipe:
     def with_error(self, keep: bool) -> Recipe:
         """The same with the reconstruction error kept or dropped."""
         return Recipe(self.interventions, keep, self.system, self.thinking, self.name)
+
+    def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
+        """See `saewidgets.interventions.applied.applied`; usually called as `engine.applied(recipe)`."""
+        from .applied import applied
+
+        return applied(engine, self, **options)  # type: ignore[arg-type]
 
     # -- as data
 

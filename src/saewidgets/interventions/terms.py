@@ -190,7 +190,11 @@ class Terms:
         values, median = term.values[:, None].to(device), term.median[:, None].to(device)
         d, unit = self._contribution[n].to(device), self._unit[n].to(device)
         one = scale[..., 0].to(device)
-        a = acts[..., self._place[term.feature]].to(device) if acts is not None and term.feature in self._place else None
+        a = (
+            acts[..., self._place[term.feature]].to(device)
+            if acts is not None and term.feature in self._place
+            else None
+        )
         none = torch.full(where.shape, torch.nan, device=device)
 
         def along(vector: Tensor, amount: Tensor) -> Tensor:
@@ -249,7 +253,8 @@ class Terms:
 def _stored(dictionary: Dictionary, columns: Tensor) -> Tensor:
     """The vectors as their makers stored them: what steering code elsewhere adds."""
     if isinstance(dictionary, SaeDictionary):
-        return dictionary.sae.W_dec.detach()[columns.to(dictionary.sae.W_dec.device)].float()
+        rows: Tensor = dictionary.sae.W_dec.detach()
+        return rows[columns.to(rows.device)].float()
     if isinstance(dictionary, Directions):
         return dictionary.vectors[columns.to(dictionary.vectors.device)].float()
     return contribution(dictionary, columns)

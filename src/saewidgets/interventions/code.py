@@ -1,0 +1,279 @@
+"""A recipe as plain PyTorch and TransformerLens code, to paste where there is no saewidgets.
+
+What a view shows must be repeatable by others, and read by them. So the code spells everything out: numbers instead of
+units, positions instead of policies. It is exact for the prompt it was made for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..engine.cache import CachedForward
+from ..engine.dictionary import Dictionary, SaeDictionary
+from ..engine.readout import writing_hook
+from .checks import RecipeError
+from .edits import Edits
+from .generation import scope_of
+from .prompts import Prompt, PromptInput, read_prompt
+from .recipe import Intervention, Recipe
+from .scales import Amount, Index, Maxima, Resolved, maxima_of, resolve
+from .terms import Terms
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
+    from ..engine.worker import Ticket
+
+__all__ = ["code_on_worker", "to_code"]
+
+
+def to_code(
+    engine: Engine,
+    prompt: PromptInput,
+    recipe: Recipe | Intervention | Sequence[Intervention],
+    *,
+    index: Index | None = None,
+) -> str:
+    """Python code that edits `model` as `recipe` does on `prompt`, with torch, sae-lens and TransformerLens alone.
+
+    It expects `model`, and `saes`, a dict of the SAEs by the names they have in the engine; it defines `fwd_hooks`, to be
+    used as `with model.hooks(fwd_hooks=fwd_hooks): logits = model(tokens)`, on the prompt, on prompt and continuation, or
+    token by token with a KV cache.
+
+    Raises:
+        RecipeError: for what plain code cannot know (what is thinking and what is not).
+
+    Example:
+        >>> print(sw.to_code(engine, "My favourite day is", sw.add(2717, 2, unit="max")))
+    """
+    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    maxima = maxima_of(engine, index)
+    return engine.worker.run(lambda ticket: code_on_worker(engine, read_prompt(engine, prompt), whole, maxima, ticket))
+
+
+def code_on_worker(engine: Engine, prompt: Prompt, recipe: Recipe, maxima: Maxima, ticket: Ticket) -> str:
+    """`to_code`, inside a job."""
+    resolved = resolve(engine, recipe, prompt.ids, maxima, ticket)
+    if not recipe.thinking and scope_of(engine, prompt, 1).think is not None:
+        raise RecipeError("Plain code does not follow thinking: set `thinking` to true to copy it as code.", "thinking")
+    edits = Edits(engine, [resolved], scope_of(engine, prompt, 1), keep=True)
+    tokens = torch.tensor([prompt.ids], device=engine.model.input_device)
+    with engine.lock, torch.no_grad():
+        CachedForward(engine.model, 1)(tokens, edits.hooks(tokens), ticket, last_only=True)
+    return _Writer(engine, prompt, resolved, edits).text()
+
+
+_HEAD = '''\
+import torch
+
+N_PROMPT = {n_prompt}  # tokens of the prompt
+_start, _length = {{}}, {{}}
+
+
+def positions(name, value):
+    """Absolute positions of the tokens of this forward; one token alone goes on after those before it (KV cache)."""
+    n = value.shape[1]
+    _start[name] = _start[name] + _length[name] if n == 1 and name in _start else 0
+    _length[name] = n
+    return torch.arange(_start[name], _start[name] + n, device=value.device)
+'''
+
+
+@dataclass
+class _Writer:
+    engine: Engine
+    prompt: Prompt
+    resolved: Resolved
+    edits: Edits
+
+    def text(self) -> str:
+        model, names = self.engine.model, []
+        facts = [f"prompt of {len(self.prompt)} tokens", f"model {model.name}"]
+        said = [
+            "Made by saewidgets; needs `model`" + (", and `saes`, your SAEs by name." if self._uses_saes() else "."),
+            *self.resolved.lines(),
+            f"Error {'kept' if self.resolved.recipe.keep_error else 'dropped'}; " + ", ".join(facts) + ".",
+        ]
+        parts = ["\n".join(f"# {line}" for line in said)]
+        parts.append(_HEAD.format(n_prompt=len(self.prompt)).rstrip())
+        writers: dict[str, list[tuple[str, str]]] = {}
+        sources: dict[str, list[str]] = {}
+        for n, terms in enumerate(self.edits.terms):
+            place = writing_hook(model, terms.dictionary)
+            source = self._source(terms.dictionary, place)
+            parts.append(self._function(n, terms, place, source))
+            writers.setdefault(model.resolve(place), []).append((f"change_{n}", source or ""))
+            if source:
+                sources.setdefault(model.resolve(source), []).append(source)
+        if sources:
+            parts.append("inputs = {}  # what is read at one hook and written at another")
+        for n, name in enumerate(dict.fromkeys([*sources, *writers])):
+            parts.append(self._hook(n, writers.get(name, []), name in sources, name))
+            names.append((name, f"edit_{n}"))
+        parts.append("fwd_hooks = [" + ", ".join(f"({name!r}, {fn})" for name, fn in names) + "]")
+        parts.append(
+            f"# tokens = torch.tensor([{list(self.prompt.ids)}])\n"
+            "# with model.hooks(fwd_hooks=fwd_hooks):\n"
+            "#     logits = model(tokens)"
+        )
+        return "\n\n\n".join(parts) + "\n"
+
+    def _uses_saes(self) -> bool:
+        return any(isinstance(terms.dictionary, SaeDictionary) for terms in self.edits.terms)
+
+    def _source(self, dictionary: Dictionary, place: str) -> str | None:
+        if dictionary.hook_name_out is not None:
+            return dictionary.hook_name
+        return None if place == dictionary.hook_name else f"{place.rsplit('.', 1)[0]}.hook_resid_pre"
+
+    def _hook(self, n: int, changes: Sequence[tuple[str, str]], kept: bool, name: str) -> str:
+        total = " + ".join(f"{fn}(value)" for fn, _ in changes)
+        lines = [f"def edit_{n}(value, hook):"]
+        if changes:
+            lines.append(f"    value = (value.float() + {total}).to(value.dtype)")
+        if kept:
+            lines.append(f"    inputs[{name!r}] = value")
+        return "\n".join([*lines, "    return value"])
+
+    # -- one dictionary
+
+    def _function(self, n: int, terms: Terms, place: str, source: str | None) -> str:
+        dictionary, model = terms.dictionary, self.engine.model
+        head = getattr(dictionary, "head", None)
+        amounts = [a for a in self.resolved.amounts if self._key(a) == terms.key]
+        read = "value" if source is None else f"inputs[{model.resolve(source)!r}]"
+        if source is not None and dictionary.hook_name_out is None:
+            read = f"({read} + value)  # the residual stream between attention and MLP"
+        lines = [f"def change_{n}(value):", f'    """What {dictionary.name} adds at {place}."""']
+        lines += [f"    at = positions({f'change_{n}'!r}, value)", f"    x = {read}"]
+        heads = int(model.raw.cfg.n_heads)
+        if head is not None:
+            lines.append(f"    x = (x if x.ndim == 4 else x.unflatten(-1, ({heads}, -1)))[:, :, {head}]")
+        lines.append("    x = x.flatten(2)")
+        lines.append("    h = value.flatten(2)" if dictionary.hook_name_out else "    h = x")
+        lines += self._vectors(dictionary)
+        needs = terms.reads
+        if needs:
+            lines += self._encoding(dictionary, any(not self.resolved.recipe.keep_error for _ in amounts))
+        lines.append("    change = torch.zeros(h.shape, device=h.device)")
+        outliers = self._outliers(terms)
+        for amount in amounts:
+            lines += self._lines(amount, outliers)
+        if not self.resolved.recipe.keep_error:
+            lines.append("    change = change + (rebuilt.reshape(h.shape).float() - h.float())  # the error is dropped")
+        if head is not None:
+            lines.append(f"    whole = torch.zeros(*value.shape[:2], {heads}, change.shape[-1], device=change.device)")
+            lines += [f"    whole[:, :, {head}] = change", "    change = whole"]
+        return "\n".join([*lines, "    return change.reshape(value.shape)"])
+
+    def _key(self, amount: Amount) -> str:
+        return amount.dictionary.name if amount.intervention.direction is None else f"direction {amount.row}"
+
+    def _vectors(self, dictionary: Dictionary) -> list[str]:
+        """W, the vectors as stored; D, what one unit of activation adds; size, the token's scale."""
+        if isinstance(dictionary, SaeDictionary):
+            lines = [f"    sae = saes[{dictionary.name!r}]", "    W = sae.W_dec.detach().float()"]
+            divides = not torch.equal(dictionary.sae.W_dec[:1].detach().float(), _first(dictionary))
+            lines.append("    D = W / W.norm(dim=-1, keepdim=True)  # as its decode() does" if divides else "    D = W")
+            kind = "" if dictionary.hook_name_out else dictionary.sae.cfg.normalize_activations
+            size = {
+                "layer_norm": "x.float().std(dim=-1)",
+                "constant_norm_rescale": f"x.float().norm(dim=-1) / {dictionary.d_in**0.5!r}",
+            }.get(kind, "torch.ones(x.shape[:2], device=x.device)")
+            return [*lines, f"    size = {size}"]
+        one = "    size = torch.ones(x.shape[:2], device=x.device)"
+        vectors = getattr(dictionary, "vectors", None)
+        if vectors is None:
+            return [f"    W = D = torch.eye({dictionary.n_features})", one]
+        made = f"    W = torch.tensor({[list(map(float, row)) for row in vectors.tolist()]})"
+        return [made, "    D = W / W.square().sum(-1, keepdim=True)", one]
+
+    def _encoding(self, dictionary: Dictionary, rebuild: bool) -> list[str]:
+        if not isinstance(dictionary, SaeDictionary):
+            return ["    a = x.float() @ W.T" if hasattr(dictionary, "vectors") else "    a = x.float()"]
+        lines = []
+        if dictionary.sae.hook_z_reshaping_mode:
+            lines.append("    sae.turn_off_forward_pass_hook_z_reshaping()  # x is flat already")
+        lines.append("    a = sae.encode(x)")
+        if dictionary.architecture == "temporal" and rebuild:
+            lines.append("    rebuilt = sae(x)")
+        elif rebuild:
+            skip = " + x @ sae.W_skip.T" if getattr(dictionary.sae, "W_skip", None) is not None else ""
+            lines.append(f"    rebuilt = sae.decode(a){skip}")
+        if dictionary.sae.hook_z_reshaping_mode:
+            lines.append("    sae.turn_on_forward_pass_hook_z_reshaping()")
+        lines.append("    a = (a if a.layout == torch.strided else a.to_dense()).float()")
+        return lines
+
+    def _outliers(self, terms: Terms) -> list[int]:
+        seen = self.edits.seen[terms.key]
+        found = self.edits.scope.outliers(seen.before.float().norm(dim=-1))
+        return found[0].nonzero()[:, 0].tolist()
+
+    def _lines(self, amount: Amount, outliers: Sequence[int]) -> list[str]:
+        i, f, v = amount.intervention, amount.feature, repr(amount.value)
+        lines = ["", f"    # {amount}", f"    w = {self._where(i, outliers)}"]
+        if i.only_active:
+            lines.append(f"    w = w & (a[..., {f}] != 0)")
+        if i.when is not None:
+            lines.append(f"    w = w & (a[..., {i.when.feature}] > {i.when.above!r})")
+        median = repr(amount.median_norm)
+        if i.kind in ("orthogonal", "cap"):
+            lines += [f"    u = D[{f}] / D[{f}].norm()", "    along = h.float() @ u"]
+            unit = amount.median_norm if amount.median_norm is not None else 1.0
+            low = None if i.low is None else i.low * unit
+            bounded = f"along.clamp(min={low!r}, max={amount.value * unit!r})"
+            amounts = f"{amount.value - 1!r} * along" if i.kind == "orthogonal" else f"{bounded} - along"
+            return [*lines, f"    change = change + (w * ({amounts}))[..., None] * u"]
+        vector = f"D[{f}]"
+        if i.kind == "add" and i.unit in ("raw", "resid"):
+            vector = f"W[{f}]" if i.unit == "raw" else f"(D[{f}] / D[{f}].norm())"
+            coefficient = v if i.unit == "raw" else f"{v} * {median}"
+        elif i.kind == "add":
+            coefficient = f"{v} * size" if i.unit == "max" else f"{v} * a[..., {f}] * size"
+        elif i.kind == "replace":
+            coefficient, vector = f"a[..., {f}] * size", f"({v} * D[{i.by}] - D[{f}])"
+        else:
+            wanted = {"scale": f"{v} * a[..., {f}]", "ablate": "0.0"}.get(i.kind, v)
+            if i.kind == "clamp" and i.unit == "resid":
+                wanted = f"{v} * {median} / (D[{f}].norm() * size)"
+            coefficient = f"({wanted} - a[..., {f}]) * size"
+        return [*lines, f"    change = change + (w * ({coefficient}))[..., None] * {vector}"]
+
+    def _where(self, i: Intervention, outliers: Sequence[int]) -> str:
+        """The positions of `i`, as an expression over `at` that gives [1, pos]."""
+        if i.positions == "all":
+            said = "torch.ones_like(at, dtype=torch.bool)"
+        elif isinstance(i.positions, str):
+            said = f"at {'<' if i.positions == 'prompt' else '>='} N_PROMPT"
+        else:
+            parts = []
+            for p in i.positions:
+                if isinstance(p, int):
+                    parts.append(f"(at == {p})")
+                else:
+                    parts.append(f"(at >= {p[0] or 0})" if p[1] is None else f"((at >= {p[0] or 0}) & (at < {p[1]}))")
+            said = "(" + " | ".join(parts) + ")"
+        left_out = self._left_out(i, outliers)
+        if left_out:
+            said = f"({said}) & ~torch.isin(at, torch.tensor({left_out}, device=at.device))"
+        return f"({said})[None]"
+
+    def _left_out(self, i: Intervention, outliers: Sequence[int]) -> list[int]:
+        """The prompt's positions that policy leaves out."""
+        left = set() if i.special else {*outliers, *self.prompt.template.nonzero()[0].tolist()}
+        if not i.special:
+            special = self.engine.tokenizer.special_ids
+            left |= {n for n, token in enumerate(self.prompt.ids) if token in special}
+        if not self.resolved.recipe.system:
+            left |= set(self.prompt.system.nonzero()[0].tolist())
+        return sorted(left)
+
+
+def _first(dictionary: Dictionary) -> torch.Tensor:
+    from ..engine.readout import decoder
+
+    return decoder(dictionary, torch.tensor([0]))
