@@ -504,6 +504,9 @@ describe("a page without a kernel", () => {
     expect(notice()).toContain("Not recorded");
     expect([page.get("feature"), page.get("group"), title(), rows().length]).toEqual([17, "top", "Feature 17", 2]);
     expect(button("\u2190 Back")?.disabled).toBe(true);
+    find<HTMLButtonElement>('[aria-label="Dismiss the notice"]')?.click();
+    await settle();
+    expect(notice()).toBe("");
   });
 
   test("a recorded feature without these settings has the page's first ones", async () => {

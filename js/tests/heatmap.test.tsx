@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import widget from "../src/heatmap";
 import { picked } from "../src/heatmap/app";
 import { asPython } from "../src/heatmap/copy";
-import { background } from "../src/heatmap/tokenview";
+import { background } from "../src/shared/paint";
 import { LIGHT } from "../src/shared/palette";
 import { answering, FakeModel, rankAnswer, STATE, settle, tokensAnswer } from "./fake";
 

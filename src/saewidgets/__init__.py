@@ -24,8 +24,25 @@ if TYPE_CHECKING:
     from .index.feature import Feature as Feature
     from .index.sampling import Keeping as Keeping
     from .index.store import FeatureIndex as FeatureIndex
+    from .interventions.answers import answer_effects as answer_effects
+    from .interventions.code import to_code as to_code
+    from .interventions.effects import effects as effects
+    from .interventions.generation import Generation as Generation
+    from .interventions.generation import generate as generate
+    from .interventions.make import ablate as ablate
+    from .interventions.make import add as add
+    from .interventions.make import cap as cap
+    from .interventions.make import clamp as clamp
+    from .interventions.make import orthogonal as orthogonal
+    from .interventions.make import preset as preset
+    from .interventions.make import replace as replace
+    from .interventions.make import scale as scale
+    from .interventions.recipe import Intervention as Intervention
+    from .interventions.recipe import Recipe as Recipe
+    from .interventions.sweep import sweep as sweep
     from .widgets.dashboard import FeatureDashboard as FeatureDashboard
     from .widgets.heatmap import TokenFeatureHeatmap as TokenFeatureHeatmap
+    from .widgets.steering import SteeringPanel as SteeringPanel
 
 _HOMES = {
     "Directions": "engine.dictionary",
@@ -36,15 +53,32 @@ _HOMES = {
     "FeatureDashboard": "widgets.dashboard",
     "FeatureIndex": "index.store",
     "FeatureRanking": "engine.ranking",
+    "Generation": "interventions.generation",
+    "Intervention": "interventions.recipe",
     "Keeping": "index.sampling",
     "Neurons": "engine.dictionary",
     "Predictions": "engine.predictions",
+    "Recipe": "interventions.recipe",
+    "SteeringPanel": "widgets.steering",
     "TokenFeatureHeatmap": "widgets.heatmap",
+    "ablate": "interventions.make",
+    "add": "interventions.make",
+    "answer_effects": "interventions.answers",
     "build_index": "index.build",
+    "cap": "interventions.make",
+    "clamp": "interventions.make",
+    "effects": "interventions.effects",
     "extend_index": "index.build",
+    "generate": "interventions.generation",
     "load_corpus": "demo",
     "load_demo": "demo",
     "load_demo_index": "demo",
+    "orthogonal": "interventions.make",
+    "preset": "interventions.make",
+    "replace": "interventions.make",
+    "scale": "interventions.make",
+    "sweep": "interventions.sweep",
+    "to_code": "interventions.code",
 }
 
 __version__ = "0.1.0"

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from forks import contents
 
 import saewidgets as sw
 from saewidgets.engine.errors import FeatureIndexError, NonFiniteError, SaewidgetsError
@@ -45,11 +46,6 @@ def built(engine: sw.Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "index"))
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    store = sw.FeatureIndex.open(path).folder.path
-    return {file.name: file.read_bytes() for file in sorted(store.iterdir())}
 
 
 def build(engine: sw.Engine, corpus: Any, path: Path, **how: Any) -> sw.FeatureIndex:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import os
 import random
-import signal
-import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
+from forks import Child, contents, hashes, in_a_child, linux
 
 import saewidgets as sw
-from saewidgets.engine.worker import Ticket
 from saewidgets.index import files, finish, scan
 from saewidgets.index.shards import shards_in
 from saewidgets.index.state import State
@@ -34,12 +28,6 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def build(path: Path, shard_tokens: int = SHARD) -> sw.FeatureIndex:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
         return sw.build_index(engine, TEXTS, path, shard_tokens=shard_tokens, progress=False)
-
-
-def contents(path: Path) -> dict[str, str]:
-    """The store's files and their hashes."""
-    store = sw.FeatureIndex.open(path).folder.path
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(store.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -73,86 +61,17 @@ def test_the_order_in_which_shards_are_merged_does_not_matter(whole: dict[str, s
             sums = scan.load_sums(tmp_path / "index", state, dictionary, engine.tokenizer.special_ids)
             store = tmp_path / f"store-{i}"
             finish.write_store(store, engine, dictionary, order, sums, finish.Settings(), lambda *_: None)
-            found = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(store.iterdir())}
-            assert found == whole
+            assert hashes(store) == whole
 
 
-class _Counted:
-    """Counts the calls of everything that writes, renames, removes or computes, and acts at the n-th."""
-
-    def __init__(self, at: int, act: Callable[[], None]) -> None:
-        self.calls, self._at, self._act = 0, at, act
-
-    def around(self, owner: object, name: str) -> None:
-        original = getattr(owner, name)
-
-        def counted(*args: object, **kwargs: object) -> object:
-            self.calls += 1
-            if self.calls == self._at:
-                self._act()
-            return original(*args, **kwargs)
-
-        setattr(owner, name, counted)
-
-    def everywhere(self) -> None:
-        from saewidgets.engine.reading import Reader
-
-        for owner, name in (
-            (os, "replace"),
-            (files.ArrayWriter, "append"),
-            (files.FolderWriter, "put_bytes"),
-            (files, "sync"),
-            (scan.shutil, "rmtree"),
-            (Reader, "_forward"),
-            (Path, "write_text"),
-        ):
-            self.around(owner, name)
-
-
-def _in_a_child(path: Path, at: int) -> tuple[int, list[int]]:
-    """Build in a forked process that kills itself at its `at`-th counted call (0: never).
-
-    Returns its wait status, and how many calls were counted when the scan was done and at the end.
-    """
-    read, write = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: the child makes its own
-        child = os.fork()
-    if child == 0:
-        try:
-            os.close(read)
-            import torch
-
-            torch.set_num_threads(1)  # the parent's pool of threads does not live here
-            counted = _Counted(at, lambda: os.kill(os.getpid(), signal.SIGKILL))
-            counted.everywhere()
-            run = scan.Scan.run
-
-            def scanned(self: scan.Scan, ticket: Ticket) -> None:
-                run(self, ticket)
-                os.write(write, f"{counted.calls} ".encode())
-
-            scan.Scan.run = scanned  # type: ignore[method-assign]
-            build(path)
-            os.write(write, str(counted.calls).encode())
-            os._exit(0)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            os._exit(1)
-    os.close(write)
-    told = b""
-    while part := os.read(read, 64):
-        told += part
-    os.close(read)
-    return os.waitpid(child, 0)[1], [int(n) for n in told.split()]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="forks, which only Linux does safely here")
+@linux
 def test_killed_at_twenty_random_points_and_taken_up_again(tmp_path: Path) -> None:
-    status, (scanned, calls) = _in_a_child(tmp_path / "whole", 0)
-    assert status == 0 and scanned > 60
+    def in_a_child_at(path: Path, at: int = 0) -> Child:
+        return in_a_child(lambda: build(path), at, also=[(files.ArrayWriter, "append")])
+
+    undisturbed = in_a_child_at(tmp_path / "whole")
+    scanned, calls = undisturbed.scanned, undisturbed.calls
+    assert scanned > 60
     whole = contents(tmp_path / "whole")
     seeded = random.Random(0)
     # Most calls are of the end, where features are written one by one: the scan gets its own share.
@@ -160,13 +79,11 @@ def test_killed_at_twenty_random_points_and_taken_up_again(tmp_path: Path) -> No
     before_the_end = 0
     for at in chosen:
         path = tmp_path / str(at)
-        status, _ = _in_a_child(path, at)
-        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        assert in_a_child_at(path, at).killed
         before_the_end += not (path / "manifest.json").exists()
         # Once more, at another moment, before it is let through.
-        _in_a_child(path, 1 + at // 2)
-        status, _ = _in_a_child(path, 0)
-        assert status == 0
+        in_a_child_at(path, 1 + at // 2)
+        assert not in_a_child_at(path).killed
         assert contents(path) == whole, f"killed at call {at} of {calls}"
         assert not [left for left in path.iterdir() if left.name.endswith(".tmp")]
     assert before_the_end >= 15

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import random
 import shutil
-import signal
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +11,7 @@ from typing import Any
 
 import pytest
 import tiny
+from forks import contents, in_a_child, linux
 
 import saewidgets as sw
 from saewidgets.engine.errors import SaewidgetsError
@@ -27,8 +24,6 @@ from saewidgets.index.shards import shards_in
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 70] + str(i) for i in range(24)]
 MORE = [tiny.TEXTS[(i + 1) % 2][i % 5 : i % 5 + 60] + f" more {i}" for i in range(16)]
 SHARD = 96
-
-linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, which only Linux does safely here")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -46,12 +41,6 @@ def build(path: Path, corpus: Any = TEXTS, **settings: Any) -> sw.FeatureIndex:
 def extend(path: Path, corpus: Any = MORE) -> sw.FeatureIndex:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
         return sw.extend_index(engine, corpus, path, shard_tokens=SHARD, progress=False)
-
-
-def contents(path: Path) -> dict[str, str]:
-    """The store's files and their hashes."""
-    store = sw.FeatureIndex.open(path).folder.path
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(store.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -88,73 +77,23 @@ def _unfinished(work: Callable[[], object]) -> None:
 
 # -- killed
 
-
-def _in_a_child(work: Callable[[], object], at: int = 0) -> int:
-    """Work in a forked process that kills itself at its `at`-th write, rename or forward; how many there were."""
-    read, write = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: the child makes its own
-        child = os.fork()
-    if child == 0:
-        try:
-            _count_and_die(at, write)
-            work()
-            os.write(write, b"done")
-            os._exit(0)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            os._exit(1)
-    os.close(write)
-    with os.fdopen(read, "rb") as told:
-        calls = told.read()
-    status = os.waitpid(child, 0)[1]
-    if at:
-        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-    else:
-        assert status == 0
-    return calls.count(b".")
+_ALSO = ((files.FolderWriter, "put"), (files.FolderWriter, "commit"), (build_module, "write_store"))
 
 
-def _count_and_die(at: int, told: int) -> None:
-    import torch
+def _calls(work: Callable[[], object]) -> int:
+    """How many calls of `work` it can be killed at."""
+    return in_a_child(work, also=_ALSO).calls
 
-    torch.set_num_threads(1)  # the parent's pool of threads does not live here
-    calls = 0
 
-    def around(owner: object, name: str) -> None:
-        original = getattr(owner, name)
-
-        def counted(*args: object, **kwargs: object) -> object:
-            nonlocal calls
-            calls += 1
-            os.write(told, b".")
-            if calls == at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*args, **kwargs)
-
-        setattr(owner, name, counted)
-
-    for owner, name in (
-        (os, "replace"),
-        (files, "sync"),
-        (files.FolderWriter, "put"),
-        (files.FolderWriter, "put_bytes"),
-        (files.FolderWriter, "commit"),
-        (shutil, "rmtree"),
-        (Path, "write_text"),
-        (Reader, "_forward"),
-        (build_module, "write_store"),
-    ):
-        around(owner, name)
+def _killed(work: Callable[[], object], at: int) -> None:
+    assert in_a_child(work, at, also=_ALSO).killed
 
 
 @linux
 def test_killed_at_its_first_writes(built: Path, tmp_path: Path) -> None:
     for at in range(1, 6):
         path = tmp_path / str(at)
-        _in_a_child(lambda path=path: build(path), at)  # type: ignore[misc]
+        _killed(lambda path=path: build(path), at)  # type: ignore[misc]
         build(path)
         assert contents(path) == contents(built), f"killed at call {at}"
 
@@ -163,11 +102,11 @@ def test_killed_at_its_first_writes(built: Path, tmp_path: Path) -> None:
 def test_killed_while_extending(built: Path, tmp_path: Path) -> None:
     before = contents(built)
     whole = shutil.copytree(built, tmp_path / "whole")
-    calls = _in_a_child(lambda: extend(whole))
+    calls = _calls(lambda: extend(whole))
     wanted = contents(whole)
     for at in [*random.Random(1).sample(range(2, calls), 4), calls]:
         path = shutil.copytree(built, tmp_path / str(at))
-        _in_a_child(lambda path=path: extend(path), at)  # type: ignore[misc]
+        _killed(lambda path=path: extend(path), at)  # type: ignore[misc]
         assert contents(path) in (before, wanted), "the index as it was is readable"
         sw.FeatureIndex.open(path).verify()
         with warnings.catch_warnings():
@@ -180,11 +119,11 @@ def test_killed_while_extending(built: Path, tmp_path: Path) -> None:
 def test_killed_while_going_on_to_more_tokens(short: Path, tmp_path: Path) -> None:
     before = contents(short)
     whole = shutil.copytree(short, tmp_path / "whole")
-    calls = _in_a_child(lambda: build(whole, tokens=320))
+    calls = _calls(lambda: build(whole, tokens=320))
     wanted = contents(whole)
     for at in [*random.Random(2).sample(range(2, calls), 4), calls]:
         path = shutil.copytree(short, tmp_path / str(at))
-        _in_a_child(lambda path=path: build(path, tokens=320), at)  # type: ignore[misc]
+        _killed(lambda path=path: build(path, tokens=320), at)  # type: ignore[misc]
         assert contents(path) in (before, wanted), "the index as it was is readable"
         build(path, tokens=320)
         assert contents(path) == wanted, f"killed at call {at} of {calls}"

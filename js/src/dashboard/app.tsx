@@ -1,9 +1,10 @@
 /** The dashboard of one feature: panels over one state. What is chosen is a trait; what is pointed at is this view's. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ErrorBanner, Notice } from "../shared/banner";
-import { num } from "../shared/format";
-import { LIGHT, type Palette, readPalette } from "../shared/palette";
+import { useMemo, useState } from "preact/hooks";
+import { Footer } from "../shared/footer";
+import type { ViewProps } from "../shared/mount";
+import { usePalette } from "../shared/palette";
+import { StatusLines } from "../shared/status";
 import { save, useTrait } from "../shared/traits";
 import type { Model } from "../shared/types";
 import { Ablation, Controls, Legend } from "./controls";
@@ -13,46 +14,42 @@ import { Navigation, Title } from "./header";
 import { Histogram } from "./histogram";
 import { Hover } from "./hover";
 import { LogitHistogram, LogitTables } from "./logits";
-import { type Shown, type Status, useAnswers } from "./state";
+import { type Answers, type Shown, useAnswers } from "./state";
 import { FiresOn, Neurons, Related } from "./tables";
 import { strongest, TestBox, useText } from "./testbox";
 import { type Kind, largest } from "./tokens";
 import { Tooltip } from "./tooltip";
 import type { ExampleJson, ExamplesAnswer, FeatureJson, TextAnswer } from "./wire";
 
-interface AppProps {
-  model: Model;
-  root: HTMLElement;
-  prefix: string;
-  themeVersion: number;
-}
-
-export function App({ model, root, prefix, themeVersion }: AppProps) {
-  const status = useAnswers(model, root);
-  const slow = useSlow(status.busy);
-  const { shown } = status;
+export function App({ model, root, prefix, themeVersion }: ViewProps) {
+  const answers = useAnswers(model, root);
+  const { shown, status, ask } = answers;
   const live = useTrait<boolean>(model, "live");
   const ablation = useTrait<boolean>(model, "ablation");
   const revision = useTrait<number>(model, "revision");
   const f = shown?.feature.json.f ?? null;
-  const text = useText(model, status.ask, f, live, revision);
+  const text = useText(model, ask, f, live, revision);
   const effects = useEffects(model, root, live && ablation, revision, shown?.examples ?? null, text);
   const go = (to: number) => save(model, stepTo(model, to));
   const error = status.error ?? effects.error;
   return (
     <>
-      <Navigation model={model} json={shown?.feature.json ?? null} status={status} onGo={go} />
-      {error && <ErrorBanner error={error} onDismiss={status.error ? status.dismiss : effects.dismiss} />}
-      {status.offline && <Notice text={status.offline} onDismiss={status.dismiss} />}
-      {(status.silent || effects.silent) && (
-        <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
-      )}
-      <div class={slow ? "saew-busy saew-busy-on" : "saew-busy"} role="status" aria-live="polite">
-        {slow ? busyText(status) : ""}
-      </div>
+      <Navigation model={model} json={shown?.feature.json ?? null} answers={answers} onGo={go} />
+      <StatusLines
+        status={{
+          ...status,
+          error,
+          silent: status.silent || effects.silent,
+          dismiss: () => {
+            // What is seen goes, and not the error behind it.
+            if (!status.error) effects.dismiss();
+            status.dismiss();
+          },
+        }}
+      />
       {shown && (
         <Body
-          {...{ model, root, prefix, themeVersion, status, shown, live, ablation, text, effects }}
+          {...{ model, root, prefix, themeVersion, answers, shown, live, ablation, text, effects }}
           busy={status.busy}
           onGo={go}
         />
@@ -60,10 +57,6 @@ export function App({ model, root, prefix, themeVersion }: AppProps) {
       {!shown && <Nothing model={model} failed={error !== null || status.offline !== null} />}
     </>
   );
-}
-
-function busyText({ progress }: Status): string {
-  return progress ? `Computing ${progress.done} of ${progress.total}` : "Computing\u2026";
 }
 
 function Nothing({ model, failed }: { model: Model; failed: boolean }) {
@@ -79,8 +72,8 @@ function stepTo(model: Model, feature: number): Record<string, unknown> {
   return { feature, activation_range: [], token_filter: "", selected_example: null };
 }
 
-interface BodyProps extends AppProps {
-  status: Status;
+interface BodyProps extends ViewProps {
+  answers: Answers;
   shown: Shown;
   live: boolean;
   ablation: boolean;
@@ -91,7 +84,7 @@ interface BodyProps extends AppProps {
 }
 
 function Body(props: BodyProps) {
-  const { model, root, prefix, themeVersion, status, shown, live, ablation, text, effects, onGo } = props;
+  const { model, root, prefix, themeVersion, answers, shown, live, ablation, text, effects, onGo } = props;
   const { feature, examples } = shown;
   const { json } = feature;
   const range = useTrait<number[]>(model, "activation_range");
@@ -117,7 +110,7 @@ function Body(props: BodyProps) {
   const logits = useMemo(() => <LogitHistogram answer={feature} />, [feature]);
   return (
     <>
-      <Title json={json} status={status} />
+      <Title json={json} answers={answers} />
       <div class="saew-dash">
         <div class="saew-middle">
           <div class="saew-charts">
@@ -145,13 +138,7 @@ function Body(props: BodyProps) {
             </div>
             <Controls model={model} json={json} />
             {live && <Ablation model={model} effects={effects} kind={kind} onKind={setKind} />}
-            <Legend
-              unit={json.activation_name}
-              signed={json.signed}
-              scale={num(scale)}
-              effects={on}
-              palette={palette}
-            />
+            <Legend unit={json.activation_name} signed={json.signed} scale={scale} effects={on} palette={palette} />
             {examples ? (
               <Examples
                 answer={examples}
@@ -167,7 +154,7 @@ function Body(props: BodyProps) {
         </div>
         {relations}
       </div>
-      <Footer json={json} />
+      <Footer notes={json.notes} provenance={json.provenance} />
       <Tooltip
         hover={hover}
         root={root}
@@ -201,41 +188,4 @@ function strongestEffect(answer: ExamplesAnswer | null, effects: EffectsState, k
       if (found) shown.push(found);
     }
   return largest(shown, kind);
-}
-
-/** The theme's colours, read once per theme. */
-function usePalette(root: HTMLElement, themeVersion: number): Palette {
-  const known = useRef<{ version: number; palette: Palette } | null>(null);
-  if (known.current?.version !== themeVersion) {
-    const palette = readPalette(root);
-    known.current = palette && { version: themeVersion, palette };
-  }
-  return known.current?.palette ?? LIGHT;
-}
-
-/** True once something has been busy for long enough to say so. */
-function useSlow(busy: boolean): boolean {
-  const [slow, setSlow] = useState(false);
-  useEffect(() => {
-    if (!busy) {
-      setSlow(false);
-      return;
-    }
-    const timer = setTimeout(() => setSlow(true), 300);
-    return () => clearTimeout(timer);
-  }, [busy]);
-  return slow;
-}
-
-function Footer({ json }: { json: FeatureJson }) {
-  return (
-    <div class="saew-footer">
-      {json.notes.map((note) => (
-        <p class="saew-note" key={note}>
-          {note}
-        </p>
-      ))}
-      <p class="saew-small">{json.provenance.map(([key, value]) => `${key}: ${value}`).join(" \u00b7 ")}</p>
-    </div>
-  );
 }

@@ -1,9 +1,12 @@
 /** Which examples, how much of them, and what is drawn under their tokens. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
+import { num } from "../shared/format";
 import type { Palette } from "../shared/palette";
+import { Segments } from "../shared/segments";
 import { save, useTrait } from "../shared/traits";
 import type { Model } from "../shared/types";
+import { useFilter } from "../shared/typing";
 import { label } from "../shared/visible";
 import type { EffectsState } from "./effects";
 import { type Kind, line } from "./tokens";
@@ -11,7 +14,6 @@ import type { FeatureJson } from "./wire";
 
 const GROUPS = ["all", "top", "intervals", "silent"];
 const VIEWS = ["snippet", "full"];
-const TYPING_MS = 300;
 
 export function Controls({ model, json }: { model: Model; json: FeatureJson }) {
   const group = useTrait<string>(model, "group");
@@ -43,45 +45,8 @@ export function Controls({ model, json }: { model: Model; json: FeatureJson }) {
   );
 }
 
-interface SegmentsProps {
-  name: string;
-  values: string[];
-  value: string;
-  texts?: string[];
-  onChange: (value: string) => void;
-}
-
-export function Segments({ name, values, value, texts = values, onChange }: SegmentsProps) {
-  return (
-    <fieldset class="saew-segments" aria-label={name}>
-      {values.map((one, i) => (
-        <button type="button" key={one} aria-pressed={value === one} onClick={() => onChange(one)}>
-          {texts[i]}
-        </button>
-      ))}
-    </fieldset>
-  );
-}
-
-/** What is typed is asked when the typing pauses. */
 function TokenFilter({ model }: { model: Model }) {
-  const trait = useTrait<string>(model, "token_filter");
-  const [draft, setDraft] = useState(trait);
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const own = useRef(trait);
-  useEffect(() => {
-    if (trait !== own.current) setDraft(trait);
-    own.current = trait;
-  }, [trait]);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  const put = (value: string, wait: number) => {
-    setDraft(value);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => {
-      own.current = value.trim();
-      save(model, { token_filter: value.trim() });
-    }, wait);
-  };
+  const [draft, put] = useFilter(model, "token_filter", (text) => text.trim());
   return (
     <label title="Only examples on this token">
       <span class="saew-small">token </span>
@@ -91,8 +56,8 @@ function TokenFilter({ model }: { model: Model }) {
         placeholder="any"
         spellcheck={false}
         value={draft}
-        onInput={(event) => put(event.currentTarget.value, TYPING_MS)}
-        onKeyDown={(event) => event.key === "Enter" && put(event.currentTarget.value, 0)}
+        onInput={(event) => put(event.currentTarget.value)}
+        onKeyDown={(event) => event.key === "Enter" && put(event.currentTarget.value, true)}
       />
     </label>
   );
@@ -190,7 +155,7 @@ export function Ablation({ model, effects, kind, onKind }: AblationProps) {
 interface LegendProps {
   unit: string;
   signed: boolean;
-  scale: string;
+  scale: number;
   effects: boolean;
   palette: Palette;
 }
@@ -200,10 +165,12 @@ export function Legend({ unit, signed, scale, effects, palette }: LegendProps) {
   const ramp = `linear-gradient(90deg, rgb(${palette.hues[0]} / 0.02), rgb(${palette.hues[0]} / ${palette.strength}))`;
   return (
     <ul class="saew-key">
-      <li>
-        <span class="saew-ramp" style={{ background: ramp }} />
-        {` ${unit}, 0 to ${scale}${signed ? "; hatched: negative" : ""}`}
-      </li>
+      {scale > 0 && (
+        <li>
+          <span class="saew-ramp" style={{ background: ramp }} />
+          {` ${unit}, 0 to ${num(scale)}${signed ? "; hatched: negative" : ""}`}
+        </li>
+      )}
       <li>
         <span class="saew-t saew-bold">framed</span> the token of the example
         <span class="saew-key-grey">grey italic</span> not counted

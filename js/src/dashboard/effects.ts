@@ -5,8 +5,8 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { floats, ints } from "../shared/arrays";
-import { Client, encodingFor } from "../shared/rpc";
-import { asWireError, type Json, KernelError, type Model, type Reply, type WireError } from "../shared/types";
+import { isCancelled, useClient } from "../shared/kernel";
+import { asWireError, type Json, type Model, type Reply, type WireError } from "../shared/types";
 import type { ExamplesAnswer, TextAnswer } from "./wire";
 
 const SLICE = 16;
@@ -101,7 +101,7 @@ const LABELS = { full: "full effect", direct: "direct effect" };
 /** Effects for the shown examples and the test text while `on`; what is known of this feature and view is not asked twice. */
 export function useEffects(
   model: Model,
-  el: HTMLElement,
+  root: HTMLElement,
   on: boolean,
   revision: number,
   examples: ExamplesAnswer | null,
@@ -112,23 +112,15 @@ export function useEffects(
   const [silent, setSilent] = useState(false);
   const [error, setError] = useState<WireError | null>(null);
   const [labels, setLabels] = useState(LABELS);
-  const client = useRef<Client | null>(null);
   const within = useRef<(share: number) => void>(() => {});
   const known = useRef<Known>({ key: "", examples: new Map(), text: null });
 
-  useLayoutEffect(() => {
-    if (!on) return;
-    const made = new Client(model, {
-      encoding: encodingFor(el.ownerDocument.body),
-      onSilence: setSilent,
-      onProgress: (done, total) => total > 0 && within.current(done / total),
-    });
-    client.current = made;
-    return () => {
-      client.current = null;
-      made.close();
-    };
-  }, [model, el, on]);
+  const client = useClient(
+    model,
+    root,
+    { onSilence: setSilent, onProgress: (done, total) => total > 0 && within.current(done / total) },
+    on,
+  );
 
   const f = examples?.json.f ?? text?.json.f ?? null;
   const window = examples?.view === "full" ? "full" : `${examples?.view} ${examples?.window}`;
@@ -184,8 +176,7 @@ export function useEffects(
     };
     all()
       .catch((reason: unknown) => {
-        if (stopped || (reason instanceof KernelError && reason.info.type === "Cancelled")) return;
-        setError(reason instanceof KernelError ? reason.info : asWireError(reason));
+        if (!stopped && !isCancelled(reason)) setError(asWireError(reason));
       })
       .finally(() => !stopped && setProgress(null));
     return () => {

@@ -2,10 +2,11 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Palette } from "../shared/palette";
+import { tokenAt } from "../shared/tokendom";
 import type { EffectsState } from "./effects";
 import { ExamplesView } from "./examples";
 import type { Hover } from "./hover";
-import { type Kind, tokenAt } from "./tokens";
+import type { Kind } from "./tokens";
 import type { ExampleJson, ExamplesAnswer } from "./wire";
 
 interface Props {

@@ -5,7 +5,7 @@ import { num } from "../shared/format";
 import { save, useTrait } from "../shared/traits";
 import type { Model } from "../shared/types";
 import { label as visible } from "../shared/visible";
-import type { Status } from "./state";
+import type { Answers } from "./state";
 import type { FeatureJson } from "./wire";
 
 const SORTS: Record<string, string> = {
@@ -19,20 +19,20 @@ const SORTS: Record<string, string> = {
 interface NavProps {
   model: Model;
   json: FeatureJson | null;
-  status: Status;
+  answers: Answers;
   onGo: (f: number) => void;
 }
 
-export function Navigation({ model, json, status, onGo }: NavProps) {
+export function Navigation({ model, json, answers, onGo }: NavProps) {
   const sort = useTrait<string>(model, "sort");
   const list = useTrait<number[]>(model, "features");
   const order = json?.order;
   const step = (to: number | null | undefined) => typeof to === "number" && onGo(to);
-  const random = () => status.ask<{ f: number }>("random", { f: json?.f ?? null, list }, (reply) => onGo(reply.r.f));
+  const random = () => answers.ask<{ f: number }>("random", { f: json?.f ?? null, list }, (reply) => onGo(reply.r.f));
   return (
     <nav class="saew-nav" aria-label="Features">
       <span class="saew-navgroup">
-        <button type="button" disabled={status.past.length === 0} title={backTo(status.past)} onClick={status.back}>
+        <button type="button" disabled={answers.past.length === 0} title={backTo(answers.past)} onClick={answers.back}>
           {"\u2190 Back"}
         </button>
         <fieldset class="saew-segments" aria-label="Step through the features">
@@ -115,11 +115,11 @@ function Jump({ model, onGo }: { model: Model; onGo: (f: number) => void }) {
   );
 }
 
-export function Title({ json, status }: { json: FeatureJson; status: Status }) {
+export function Title({ json, answers }: { json: FeatureJson; answers: Answers }) {
   return (
     <header class="saew-title">
       <h2>{`Feature ${json.f}`}</h2>
-      <Label json={json} status={status} />
+      <Label json={json} answers={answers} />
       <Facts json={json} />
     </header>
   );
@@ -136,8 +136,8 @@ function Facts({ json }: { json: FeatureJson }) {
     ],
   ];
   if (json.max !== null) facts.push(["max", num(json.max), ""]);
-  if (json.min !== null && json.min < 0) facts.push(["min", num(json.min).replace("-", "\u2212"), ""]);
-  if (json.mean !== null) facts.push(["mean", num(json.mean).replace("-", "\u2212"), "when active"]);
+  if (json.min !== null && json.min < 0) facts.push(["min", num(json.min), ""]);
+  if (json.mean !== null) facts.push(["mean", num(json.mean), "when active"]);
   return (
     <ul class="saew-facts">
       {facts.map(([name, value, more]) => (
@@ -163,7 +163,7 @@ function Facts({ json }: { json: FeatureJson }) {
 }
 
 /** The label; a click makes it a box. Enter saves, Escape leaves it as it was. */
-function Label({ json, status }: { json: FeatureJson; status: Status }) {
+function Label({ json, answers }: { json: FeatureJson; answers: Answers }) {
   const [draft, setDraft] = useState<string | null>(null);
   const box = useRef<HTMLInputElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
@@ -181,8 +181,8 @@ function Label({ json, status }: { json: FeatureJson; status: Status }) {
     const text = wanted.trim();
     close();
     if (text !== (json.label ?? ""))
-      status.ask<{ f: number; label: string | null }>("label", { f, label: text }, ({ r }) =>
-        status.setLabel(r.f, r.label || null),
+      answers.ask<{ f: number; label: string | null }>("label", { f, label: text }, ({ r }) =>
+        answers.setLabel(r.f, r.label || null),
       );
   };
   if (draft !== null) {

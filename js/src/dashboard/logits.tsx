@@ -1,11 +1,11 @@
 /** What the feature says about the next token: the distribution of its logit weights, and the tokens at both ends. */
 
 import { useMemo, useState } from "preact/hooks";
-import { count, num } from "../shared/format";
+import { count, num, signed } from "../shared/format";
+import { Tok } from "../shared/tok";
 import { label } from "../shared/visible";
 import { bar, edge, heights } from "./axis";
 import { Frame, HEIGHT, innerWidth, LEFT, place, useWidth } from "./chart";
-import { Tok } from "./tok";
 import type { FeatureAnswer, Logits, TokenValue } from "./wire";
 
 export function LogitHistogram({ answer }: { answer: FeatureAnswer }) {
@@ -156,9 +156,4 @@ function End({ title, rows, most, name }: { title: string; rows: TokenValue[]; m
       </tbody>
     </table>
   );
-}
-
-/** With a true minus, as wide as a plus. */
-export function signed(value: number): string {
-  return value < 0 ? `\u2212${num(-value)}` : `+${num(value)}`;
 }

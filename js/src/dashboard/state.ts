@@ -4,9 +4,9 @@
  */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { Client, encodingFor } from "../shared/rpc";
-import { save, useTrait } from "../shared/traits";
-import { asWireError, type Json, KernelError, type Model, type Reply, type WireError } from "../shared/types";
+import { type Ask, type Status, useKernel } from "../shared/kernel";
+import { save, useTrait, useTraits } from "../shared/traits";
+import { type Json, KernelError, type Model, type Reply } from "../shared/types";
 import {
   type ExamplesAnswer,
   type ExamplesJson,
@@ -24,27 +24,15 @@ const FEATURE_TRAITS = ["feature", "sort", "features"] as const;
 const EXAMPLE_TRAITS = ["group", "activation_range", "view", "window", "token_filter", "where"] as const;
 type Settings = Record<string, unknown>;
 
-export type Ask = <R>(
-  channel: string,
-  params: Json,
-  done: (reply: Reply<R>) => void,
-  failed?: (reason: unknown) => boolean,
-) => void;
-
 export interface Shown {
   feature: FeatureAnswer;
   /** Null while they are on their way, or if there are none. */
   examples: ExamplesAnswer | null;
 }
 
-export interface Status {
+export interface Answers {
   shown: Shown | null;
-  busy: boolean;
-  progress: { done: number; total: number } | null;
-  silent: boolean;
-  offline: string | null;
-  error: WireError | null;
-  dismiss: () => void;
+  status: Status;
   ask: Ask;
   /** Features seen before this one in this view, latest last. */
   past: number[];
@@ -52,24 +40,13 @@ export interface Status {
   setLabel: (f: number, label: string | null) => void;
 }
 
-/** Traits by name, and a string that changes with them. */
-function useTraits(model: Model, names: readonly string[]): [Settings, string] {
-  const values = names.map((name) => useTrait<unknown>(model, name));
-  return [Object.fromEntries(names.map((name, i) => [name, values[i]])), JSON.stringify(values)];
-}
-
-export function useAnswers(model: Model, el: HTMLElement): Status {
+export function useAnswers(model: Model, root: HTMLElement): Answers {
+  const { status, ask, answered, goesBack } = useKernel(model, root);
   const revision = useTrait<number>(model, "revision");
-  const error = useTrait<WireError | null>(model, "error");
   const [which, whichKey] = useTraits(model, FEATURE_TRAITS);
   const [how, howKey] = useTraits(model, EXAMPLE_TRAITS);
   const [shown, setShown] = useState<Shown | null>(null);
-  const [pending, setPending] = useState(0);
-  const [progress, setProgress] = useState<Status["progress"]>(null);
-  const [silent, setSilent] = useState(false);
-  const [offline, setOffline] = useState<string | null>(null);
   const [past, setPast] = useState<number[]>([]);
-  const client = useRef<Client | null>(null);
   const latest = useRef<{ feature: FeatureAnswer | null; examples: ExamplesAnswer | null }>({
     feature: null,
     examples: null,
@@ -80,49 +57,9 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
   const first = useRef<Record<string, Settings>>({});
   const last = useRef<Record<string, Settings>>({});
   const returning = useRef(false);
-  const reverted = useRef(false);
   const hold = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
 
-  useLayoutEffect(() => {
-    const made = new Client(model, {
-      encoding: encodingFor(el.ownerDocument.body),
-      onSilence: setSilent,
-      onProgress: (done, total) => setProgress(total > 0 ? { done, total } : null),
-    });
-    client.current = made;
-    return () => {
-      clearTimeout(hold.current);
-      made.close();
-    };
-  }, [model, el]);
-
-  const ask: Ask = (channel, params, done, failed) => {
-    setPending((n) => n + 1);
-    client.current
-      ?.request<never>(channel, params)
-      .then(done)
-      .catch((reason: unknown) => {
-        if (reason instanceof KernelError && reason.info.type === "Cancelled") return;
-        if (failed?.(reason)) return;
-        if (!(reason instanceof KernelError)) save(model, { error: asWireError(reason) });
-        else if (reason.info.type === "Offline") setOffline(reason.info.message);
-        else save(model, { error: reason.info });
-      })
-      .finally(() => {
-        setPending((n) => n - 1);
-        setProgress(null);
-      });
-  };
-
-  /** Notices about what could not be shown go with the next thing that can. */
-  const answered = () => {
-    if (reverted.current) {
-      reverted.current = false;
-      return;
-    }
-    setOffline(null);
-    if (model.get("error") !== null) save(model, { error: null });
-  };
+  useLayoutEffect(() => () => clearTimeout(hold.current), []);
 
   const put = () => {
     clearTimeout(hold.current);
@@ -233,7 +170,7 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
         const { feature: _, ...firstSettings } = first.current.examples ?? {};
         const back = lastFeature === f ? lastSettings : firstSettings;
         if (Object.keys(back).length === 0 || JSON.stringify(back) === JSON.stringify(how)) return;
-        reverted.current = lastFeature !== f;
+        if (lastFeature !== f) goesBack();
         save(model, back);
       },
     );
@@ -241,15 +178,7 @@ export function useAnswers(model: Model, el: HTMLElement): Status {
 
   return {
     shown,
-    busy: pending > 0,
-    progress,
-    silent,
-    offline,
-    error,
-    dismiss: () => {
-      setOffline(null);
-      if (model.get("error") !== null) save(model, { error: null });
-    },
+    status,
     ask,
     past,
     back: () => {

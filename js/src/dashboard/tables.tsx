@@ -1,10 +1,9 @@
 /** The feature's relations, one small table each: tokens, neurons, other features. */
 
 import type { ComponentChildren } from "preact";
-import { num, percent } from "../shared/format";
+import { num, percent, signed } from "../shared/format";
+import { Tok } from "../shared/tok";
 import { label } from "../shared/visible";
-import { signed } from "./logits";
-import { Tok } from "./tok";
 import type { FeatureJson, TokenRow } from "./wire";
 
 interface TableProps<R> {

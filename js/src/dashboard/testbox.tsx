@@ -1,20 +1,20 @@
-/** The user's own text: how the feature fires on it. What is typed is never overwritten by its echoes (see the heatmap's). */
+/** The user's own text: how the feature fires on it. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Notes } from "../shared/footer";
 import { num } from "../shared/format";
+import type { Ask } from "../shared/kernel";
 import type { Palette } from "../shared/palette";
+import { tokenAt } from "../shared/tokendom";
 import { save, useTrait } from "../shared/traits";
 import type { Model } from "../shared/types";
+import { useDraft } from "../shared/typing";
 import type { EffectsState } from "./effects";
 import type { Hover } from "./hover";
-import type { Ask } from "./state";
-import { drawn, type Kind, Tokens, tokenAt } from "./tokens";
+import { drawn, type Kind, Tokens } from "./tokens";
 import { excluded, type TextAnswer, type TextJson, tokenData } from "./wire";
 
 const ASK_MS = 150;
-const SAVE_MS = 250;
-const REMEMBERED = 64;
-const ECHO_MS = 3000;
 
 /** The answer about the text trait; the last one stays while the next is on its way. */
 export function useText(model: Model, ask: Ask, f: number | null, live: boolean, revision: number): TextAnswer | null {
@@ -115,43 +115,13 @@ export function TestBox({ model, answer, unit, scale, effects, kind, most, hover
         }}
         onPointerLeave={() => hover.set(null)}
       />
-      {answer?.json.notes.map((note) => (
-        <p class="saew-note" key={note}>
-          {note}
-        </p>
-      ))}
+      {answer && <Notes notes={answer.json.notes} />}
     </section>
   );
 }
 
 function Editor({ model }: { model: Model }) {
-  const text = useTrait<string>(model, "text");
-  const [draft, setDraft] = useState(text);
-  const sent = useRef<string[]>([]);
-  const typed = useRef(0);
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const saveSoon = () => {
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => model.save_changes(), SAVE_MS);
-  };
-  useEffect(() => {
-    if (text === sent.current.at(-1)) return;
-    // An earlier text of one's own, while one goes on typing, is an echo: what is in the box stands, and is said again.
-    if (sent.current.includes(text) && Date.now() - typed.current < ECHO_MS) {
-      model.set("text", draft);
-      saveSoon();
-      return;
-    }
-    sent.current = [];
-    setDraft(text);
-  }, [text]);
-  useEffect(
-    () => () => {
-      clearTimeout(timer.current);
-      model.save_changes();
-    },
-    [model],
-  );
+  const [draft, change] = useDraft<string>(model, "text");
   return (
     <textarea
       aria-label="Your own text"
@@ -159,14 +129,7 @@ function Editor({ model }: { model: Model }) {
       rows={2}
       spellcheck={false}
       value={draft}
-      onInput={(event) => {
-        const { value } = event.currentTarget;
-        setDraft(value);
-        sent.current = [...sent.current, value].slice(-REMEMBERED);
-        typed.current = Date.now();
-        model.set("text", value);
-        saveSoon();
-      }}
+      onInput={(event) => change(event.currentTarget.value)}
     />
   );
 }

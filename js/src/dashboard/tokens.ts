@@ -3,21 +3,21 @@
  * time an underline comes in. Colours are written as numbers, not as var(): see shared/palette.ts.
  */
 
-import { background } from "../heatmap/tokenview";
+import { LATER_PIECE } from "../shared/flags";
+import { background } from "../shared/paint";
 import type { Palette } from "../shared/palette";
-import { pieces } from "../shared/visible";
+import { tokenSpan } from "../shared/tokendom";
 import type { Effects } from "./effects";
-import { excluded, OUTLIER, SPECIAL, type TokenData } from "./wire";
+import { excluded, type TokenData } from "./wire";
 
 /** Hues of the palette. */
 const ACTIVATION = 0;
 const HELPED = 1;
 const HURT = 4;
-const LATER_PIECE = 2;
+/** A later piece of a character, in the answers' `parts`. */
+const PART_LATER = 2;
 /** Below this share of the strongest effect shown there is no line: it would be noise under every token. */
 const FAINTEST = 0.02;
-/** Nearly every token: no need to look for characters that act. */
-const PLAIN = /^[ -~]+$/;
 
 export interface Run {
   from: number;
@@ -52,35 +52,11 @@ export class Tokens {
   }
 
   #span(token: number, run: Run): HTMLElement {
-    const span = this.#doc.createElement("span");
-    const flags = this.#data.flag[token] ?? 0;
-    const text = this.#data.str[token] ?? "";
-    let name = "saew-t";
-    if (flags & SPECIAL) name += " saew-special";
-    if (flags & OUTLIER) name += " saew-outlier";
-    if ((this.#parts[token] ?? 0) & LATER_PIECE) name += " saew-later";
-    if (token === run.bold) name += " saew-bold";
-    span.className = name;
-    span.setAttribute("data-i", String(token));
+    const flags = (this.#data.flag[token] ?? 0) | ((this.#parts[token] ?? 0) & PART_LATER ? LATER_PIECE : 0);
+    const span = tokenSpan(this.#doc, token, this.#data.str[token] ?? "", flags, run.oneLine);
+    if (token === run.bold) span.classList.add("saew-bold");
     this.#spans[token] = span;
-    if (PLAIN.test(text)) {
-      span.textContent = text;
-      return span;
-    }
-    if (text === "") span.append(this.#sign("\u2025", "saew-piece"));
-    for (const piece of pieces(text)) {
-      if (piece.kind === "code") span.append(this.#sign(piece.text, "saew-code"));
-      else if (run.oneLine) span.append(piece.kind === "line" ? "\u21b5" : piece.text.replaceAll("\t", "\u21e5"));
-      else span.append(piece.text);
-    }
     return span;
-  }
-
-  #sign(text: string, name: string): HTMLElement {
-    const el = this.#doc.createElement("i");
-    el.className = name;
-    el.append(text);
-    return el;
   }
 
   /** Colour tokens by activation. */
@@ -131,10 +107,4 @@ export function largest(all: Iterable<Effects>, kind: Kind): number {
   for (const effects of all)
     for (const value of drawn(effects, kind) ?? []) if (Math.abs(value) > most) most = Math.abs(value);
   return most;
-}
-
-/** The token that an event happened on, or -1. */
-export function tokenAt(event: Event): number {
-  const at = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-i]") : null;
-  return at?.dataset.i === undefined ? -1 : Number(at.dataset.i);
 }

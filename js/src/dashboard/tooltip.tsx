@@ -1,13 +1,13 @@
-/** What is known of the token under the pointer. Inside the widget's root, so that no output area clips it away. */
+/** What is known of the token under the pointer: its activation, and what ablation does to it. */
 
-import { useLayoutEffect, useRef } from "preact/hooks";
-import { num } from "../shared/format";
+import { remarks } from "../shared/flags";
+import { num, signed } from "../shared/format";
+import { Tip } from "../shared/tip";
+import { Tok } from "../shared/tok";
 import { label } from "../shared/visible";
 import type { Change, Effects, EffectsState } from "./effects";
 import { type Hover, useHover } from "./hover";
-import { signed } from "./logits";
-import { Tok } from "./tok";
-import { type ExampleJson, type ExamplesAnswer, OUTLIER, SPECIAL, type TextAnswer, type TokenData } from "./wire";
+import type { ExampleJson, ExamplesAnswer, TextAnswer, TokenData } from "./wire";
 
 interface Props {
   hover: Hover;
@@ -28,40 +28,30 @@ interface Found {
 
 export function Tooltip({ hover, root, unit, examples, text, effects }: Props) {
   const pointed = useHover(hover);
-  const box = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    const tip = box.current;
-    if (!tip || !pointed) return;
-    const outer = root.getBoundingClientRect();
-    const target = pointed.at.getClientRects()[0] ?? pointed.at.getBoundingClientRect();
-    const below = target.bottom - outer.top + 6;
-    const above = target.top - outer.top - tip.offsetHeight - 6;
-    const fitsBelow = below + tip.offsetHeight <= outer.height;
-    const left = Math.max(4, Math.min(target.left - outer.left, outer.width - tip.offsetWidth - 4));
-    tip.style.left = `${left}px`;
-    tip.style.top = `${fitsBelow || above < 0 ? below : above}px`;
-  });
   if (!pointed) return null;
   const { token } = pointed;
   const found = pointed.source === "text" ? inText(text, token, effects) : inExamples(examples, token, effects);
   if (!found || token >= found.data.act.length) return null;
   const flags = found.data.flag[token] ?? 0;
   return (
-    <div class="saew-tip" ref={box} role="tooltip">
+    <Tip at={pointed.at} root={root}>
       <div>
         <b class="saew-mono">
           <Tok t={found.data.str[token] ?? ""} />
         </b>
         <span class="saew-small">{` ${found.where}`}</span>
       </div>
-      {(flags & SPECIAL) !== 0 && <div class="saew-small">special token: not counted</div>}
-      {(flags & OUTLIER) !== 0 && <div class="saew-small">norm outlier (attention sink): not counted</div>}
+      {remarks(flags).map((remark) => (
+        <div class="saew-small" key={remark}>
+          {remark}
+        </div>
+      ))}
       <div>
         {`${unit} `}
-        <b>{num(found.data.act[token] ?? Number.NaN).replace("-", "\u2212")}</b>
+        <b>{num(found.data.act[token] ?? Number.NaN)}</b>
       </div>
-      {found.effects && <Told effects={found.effects} at={found.at} labels={effects.labels} />}
-    </div>
+      {found.effects && <Told effects={found.effects} at={found.at} />}
+    </Tip>
   );
 }
 
@@ -88,8 +78,8 @@ function exampleOf(answer: ExamplesAnswer, token: number): ExampleJson | undefin
   return undefined;
 }
 
-/** The effects on one token: on itself, and on what comes after it. */
-function Told({ effects, at, labels }: { effects: Effects; at: number; labels: EffectsState["labels"] }) {
+/** The effects on one token: on itself, and on what comes after it. What an effect is stands beside its switch. */
+function Told({ effects, at }: { effects: Effects; at: number }) {
   const delta = effects.delta[at] ?? Number.NaN;
   const direct = effects.direct[at] ?? Number.NaN;
   const clean = effects.clean[at] ?? Number.NaN;
@@ -103,13 +93,13 @@ function Told({ effects, at, labels }: { effects: Effects; at: number; labels: E
           <table>
             <tbody>
               <tr>
-                <td>{labels.full}</td>
+                <td>full effect</td>
                 <td class="saew-num">{signed(delta)}</td>
                 <td class="saew-small">log-probability</td>
               </tr>
               {Number.isFinite(direct) && (
                 <tr>
-                  <td>{labels.direct}</td>
+                  <td>direct effect</td>
                   <td class="saew-num">{signed(direct)}</td>
                   <td class="saew-small">log-probability</td>
                 </tr>

@@ -1,10 +1,8 @@
 /** The kernel's answers as the panels read them (their twin is src/saewidgets/widgets/dashboard.py). Nothing is computed here. */
 
 import { floats, ints } from "../shared/arrays";
+import { uncounted } from "../shared/flags";
 import type { NumericArray, Reply } from "../shared/types";
-
-export const SPECIAL = 1;
-export const OUTLIER = 2;
 
 export interface TokenValue {
   t: string;
@@ -148,7 +146,7 @@ export function tokenData({ r, arrays }: Reply<{ str: string[] }>): TokenData {
   return { str: r.str, act, flag };
 }
 
-/** Special tokens and norm outliers have activations that mean nothing: they are shown, and neither coloured nor marked. */
+/** Whether a token's activation means nothing. */
 export function excluded(data: TokenData, token: number): boolean {
-  return ((data.flag[token] ?? 0) & (SPECIAL | OUTLIER)) !== 0;
+  return uncounted(data.flag[token]);
 }

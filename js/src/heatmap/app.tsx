@@ -1,10 +1,11 @@
 /** The heatmap: text, ranking and matrix over one state. What is selected is a trait; what is hovered is this view's. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ErrorBanner, Notice } from "../shared/banner";
-import { LIGHT, type Palette, readPalette } from "../shared/palette";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { ViewProps } from "../shared/mount";
+import type { Layer } from "../shared/paint";
+import { usePalette } from "../shared/palette";
+import { StatusLines } from "../shared/status";
 import { save, useTrait } from "../shared/traits";
-import type { Model } from "../shared/types";
 import { Editor } from "./editor";
 import { Legend, type LegendEntry } from "./legend";
 import type { MatrixRow } from "./matrix";
@@ -12,31 +13,21 @@ import { Matrix } from "./matrixview";
 import { Ranking } from "./ranking";
 import { type Shown, useAnswers } from "./state";
 import { TextView } from "./textview";
-import type { Layer } from "./tokenview";
-import { Footer, Toolbar } from "./toolbar";
+import { Footnotes, Toolbar } from "./toolbar";
 import { Tooltip } from "./tooltip";
 
 export const MAX_FEATURES = 6;
 
-interface AppProps {
-  model: Model;
-  root: HTMLElement;
-  prefix: string;
-  themeVersion: number;
-}
-
-export function App({ model, root, prefix, themeVersion }: AppProps) {
-  const status = useAnswers(model, root);
+export function App({ model, root, prefix, themeVersion }: ViewProps) {
+  const { shown, status } = useAnswers(model, root);
   const view = useTrait<"text" | "matrix" | "both">(model, "view");
-  const slow = useSlow(status.busy);
-  const { shown } = status;
   // The same element again is not diffed again: typing and progress do not re-render the result.
   const body = useMemo(
     () =>
       shown && (
         <>
           <Body model={model} root={root} prefix={prefix} shown={shown} view={view} themeVersion={themeVersion} />
-          <Footer data={shown.data} />
+          <Footnotes data={shown.data} />
         </>
       ),
     [model, root, prefix, shown, view, themeVersion],
@@ -47,24 +38,13 @@ export function App({ model, root, prefix, themeVersion }: AppProps) {
         <Editor model={model} />
         <Toolbar model={model} shown={shown} root={root} view={view} />
       </div>
-      {status.error && <ErrorBanner error={status.error} onDismiss={status.dismiss} />}
-      {status.offline && <Notice text={status.offline} onDismiss={status.dismiss} />}
-      {status.silent && (
-        <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
-      )}
-      <div class={slow ? "saew-busy saew-busy-on" : "saew-busy"} role="status" aria-live="polite">
-        {slow
-          ? status.progress
-            ? `Computing ${status.progress.done} of ${status.progress.total} tokens`
-            : "Computing\u2026"
-          : ""}
-      </div>
+      <StatusLines status={status} unit="tokens" />
       {body ?? (!status.error && <div class="saew-skeleton" aria-hidden="true" />)}
     </>
   );
 }
 
-interface BodyProps extends AppProps {
+interface BodyProps extends ViewProps {
   shown: Shown;
   view: "text" | "matrix" | "both";
 }
@@ -166,30 +146,6 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
       {rank === null && <span class="saew-offscreen">Ranking the features</span>}
     </div>
   );
-}
-
-/** The theme's colours, read once per theme. */
-function usePalette(root: HTMLElement, themeVersion: number): Palette {
-  const known = useRef<{ version: number; palette: Palette } | null>(null);
-  if (known.current?.version !== themeVersion) {
-    const palette = readPalette(root);
-    known.current = palette && { version: themeVersion, palette };
-  }
-  return known.current?.palette ?? LIGHT;
-}
-
-/** True once something has been busy for long enough to say so. */
-function useSlow(busy: boolean): boolean {
-  const [slow, setSlow] = useState(false);
-  useEffect(() => {
-    if (!busy) {
-      setSlow(false);
-      return;
-    }
-    const timer = setTimeout(() => setSlow(true), 300);
-    return () => clearTimeout(timer);
-  }, [busy]);
-  return slow;
 }
 
 /** Labels of features, from the ranking and from the tokens' strongest. */

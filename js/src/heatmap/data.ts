@@ -1,13 +1,8 @@
 /** The kernel's answers as the views read them. Rows and columns are only rearranged here, never computed with. */
 
 import { floats, ints } from "../shared/arrays";
+import { uncounted } from "../shared/flags";
 import type { NumericArray, Reply } from "../shared/types";
-
-export const SPECIAL = 1;
-export const OUTLIER = 2;
-export const FIRST_PIECE = 4;
-export const LATER_PIECE = 8;
-export const BEYOND = 16;
 
 export interface TokensJson {
   key: string;
@@ -70,7 +65,7 @@ export class TextData {
 
   /** Special tokens and norm outliers: greyed, not coloured, unless included. */
   excluded(token: number): boolean {
-    return ((this.flags[token] ?? 0) & (SPECIAL | OUTLIER)) !== 0;
+    return uncounted(this.flags[token]);
   }
 
   /** The strongest features of a token, strongest first, as the kernel sorted them. */

@@ -1,57 +1,14 @@
-/** The text boxes. What is typed is computed at once; the trait follows, and its echo never overwrites what is typed. */
+/** The text boxes: one, or a list to add to and take from. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
 import { useTrait } from "../shared/traits";
 import type { Model } from "../shared/types";
+import { useDraft } from "../shared/typing";
 import type { Text } from "./state";
 
-const REMEMBERED = 64;
-const SAVE_MS = 250;
-/** For so long after a key, an earlier text of one's own is taken for an echo; later, for somebody's wish. */
-const ECHO_MS = 3000;
-
 export function Editor({ model }: { model: Model }) {
-  const text = useTrait<Text>(model, "text");
   const editable = useTrait<boolean>(model, "editable");
-  const [draft, setDraft] = useState<Text>(text);
-  const sent = useRef<string[]>([]);
-  const typed = useRef(0);
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const saveSoon = () => {
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => model.save_changes(), SAVE_MS);
-  };
-
-  useEffect(() => {
-    const value = JSON.stringify(text);
-    if (value === sent.current.at(-1)) return;
-    // The front-end echoes earlier texts while one goes on typing: what is in the box stands, and is said again.
-    if (sent.current.includes(value) && Date.now() - typed.current < ECHO_MS) {
-      model.set("text", draft);
-      saveSoon();
-      return;
-    }
-    sent.current = [];
-    setDraft(text);
-  }, [JSON.stringify(text)]);
-
-  const change = (next: Text) => {
-    setDraft(next);
-    sent.current = [...sent.current, JSON.stringify(next)].slice(-REMEMBERED);
-    typed.current = Date.now();
-    // The question goes out at once (the trait changed here); Python learns of the text when the typing pauses.
-    model.set("text", next);
-    model.set("selected_tokens", []);
-    saveSoon();
-  };
-  useEffect(
-    () => () => {
-      clearTimeout(timer.current);
-      model.save_changes();
-    },
-    [model],
-  );
-
+  // Positions in the old text mean nothing in the new one.
+  const [draft, change] = useDraft<Text>(model, "text", { selected_tokens: [] });
   const list = Array.isArray(draft) ? draft : [draft];
   const put = (i: number, value: string) =>
     change(Array.isArray(draft) ? draft.map((old, k) => (k === i ? value : old)) : value);

@@ -37,7 +37,12 @@ export function Legend({ entries, preview, alone, common, unit, onCommon, onRemo
           onPointerLeave={() => onHover(null)}
         >
           <Entry entry={entry} />
-          <button type="button" aria-label={`Remove feature ${entry.feature}`} onClick={() => onRemove(entry.feature)}>
+          <button
+            type="button"
+            class="saew-quiet"
+            aria-label={`Remove feature ${entry.feature}`}
+            onClick={() => onRemove(entry.feature)}
+          >
             {"\u00d7"}
           </button>
         </span>

@@ -1,9 +1,10 @@
 /** The active features, ranked: the widget's list, and the accessible equivalent of its pictures. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { count, num } from "../shared/format";
 import { save, useTrait } from "../shared/traits";
 import type { Model } from "../shared/types";
+import { useFilter } from "../shared/typing";
 import { label } from "../shared/visible";
 import type { RankRow } from "./data";
 import type { Shown, Sort } from "./state";
@@ -51,7 +52,7 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
                 <th scope="col" key={name} aria-sort={name === sort ? "descending" : "none"} class="saew-num">
                   <button
                     type="button"
-                    class="saew-sort"
+                    class="saew-quiet saew-sort"
                     onClick={() => save(model, { sort: name })}
                     title={EXPLAINED[name]}
                   >
@@ -120,7 +121,7 @@ function Row({ row, sort, share, hue, hovered, tab, onVisit, onHover, onPick }: 
           <span class="saew-dot" style={chosen ? { background: `var(--saew-h${hue})` } : {}} />
           <button
             type="button"
-            class="saew-feature"
+            class="saew-quiet saew-feature"
             aria-pressed={chosen}
             data-feature={row.f}
             tabIndex={tab}
@@ -154,7 +155,7 @@ function Row({ row, sort, share, hue, hovered, tab, onVisit, onHover, onPick }: 
       <td>
         <button
           type="button"
-          class="saew-add"
+          class="saew-quiet saew-add"
           tabIndex={tab}
           aria-label={chosen ? `Remove feature ${row.f} from the colours` : `Add feature ${row.f} to the colours`}
           title={chosen ? "Remove from the colours" : "Add to the colours"}
@@ -172,16 +173,9 @@ function Row({ row, sort, share, hue, hovered, tab, onVisit, onHover, onPick }: 
 
 function Filters({ model, labelled }: { model: Model; labelled: boolean }) {
   const minimum = useTrait<number>(model, "min_activation");
-  const query = useTrait<string>(model, "label_query");
   const special = useTrait<boolean>(model, "include_special");
   const limit = useTrait<number>(model, "limit");
-  const [draft, setDraft] = useState(query);
-  useEffect(() => setDraft(query), [query]);
-  useEffect(() => {
-    if (draft === query) return;
-    const timer = setTimeout(() => save(model, { label_query: draft }), 200);
-    return () => clearTimeout(timer);
-  }, [draft]);
+  const [query, setQuery] = useFilter(model, "label_query");
   return (
     <div class="saew-filters">
       <label title="Hide features whose largest activation is below this, in magnitude">
@@ -201,7 +195,7 @@ function Filters({ model, labelled }: { model: Model; labelled: boolean }) {
       {labelled && (
         <label>
           {"label "}
-          <input type="search" value={draft} onInput={(event) => setDraft(event.currentTarget.value)} />
+          <input type="search" value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
         </label>
       )}
       <label>

@@ -1,11 +1,14 @@
 /** The coloured text with its pointer and keyboard: hover, click, shift-drag, arrows. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { OUTLIER, SPECIAL } from "../shared/flags";
 import { num } from "../shared/format";
+import type { Layer } from "../shared/paint";
 import type { Palette } from "../shared/palette";
+import { tokenAt } from "../shared/tokendom";
 import { label } from "../shared/visible";
-import { OUTLIER, SPECIAL, type TextData } from "./data";
-import { type Layer, TokenView } from "./tokenview";
+import type { TextData } from "./data";
+import { TokenView } from "./tokenview";
 
 export interface TextViewProps {
   data: TextData;
@@ -67,7 +70,6 @@ export function TextView(props: TextViewProps) {
     };
   }, []);
 
-  const at = (event: Event) => view.current?.tokenAt(event) ?? -1;
   return (
     <div
       ref={host}
@@ -77,13 +79,13 @@ export function TextView(props: TextViewProps) {
       aria-multiselectable="true"
       aria-label="Tokens. Arrows move, space selects."
       onPointerOver={(event) => {
-        const token = at(event);
+        const token = tokenAt(event);
         props.onHover(token, view.current?.element(token) ?? null);
         if (drag.current >= 0 && token >= 0) props.onSelect(range(drag.current, token));
       }}
       onPointerLeave={() => props.onHover(-1, null)}
       onPointerDown={(event) => {
-        const token = at(event);
+        const token = tokenAt(event);
         if (!event.shiftKey || token < 0) return;
         event.preventDefault(); // a selection of tokens, not of text
         drag.current = token;
@@ -94,7 +96,7 @@ export function TextView(props: TextViewProps) {
         });
       }}
       onClick={(event) => {
-        const token = at(event);
+        const token = tokenAt(event);
         if (token < 0 || event.shiftKey) return;
         props.onCursor(token);
         props.onSelect(toggled(selected, token));

@@ -4,16 +4,10 @@
  * where it changed.
  */
 
+import { background, type Layer } from "../shared/paint";
 import type { Palette } from "../shared/palette";
-import { pieces } from "../shared/visible";
-import { BEYOND, LATER_PIECE, OUTLIER, SPECIAL, type TextData } from "./data";
-
-/** One colour: a feature's activations, its scale, and the number of its hue. */
-export interface Layer {
-  hue: number;
-  values: Float32Array;
-  scale: number;
-}
+import { tokenSpan } from "../shared/tokendom";
+import type { TextData } from "./data";
 
 interface Block {
   el: HTMLElement;
@@ -26,7 +20,6 @@ interface Block {
 }
 
 const BLOCK = 256;
-const LEVELS = 40;
 // Short texts stay one block: blocks are display:block, which would break their lines.
 const ONE_BLOCK = 2000;
 
@@ -98,31 +91,16 @@ export class TokenView {
   }
 
   #span(data: TextData, token: number, describe: (token: number) => string): HTMLElement {
-    const doc = this.#el.ownerDocument;
-    const span = doc.createElement("span");
-    const flags = data.flags[token] ?? 0;
-    const text = data.json.str[token] ?? "";
-    let name = "saew-t";
-    if (flags & SPECIAL) name += " saew-special";
-    if (flags & OUTLIER) name += " saew-outlier";
-    if (flags & BEYOND) name += " saew-beyond";
-    if (flags & LATER_PIECE) name += " saew-later";
-    span.className = name;
+    const span = tokenSpan(this.#el.ownerDocument, token, data.json.str[token] ?? "", data.flags[token] ?? 0);
     span.id = `${this.#prefix}-${token}`;
-    span.dataset.i = String(token);
     span.setAttribute("role", "option");
     span.setAttribute("aria-selected", "false");
     if (data.json.n <= ONE_BLOCK) span.setAttribute("aria-label", describe(token));
-    if (text === "") span.append(code(doc, "\u2025", "saew-piece"));
-    for (const piece of pieces(text)) {
-      if (piece.kind === "code") span.append(code(doc, piece.text, "saew-code"));
-      else span.append(piece.text);
-    }
     this.#spans[token] = span;
     return span;
   }
 
-  /** Colour every token by the layers; no layer: no colour. Bands from top to bottom if there are several. */
+  /** Colour every token by the layers; no layer: no colour. */
   paint(layers: Layer[], plain: (token: number) => boolean, palette: Palette): void {
     this.#look = (token) => (plain(token) ? "" : background(layers, token, palette));
     for (const block of this.#blocks) {
@@ -186,12 +164,6 @@ export class TokenView {
   element(token: number): HTMLElement | undefined {
     return this.#spans[token];
   }
-
-  /** The token that an event happened on, or -1. */
-  tokenAt(event: Event): number {
-    const at = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-i]") : null;
-    return at?.dataset.i === undefined ? -1 : Number(at.dataset.i);
-  }
 }
 
 /** Where a text is cut into blocks: whole if it is short, else near every 256th token, at line ends if there are any. */
@@ -208,37 +180,4 @@ function cut(data: TextData, start: number, end: number): [number, number][] {
     }
   }
   return out;
-}
-
-function code(doc: Document, text: string, name: string): HTMLElement {
-  const el = doc.createElement("i");
-  el.className = name;
-  el.append(text);
-  return el;
-}
-
-/** A colour by level; hatched if the activation is negative, so that the sign is not a matter of hue. */
-function band(layer: Layer, token: number, palette: Palette): string | null {
-  const value = layer.values[token] ?? 0;
-  if (value === 0 || layer.scale <= 0) return null;
-  // Any activation is visible, however weak.
-  const level = Math.max(1, Math.round(Math.min(1, Math.abs(value) / layer.scale) * LEVELS));
-  const color = `rgb(${palette.hues[layer.hue]} / ${((level / LEVELS) * palette.strength).toFixed(3)})`;
-  return value > 0 ? color : `repeating-linear-gradient(135deg, ${color} 0 3px, transparent 3px 5px)`;
-}
-
-/** The CSS background of a token. */
-export function background(layers: Layer[], token: number, palette: Palette): string {
-  const bands = layers.map((layer) => band(layer, token, palette));
-  const drawn = bands.filter((look) => look !== null);
-  if (drawn.length === 0) return "";
-  if (layers.length === 1) return drawn[0] ?? "";
-  const height = (100 / layers.length).toFixed(2);
-  return bands
-    .flatMap((look, k) => {
-      if (look === null) return [];
-      const image = look.startsWith("repeating") ? look : `linear-gradient(${look}, ${look})`;
-      return [`${image} 0 ${((k / (layers.length - 1)) * 100).toFixed(1)}% / 100% ${height}% no-repeat`];
-    })
-    .join(", ");
 }

@@ -2,11 +2,15 @@
 
 import { useState } from "preact/hooks";
 import { copyText } from "../shared/clipboard";
+import { Footer } from "../shared/footer";
+import { Segments } from "../shared/segments";
 import { save } from "../shared/traits";
 import type { Model } from "../shared/types";
 import { asJson, asPython } from "./copy";
 import type { TextData } from "./data";
 import type { Shown } from "./state";
+
+const VIEWS = ["text", "matrix", "both"];
 
 export function Toolbar({
   model,
@@ -26,13 +30,7 @@ export function Toolbar({
   };
   return (
     <div class="saew-toolbar">
-      <fieldset class="saew-segments" aria-label="View">
-        {["text", "matrix", "both"].map((name) => (
-          <button type="button" key={name} aria-pressed={view === name} onClick={() => save(model, { view: name })}>
-            {name}
-          </button>
-        ))}
-      </fieldset>
+      <Segments name="View" values={VIEWS} value={view} onChange={(name) => save(model, { view: name })} />
       <button type="button" disabled={!shown} onClick={() => shown && copy("json", asJson(model, shown))}>
         {copied === "json" ? "Copied" : "Copy JSON"}
       </button>
@@ -44,18 +42,12 @@ export function Toolbar({
   );
 }
 
-export function Footer({ data }: { data: TextData }) {
+export function Footnotes({ data: { json } }: { data: TextData }) {
   return (
-    <div class="saew-footer">
-      {data.json.notes.map((note) => (
-        <p class="saew-note" key={note}>
-          {note}
-        </p>
-      ))}
-      {!data.json.complete && (
-        <p class="saew-note">{`Hovering shows the ${data.json.top} strongest features of a token; colours and the list are complete.`}</p>
+    <Footer notes={json.notes} provenance={json.provenance}>
+      {!json.complete && (
+        <p class="saew-note">{`Hovering shows the ${json.top} strongest features of a token; colours and the list are complete.`}</p>
       )}
-      <p class="saew-small">{data.json.provenance.map(([key, value]) => `${key}: ${value}`).join(" \u00b7 ")}</p>
-    </div>
+    </Footer>
   );
 }

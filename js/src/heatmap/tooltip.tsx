@@ -1,9 +1,10 @@
-/** What is known of the token under the pointer. Inside the widget's root, so that no output area clips it away. */
+/** What is known of the token under the pointer. */
 
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { remarks } from "../shared/flags";
 import { num, percent } from "../shared/format";
+import { Tip } from "../shared/tip";
 import { label } from "../shared/visible";
-import { BEYOND, FIRST_PIECE, LATER_PIECE, OUTLIER, SPECIAL, type TextData } from "./data";
+import type { TextData } from "./data";
 
 const SHOWN = 8;
 
@@ -17,26 +18,13 @@ interface TooltipProps {
 }
 
 export function Tooltip({ data, token, at, root, names, hues }: TooltipProps) {
-  const box = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    const tip = box.current;
-    if (!tip) return;
-    const outer = root.getBoundingClientRect();
-    const target = at.getClientRects()[0] ?? at.getBoundingClientRect();
-    const below = target.bottom - outer.top + 6;
-    const above = target.top - outer.top - tip.offsetHeight - 6;
-    const fitsBelow = below + tip.offsetHeight <= outer.height;
-    const left = Math.max(4, Math.min(target.left - outer.left, outer.width - tip.offsetWidth - 4));
-    tip.style.left = `${left}px`;
-    tip.style.top = `${fitsBelow || above < 0 ? below : above}px`;
-  });
   const flags = data.flags[token] ?? 0;
   const { text, position } = data.place(token);
   const error = data.error[token] ?? Number.NaN;
   const strongest = data.strongest(token, SHOWN);
   const active = data.l0[token] ?? 0;
   return (
-    <div class="saew-tip" ref={box} role="tooltip">
+    <Tip at={at} root={root}>
       <div>
         <b class="saew-mono">{label(data.json.str[token] ?? "") || "\u2025"}</b>
         <span class="saew-small">
@@ -70,15 +58,6 @@ export function Tooltip({ data, token, at, root, names, hues }: TooltipProps) {
         </tbody>
       </table>
       {active > strongest.length && <div class="saew-small">{`and ${active - strongest.length} more`}</div>}
-    </div>
+    </Tip>
   );
-}
-
-function remarks(flags: number): string[] {
-  const out = [];
-  if (flags & SPECIAL) out.push("special token: not counted");
-  if (flags & OUTLIER) out.push("norm outlier (attention sink): not counted");
-  if (flags & BEYOND) out.push("beyond the SAE\u2019s training context");
-  if (flags & (FIRST_PIECE | LATER_PIECE)) out.push("a piece of a character spread over several tokens");
-  return out;
 }

@@ -1,13 +1,20 @@
-/** Numbers as people read them in a column: three or four significant digits, never an exponent without need. */
+/** Numbers as people read them in a column: three or four significant digits, a true minus, an exponent only at need. */
 
 export function num(value: number): string {
   if (!Number.isFinite(value)) return "\u2013";
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
-  if (size >= 1000) return value.toFixed(0);
-  if (size >= 100) return value.toFixed(1);
-  if (size >= 10) return value.toFixed(2);
+  if (value < 0) return `\u2212${num(-value)}`;
+  // Nothing else is so short: what rounds to zero has an exponent.
+  if (value === 0) return "0";
+  if (value < 1e-3 || value >= 1e6) return value.toExponential(2).replace("-", "\u2212");
+  if (value >= 1000) return value.toFixed(0);
+  if (value >= 100) return value.toFixed(1);
+  if (value >= 10) return value.toFixed(2);
   return value.toFixed(3);
+}
+
+/** With its sign also if it is positive. */
+export function signed(value: number): string {
+  return value > 0 ? `+${num(value)}` : num(value);
 }
 
 export function percent(value: number): string {

@@ -3,6 +3,8 @@
  * canvas knows no var() at all. Read once per theme: reading forces the browser to compute styles.
  */
 
+import { useRef } from "preact/hooks";
+
 export interface Palette {
   /** Red, green and blue of each hue, as `rgb()` takes them. */
   hues: string[];
@@ -34,6 +36,16 @@ export function readPalette(root: HTMLElement): Palette | null {
     neutral: style.getPropertyValue("--saew-neutral").trim() || LIGHT.neutral,
     font: style.fontFamily || LIGHT.font,
   };
+}
+
+/** The theme's colours, read once per theme. */
+export function usePalette(root: HTMLElement, themeVersion: number): Palette {
+  const known = useRef<{ version: number; palette: Palette } | null>(null);
+  if (known.current?.version !== themeVersion) {
+    const palette = readPalette(root);
+    known.current = palette && { version: themeVersion, palette };
+  }
+  return known.current?.palette ?? LIGHT;
 }
 
 function channels(hex: string): string | null {

@@ -10,9 +10,17 @@ import { type Encoding, type FromKernel, type Json, KernelError, type Model, typ
 const SILENCE_MS = 15_000;
 const CANCELLED = { type: "Cancelled", message: "A newer request took its place.", traceback: "" };
 
+/** What is heard of a request before its answer. */
+export interface Heard {
+  /** Answers that come bit by bit (a text as it is written). */
+  onPart?: (part: Json) => void;
+  onProgress?: (done: number, total: number) => void;
+}
+
 interface Asked {
   id: string;
   params: Json;
+  heard: Heard;
   resolve: (reply: Reply<Json>) => void;
   reject: (error: unknown) => void;
   cancelled: boolean;
@@ -46,10 +54,10 @@ export class Client {
   }
 
   /** Ask on a channel. Rejects with a KernelError; its type is "Cancelled" if a newer request took its place. */
-  request<R>(channel: string, params: Json): Promise<Reply<R>> {
+  request<R>(channel: string, params: Json, heard: Heard = {}): Promise<Reply<R>> {
     return new Promise((resolve, reject) => {
       const id = `${this.#view}:${++this.#count}`;
-      const asked: Asked = { id, params, resolve: resolve as Asked["resolve"], reject, cancelled: false };
+      const asked: Asked = { id, params, heard, resolve: resolve as Asked["resolve"], reject, cancelled: false };
       const state = this.#channels.get(channel) ?? { flying: null, waiting: null };
       this.#channels.set(channel, state);
       if (state.flying === null) {
@@ -59,11 +67,17 @@ export class Client {
       }
       state.waiting?.reject(new KernelError(CANCELLED));
       state.waiting = asked;
-      if (!state.flying.cancelled) {
-        state.flying.cancelled = true;
-        this.#cancel(state.flying);
-      }
+      this.#cancel(state.flying);
     });
+  }
+
+  /** Ask the kernel to stop what is in flight on a channel: it answers with what there is, or that it was cancelled. */
+  cancel(channel: string): void {
+    const state = this.#channels.get(channel);
+    state?.waiting?.reject(new KernelError(CANCELLED));
+    if (!state?.flying) return;
+    state.waiting = null;
+    this.#cancel(state.flying);
   }
 
   /** Stop listening; pending requests are rejected as cancelled. */
@@ -88,6 +102,8 @@ export class Client {
   }
 
   #cancel(asked: Asked): void {
+    if (asked.cancelled) return;
+    asked.cancelled = true;
     try {
       this.#model.send({ t: "cancel", id: asked.id });
     } catch {
@@ -113,14 +129,18 @@ export class Client {
 
   #receive(message: unknown, buffers: unknown): void {
     const content = message as FromKernel | null;
-    if (typeof content !== "object" || content === null || (content.t !== "res" && content.t !== "progress")) return;
+    if (typeof content !== "object" || content === null || !["res", "progress", "part"].includes(content.t)) return;
     const entry = [...this.#channels].find(([, state]) => state.flying?.id === content.id);
     const flying = entry?.[1].flying;
     if (!entry || !flying) return;
     this.#options.onSilence?.(false);
-    if (content.t === "progress") {
-      this.#options.onProgress?.(content.done, content.total);
+    if (content.t !== "res") {
       this.#watch();
+      if (content.t === "part") flying.heard.onPart?.(content.r);
+      else {
+        this.#options.onProgress?.(content.done, content.total);
+        flying.heard.onProgress?.(content.done, content.total);
+      }
       return;
     }
     this.#next(entry[0]);

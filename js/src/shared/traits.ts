@@ -15,6 +15,12 @@ export function useTrait<T>(model: Model, name: string): T {
   return value;
 }
 
+/** Traits by name, and a string that changes with them. */
+export function useTraits(model: Model, names: readonly string[]): [Record<string, unknown>, string] {
+  const values = names.map((name) => useTrait<unknown>(model, name));
+  return [Object.fromEntries(names.map((name, i) => [name, values[i]])), JSON.stringify(values)];
+}
+
 /** Set traits in one message. */
 export function save(model: Model, values: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(values)) model.set(name, value);

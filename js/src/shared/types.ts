@@ -31,6 +31,7 @@ export interface WireError {
 
 export type FromKernel =
   | { t: "progress"; id: string; done: number; total: number }
+  | { t: "part"; id: string; r: Json }
   | { t: "res"; id: string; ok: true; r: Json; arrays: ArraySpec[] }
   | { t: "res"; id: string; ok: false; e: WireError };
 
@@ -46,8 +47,9 @@ export class KernelError extends Error {
   }
 }
 
-/** An exception of the front-end in the form of the kernel's errors. */
+/** Any failure in the form of the kernel's errors. */
 export function asWireError(reason: unknown): WireError {
+  if (reason instanceof KernelError) return reason.info;
   if (!(reason instanceof Error)) return { type: "FrontEndError", message: String(reason), traceback: "" };
   return { type: "FrontEndError", message: reason.message, traceback: reason.stack ?? "" };
 }

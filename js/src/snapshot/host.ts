@@ -81,6 +81,7 @@ export class RecordedModel implements Model {
     const found =
       this.#answers.get(fileUnder(message.ch, message.p ?? null)) ??
       (message.ch === "random" ? this.#randomFeature(message.p ?? null) : undefined) ??
+      (message.ch === "recorded" ? this.#whichRecorded(message.p ?? null) : undefined) ??
       (message.ch === "examples" ? this.#someGroups(message.p ?? null) : undefined);
     const e = {
       type: "Offline",
@@ -105,6 +106,13 @@ export class RecordedModel implements Model {
     return drawn && { ch: "random", p: params, r: { f: at(drawn.p, "f") }, arrays: [] };
   }
 
+  /** Which of several questions have an answer here, so that a view can grey out the others. */
+  #whichRecorded(params: Json): Recorded | undefined {
+    if (!Array.isArray(params)) return undefined;
+    const asked = params as unknown as { ch: string; p: Json }[];
+    return { ch: "recorded", p: params, r: asked.map(({ ch, p }) => this.#answers.has(fileUnder(ch, p))), arrays: [] };
+  }
+
   /** Some groups of a dashboard's examples are in the answer that has all of them. */
   #someGroups(params: Json): Recorded | undefined {
     if (typeof params !== "object" || params === null || Array.isArray(params)) return undefined;
@@ -126,7 +134,16 @@ async function unpack(gz: string): Promise<Bundle> {
 }
 
 /** Show the page's recorded widget in #saew-root and hide its static picture. */
-export async function boot(render: (context: { model: Model; el: HTMLElement }) => void): Promise<void> {
+export function boot(render: (context: { model: Model; el: HTMLElement }) => void): void {
+  start(render).catch((error: unknown) => {
+    // The static picture stays; only say why the live one did not come.
+    const said = document.createElement("p");
+    said.textContent = `The interactive view could not start: ${String(error)}`;
+    document.getElementById("saew-root")?.append(said);
+  });
+}
+
+async function start(render: (context: { model: Model; el: HTMLElement }) => void): Promise<void> {
   const root = document.getElementById("saew-root");
   const data = document.getElementById("saew-data");
   if (!root || !data) throw new Error("The page lacks its data.");

@@ -62,7 +62,11 @@ class CachedForward:
         return logits
 
     def _hooked(self, tokens: Tensor) -> Tensor:
-        return cast(Tensor, self._model.raw(tokens, return_type="logits", past_kv_cache=self._past))
+        # Given, because TransformerLens would take a text's own end-of-text tokens for padding and hide them.
+        every = torch.ones_like(tokens)
+        return cast(
+            Tensor, self._model.raw(tokens, return_type="logits", past_kv_cache=self._past, attention_mask=every)
+        )
 
     def _bridge(self, last_only: bool, tokens: Tensor) -> Tensor:
         extra: dict[str, object] = {"logits_to_keep": 1} if last_only and self._can_keep_last else {}

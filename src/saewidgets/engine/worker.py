@@ -31,9 +31,15 @@ _END_SECONDS = 2.0
 class Ticket:
     """What a running job knows of the outside: whether to stop, and whom to tell how far it is."""
 
-    def __init__(self, on_progress: Progress | None = None, pool: _Queue | None = None) -> None:
+    def __init__(
+        self,
+        on_progress: Progress | None = None,
+        pool: _Queue | None = None,
+        on_part: Callable[[object], None] | None = None,
+    ) -> None:
         self._cancelled = threading.Event()
         self._on_progress = on_progress
+        self._on_part = on_part
         self._pool = pool
         self._reached = (0, 0)
 
@@ -60,6 +66,11 @@ class Ticket:
         self._reached = (done, total)
         if self._on_progress is not None:
             self._on_progress(done, total)
+
+    def part(self, data: object) -> None:
+        """Hand over a part of the result before there is all of it."""
+        if self._on_part is not None:
+            self._on_part(data)
 
     def beat(self) -> None:
         """Inside a long step: stop if cancelled, and repeat the progress, so that the listener knows we are alive."""
@@ -208,12 +219,13 @@ class Worker:
         interactive: bool = False,
         on_done: Callable[[Job[T]], None] | None = None,
         on_progress: Progress | None = None,
+        on_part: Callable[[object], None] | None = None,
     ) -> Job[T]:
         """Queue `fn(ticket)`. A `key` makes the latest submission win; `on_done` runs on the worker thread.
 
         A replaced job reports `CancelledError` through its `on_done`, so every submission is answered exactly once.
         """
-        ticket = Ticket(on_progress, None if interactive else self._queue)
+        ticket = Ticket(on_progress, None if interactive else self._queue, on_part)
         job: Job[T] = Job(fn, ticket, key, interactive, on_done)
         with self._start:
             if self._thread is None:

@@ -62,7 +62,8 @@ def build_index(
         corpus: texts; a table or dataset with a text column (also a streamed one); dicts; or token ids [n, length],
             which are taken as they are. Each document is cut into chunks of the context size.
         path: folder of the index. If a scan there was interrupted, it goes on where it stopped and ends with the same
-            numbers as an uninterrupted one. If the index is finished, it is opened; with a larger `tokens` it goes on.
+            numbers as an uninterrupted one. If the index is finished, it is opened; with a larger `tokens` it goes on,
+            and with other settings it is made anew, both from its scan, which a shipped index does not have.
         tokens: stop after so many tokens (rounded up to a whole chunk).
         sae: which dictionary of the engine; default: the first.
         text_column, id_column: columns of the text ("text") and of a document's name ("id"). The others are kept, for
@@ -80,7 +81,8 @@ def build_index(
 
     Raises:
         CorpusError: for an empty corpus, or something that is none.
-        IndexMismatchError: if `path` holds an index of another SAE, model or corpus, or other files.
+        IndexMismatchError: if `path` holds an index of another SAE, model or corpus, other files, or an index without its
+            scan that is not all that is asked for.
         IndexWriteError: if the disk is full or `path` cannot be written. Finished shards are kept.
         NonFiniteError: if an activation is NaN or infinite.
         KeyboardInterrupt: on Ctrl-C; the same call goes on from the last shard.
@@ -120,7 +122,7 @@ def extend_index(
     Interrupted, the same call goes on. Until it ends, the index as it was stays readable. Arguments as in `build_index`.
 
     Raises:
-        IndexMismatchError: if there is no finished index, it is of another SAE, or its activations were not kept.
+        IndexMismatchError: if there is no finished index, it is of another SAE, or it is without its scan.
 
     Example:
         >>> index = sw.extend_index(engine, more_texts, "my-index")
@@ -129,8 +131,6 @@ def extend_index(
     if not (folder / MANIFEST).exists():
         raise IndexMismatchError(f"There is no finished index at {folder}: make one with build_index.")
     manifest = Manifest.load(folder)
-    if not manifest.growable:
-        raise IndexMismatchError(f"The index at {folder} cannot grow: it was built with keep_activations=False.")
     _check(engine, tokens, shard_tokens, None)
     dictionary = engine.dictionary(sae)
     size = int(manifest.identity["context_size"])
@@ -155,9 +155,12 @@ def _run(
 ) -> FeatureIndex:
     path = plan.path
     who = identity(engine, plan.dictionary, plan.context_size)
+    state = State.load(path)
     if (path / MANIFEST).exists():
-        must_agree(Manifest.load(path).identity, who, path)
-    state = begin(path, State.load(path), who, plan.dictionary, neurons)
+        manifest = Manifest.load(path)
+        must_agree(manifest.identity, who, path)
+        state = state or manifest.state(path)
+    state = begin(path, state, who, plan.dictionary, neurons)
     if _Job(engine, plan, settings, state, keep_activations, grow).needed():
         with ExitStack() as stack:
             with writing(path):
@@ -175,9 +178,9 @@ def _run(
     index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
     first = next(chunks(plan.corpus, engine, plan.context_size, plan.text, plan.name), None)
     if first is None or first.ids != index.texts.ids(0, len(first.ids)):
+        add = "add to it with extend_index, " if Manifest.load(path).has_scan(path) else ""
         raise IndexMismatchError(
-            f"The finished index at {path} is of another corpus. Open it with FeatureIndex.open, add to it with "
-            "extend_index, or choose another path."
+            f"The finished index at {path} is of another corpus. Open it with FeatureIndex.open, {add}or choose another path."
         )
     return index
 
@@ -194,13 +197,16 @@ class _Job:
         self.scan: Scan | None = None
         self.repeated = False
         self._grow = grow
-        # An extension that did not end waits for extend_index; until then the index is what it was.
-        self._waits = False
+        self._as_it_is = False
         self._manifest = Manifest.load(plan.path) if (plan.path / MANIFEST).exists() else None
         parts = state.parts
         self._scans = not parts or not parts[-1]["done"]
-        if not grow and len(parts) > 1 and self._manifest and self._manifest.parts < len(parts):
-            self._scans, self._waits = False, True
+        if self._manifest and not self._manifest.has_scan(plan.path):
+            self._manifest.must_hold(plan.path, settings, more=grow or self._wants_more(parts[0]))
+            self._scans, self._as_it_is = False, True
+        elif not grow and len(parts) > 1 and self._manifest and self._manifest.parts < len(parts):
+            # An extension that did not end waits for extend_index; until then the index is what it was.
+            self._scans, self._as_it_is = False, True
         elif parts and parts[-1]["done"]:
             if grow and not (self._manifest and self._manifest.parts < len(parts)):
                 self._add_part()
@@ -219,11 +225,6 @@ class _Job:
         if part.get("exhausted") or part.get("tokens") is None:
             return False
         more = self.plan.tokens is None or self.plan.tokens > part["tokens"]
-        if more and self._manifest is not None and not self._manifest.growable:
-            raise IndexMismatchError(
-                f"The index at {self.plan.path} has {part['tokens']} tokens and cannot grow: it was built with "
-                "keep_activations=False. Choose another path."
-            )
         if more and len(self.state.parts) > 1:
             raise IndexMismatchError(
                 f"The index at {self.plan.path} was extended by another corpus: the first one cannot go on any more. Choose "
@@ -248,20 +249,11 @@ class _Job:
 
     def needed(self) -> bool:
         """Whether there is anything to do."""
-        if self._waits:
+        if self._as_it_is:
             return False
         if self._scans or self._manifest is None or self._manifest.parts < len(self.state.parts):
             return True
-        if self._manifest.growable and self._store_is_old(self._manifest):
-            return True
-        if self._manifest.settings == self.settings:
-            return False
-        if not self._manifest.growable:
-            raise IndexMismatchError(
-                f"The index at {self.plan.path} was built with other settings ({self._manifest.settings}), and its "
-                "activations were not kept. Choose another path."
-            )
-        return True
+        return self._store_is_old(self._manifest) or self._manifest.settings != self.settings
 
     def _store_is_old(self, manifest: Manifest) -> bool:
         """Whether more was scanned than the store tells of: killed between the two."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import IndexCorruptError
+from .errors import IndexCorruptError, IndexMismatchError
+from .files import Folder
 from .finish import Settings
 from .sampling import Keeping
-from .state import FORMAT, read_json, write_json
+from .shards import shard_name
+from .state import FORMAT, SCAN, State, read_json, write_json
 
 MANIFEST = "manifest.json"
 
@@ -44,6 +46,35 @@ class Manifest:
     def store(self) -> str:
         """The folder of the store."""
         return f"store-{self.number:06d}"
+
+    def has_scan(self, path: Path) -> bool:
+        """Whether the activations that it was made from are still beside the index at `path`."""
+        return self.growable and (path / SCAN).exists() and (path / shard_name(0)).is_dir()
+
+    def must_hold(self, path: Path, settings: Settings, *, more: bool) -> None:
+        """Raise if anything else is asked of an index without its scan than what it is.
+
+        Args:
+            more: whether more tokens, or another corpus, are asked for.
+        """
+        so = ""
+        if more:
+            so = "it cannot be extended"
+        elif settings != self.settings:
+            pairs = {f.name: (getattr(self.settings, f.name), getattr(settings, f.name)) for f in fields(settings)}
+            told = ", ".join(f"{name}={here}, not {there}" for name, (there, here) in pairs.items() if there != here)
+            so = f"it cannot be made anew with {told}"
+        if so:
+            raise IndexMismatchError(
+                f"{path} is a finished index without its scan ({self.corpus['tokens']:,} tokens, whose activations were not "
+                f"kept or not shipped): {so}. Open it as it is with FeatureIndex.open, or choose another path."
+            )
+
+    def state(self, path: Path) -> State:
+        """What the scan's state said, as far as the finished index at `path` tells."""
+        part = {"done": True, "tokens": self.corpus["tokens"], "exhausted": self.exhausted}
+        neurons = "neurons_missing" not in Folder(path / self.store).facts
+        return State(dict(self.identity), neurons, [dict(part) for _ in range(self.parts)])
 
     def save(self, path: Path) -> None:
         write_json(path / MANIFEST, asdict(self))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.errors import SaewidgetsError, nearest
 
 if TYPE_CHECKING:
-    from .recipe import Intervention
+    from .recipe import Intervention, Recipe
 
 KINDS = ("add", "scale", "clamp", "ablate", "orthogonal", "cap", "replace")
 UNITS = ("raw", "max", "resid", "own")
@@ -20,6 +21,8 @@ _UNITS_OF = {
     "cap": ("raw", "resid"),
 }
 """The others take a bare factor, or nothing."""
+_LARGEST = 3.4e38
+"""Of float32, in which edits are computed."""
 _NAMED = ("all", "prompt", "generated")
 
 
@@ -30,6 +33,64 @@ class RecipeError(SaewidgetsError, ValueError):
         super().__init__(message)
         self.field = field
         self.row: int | None = None
+
+
+def plain(i: Intervention) -> dict[str, object]:
+    """The fields of `i` that hold numbers, as Python's own: NumPy's and torch's are as good as those, bools are none.
+
+    Raises:
+        RecipeError: for what is no number, or no index.
+    """
+    made: dict[str, object] = {}
+    for name in ("value", "low", "max_activation"):
+        given = getattr(i, name)
+        made[name] = None if given is None else _number(given, name)
+    if not isinstance(i.features, tuple):
+        raise RecipeError(f"`features` must be a tuple of indices, not {i.features!r}.", "features")
+    made["features"] = tuple(_index(f, "features") for f in i.features)
+    made["by"] = None if i.by is None else _index(i.by, "by")
+    if i.direction is not None:
+        made["direction"] = tuple(_number(x, "direction") for x in i.direction)
+    if isinstance(i.positions, tuple):
+        made["positions"] = tuple(
+            tuple(None if end is None else _index(end, "positions") for end in p)
+            if isinstance(p, tuple)
+            else _index(p, "positions")
+            for p in i.positions
+        )
+    if i.when is not None:
+        if not hasattr(i.when, "feature"):
+            raise RecipeError(f"`when` is a feature and a threshold, such as (12, 0.5), not {i.when!r}.", "when")
+        made["when"] = replace(i.when, feature=_index(i.when.feature, "when"), above=_number(i.when.above, "when"))
+    return made
+
+
+def _index(value: object, field: str) -> int:
+    try:
+        if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")):
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        hint = " For a raw vector, say at which hook: hook='blocks.7.hook_resid_pre'." if field == "features" else ""
+        what = (
+            "a position is a number from 0 or a pair (start, stop)"
+            if field == "positions"
+            else "an index is an integer"
+        )
+        raise RecipeError(f"`{field}`: {what}, not {value!r}.{hint}", field) from None
+
+
+def _number(value: object, field: str) -> float:
+    try:
+        if isinstance(value, (bool, str, bytes)) or getattr(value, "ndim", 0):
+            raise TypeError
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise RecipeError(f"`{field}` must be a finite number, not {str(value)[:40]!r}.", field) from None
+
+
+def _finite(number: float) -> bool:
+    return abs(number) <= _LARGEST
 
 
 def check(i: Intervention) -> None:
@@ -43,13 +104,18 @@ def check(i: Intervention) -> None:
     _check_value(i)
     _check_positions(i)
     if i.when is not None:
-        if not isinstance(i.when.feature, int) or isinstance(i.when.feature, bool):
-            raise RecipeError("The feature of `when` must be an index.", "when")
+        if i.when.feature < 0:
+            raise RecipeError(f"The feature of `when` is an index from 0, not {i.when.feature}.", "when")
+        if i.direction is not None:
+            raise RecipeError("A raw direction belongs to no SAE, so there is no other feature to look at.", "when")
         if not _finite(i.when.above):
             raise RecipeError(f"The threshold of `when` must be a finite number, not {i.when.above!r}.", "when")
     for name in ("special", "only_active", "on"):
         if not isinstance(getattr(i, name), bool):
             raise RecipeError(f"`{name}` must be True or False, not {getattr(i, name)!r}.", name)
+    for name in ("sae", "hook", "label"):
+        if not isinstance(getattr(i, name), (str, type(None))):
+            raise RecipeError(f"`{name}` must be a string, not {getattr(i, name)!r}.", name)
 
 
 def _check_kind(i: Intervention) -> None:
@@ -73,7 +139,7 @@ def _check_target(i: Intervention) -> None:
         raise RecipeError("An intervention needs either features or a direction.", "features")
     if (i.direction is None) != (i.hook is None):
         raise RecipeError("A direction needs the name of its hook, and only a direction does.", "hook")
-    wrong = next((f for f in i.features if not isinstance(f, int) or isinstance(f, bool) or f < 0), None)
+    wrong = next((f for f in i.features if f < 0), None)
     if wrong is not None:
         raise RecipeError(f"Features are indices from 0, not {wrong!r}.", "features")
     if len(set(i.features)) != len(i.features):
@@ -87,7 +153,7 @@ def _check_target(i: Intervention) -> None:
             raise RecipeError("A raw direction has no maximal activation and is replaced by no feature.", "kind")
     if (i.kind == "replace") != (i.by is not None):
         raise RecipeError("`by` names the feature that replaces: needed by replace(), and only there.", "by")
-    if i.by is not None and (not isinstance(i.by, int) or i.by < 0 or i.by in i.features):
+    if i.by is not None and (i.by < 0 or i.by in i.features):
         raise RecipeError(f"A feature cannot be replaced by {i.by!r}: name another feature.", "by")
 
 
@@ -116,8 +182,7 @@ def _check_positions(i: Intervention) -> None:
         raise RecipeError("Positions must be a name or a tuple that is not empty.", "positions")
     for p in i.positions:
         ends = p if isinstance(p, tuple) else (p,)
-        plain = all(e is None or (isinstance(e, int) and not isinstance(e, bool) and e >= 0) for e in ends)
-        if not plain or p is None or (isinstance(p, tuple) and len(p) != 2):
+        if any(end is not None and end < 0 for end in ends) or (isinstance(p, tuple) and len(p) != 2):
             raise RecipeError(
                 f"A position is a number from 0 or a pair (start, stop), not {p!r}. Positions count from the start of the "
                 "text, BOS included.",
@@ -148,5 +213,20 @@ def clash(interventions: Sequence[Intervention]) -> None:
             seen[i.sae, f].append(i)
 
 
-def _finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def refuse_past_the_end(recipe: Recipe, n: int) -> None:
+    """Refuse positions and spans that lie wholly past a text of `n` tokens: nothing would happen there.
+
+    Raises:
+        RecipeError: with `row`, naming the position.
+    """
+    for row, i in enumerate(recipe.interventions):
+        for p in i.positions if i.on and not isinstance(i.positions, str) else ():
+            start = (p[0] or 0) if isinstance(p, tuple) else p
+            if start >= n:
+                error = RecipeError(
+                    f"{'The span' if isinstance(p, tuple) else 'Position'} {p!r} is past the end of the text, which has "
+                    f"{n} tokens (0 to {n - 1}, BOS included).",
+                    "positions",
+                )
+                error.row = row
+                raise error

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ..engine.activations import Bools
 from ..engine.dictionary import Dictionary
+from ..engine.errors import NonFiniteError
 from ..engine.reading import flatten
 from ..engine.readout import writing_hook
-from .scales import Resolved
+from .scales import Amount, Resolved
 from .scope import Scope
 from .terms import Terms
 from .writing import with_change
@@ -36,7 +37,7 @@ class Seen:
     """What one dictionary met in the last forward, for views that compare requested with realised activations.
 
     Attributes:
-        before, after: [batch, pos, d_in] what it reads, before and after the edits at this hook. The same for
+        before, after: [batch, pos, d_in] what it reads, before and after all edits at this hook. The same for
             transcoders, which write elsewhere.
         edited: [batch, pos, n] which of `Terms.features` were changed where.
         requested: [batch, pos, n] the activation that the recipe asked for; NaN where it asks for none.
@@ -71,13 +72,17 @@ class Edits:
 
     def __post_init__(self) -> None:
         self.terms: list[Terms] = []
-        by_name: dict[str, Dictionary] = {}
+        first: dict[object, Amount] = {}
         for row in self.rows:
             for amount in row.amounts if row is not None else ():
-                key = amount.dictionary.name if amount.intervention.direction is None else f"direction {amount.row}"
-                by_name.setdefault(key, amount.dictionary)
-        for key, dictionary in by_name.items():
-            self.terms.append(Terms(key, dictionary, self.rows))
+                first.setdefault(amount.key, amount)
+        taken: set[str] = set()
+        for amount in first.values():
+            key = amount.dictionary.name if amount.intervention.direction is None else f"direction {amount.row}"
+            while key in taken:  # another direction, in another row of the batch
+                key += "'"
+            taken.add(key)
+            self.terms.append(Terms(key, amount, self.rows))
         self._inputs: dict[str, Tensor] = {}
         self._history: dict[str, Tensor] = {}
 
@@ -122,29 +127,55 @@ class Edits:
 
     def _at(self, writers: list[Terms], readers: list[str], value: Tensor) -> Tensor:
         new = value
-        for terms in writers:
-            new = with_change(new, self._change(terms, value), terms.dictionary)
+        # Those that read the sum of this and the stream (see `_source`) come after what is edited here itself.
+        for later in (False, True):
+            base = new
+            for terms in writers:
+                if self._is_later(terms) == later:
+                    new = with_change(new, self._change(terms, base), terms.dictionary)
+        if not torch.isfinite(new).all() and self._broken(value, new):
+            names = ", ".join(repr(terms.dictionary.name) for terms in writers)
+            raise NonFiniteError(
+                f"With what the recipe adds at {names}, the model's values are NaN or infinite. Use a smaller strength; if "
+                "the model runs in float16, load it in bfloat16 or float32."
+            )
+        if self.keep:
+            for terms in writers:
+                self.seen[terms.key].after = self._read(terms, new)
         for name in readers:
             self._inputs[name] = new
         return new
 
-    def _change(self, terms: Terms, value: Tensor) -> Tensor:
-        """What `terms` adds to `value`: [batch, pos, d_out] float32."""
+    def _broken(self, value: Tensor, new: Tensor) -> bool:
+        """Whether finite values became others, at tokens that are no padding."""
+        broken = torch.isfinite(value) & ~torch.isfinite(new)
+        return bool(broken[self.scope.real.to(value.device)].any())
+
+    def _is_later(self, terms: Terms) -> bool:
+        dictionary = terms.dictionary
+        return dictionary.hook_name_out is None and writing_hook(self.engine.model, dictionary) != dictionary.hook_name
+
+    def _read(self, terms: Terms, value: Tensor) -> Tensor:
+        """What the dictionary reads [batch, pos, d_in], where the hook that it writes to has `value`."""
         dictionary, model = terms.dictionary, self.engine.model
         source = _source(dictionary, writing_hook(model, dictionary))
         if source is None:
-            x = h = flatten(value, dictionary, model)
-        elif dictionary.hook_name_out is not None:
-            x, h = flatten(self._inputs[source], dictionary, model), value.flatten(2)
-        else:  # resid_mid of a bridge: the sum of what was there and what is being added
-            x = h = self._inputs[source] + value
+            return flatten(value, dictionary, model)
+        if dictionary.hook_name_out is not None:
+            return flatten(self._inputs[source], dictionary, model)
+        return self._inputs[source] + value  # resid_mid of a bridge: what was there and what is being added
+
+    def _change(self, terms: Terms, value: Tensor) -> Tensor:
+        """What `terms` adds to `value`: [batch, pos, d_out] float32."""
+        dictionary = terms.dictionary
+        x = self._read(terms, value)
+        h = x if dictionary.hook_name_out is None else value.flatten(2)
         if dictionary.device is not None:
             x, h = x.to(dictionary.device), h.to(dictionary.device)
         encode = partial(self._encode, terms, x)
         made = terms.change(x, h, encode, self.scope, want=self.keep)
         if self.keep:
-            after = x if dictionary.hook_name_out is not None else x.float() + made.change
-            self.seen[terms.key] = Seen(x, after.to(x.dtype), made.edited, made.requested)
+            self.seen[terms.key] = Seen(x, x, made.edited, made.requested)
         return made.change
 
     def _encode(self, terms: Terms, x: Tensor, columns: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -18,7 +18,7 @@ from ..engine.activations import Bools
 from ..engine.cache import CachedForward
 from ..engine.errors import CancelledError, NonFiniteError
 from ..engine.ranking import Floats, Ints
-from .checks import RecipeError
+from .checks import RecipeError, refuse_past_the_end
 from .edits import Edits
 from .prompts import Prompt, PromptInput, read_prompt
 from .recipe import Intervention, Recipe
@@ -208,6 +208,7 @@ def generate_on_worker(
     `keep_partial`: a cancel ends the text there, and what there is is returned; otherwise it raises `CancelledError`.
     """
     read = read_prompt(engine, prompt, sampling.n_tokens)
+    refuse_past_the_end(recipe, len(read) + sampling.n_tokens)
     resolved = resolve(engine, recipe, read.ids, maxima, ticket)
     # Samples of the baseline, then samples of the edit; where nothing is changed they are the same rows.
     recipes: list[Resolved | None] = [None] if resolved.noop else [None, resolved]
@@ -271,7 +272,7 @@ def write(
     ticket.expect(sampling.n_tokens)
     try:
         for number in range(sampling.n_tokens):
-            ticket.check()
+            ticket.breathe()
             edits.keep = number == 0
             with engine.lock, torch.no_grad():
                 logits = forward(tokens, edits.hooks(tokens), ticket, last_only=True)[:, -1].float()
@@ -331,12 +332,14 @@ def _refuse_unlike_read(edits: Edits) -> None:
     """Some dictionaries in training share a top-k over the whole text: an activation then depends on later tokens."""
     for terms in edits.terms:
         if terms.reads and not terms.dictionary.causal:
-            raise RecipeError(
+            error = RecipeError(
                 f"{terms.dictionary.name!r} shares its top-k over all tokens of a batch, so its activations change with every "
                 "token that follows, and there is no edit to make while a text is written. Use the inference form "
                 "(sae-lens saves it as a JumpReLU SAE), or an intervention that reads no activation (add).",
                 "kind",
             )
+            error.row = terms.row
+            raise error
 
 
 def continuations(engine: Engine, steps: Sequence[Step], n_rows: int) -> tuple[Continuation, ...]:

@@ -20,12 +20,14 @@ class Changes:
     Attributes:
         clean: [pos] log-probability of the actual token.
         delta: [pos] its change.
+        kl: [pos] KL(before || after) of the distribution that predicts it.
         lowered_ids, lowered, raised_ids, raised: [pos, k] the tokens that changed most, and how much; -1 and 0 where
             nothing did.
     """
 
     clean: Tensor
     delta: Tensor
+    kl: Tensor
     lowered_ids: Tensor
     lowered: Tensor
     raised_ids: Tensor
@@ -48,11 +50,10 @@ def changes(clean: Tensor, ablated: Tensor | None, ids: Tensor, first: int, k: i
     n, d_vocab = clean.shape
     k = min(k, d_vocab)
     found = Changes(
-        torch.full((n,), float("nan")),
-        torch.full((n,), float("nan")),
+        *(torch.full((n,), float("nan")) for _ in range(3)),
         *(part for _ in range(2) for part in (torch.full((n, k), -1), torch.zeros(n, k))),
     )
-    found.delta[1:] = 0
+    found.delta[1:] = found.kl[1:] = 0
     found.lowered[:1] = found.raised[:1] = float("nan")
     step = max(1, _CHUNK // d_vocab)
     for at in range(0, n - 1, step):
@@ -68,6 +69,8 @@ def changes(clean: Tensor, ablated: Tensor | None, ids: Tensor, first: int, k: i
         found.delta[rows] = change.gather(1, answers[start - at :])[:, 0].cpu()
         # A model may rule tokens out with -inf: they are as impossible after as before.
         change.nan_to_num_(nan=0.0)
+        # Rounding can bring a divergence of nothing just below 0.
+        found.kl[rows] = -(before[start - at :].exp() * change).sum(-1).clamp(max=0).cpu()
         for largest, ids_out, out in (
             (False, found.lowered_ids, found.lowered),
             (True, found.raised_ids, found.raised),

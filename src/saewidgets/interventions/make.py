@@ -6,6 +6,7 @@ d̂ = d / |d|. The sources of the presets are named at each.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
@@ -109,7 +110,7 @@ def cap(
         >>> sw.cap(20115, 2.0)
     """
     made = _made("cap", target, value, unit, where)
-    return Intervention(**{**vars(made), "low": low})
+    return dataclasses.replace(made, low=low)
 
 
 def replace(target: Target, by: int, factor: float = 1.0, **where: Unpack[Where]) -> Intervention:
@@ -118,34 +119,23 @@ def replace(target: Target, by: int, factor: float = 1.0, **where: Unpack[Where]
     Example:
         >>> sw.replace(20115, by=16873)
     """
-    if isinstance(target, int):
-        target = (target,)
-    return Intervention(
-        features=tuple(int(f) for f in target),  # type: ignore[union-attr]
-        kind="replace",
-        value=float(factor),
-        by=by,
-        **_where(where),  # type: ignore[arg-type]
-    )
+    return Intervention(features=_several(target), kind="replace", value=factor, by=by, **_where(where))  # type: ignore[arg-type]
 
 
 def _made(kind: str, target: Target, value: float | None, unit: str, where: Where) -> Intervention:
     common = _where(where)
-    number = float(value) if value is not None else None
     if where.get("hook") is not None:
         vector = target.tolist() if hasattr(target, "tolist") else target
         if not isinstance(vector, Sequence):
             raise RecipeError("With hook=, the target is a vector.", "direction")
-        direction = tuple(float(x) for x in vector)
-        return Intervention(kind=kind, direction=direction, value=number, unit=unit, **common)  # type: ignore[arg-type]
-    features = [target] if isinstance(target, int) or not hasattr(target, "__iter__") else list(target)  # type: ignore[arg-type]
-    try:
-        plain = tuple(f.__index__() for f in features)  # type: ignore[union-attr]
-    except (AttributeError, TypeError):
-        raise RecipeError(
-            "Features are indices. For a raw vector, say at which hook: hook='blocks.7.hook_resid_pre'."
-        ) from None
-    return Intervention(features=plain, kind=kind, value=number, unit=unit, **common)  # type: ignore[arg-type]
+        return Intervention(kind=kind, direction=tuple(vector), value=value, unit=unit, **common)  # type: ignore[arg-type]
+    return Intervention(features=_several(target), kind=kind, value=value, unit=unit, **common)  # type: ignore[arg-type]
+
+
+def _several(items: object) -> tuple[object, ...]:
+    """Itself alone, or what it holds. Arrays without dimensions have `__iter__` and cannot be iterated."""
+    alone = isinstance(items, (str, bytes)) or not hasattr(items, "__iter__") or getattr(items, "ndim", 1) == 0
+    return (items,) if alone else tuple(items)  # type: ignore[arg-type]
 
 
 def _where(where: Where) -> dict[str, object]:
@@ -156,10 +146,10 @@ def _where(where: Where) -> dict[str, object]:
             raise RecipeError("A slice of positions has no step.", "positions")
         made["positions"] = ((positions.start, positions.stop),)
     elif not isinstance(positions, str):
-        made["positions"] = tuple(tuple(p) if isinstance(p, (list, tuple)) else p for p in positions)
+        made["positions"] = tuple(tuple(p) if isinstance(p, list) else p for p in _several(positions))
     when = where.get("when")
-    if isinstance(when, tuple):
-        made["when"] = Condition(int(when[0]), float(when[1]))
+    if isinstance(when, (tuple, list)) and len(when) == 2:
+        made["when"] = Condition(*when)
     return made
 
 
@@ -217,3 +207,29 @@ PRESETS: dict[str, tuple[str, str, Callable[[int, str | None], Recipe]]] = {
     ),
 }
 """Key to (name, formula, recipe for a feature)."""
+
+
+def preset(name: str, feature: int, strength: float | None = None, **options: object) -> Recipe:
+    """A recipe as others steer: "tutorial", "neuronpedia", "neuronpedia_orthogonal" or "anthropic".
+
+    Args:
+        name: whose.
+        feature: the feature.
+        strength: in the unit of that source; default: its own default.
+        options: `sae`; `multiplier` (Neuronpedia); `max_activation` (tutorial and Anthropic).
+
+    Raises:
+        RecipeError: for a preset that there is not.
+
+    Example:
+        >>> sw.preset("tutorial", 20115, 2.0)
+    """
+    makers: dict[str, Callable[..., Recipe]] = {
+        "tutorial": tutorial,
+        "neuronpedia": neuronpedia,
+        "neuronpedia_orthogonal": neuronpedia_orthogonal,
+        "anthropic": anthropic,
+    }
+    if name not in makers:
+        raise RecipeError(f"There is no preset {name!r}; there are {', '.join(map(repr, makers))}.", "preset")
+    return makers[name](feature, **options) if strength is None else makers[name](feature, strength, **options)

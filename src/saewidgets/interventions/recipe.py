@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from .checks import KINDS, UNITS, RecipeError, check, clash
+from .checks import KINDS, UNITS, RecipeError, check, clash, plain
+from .plain import as_call, as_dict
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -85,10 +86,12 @@ class Intervention:
     def __post_init__(self) -> None:
         if self.value is None and self.kind == "replace":
             object.__setattr__(self, "value", 1.0)
+        for name, value in plain(self).items():
+            object.__setattr__(self, name, value)
         check(self)
 
     def __repr__(self) -> str:
-        return describe(self)
+        return as_call(self)
 
     def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
         """As a recipe of its own: `engine.applied(sw.ablate(12))`."""
@@ -132,7 +135,10 @@ class Recipe:
         thinking: bool = True,
         name: str = "",
     ) -> None:
-        several = (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+        try:
+            several = (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+        except TypeError:
+            several = (interventions,)  # type: ignore[assignment]
         wrong = next((i for i in several if not isinstance(i, Intervention)), None)
         if wrong is not None:
             raise RecipeError(f"A recipe holds interventions such as sw.add(12, 4), not {type(wrong).__name__}.")
@@ -186,7 +192,7 @@ class Recipe:
             "keep_error": self.keep_error,
             "system": self.system,
             "thinking": self.thinking,
-            "interventions": [_plain(i) for i in self.interventions],
+            "interventions": [as_dict(i) for i in self.interventions],
         }
 
     def to_json(self, indent: int | None = None) -> str:
@@ -229,7 +235,7 @@ class Recipe:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RecipeError(f"This is not JSON: {error}.") from None
         return cls.from_dict(data)
 
@@ -261,7 +267,7 @@ def intervention_from(data: object) -> Intervention:
         if made.get("features") is not None:
             made["features"] = tuple(made["features"])
         if made.get("direction") is not None:
-            made["direction"] = tuple(float(x) for x in made["direction"])
+            made["direction"] = tuple(made["direction"])
         if isinstance(made.get("positions"), Sequence) and not isinstance(made["positions"], str):
             made["positions"] = tuple(tuple(p) if isinstance(p, Sequence) else p for p in made["positions"])
         if isinstance(made.get("when"), Mapping):
@@ -278,33 +284,3 @@ def _refuse_unknown(data: Mapping[str, object], known: set[str], what: str) -> N
     unknown = sorted(set(map(str, data)) - known)
     if unknown:
         raise RecipeError(f"{what} has no {unknown[0]!r}; it may have {', '.join(sorted(known))}.")
-
-
-def _plain(intervention: Intervention) -> dict[str, object]:
-    data = asdict(intervention)
-    data["features"] = list(intervention.features)
-    if intervention.direction is not None:
-        data["direction"] = list(intervention.direction)
-    if not isinstance(intervention.positions, str):
-        data["positions"] = [list(p) if isinstance(p, tuple) else p for p in intervention.positions]
-    return data
-
-
-def describe(intervention: Intervention) -> str:
-    """The call that makes it, as text: `add(12, 4, unit='max')`."""
-    i = intervention
-    if i.direction is not None:
-        target = f"<direction of {len(i.direction)}>, hook={i.hook!r}"
-    else:
-        target = str(i.features[0]) if len(i.features) == 1 else str(list(i.features))
-    parts = [target]
-    if i.kind == "replace":
-        parts.append(f"by={i.by}")
-    if i.kind != "ablate" and not (i.kind == "replace" and i.value == 1):
-        parts.append(f"{i.value:g}")
-    defaults = {f.name: f.default for f in fields(Intervention)}
-    for name in ("unit", "low", "sae", "positions", "special", "only_active", "when", "max_activation", "on"):
-        value = getattr(i, name)
-        if value != defaults[name]:
-            parts.append(f"{name}={value!r}")
-    return f"{i.kind}({', '.join(parts)})"

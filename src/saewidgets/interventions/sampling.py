@@ -7,6 +7,7 @@ Gumbel-max trick, as in Oberst & Sontag 2019 for counterfactuals).
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 import torch
@@ -46,6 +47,16 @@ class Sampling:
     stop_at_eos: bool = True
 
     def __post_init__(self) -> None:
+        for name, made, must in (
+            *((name, operator.index, "an integer") for name in ("n_tokens", "top_k", "seed", "samples")),
+            *((name, operator.pos, "a number") for name in ("temperature", "top_p", "repetition_penalty")),
+        ):
+            value = getattr(self, name)
+            try:
+                number = made(value)
+                object.__setattr__(self, name, number if isinstance(number, int) else float(number))
+            except TypeError:
+                raise SaewidgetsError(f"`{name}` must be {must}, not {value!r}.") from None
         for name, ok, must in (
             ("n_tokens", self.n_tokens >= 1, "at least 1"),
             ("temperature", 0 <= self.temperature < float("inf"), "a finite number, not below 0"),
@@ -80,9 +91,10 @@ class Dice:
         logits = self._penalised(logits.float(), texts)
         if self._sampling.temperature == 0:
             return logits.argmax(-1)
-        scores = self._kept(logits / self._sampling.temperature)
+        # The largest becomes 0, so that no temperature, however low, makes two of them infinite.
+        scores = self._kept((logits - logits.max(-1, keepdim=True).values) / self._sampling.temperature)
         noise = torch.stack([self._gumbel(g) for g in self._generators])[self._sample]
-        return (scores + noise.to(scores.device)).argmax(-1)
+        return (scores + noise.float().to(scores.device)).argmax(-1)
 
     def _gumbel(self, generator: torch.Generator) -> Tensor:
         # float64: a float32 uniform is exactly 0 once in 2^24 draws, and a vocabulary has 2^16 of them a step.

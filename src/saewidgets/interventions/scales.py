@@ -7,7 +7,7 @@ place, once, before anything runs, and go with every result.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..engine.errors import FeatureIndexError, HookNotFoundError, SaewidgetsErro
 from ..engine.ranking import Floats
 from ..engine.reading import flatten
 from ..engine.results import norm_outliers
-from .checks import RecipeError
+from .checks import RecipeError, clash
 from .recipe import Intervention, Recipe
 from .writing import contribution
 
@@ -57,7 +57,7 @@ def maxima_of(engine: Engine, index: Index | None) -> Maxima:
         except SaewidgetsError as error:
             refused = refused or error
         else:
-            return {name: index.column("max").astype(np.float32)}
+            return {name: np.nan_to_num(index.column("high").astype(np.float32))}
     assert refused is not None
     raise refused
 
@@ -84,6 +84,12 @@ class Amount:
     max_activation: float | None = None
     max_from: str = ""
     median_norm: float | None = None
+
+    @property
+    def key(self) -> str | tuple[object, ...]:
+        """What tells dictionaries apart: the name, or where a raw direction stands and what it is."""
+        i = self.intervention
+        return self.dictionary.name if i.direction is None else (self.row, i.hook, i.direction)
 
     def __str__(self) -> str:
         i = self.intervention
@@ -133,6 +139,8 @@ def resolve(
     Raises:
         RecipeError: with `row` and `field`, for whatever the engine cannot do.
     """
+    # Again, now that it is known which dictionary is meant where none is named.
+    clash([i if i.direction else replace(i, sae=i.sae or engine.default) for i in recipe.interventions])
     amounts: list[Amount] = []
     for row, i in enumerate(recipe.interventions):
         if not i.on:
@@ -146,7 +154,7 @@ def resolve(
             error.row = row
             raise error from None
     if not recipe.keep_error:
-        _refuse_dropping(amounts)
+        _refuse_dropping(engine, amounts)
     return Resolved(recipe, tuple(amounts))
 
 
@@ -175,20 +183,23 @@ def _amounts(
     except HookNotFoundError as error:
         raise RecipeError(str(error), "hook") from None
     features = [0] if i.direction is not None else dictionary.check_features(i.features)
-    others = [f for f in (i.by, i.when.feature if i.when else None) if f is not None]
-    if i.direction is None:
-        dictionary.check_features(others)
+    for field, other in (("by", i.by), ("when", i.when.feature if i.when else None)):
+        if other is not None and not other < dictionary.n_features:
+            raise RecipeError(f"{dictionary.name!r} has no feature {other}: it has {dictionary.n_features}.", field)
     norms = contribution(dictionary, torch.tensor([*features, *([i.by] if i.by is not None else [])])).norm(dim=-1)
     for f, norm in zip([*features, i.by], norms.tolist(), strict=False):
-        if norm == 0:
+        if not norm > 0:  # NaN, where a decoder divides by it
             raise RecipeError(
-                f"Feature {f} of {dictionary.name!r} has a decoder vector of norm 0: changing it does nothing.", "features"
+                f"Feature {f} of {dictionary.name!r} has a decoder vector of norm 0: changing it does nothing.",
+                "features",
             )
-    median = _median_norm(engine, dictionary, prompt, ticket) if i.unit == "resid" else None
+    median = median_norm(engine, dictionary, prompt, ticket) if i.unit == "resid" else None
     amounts = []
     for f, norm in zip(features, norms.tolist(), strict=False):
         largest, source = _max_of(engine, dictionary, f, i, prompt, maxima) if i.unit == "max" else (None, "")
         value = 0.0 if i.value is None else i.value * (largest or 1.0)
+        if abs(value) > torch.finfo(torch.float32).max:
+            raise RecipeError(f"{i.value:g} × max activation {largest:g} is too large for a float32.", "value")
         amounts.append(Amount(row, i, dictionary, f, value, norm, largest, source, median))
     return amounts
 
@@ -224,8 +235,12 @@ def prompt_max(engine: Engine, dictionary: Dictionary, features: Sequence[int], 
     return [float(max(acts[:, f][counted], default=0.0)) for f in features]
 
 
-def _median_norm(engine: Engine, dictionary: Dictionary, prompt: Sequence[int], ticket: Ticket | None) -> float:
-    """Median norm of the value at the hook that is edited, over the prompt's counted tokens."""
+def median_norm(engine: Engine, dictionary: Dictionary, prompt: Sequence[int], ticket: Ticket | None) -> float:
+    """Median norm of the value at the hook that is edited, over the prompt's counted tokens.
+
+    Raises:
+        RecipeError: for a prompt without any.
+    """
     place = dictionary.hook_name_out or dictionary.hook_name
     ids = np.array(prompt, dtype=np.int64)
     special = np.isin(ids, sorted(engine.tokenizer.special_ids))
@@ -243,7 +258,7 @@ def _median_norm(engine: Engine, dictionary: Dictionary, prompt: Sequence[int], 
     return float(np.median(norm[counted]))
 
 
-def _refuse_dropping(amounts: Sequence[Amount]) -> None:
+def _refuse_dropping(engine: Engine, amounts: Sequence[Amount]) -> None:
     """The error can be dropped by an autoencoder only, and by one at each hook."""
     places: dict[str, str] = {}
     for amount in amounts:
@@ -257,11 +272,12 @@ def _refuse_dropping(amounts: Sequence[Amount]) -> None:
             )
             error.row = amount.row
             raise error
-        place = dictionary.hook_name_out or dictionary.hook_name
+        place = engine.model.resolve(dictionary.hook_name_out or dictionary.hook_name)
         if places.setdefault(place, dictionary.name) != dictionary.name:
-            raise RecipeError(
+            error = RecipeError(
                 f"{places[place]!r} and {dictionary.name!r} both write to {place!r}: only one reconstruction can replace its "
                 "value. Keep the error.",
                 "keep_error",
             )
-
+            error.row = amount.row
+            raise error

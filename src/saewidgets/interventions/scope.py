@@ -21,6 +21,8 @@ from .recipe import Intervention, Recipe
 
 __all__ = ["Scope"]
 
+_FAR = 2**62
+
 
 @dataclass
 class Scope:
@@ -51,7 +53,7 @@ class Scope:
     def __post_init__(self) -> None:
         n = len(self.n_prompt)
         self._count = torch.zeros(n, 1, dtype=torch.long)
-        self._depth = torch.zeros(n, 1, dtype=torch.long)
+        self._open = torch.zeros(n, 1, dtype=torch.bool)
         self.real = torch.zeros(n, 0, dtype=torch.bool)
         self.real_before = torch.zeros(n, 0, dtype=torch.bool)
         self._special_ids = torch.tensor(sorted(self.tokenizer.special_ids), dtype=torch.long)
@@ -81,12 +83,15 @@ class Scope:
     def _within_thinking(self, tokens: Tensor) -> Tensor:
         if self.think is None:
             return torch.zeros_like(self.real)
-        opened, closed = ((tokens == token).long() for token in self.think)
+        opened, closed = ((tokens == token) & self.real for token in self.think)
+        # Thoughts do not nest: each token is after the opening or the closing token that came last.
+        steps = torch.arange(tokens.shape[1]).expand_as(tokens)
+        last = torch.where(opened | closed, steps, -1).cummax(1).values
+        after = torch.where(last < 0, self._open, opened.gather(1, last.clamp(min=0)))
+        before = torch.cat([self._open, after[:, :-1]], 1)
+        self._open = after[:, -1:]
         # The closing token belongs to the thought, too.
-        depth = self._depth + (opened - closed).cumsum(1)
-        inside = (depth > 0) | ((closed > 0) & (depth >= 0))
-        self._depth = depth[:, -1:].clamp(min=0)
-        return inside
+        return after | (closed & before)
 
     def outliers(self, norm: Tensor) -> Tensor:
         """Norm outliers [batch, pos] among the prompt's tokens of this forward; `norm` [batch, pos] of the values there.
@@ -116,7 +121,8 @@ class Scope:
             chosen = torch.zeros_like(allowed)
             for p in positions:
                 start, stop = (p, p + 1) if isinstance(p, int) else (p[0] or 0, p[1])
-                chosen |= (self.positions >= start) & (self.positions < (stop if stop is not None else 2**62))
+                stop = _FAR if stop is None else min(stop, _FAR)
+                chosen |= (self.positions >= min(start, _FAR)) & (self.positions < stop)
             allowed &= chosen
         if not intervention.special:
             allowed &= ~self._structural

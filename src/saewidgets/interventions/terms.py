@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from ..engine.dictionary import Dictionary, Directions, SaeDictionary
-from ..engine.errors import NonFiniteError
 from ..engine.readout import decoder_scale
 from .recipe import Intervention, Recipe
 from .scales import Amount, Resolved
 from .scope import Scope
 from .writing import contribution
 
-__all__ = ["Change", "Terms"]
+__all__ = ["Change", "Terms", "stored"]
 
 Encode = Callable[[Tensor | None], tuple[Tensor, Tensor | None]]
 
@@ -56,26 +55,24 @@ class Terms:
 
     Args:
         key: what to call it.
-        dictionary: what is changed.
-        rows: the batch's resolved recipes; those parts of them that are about `dictionary` are taken.
+        like: an amount of the dictionary that is changed.
+        rows: the batch's resolved recipes; those parts of them that have its key are taken.
 
     Attributes:
+        dictionary: what is changed; row: in the recipe, the first that does.
         features: the features that are changed, in the order of `Seen`.
         spliced: [rows] where the reconstruction replaces the value.
     """
 
-    def __init__(self, key: str, dictionary: Dictionary, rows: Sequence[Resolved | None]) -> None:
-        self.key, self.dictionary = key, dictionary
+    def __init__(self, key: str, like: Amount, rows: Sequence[Resolved | None]) -> None:
+        self.key, self.dictionary, self.row = key, like.dictionary, like.row
         self._n = len(rows)
         self._terms: list[_Term] = []
         by_shape: dict[object, _Term] = {}
         self.spliced = torch.zeros(self._n, dtype=torch.bool)
         for b, row in enumerate(rows):
             for amount in row.amounts if row is not None else ():
-                mine = amount.dictionary is dictionary or (
-                    amount.dictionary.name == dictionary.name and amount.intervention.direction is None
-                )
-                if not mine:
+                if amount.key != like.key:
                     continue
                 assert row is not None
                 self.spliced[b] |= not row.recipe.keep_error
@@ -84,9 +81,10 @@ class Terms:
         self._columns = self._wanted()
         self._place: dict[int, int] = {}
         changed = torch.tensor(self.features)
+        dictionary = self.dictionary
         self._contribution = contribution(dictionary, changed)
         self._unit = self._contribution / self._contribution.norm(dim=-1, keepdim=True)
-        self._stored = _stored(dictionary, changed)
+        self._stored = stored(dictionary, changed)
         others = [t.intervention.by for t in self._terms if t.intervention.by is not None]
         self._others = dict(zip(others, contribution(dictionary, torch.tensor(others, dtype=torch.long)), strict=True))
 
@@ -151,11 +149,6 @@ class Terms:
             # At every position, special tokens too: a splice knows no positions.
             drop = (self.spliced[:, None] & scope.real).to(h.device)[..., None]
             change += torch.where(drop, rebuilt.reshape(h.shape).float() - h.float(), 0.0)
-        if not torch.isfinite(change).all():
-            raise NonFiniteError(
-                f"What the recipe adds at {self.dictionary.name!r} is NaN or infinite. Use a smaller strength; if the model "
-                "runs in float16, load it in bfloat16 or float32."
-            )
         return Change(change, edited, requested)
 
     def _activations(self, encode: Encode, want: bool) -> tuple[Tensor | None, Tensor | None]:
@@ -250,7 +243,7 @@ class Terms:
         return along(vector, amount), none if a is None else a + gained
 
 
-def _stored(dictionary: Dictionary, columns: Tensor) -> Tensor:
+def stored(dictionary: Dictionary, columns: Tensor) -> Tensor:
     """The vectors as their makers stored them: what steering code elsewhere adds."""
     if isinstance(dictionary, SaeDictionary):
         rows: Tensor = dictionary.sae.W_dec.detach()

@@ -65,6 +65,8 @@ class EngineWidget(anywidget.AnyWidget):
 
     front_end: ClassVar[str]
     """Name of the bundle in static/."""
+    long_channels: ClassVar[frozenset[str]] = frozenset()
+    """Channels whose answers take long: between their steps the questions of other views and widgets come first."""
 
     def __init__(self, engine: Engine | None, **traits: object) -> None:
         _check_names(type(self), traits)
@@ -129,9 +131,10 @@ class EngineWidget(anywidget.AnyWidget):
             self._jobs[request.id] = self._worker.submit(
                 answer,
                 key=(id(self), *request.key),
-                interactive=True,
+                interactive=request.channel not in self.long_channels,
                 on_done=lambda job: self._reply(request, job),
                 on_progress=progress,
+                on_part=lambda part: self.send({"t": "part", "id": request.id, "r": part}),
             )
             if self._jobs[request.id].finished.is_set():  # it was quicker than the line above
                 self._jobs.pop(request.id, None)

@@ -1,7 +1,8 @@
 """The request protocol between a view and the kernel (its twin is js/src/shared/rpc.ts).
 
 Front-end to kernel: `{t: "req", id, ch, p, enc}` and `{t: "cancel", id}`. Kernel to front-end: `{t: "progress", id, done,
-total}` and one `{t: "res", id, ok, ...}` for every request. Arrays travel as binary buffers, or as base64 where binary
+total}`, for answers that come bit by bit `{t: "part", id, r}`, and one `{t: "res", id, ok, ...}` for every request.
+Arrays travel as binary buffers, or as base64 where binary
 is slow (VS Code). Numbers that JSON cannot hold (NaN) only ever travel in arrays.
 """
 

@@ -1,6 +1,6 @@
 /** A token's name in a table: with its leading spaces as signs, since " the" and "the" are two tokens. */
 
-import { label } from "../shared/visible";
+import { label } from "./visible";
 
 export function Tok({ t }: { t: string }) {
   if (t === "") return <bdi>{"\u2025"}</bdi>;

@@ -1,0 +1,105 @@
+"""Steering beside what it is made of: plain generation, generation without the edit, and runs one after another."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmarks.measure import Row, ratio
+from saewidgets.engine.cache import CachedForward
+from saewidgets.engine.engine import Engine
+from saewidgets.interventions.generation import generate, write
+from saewidgets.interventions.make import add, clamp
+from saewidgets.interventions.prompts import read_prompt
+from saewidgets.interventions.recipe import Recipe
+from saewidgets.interventions.sampling import Sampling
+from saewidgets.interventions.scales import resolve
+from saewidgets.interventions.sweep import sweep
+
+PROMPT = "I went out this morning and saw"
+FEATURE, MAX = 4720, 40.0
+
+
+def rows(engine: Engine, n_tokens: int = 48, pairs: int = 7) -> list[Row]:
+    """Every budget of steering."""
+    recipe = Recipe(add(FEATURE, 1.0, unit="max", max_activation=MAX))
+    return [
+        *_pair(engine, recipe, n_tokens, pairs),
+        *(_per_token(engine, name, Recipe(i), n_tokens, pairs) for name, i in _kinds().items()),
+        _sweep(engine, recipe, n_tokens, max(pairs // 3, 1)),
+    ]
+
+
+def _kinds() -> dict[str, object]:
+    return {"add": add(FEATURE, MAX), "clamp (encodes at every token)": clamp(FEATURE, MAX)}
+
+
+def _bare(engine: Engine, tokens: torch.Tensor, n_tokens: int) -> None:
+    """Greedy text with the model's own cache, and nothing else."""
+    forward = CachedForward(engine.model, len(tokens))
+    with torch.no_grad():
+        for _ in range(n_tokens):
+            tokens = forward(tokens, last_only=True)[:, -1].argmax(-1, keepdim=True)
+
+
+def _pair(engine: Engine, recipe: Recipe, n_tokens: int, pairs: int) -> list[Row]:
+    tokens = torch.tensor(engine.to_ids(PROMPT), device=engine.model.input_device)
+
+    def ours() -> object:
+        return generate(engine, PROMPT, recipe, n_tokens=n_tokens, temperature=0, stop_at_eos=False)
+
+    def plain() -> object:
+        return engine.model.raw.generate(
+            tokens, max_new_tokens=n_tokens, do_sample=False, stop_at_eos=False, verbose=False
+        )
+
+    made = []
+    for name, reference, budget in (
+        ("one plain model.generate", plain, 1.25),
+        ("a bare loop of cached forwards and argmax", lambda: _bare(engine, tokens, n_tokens), None),
+    ):
+        found = ratio(ours, reference, pairs, warm=1)
+        made.append(
+            Row(
+                f"baseline + edited, {n_tokens} tokens each / {name} of that length",
+                "-" if budget is None else f"<= {budget}",
+                f"{found.ratio:.3f} ({found.ours:.2f} / {found.reference:.2f} s)",
+                None if budget is None else found.ratio <= budget,
+            )
+        )
+    return made
+
+
+def _per_token(engine: Engine, name: str, recipe: Recipe, n_tokens: int, pairs: int) -> Row:
+    prompt = read_prompt(engine, PROMPT)
+    sampling = Sampling(n_tokens=n_tokens, temperature=0, stop_at_eos=False)
+    sample = torch.zeros(1, dtype=torch.long)
+
+    def run(edited: bool) -> object:
+        def job(ticket: object) -> object:
+            row = resolve(engine, recipe, prompt.ids) if edited else None
+            return write(engine, prompt, [row], sample, sampling, ticket)  # type: ignore[arg-type]
+
+        return engine.worker.run(job)
+
+    found = ratio(lambda: run(True), lambda: run(False), pairs, warm=1)
+    return Row(
+        f"generation with the edit ({name}) / the same loop without, per token",
+        "<= 1.05",
+        f"{found.ratio:.3f} ({found.ours / n_tokens * 1e3:.1f} / {found.reference / n_tokens * 1e3:.1f} ms a token)",
+        found.ratio <= 1.05,
+    )
+
+
+def _sweep(engine: Engine, recipe: Recipe, n_tokens: int, pairs: int) -> Row:
+    strengths = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0]
+
+    def one(values: list[float]) -> object:
+        return sweep(engine, PROMPT, recipe, values, controls=0, n_tokens=n_tokens, temperature=0)
+
+    found = ratio(lambda: one(strengths), lambda: [one([value]) for value in strengths], pairs, warm=1)
+    return Row(
+        f"sweep of {len(strengths)} strengths, {n_tokens} tokens / as many separate runs",
+        "-",
+        f"{found.ratio:.3f} ({found.ours:.1f} / {found.reference:.1f} s)",
+        None,
+    )

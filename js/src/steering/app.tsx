@@ -1,0 +1,71 @@
+/** The steering panel: what is continued and how it is edited on one side, what comes of it on the other. */
+
+import { ErrorBanner, Notice } from "../shared/banner";
+import type { ViewProps } from "../shared/mount";
+import { usePalette } from "../shared/palette";
+import { save, useTrait } from "../shared/traits";
+import { AnswerView, useAnswer } from "./answerview";
+import { useChanges } from "./changes";
+import { useChannels } from "./channels";
+import { useEffectOf } from "./effectdata";
+import { EffectView } from "./effectview";
+import { useGeneration } from "./generation";
+import { History } from "./history";
+import { PromptBox } from "./promptbox";
+import { RecipeView } from "./recipeview";
+import { SettingsView } from "./settings";
+import { usePanel, useScales } from "./state";
+import { useSweep } from "./sweepdata";
+import { SweepView } from "./sweepview";
+import { Tabs } from "./tabs";
+import { type Color, TextView } from "./textview";
+
+const TABS = [
+  ["text", "Text"],
+  ["effect", "Effect on this text"],
+  ["sweep", "Dose-response"],
+  ["answer", "Answer"],
+] as const;
+
+export function App({ model, root, prefix, themeVersion }: ViewProps) {
+  const state = usePanel(model);
+  const channels = useChannels(model, root);
+  const scales = useScales(state, channels);
+  const generation = useGeneration(state, channels);
+  const view = useTrait<string>(model, "view");
+  const color = useTrait<Color>(model, "color");
+  const freeze = useTrait<boolean>(model, "freeze");
+  const answer = useTrait<string>(model, "answer");
+  const palette = usePalette(root, themeVersion);
+  const { run } = generation;
+  // Results are kept here, so that they are still there when their tab is opened again.
+  const changes = useChanges(model, root, run, color === "change" && view === "text");
+  const effects = useEffectOf(state, channels, run, freeze, view === "effect");
+  const sweeping = useSweep(state, channels, view === "sweep");
+  const found = useAnswer(state, channels, answer, view === "answer");
+  const given = { state, channels, root, prefix, palette };
+  return (
+    <>
+      {channels.error && <ErrorBanner error={channels.error} onDismiss={channels.clear} />}
+      {channels.silent && (
+        <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
+      )}
+      <div class="saew-steer">
+        <div class="saew-set">
+          <PromptBox state={state} />
+          <RecipeView state={state} channels={channels} scales={scales} prefix={prefix} />
+          <SettingsView state={state} generation={generation} />
+        </div>
+        <div class="saew-result">
+          <Tabs tabs={TABS} value={view} prefix={prefix} onChange={(value) => save(model, { view: value })}>
+            {view === "text" && <TextView {...given} generation={generation} changes={changes} />}
+            {view === "effect" && <EffectView {...given} effects={effects} run={run} />}
+            {view === "sweep" && <SweepView state={state} channels={channels} sweeping={sweeping} />}
+            {view === "answer" && <AnswerView state={state} channels={channels} found={found} />}
+          </Tabs>
+        </div>
+        <History generation={generation} />
+      </div>
+    </>
+  );
+}

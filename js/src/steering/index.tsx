@@ -1,0 +1,6 @@
+/** SteeringPanel's front-end (kernel side: src/saewidgets/widgets/steering.py). */
+
+import { widget } from "../shared/mount";
+import { App } from "./app";
+
+export default widget("steering", App);

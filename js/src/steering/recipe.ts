@@ -1,0 +1,183 @@
+/**
+ * A recipe as the panel edits it (its twin is src/saewidgets/interventions/recipe.py). What stands in the trait is what is
+ * asked with, to the letter: a page without a kernel finds its recorded answers by it.
+ */
+
+import type { Json } from "../shared/types";
+import { short } from "./bits";
+
+export type Kind = "add" | "scale" | "clamp" | "ablate" | "orthogonal" | "cap" | "replace";
+export type Unit = "raw" | "max" | "resid" | "own";
+export type Span = number | [number, number | null];
+export type Positions = "all" | "prompt" | "generated" | Span[];
+
+export interface Intervention {
+  features: number[];
+  kind: Kind;
+  value: number | null;
+  unit: Unit;
+  sae: string | null;
+  positions: Positions;
+  special: boolean;
+  only_active: boolean;
+  when: { feature: number; above: number } | null;
+  by: number | null;
+  low: number | null;
+  max_activation: number | null;
+  on: boolean;
+  direction: number[] | null;
+  hook: string | null;
+  label: string | null;
+}
+
+export interface Recipe {
+  version: number;
+  name: string;
+  keep_error: boolean;
+  system: boolean;
+  thinking: boolean;
+  interventions: Intervention[];
+}
+
+const PLAIN: Intervention = {
+  features: [],
+  kind: "add",
+  value: null,
+  unit: "raw",
+  sae: null,
+  positions: "all",
+  special: false,
+  only_active: false,
+  when: null,
+  by: null,
+  low: null,
+  max_activation: null,
+  on: true,
+  direction: null,
+  hook: null,
+  label: null,
+};
+const EMPTY: Recipe = { version: 1, name: "", keep_error: true, system: true, thinking: true, interventions: [] };
+
+/** What each kind does, for people; h is the value at the hook, a the activation, d what one unit of it adds. */
+export const KINDS: Record<Kind, { says: string; formula: string; units: Unit[]; value: number | null }> = {
+  add: { says: "add", formula: "h += v \u00b7 d", units: ["raw", "max", "resid", "own"], value: 1 },
+  scale: { says: "scale", formula: "a becomes v \u00b7 a", units: [], value: 2 },
+  clamp: { says: "clamp", formula: "a becomes v", units: ["raw", "max", "resid"], value: 1 },
+  ablate: { says: "ablate", formula: "a becomes 0", units: [], value: null },
+  orthogonal: {
+    says: "scale direction",
+    formula: "(h \u00b7 d\u0302) becomes v (h \u00b7 d\u0302)",
+    units: [],
+    value: 0,
+  },
+  cap: { says: "cap direction", formula: "(h \u00b7 d\u0302) at most v", units: ["raw", "resid"], value: 1 },
+  replace: { says: "replace by", formula: "h += (v \u00b7 d of the other \u2212 d) \u00b7 a", units: [], value: 1 },
+};
+
+export const UNITS: Record<Unit, string> = {
+  raw: "raw",
+  max: "\u00d7 max activation",
+  resid: "\u00d7 residual norm",
+  own: "\u00d7 own activation",
+};
+
+/** The recipe in a trait, with what is missing filled in. */
+export function complete(data: Partial<Recipe> | null | undefined): Recipe {
+  const rows = Array.isArray(data?.interventions) ? data.interventions : [];
+  return { ...EMPTY, ...data, interventions: rows.map((row) => ({ ...PLAIN, ...row })) };
+}
+
+/** A new row for a feature. */
+export function intervention(feature: number, sae: string | null, value: number, unit: Unit): Intervention {
+  return { ...PLAIN, features: [feature], sae, value, unit };
+}
+
+/** The same row as another kind: what does not go with it goes. */
+export function asKind(row: Intervention, kind: Kind): Intervention {
+  const { units, value } = KINDS[kind];
+  const keeps = units.includes(row.unit) && row.value !== null && KINDS[row.kind].units.length > 0;
+  return {
+    ...row,
+    kind,
+    value: keeps ? row.value : value,
+    unit: keeps ? row.unit : "raw",
+    low: kind === "cap" ? row.low : null,
+    by: kind === "replace" ? row.by : null,
+    max_activation: keeps ? row.max_activation : null,
+  };
+}
+
+/** "0-5, 8, 12-": both ends count; without an end, to the end of the text. Null if it is no list of positions. */
+export function readPositions(text: string): Span[] | null {
+  const out: Span[] = [];
+  for (const part of text.split(",")) {
+    const found = part.trim().match(/^(\d+)(?:\s*([-\u2013])\s*(\d*))?$/);
+    if (!found) return null;
+    const start = Number(found[1]);
+    if (found[2] === undefined) out.push(start);
+    else if (found[3] === "" || found[3] === undefined) out.push([start, null]);
+    else if (Number(found[3]) < start) return null;
+    else out.push([start, Number(found[3]) + 1]);
+  }
+  return out;
+}
+
+export function sayPositions(spans: Span[]): string {
+  return spans
+    .map((span) => {
+      if (!Array.isArray(span)) return String(span);
+      const [start, stop] = span;
+      return stop === null ? `${start ?? 0}-` : `${start ?? 0}-${stop - 1}`;
+    })
+    .join(", ");
+}
+
+/** One intervention in a line. */
+export function summary(row: Intervention): string {
+  const what = row.direction ? (row.label ?? "direction") : row.features.join(", ");
+  const value = row.value === null || row.kind === "ablate" ? "" : ` ${short(row.value)}`;
+  const unit = row.unit === "raw" ? "" : ` ${UNITS[row.unit]}`;
+  const by = row.kind === "replace" ? ` ${row.by ?? "?"}` : "";
+  return `${row.on ? "" : "(off) "}${KINDS[row.kind]?.says ?? row.kind} ${what}${by}${value}${unit}`;
+}
+
+/** A whole recipe in a line. */
+export function summaryOf(recipe: Recipe): string {
+  const rows = recipe.interventions.map(summary);
+  const error = recipe.keep_error ? "" : "; error dropped";
+  return rows.length === 0 ? `no edits${error}` : rows.join("; ") + error;
+}
+
+const KNOWN = new Set(Object.keys(EMPTY));
+
+/** Pasted text as a recipe; throws with the reason. What stands in its rows is for the kernel to judge. */
+export function readRecipe(text: string): Recipe {
+  let data: Json;
+  try {
+    data = JSON.parse(text) as Json;
+  } catch (error) {
+    throw new Error(`This is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (typeof data !== "object" || data === null || Array.isArray(data))
+    throw new Error('A recipe is a JSON object with "interventions".');
+  const unknown = Object.keys(data).find((key) => !KNOWN.has(key));
+  if (unknown !== undefined) throw new Error(`A recipe has no ${JSON.stringify(unknown)}.`);
+  const rows = data.interventions ?? [];
+  if (!Array.isArray(rows) || rows.some((row) => typeof row !== "object" || row === null || Array.isArray(row)))
+    throw new Error('"interventions" must be a list of objects.');
+  return complete(data as unknown as Partial<Recipe>);
+}
+
+/** Whether two values are the same JSON, whatever the order of their keys. */
+export function same(a: unknown, b: unknown): boolean {
+  return stable(a) === stable(b);
+}
+
+function stable(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) =>
+    typeof item === "object" && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([x], [y]) => (x < y ? -1 : 1)))
+      : item,
+  );
+}

@@ -1,0 +1,131 @@
+/** The recipe: its rows, how to add one, and what goes for all of them. */
+
+import { useState } from "preact/hooks";
+import type { Channels } from "./channels";
+import { CopyPaste } from "./copy";
+import { sizeOf } from "./features";
+import { Picker } from "./picker";
+import { complete, type Intervention, intervention, type Recipe } from "./recipe";
+import { Row } from "./row";
+import { Said } from "./said";
+import type { State } from "./state";
+import { type Item, OFFLINE, type Scales } from "./wire";
+
+interface Props {
+  state: State;
+  channels: Channels;
+  scales: Scales | null;
+  prefix: string;
+}
+
+export function RecipeView({ state, channels, scales, prefix }: Props) {
+  const { recipe, setRecipe, facts, offline } = state;
+  const [adding, setAdding] = useState(false);
+  const rows = recipe.interventions;
+  const put = (interventions: Intervention[], more: Partial<Recipe> = {}) =>
+    setRecipe({ ...recipe, ...more, interventions });
+  const add = (item: Item) => {
+    setAdding(false);
+    put([...rows, started(item)]);
+  };
+  // While the answer to an edit is on its way, rows and answers may be of different numbers.
+  const fits = scales?.rows.length === rows.length ? scales : null;
+  return (
+    <section class="saew-panel" aria-label="Recipe">
+      <div class="saew-panel-head">
+        <h3>Recipe</h3>
+        <span class="saew-small">{fits?.noop ? "changes nothing as it is" : recipe.name}</span>
+      </div>
+      <fieldset class="saew-plain" disabled={offline} title={offline ? OFFLINE : undefined}>
+        <ol class="saew-rows">
+          {rows.map((row, i) => (
+            <Row
+              key={i}
+              row={row}
+              scale={fits?.rows[i] ?? null}
+              median={scales?.median_norm[row.sae ?? facts.saes[0]?.name ?? ""]}
+              facts={facts}
+              channels={channels}
+              id={`${prefix}-row${i}`}
+              onChange={(next) => put(rows.map((old, k) => (k === i ? next : old)))}
+              onPreset={(made) => {
+                const { interventions, ...more } = complete(made);
+                const whole = rows.length === 1 ? more : { keep_error: more.keep_error };
+                put([...rows.slice(0, i), ...interventions, ...rows.slice(i + 1)], whole);
+              }}
+              onRemove={() => put(rows.filter((_, k) => k !== i))}
+            />
+          ))}
+        </ol>
+        {rows.length === 0 && !adding && (
+          <p class="saew-missing">No interventions yet: both texts would be the same. Add a feature to change one.</p>
+        )}
+        <Said channels={channels} channel="preset" />
+        <Said channels={channels} channel="scales" />
+        {adding ? (
+          <Picker
+            channels={channels}
+            sae={null}
+            n={sizeOf(facts, null)}
+            id={`${prefix}-add`}
+            onPick={add}
+            onClose={() => setAdding(false)}
+          />
+        ) : (
+          <button type="button" class="saew-add" onClick={() => setAdding(true)}>
+            + Add a feature
+          </button>
+        )}
+        <Whole state={state} onChange={(more) => put(rows, more)} />
+      </fieldset>
+      {scales?.warnings.map((warning) => (
+        <p class="saew-note" key={warning}>
+          {warning}
+        </p>
+      ))}
+      {fits?.text && (
+        <details class="saew-exactly">
+          <summary class="saew-small">What it does, with units as numbers</summary>
+          <pre class="saew-small">{fits.text}</pre>
+        </details>
+      )}
+      <CopyPaste state={state} channels={channels} />
+    </section>
+  );
+}
+
+/** What goes for the whole recipe. */
+function Whole({ state, onChange }: { state: State; onChange: (more: Partial<Recipe>) => void }) {
+  const { recipe, asked, facts } = state;
+  const chat = asked.chat || asked.messages.length > 0;
+  const box = (name: "keep_error" | "system" | "thinking", says: string, title: string) => (
+    <label title={title}>
+      <input
+        type="checkbox"
+        checked={recipe[name]}
+        onChange={(event) => onChange({ [name]: event.currentTarget.checked })}
+      />
+      {` ${says}`}
+    </label>
+  );
+  return (
+    <div class="saew-whole">
+      {facts.saes.some(({ reconstructs }) => reconstructs) &&
+        box(
+          "keep_error",
+          "keep the reconstruction error",
+          "On: only the features change, and what the SAE fails to reconstruct stays. Off: the SAE\u2019s reconstruction " +
+            "replaces the value at its hook at every position, which changes the text even without an intervention.",
+        )}
+      {chat && box("system", "edit the system message too", "Off: tokens of the system message are left as they are.")}
+      {chat &&
+        facts.thinking &&
+        box("thinking", "edit thinking too", "Off: tokens inside <think>\u2026</think> are left as they are.")}
+    </div>
+  );
+}
+
+/** A first guess that is seen and does not break the model: in the unit that is known for the feature. */
+function started({ f, max, a }: Item): Intervention {
+  return max !== null || a ? intervention(f, null, 2, "max") : intervention(f, null, 0.5, "resid");
+}

@@ -1,0 +1,243 @@
+/** Dose-response: one strength after another, what each does to the text and to the model, beside controls that should do less. */
+
+import { useState } from "preact/hooks";
+import { useWidth } from "../dashboard/chart";
+import { Notes } from "../shared/footer";
+import { label, pieces } from "../shared/visible";
+import { short } from "./bits";
+import type { Channels } from "./channels";
+import { LineChart, nearest } from "./linechart";
+import { NumberBox } from "./numberbox";
+import { complete, KINDS, same, summary, UNITS } from "./recipe";
+import { Said } from "./said";
+import type { State } from "./state";
+import { MEASURES, type Measure, type Sweep, type SweepState } from "./sweepdata";
+import { OFFLINE } from "./wire";
+
+interface Props {
+  state: State;
+  channels: Channels;
+  sweeping: SweepState;
+}
+
+export function SweepView({ state, channels, sweeping }: Props) {
+  const { recipe, offline } = state;
+  const { sweep, row, controls, set } = sweeping;
+  const { busy } = channels.of("sweep");
+  const rows = recipe.interventions;
+  const varied = rows[row];
+  const can = varied !== undefined && varied.kind !== "ablate";
+  return (
+    <>
+      <fieldset class="saew-plain" disabled={offline} title={offline ? OFFLINE : undefined}>
+        <div class="saew-bar-line">
+          {rows.length > 1 && (
+            <label>
+              <span class="saew-small">vary </span>
+              <select value={row} onChange={(event) => set({ row: Number(event.currentTarget.value) })}>
+                {rows.map((one, i) => (
+                  <option key={i} value={i}>
+                    {label(summary(one))}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
+          <Strengths sweeping={sweeping} />
+          <NumberBox
+            name="Number of controls"
+            says="controls"
+            title="Other features and random directions of the same size: what they do as well is not the feature’s doing"
+            value={controls}
+            min={0}
+            max={8}
+            whole
+            onChange={(n) => set({ controls: n })}
+          />
+          <button
+            type="button"
+            class="saew-primary"
+            disabled={!can && !busy}
+            onClick={() => (busy ? channels.stop("sweep") : sweeping.run())}
+          >
+            {busy ? "Stop" : "Run the sweep"}
+          </button>
+        </div>
+      </fieldset>
+      {!can && <p class="saew-missing">{missing(varied !== undefined)}</p>}
+      <Said channels={channels} channel="sweep" unit="texts" />
+      {sweep && <Swept key={sweep.json.strengths.join()} state={state} sweep={sweep} />}
+      {!sweep && can && !busy && !offline && (
+        <p class="saew-empty">
+          Writes a text at each strength, and measures how strongly the feature comes out, how far the model is pushed,
+          and whether the text falls apart.
+        </p>
+      )}
+    </>
+  );
+}
+
+function missing(ablates: boolean): string {
+  return ablates
+    ? "An ablation has no strength to vary. Choose another kind, or another intervention."
+    : "The recipe has no intervention to vary.";
+}
+
+/** The strengths to try: the kernel's choice, or a list. */
+function Strengths({ sweeping }: { sweeping: SweepState }) {
+  const { strengths, set } = sweeping;
+  const [text, setText] = useState(strengths?.join(", ") ?? "");
+  const read = numbers(text);
+  return (
+    <label>
+      <span class="saew-small">strengths </span>
+      <input
+        type="text"
+        class="saew-strengths"
+        placeholder="chosen for you"
+        title="Such as -2, 0, 1, 2, 4, in the unit of the intervention; empty: chosen for you"
+        aria-invalid={read === null}
+        spellcheck={false}
+        value={text}
+        onInput={(event) => {
+          const { value } = event.currentTarget;
+          setText(value);
+          const found = numbers(value);
+          if (found) set({ strengths: found.length > 0 ? found : null });
+        }}
+      />
+    </label>
+  );
+}
+
+function numbers(text: string): number[] | null {
+  const parts = text
+    .replaceAll("\u2212", "-")
+    .split(/[\s,;]+/)
+    .filter(Boolean);
+  const out = parts.map(Number);
+  return out.every(Number.isFinite) ? out : null;
+}
+
+function titleOf(measure: Measure, sweep: Sweep): string {
+  return {
+    target: label(sweep.json.target_name),
+    kl: "KL(unedited || edited), mean per token, nats",
+    perplexity: "perplexity of the text under the unedited model",
+    repetition: "repetition: share of repeated n-grams",
+    ...sweep.json.measures,
+  }[measure];
+}
+
+function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
+  const { json, curves } = sweep;
+  const row = state.recipe.interventions[json.row];
+  const [measure, width] = useWidth();
+  const [at, setAt] = useState(() => nearest(json.strengths, middle(json.band) ?? row?.value ?? 0));
+  const strength = json.strengths[at] ?? 0;
+  const varied = complete(sweep.asked.recipe).interventions[json.row];
+  const unit = varied && KINDS[varied.kind].units.length === 0 ? "(a factor)" : UNITS[json.unit];
+  const stale = !same(withoutValue(sweep, json.row), withoutValue({ asked: state.asked }, json.row));
+  const shown = `${short(strength)} ${unit}`;
+  const columns = width > 560 ? 2 : 1;
+  return (
+    <>
+      {stale && <p class="saew-state">The recipe or prompt has changed since: this sweep is of the earlier ones.</p>}
+      <div class="saew-figures" ref={measure}>
+        {MEASURES.map((name) => (
+          <LineChart
+            key={name}
+            title={titleOf(name, sweep)}
+            curve={curves[name]}
+            strengths={json.strengths}
+            band={json.band}
+            at={at}
+            width={columns === 1 ? width : (width - 24) / 2}
+            onPick={setAt}
+          />
+        ))}
+      </div>
+      <p class="saew-small saew-chart-key">
+        <span class="saew-key-curve" /> the recipe
+        <span class="saew-key-control" />
+        {json.controls.length > 0
+          ? ` controls: ${json.controls.map(({ name }) => label(name)).join(", ")}`
+          : " no controls"}
+        <span class="saew-key-base" /> the unedited text
+        {json.band && (
+          <>
+            <span class="saew-key-band" />
+            {` ${short(json.band[0])} to ${short(json.band[1])}: ${json.band_rule}`}
+          </>
+        )}
+      </p>
+      {!json.band && json.band_rule && <p class="saew-small">{`No band of strengths: ${json.band_rule}`}</p>}
+      <div class="saew-dose">
+        <label>
+          <span class="saew-small">strength </span>
+          <input
+            type="range"
+            aria-label="Strength to look at"
+            aria-valuetext={shown}
+            min={0}
+            max={json.strengths.length - 1}
+            step={1}
+            value={at}
+            onInput={(event) => setAt(Number(event.currentTarget.value))}
+          />
+        </label>
+        <output>{shown}</output>
+        <button
+          type="button"
+          disabled={state.offline || !row}
+          title={state.offline ? OFFLINE : "Put it into the recipe"}
+          onClick={() => {
+            const rows = state.recipe.interventions.map((old, i) =>
+              i === json.row ? { ...old, value: strength, unit: json.unit } : old,
+            );
+            state.setRecipe({ ...state.recipe, interventions: rows });
+          }}
+        >
+          Use this strength
+        </button>
+      </div>
+      <div class="saew-pairs">
+        <Plain name="Baseline" says="the model as it is" text={json.baseline} />
+        <Plain name="Edited" says={`at ${shown}`} text={json.texts[at] ?? ""} />
+      </div>
+      <Notes notes={json.notes} />
+    </>
+  );
+}
+
+function Plain({ name, says, text }: { name: string; says: string; text: string }) {
+  return (
+    <div class="saew-plain-text">
+      <div class="saew-pair-head">
+        <h3>{name}</h3>
+        <span class="saew-small">{says}</span>
+      </div>
+      <div class="saew-text">
+        {pieces(text).map((piece, i) =>
+          piece.kind === "code" ? (
+            <i class="saew-code" key={i}>
+              {piece.text}
+            </i>
+          ) : (
+            piece.text
+          ),
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** What a sweep is of: everything but the value that it varies. */
+function withoutValue({ asked }: Pick<Sweep, "asked">, row: number): unknown {
+  const recipe = complete(asked.recipe);
+  return { ...asked, recipe: recipe.interventions.map((one, i) => (i === row ? { ...one, value: null } : one)) };
+}
+
+function middle(band: [number, number] | null): number | null {
+  return band && (band[0] + band[1]) / 2;
+}

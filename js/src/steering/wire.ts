@@ -1,0 +1,184 @@
+/** What the panel asks and is told (its twins are src/saewidgets/widgets/steering*.py). Nothing is computed here. */
+
+import { floats } from "../shared/arrays";
+import { FIRST_PIECE, LATER_PIECE, SPECIAL } from "../shared/flags";
+import type { Json, NumericArray, Reply } from "../shared/types";
+import type { Recipe, Unit } from "./recipe";
+
+export interface Facts {
+  has_chat: boolean;
+  has_index: boolean;
+  saes: { name: string; n: number; hook: string; kind: string; reconstructs: boolean; activation: string }[];
+  context: number;
+  thinking: boolean;
+  temporal?: boolean;
+  presets: { key: string; name: string; formula: string }[];
+  /** A page without a kernel: only what was recorded is answered. */
+  offline?: boolean;
+}
+
+export const OFFLINE = "Not recorded in this page. Run it live to compute this.";
+
+export interface Message {
+  role: string;
+  content: string;
+}
+
+/** What is continued, and how it is edited: what every question about a text begins with. */
+export interface Asked {
+  recipe: Recipe;
+  prompt: string;
+  chat: boolean;
+  messages: Message[];
+}
+
+export const SETTINGS = ["seed", "n_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "samples"] as const;
+export type Settings = Record<(typeof SETTINGS)[number], number>;
+
+/** A run as the history keeps it. */
+export interface Remembered extends Asked {
+  id: number;
+  settings: Settings;
+  baseline: string[];
+  edited: string[];
+  stopped: boolean;
+}
+
+/** Params as JSON: interfaces lack the index signature that `Json` asks for. */
+export function json(params: object): Json {
+  return params as Json;
+}
+
+export interface Item {
+  f: number;
+  label: string | null;
+  max: number | null;
+  top: string[];
+  a?: number;
+}
+
+export interface Scaled {
+  f: number;
+  label: string | null;
+  max: number | null;
+  max_from: string;
+  norm: number;
+  raw: number | null;
+  in_max: number | null;
+  in_resid: number | null;
+}
+
+export interface RowScale {
+  ok: boolean;
+  error: string | null;
+  error_field: string | null;
+  features: Scaled[];
+  range: { min: number; max: number; step: number } | null;
+}
+
+export interface Scales {
+  rows: RowScale[];
+  median_norm: Record<string, number>;
+  text: string;
+  warnings: string[];
+  noop: boolean;
+}
+
+export interface PromptJson {
+  ids: number[];
+  strings: string[];
+  parts: number[];
+  special: number[];
+  edited: number[];
+}
+
+/** Id, string, part, log-probability, entropy of one token as it is written. */
+export type StepToken = [number, string, number, number, number] | null;
+export type Part =
+  | { prompt: PromptJson; template: boolean; notes: string[] }
+  | { s: number; b: StepToken[]; e: StepToken[] };
+
+export interface TextJson {
+  ids: number[];
+  strings: string[];
+  parts: number[];
+  ended: boolean;
+}
+
+export interface GenerateJson {
+  stopped: boolean;
+  prompt: PromptJson;
+  notes: string[];
+  baseline: TextJson[];
+  edited: TextJson[];
+  diverge: (number | null)[];
+  seconds: number;
+  amounts: string | string[];
+  provenance: Record<string, string>;
+}
+
+export interface EffectJson {
+  tokens: string[];
+  parts: number[];
+  special: number[];
+  n_prompt: number;
+  notes: string[];
+  loss: { clean: number; edited: number; frozen: number | null };
+  kl_mean: { edited: number; frozen: number | null };
+  rows: { feature: number | null; sae: string | null; label: string | null; kind: string; note: string }[];
+  side: { sae: string; f: number; label: string | null; clean: number; edited: number; change: number }[];
+  side_note: string;
+  lowered: string[][];
+  raised: string[][];
+}
+
+export interface SweepJson {
+  strengths: number[];
+  unit: Unit;
+  row: number;
+  target_name: string;
+  texts: string[];
+  strings: string[][];
+  baseline: string;
+  band: [number, number] | null;
+  band_rule: string;
+  /** What the curves are, if the kernel says it more exactly. */
+  measures?: Partial<Record<"target" | "kl" | "perplexity" | "repetition", string>>;
+  controls: { kind: string; name: string }[];
+  notes: string[];
+}
+
+export interface AnswerRow {
+  name: string;
+  kind: string;
+  error: string | null;
+  feature: number | null;
+  rank: number;
+  probability: number;
+  logprob: number;
+  logit: number;
+  top: [string, number][];
+}
+
+export interface AnswerJson {
+  answer: { ids: number[]; strings: string[] };
+  first_only: boolean;
+  rows: AnswerRow[];
+  notes: string[];
+}
+
+/** The bits of an answer's `parts` and `special` as the flags that tokens are drawn by. */
+export function flagOf(part: number | undefined, special?: number): number {
+  const bits = part ?? 0;
+  return (bits & 1 ? FIRST_PIECE : 0) | (bits & 2 ? LATER_PIECE : 0) | (special ? SPECIAL : 0);
+}
+
+/** Row `i` of a matrix of floats with `width` columns. */
+export function line(arrays: Record<string, NumericArray>, name: string, i: number, width: number): Float32Array {
+  return floats(arrays, name).subarray(i * width, (i + 1) * width);
+}
+
+/** How many columns a matrix of `rows` rows has. */
+export function widthOf(reply: Reply<unknown>, name: string, rows: number): number {
+  return rows === 0 ? 0 : Math.floor(floats(reply.arrays, name).length / rows);
+}

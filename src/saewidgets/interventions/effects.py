@@ -1,0 +1,295 @@
+"""What a recipe does to a given text, token by token: the same tokens read by the model as it is and by the edited one.
+
+Generated texts show that something changed; only the same text under both says what. Beside the effect on the output
+stand the edit itself (which activation was asked for, and which one the SAE reads afterwards) and its side effects
+(which other features changed), because an edit rarely does just what its name says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..engine.activations import Bools
+from ..engine.errors import HookDidNotFireError, HookNotFoundError, SaewidgetsError
+from ..engine.ranking import Floats
+from ..engine.reading import flatten
+from .edit_effects import EditedFeature, EditEffects, FrozenEffects, SideEffect
+from .edits import Edits
+from .generation import scope_of
+from .logprobs import Changes, changes
+from .prompts import Prompt, PromptInput, read_prompt
+from .recipe import Intervention, Recipe
+from .scales import Index, Maxima, Resolved, maxima_of, resolve
+
+if TYPE_CHECKING:
+    from ..engine.dictionary import Dictionary
+    from ..engine.engine import Engine
+    from ..engine.worker import Progress, Ticket
+
+__all__ = ["EditEffects", "effects", "effects_on_worker"]
+
+_SIDE = 20
+
+
+def effects(
+    engine: Engine,
+    text: PromptInput,
+    recipe: Recipe | Intervention | Sequence[Intervention],
+    *,
+    n_prompt: int | None = None,
+    index: Index | None = None,
+    k: int = 5,
+    side: int = _SIDE,
+    freeze_attention: bool = False,
+    on_progress: Progress | None = None,
+) -> EditEffects:
+    """The effect of `recipe` on a text, by two whole forwards. See `EditEffects` for the definitions.
+
+    Args:
+        engine: model and SAEs.
+        text: a string, token ids, or chat messages.
+        n_prompt: how many tokens of it are prompt, for positions "prompt" and "generated"; default: all.
+        index: where maximal activations are looked up.
+        k: how many of the most lowered and raised next tokens.
+        side: how many features of the side effects.
+        freeze_attention: also with the attention patterns of the clean run, in a third forward.
+        on_progress: called with (forwards done, forwards in all), on the worker thread.
+
+    Raises:
+        RecipeError: for what the engine cannot do. SaewidgetsError: for an empty or too long text, or attention patterns
+            that cannot be frozen.
+
+    Example:
+        >>> sw.effects(engine, "In the beginning, God created the heavens", sw.ablate(7650)).to_pandas()
+    """
+    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    maxima = maxima_of(engine, index)
+    read = read_prompt(engine, text)
+    n = len(read) if n_prompt is None else n_prompt
+    if not 0 < n <= len(read):
+        raise SaewidgetsError(f"`n_prompt` must be between 1 and the {len(read)} tokens of the text, not {n}.")
+    prompt = Prompt(read.ids[:n], read.template[:n], read.system[:n], read.chat)
+    return engine.worker.run(
+        lambda ticket: effects_on_worker(
+            engine, prompt, read.ids[n:], whole, maxima, ticket, k=k, side=side, freeze_attention=freeze_attention
+        ),
+        on_progress,
+    )
+
+
+def effects_on_worker(
+    engine: Engine,
+    prompt: Prompt,
+    continuation: Sequence[int],
+    recipe: Recipe,
+    maxima: Maxima,
+    ticket: Ticket,
+    *,
+    k: int = 5,
+    side: int = _SIDE,
+    freeze_attention: bool = False,
+) -> EditEffects:
+    """`effects` on a prompt and what follows it, inside a job."""
+    ids = [*prompt.ids, *engine.tokenizer.check_ids(continuation)]
+    if len(ids) > engine.context_size:
+        raise SaewidgetsError(
+            f"Prompt and continuation have {len(ids)} tokens, more than the context of {engine.context_size}: shorten them."
+        )
+    resolved = resolve(engine, recipe, prompt.ids, maxima, ticket)
+    return _Reading(engine, prompt, ids, resolved, ticket, k, side).run(freeze_attention)
+
+
+class _Reading:
+    """The forwards of one text."""
+
+    def __init__(
+        self, engine: Engine, prompt: Prompt, ids: list[int], resolved: Resolved, ticket: Ticket, k: int, side: int
+    ) -> None:
+        self._engine, self._prompt, self._ids, self._resolved = engine, prompt, ids, resolved
+        self._ticket, self._k, self._n_side = ticket, k, side
+        self._tokens = torch.tensor([ids], device=engine.model.input_device)
+        special = np.isin(np.array(ids), sorted(engine.tokenizer.special_ids))
+        special[: len(prompt)] |= prompt.template
+        self._special: Bools = special
+        self._notes: list[str] = []
+
+    def run(self, freeze: bool) -> EditEffects:
+        engine, ticket = self._engine, self._ticket
+        patterns = self._patterns() if freeze else []
+        total = 2 + bool(freeze)
+        ticket.expect(total)
+        with engine.lock, torch.no_grad():
+            before: dict[str, Tensor] = {}
+            clean = self._forward({}, [*self._watched(), *patterns], before)
+            ticket.progress(1, total)
+            ticket.check()
+            edits, after = self._edits(keep=True), dict[str, Tensor]()
+            logits = None if edits.noop else self._forward(edits.hooks(self._tokens), self._watched(), after)
+            ticket.progress(2, total)
+            found = self._compare(clean, logits, edits)
+            rows = self._rows(edits)
+            sides = self._sides(edits, before, after)
+            frozen = self._frozen(clean, patterns, before) if freeze else None
+        shown = engine.tokenizer.display(self._ids)
+        return EditEffects(
+            token_ids=np.array(self._ids, dtype=np.int64),
+            tokens=tuple(shown.strings),
+            parts=tuple(shown.parts),
+            special=self._special,
+            n_prompt=len(self._prompt),
+            p_clean=found.clean.exp().numpy(),
+            p_edited=(found.clean + found.delta).exp().numpy(),
+            delta=found.delta.numpy(),
+            kl=found.kl.numpy(),
+            lowered_ids=found.lowered_ids.numpy(),
+            lowered=found.lowered.numpy(),
+            raised_ids=found.raised_ids.numpy(),
+            raised=found.raised.numpy(),
+            vocabulary={int(i): s for i, s in self._strings(found).items()},
+            loss_clean=self._loss(found.clean),
+            loss_edited=self._loss(found.clean + found.delta),
+            frozen=frozen,
+            features=tuple(rows),
+            side_effects=tuple(sides),
+            resolved=self._resolved,
+            notes=tuple(self._notes),
+            provenance=engine.provenance(),
+        )
+
+    # -- forwards
+
+    def _edits(self, keep: bool) -> Edits:
+        return Edits(self._engine, [self._resolved], scope_of(self._engine, self._prompt, 1), keep=keep)
+
+    def _forward(
+        self, edits: dict[str, Callable[[Tensor], Tensor]], names: Sequence[str], seen: dict[str, Tensor]
+    ) -> Tensor:
+        """Logits [pos, d_vocab], keeping what flows on from the hooks `names`."""
+        model = self._engine.model
+        hooks = dict(edits)
+        for name in names:
+            place = model.resolve(name)
+            hooks[place] = partial(_kept, seen, name, hooks.get(place))
+        return model.logits(self._tokens, hooks, ticket=self._ticket)[0]
+
+    def _watched(self) -> list[str]:
+        """Hooks at which the engine's dictionaries read: for side effects."""
+        return list(dict.fromkeys(d.hook_name for d in self._engine.dictionaries.values()))
+
+    def _patterns(self) -> list[str]:
+        model = self._engine.model
+        names = [f"blocks.{n}.attn.hook_pattern" for n in range(int(model.raw.cfg.n_layers))]
+        try:
+            for name in names:
+                model.resolve(name)
+        except HookNotFoundError as error:
+            raise SaewidgetsError(f"{model.name} has no attention patterns to freeze: {error}") from None
+        return names
+
+    def _frozen(self, clean: Tensor, patterns: Sequence[str], before: dict[str, Tensor]) -> FrozenEffects:
+        """The same edit while every attention pattern stays what it was in the clean run."""
+        model, edits = self._engine.model, self._edits(keep=False)
+        hooks: dict[str, Callable[[Tensor], Tensor]] = {}
+        for name in patterns:
+            hooks[model.resolve(name)] = partial(_replaced, before[name])
+        for place, edit in edits.hooks(self._tokens).items():
+            hooks[place] = edit
+        try:
+            logits = model.logits(self._tokens, hooks, ticket=self._ticket)[0]
+        except HookDidNotFireError as error:
+            raise SaewidgetsError(
+                f"Attention patterns cannot be frozen: {error} A model with fused attention makes none: load it with "
+                "attn_implementation='eager'."
+            ) from None
+        found = self._compare(clean, None if edits.noop else logits, edits)
+        return FrozenEffects(found.delta.numpy(), found.kl.numpy(), self._loss(found.clean + found.delta))
+
+    # -- numbers
+
+    def _compare(self, clean: Tensor, edited: Tensor | None, edits: Edits) -> Changes:
+        first = 0
+        if self._engine.model.causal and edits.seen and not edits.noop:
+            at = np.flatnonzero(edits.edited()[0])
+            # What lies before the first edit is the same text under the same model, whatever was rounded.
+            first = int(at[0]) if len(at) else len(self._ids)
+            edited = edited if len(at) else None
+        return changes(clean, edited, self._tokens[0], first, self._k)
+
+    def _loss(self, logprobs: Tensor) -> float:
+        counted = torch.from_numpy(~self._special)
+        counted[0] = False
+        return float(-logprobs[counted].mean()) if counted.any() else float("nan")
+
+    def _strings(self, found: Changes) -> dict[int, str]:
+        ids = {*found.lowered_ids.flatten().tolist(), *found.raised_ids.flatten().tolist()} - {-1}
+        return {i: self._engine.tokenizer.display([i]).strings[0] for i in sorted(ids)}
+
+    def _rows(self, edits: Edits) -> list[EditedFeature]:
+        rows = []
+        for terms in edits.terms:
+            seen, dictionary = edits.seen[terms.key], terms.dictionary
+            columns = torch.tensor(terms.features)
+            clean = dictionary.encode(seen.before, columns)[0].float().cpu().numpy()
+            note = ""
+            realised: Floats = np.full(clean.shape, np.nan, np.float32)
+            edited = seen.edited[0].cpu().numpy()
+            if dictionary.hook_name_out is None:
+                realised = dictionary.encode(seen.after, columns)[0].float().cpu().numpy()
+            else:
+                note = f"It writes to {dictionary.hook_name_out} and reads at {dictionary.hook_name}: what it wrote is not read again."
+            for n, feature in enumerate(terms.features):
+                rows.append(
+                    EditedFeature(
+                        dictionary=dictionary.name,
+                        feature=feature,
+                        label=dictionary.labels.get(feature),
+                        clean=clean[:, n],
+                        requested=seen.requested[0, :, n].cpu().numpy(),
+                        realised=realised[:, n],
+                        edited=edited[:, n],
+                        note=note,
+                    )
+                )
+        return rows
+
+    def _sides(self, edits: Edits, before: dict[str, Tensor], after: dict[str, Tensor]) -> list[SideEffect]:
+        """Features whose mean activation changed most, of what every dictionary reads in the two runs."""
+        if edits.noop:
+            return []
+        mine = {(t.dictionary.name, f) for t in edits.terms for f in t.features}
+        counted = ~self._special
+        found: list[SideEffect] = []
+        for dictionary in self._engine.dictionaries.values():
+            old = self._activations(dictionary, before)[counted]
+            new = self._activations(dictionary, after)[counted]
+            if not len(old):
+                continue
+            change = new.mean(0) - old.mean(0)
+            largest = (new - old).abs().max(0).values
+            order = change.abs().topk(min(self._n_side + len(mine), len(change))).indices.tolist()
+            for f in order:
+                if (dictionary.name, f) not in mine and largest[f] > 0:
+                    label = dictionary.labels.get(f)
+                    numbers = float(old[:, f].mean()), float(new[:, f].mean()), float(change[f]), float(largest[f])
+                    found.append(SideEffect(dictionary.name, f, label, *numbers))
+        return sorted(found, key=lambda s: -abs(s.change))[: self._n_side]
+
+    def _activations(self, dictionary: Dictionary, seen: dict[str, Tensor]) -> Tensor:
+        x = flatten(seen[dictionary.hook_name], dictionary, self._engine.model)
+        return dictionary.encode(x if dictionary.device is None else x.to(dictionary.device))[0].float()
+
+
+def _kept(seen: dict[str, Tensor], name: str, edit: Callable[[Tensor], Tensor] | None, value: Tensor) -> Tensor:
+    new = value if edit is None else edit(value)
+    seen[name] = new
+    return new
+
+
+def _replaced(pattern: Tensor, value: Tensor) -> Tensor:
+    return pattern.to(value.device, value.dtype)

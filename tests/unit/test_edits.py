@@ -1,0 +1,1199 @@
+"""Edits against the definitions: plain TransformerLens hooks, sae-lens's own encode() and decode(), and no code of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import Tensor
+
+import saewidgets as sw
+from saewidgets.engine.cache import CachedForward
+from saewidgets.engine.errors import NonFiniteError, SaewidgetsError
+from saewidgets.interventions.edits import Edits
+from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
+from saewidgets.interventions.recipe import Intervention, Recipe, RecipeError
+from saewidgets.interventions.scales import Resolved, maxima_of, resolve
+from saewidgets.interventions.scope import Scope
+
+TEXT = "In the beginning God created 日本語 and the earth."
+PRE = "blocks.1.hook_resid_pre"
+TRANSCODER_HOOKS = ("blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out")
+SPLIT = 9
+"""Tokens of the prompt, where a text is cut into prompt and generated."""
+CASES = [
+    *[(a, PRE, None, tiny.D_MODEL) for a in tiny.SAES],
+    *[(a, *TRANSCODER_HOOKS, tiny.D_MODEL) for a in tiny.TRANSCODERS],
+    ("jumprelu", "blocks.0.hook_mlp_out", None, tiny.D_MODEL),
+    ("jumprelu", "blocks.0.hook_attn_out", None, tiny.D_MODEL),
+    ("standard", "blocks.0.hook_resid_mid", None, tiny.D_MODEL),
+    ("topk", "blocks.1.hook_resid_post", None, tiny.D_MODEL),
+    ("jumprelu", "blocks.0.mlp.hook_post", None, tiny.D_MLP),
+    ("layer_norm", "blocks.0.attn.hook_z", None, tiny.D_MODEL),
+    ("topk_rescaled", "blocks.1.attn.hook_z", None, tiny.D_MODEL),
+]
+WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)
+ALL_CASES = pytest.mark.parametrize(("architecture", "hook", "hook_out", "d_in"), CASES)
+
+
+@cache
+def model_of(wrapper: str) -> Any:
+    """Shared between tests: none may change it."""
+    return tiny.MODELS[wrapper]()
+
+
+def name_of(model: Any, hook: str) -> str:
+    return model._resolve_hook_name(hook) if hasattr(model, "_resolve_hook_name") else hook
+
+
+def resolved(engine: sw.Engine, recipe: Any, ids: Sequence[int], **more: Any) -> Resolved:
+    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    return engine.worker.run(lambda ticket: resolve(engine, whole, ids, ticket=ticket, **more))
+
+
+def logits_of(
+    engine: sw.Engine, recipes: Sequence[Any], ids: Sequence[int], n_prompt: int | None = None, **scope: Any
+) -> Tensor:
+    """Ours: [recipes, pos, d_vocab] of one text under several recipes, in one batch."""
+    rows = [None if recipe is None else resolved(engine, recipe, ids[:n_prompt]) for recipe in recipes]
+    n = len(rows)
+    edits = Edits(
+        engine, rows, Scope(engine.tokenizer, [n_prompt or len(ids)] * n, **{k: [v] * n for k, v in scope.items()})
+    )
+    tokens = torch.tensor([list(ids)] * n)
+    with torch.no_grad():
+        return engine.model.logits(tokens, edits.hooks(tokens))
+
+
+# -- the definitions
+
+
+class Truth:
+    """What an SAE does in a model on a text, found out with plain hooks. `sae` must be one of its own."""
+
+    def __init__(self, wrapper: str, sae: Any, ids: Sequence[int]) -> None:
+        self.model, self.sae, self.tokens = model_of(wrapper), sae, torch.tensor([list(ids)])
+        meta = sae.cfg.metadata
+        if meta.hook_name.endswith("hook_z"):
+            sae.turn_off_forward_pass_hook_z_reshaping()
+        self.out = meta.hook_name_out or meta.hook_name
+        # A bridge's resid_mid is a copy that only the MLP's norm reads; attn_out is added to the stream just before.
+        self.place = self.out.replace("resid_mid", "attn_out") if wrapper == "bridge" else self.out
+        with torch.no_grad():
+            self.clean, seen = self.model.run_with_cache(self.tokens)
+            self.x = seen[name_of(self.model, meta.hook_name)].reshape(1, len(ids), -1)
+            self.h = seen[name_of(self.model, self.out)].reshape(1, len(ids), -1)
+            self.acts = self.encode()
+            norm = self.x[0].norm(dim=-1).numpy()
+        self.special = np.isin(ids, [0, 1])
+        usual = np.sort(norm[~self.special])
+        self.outlier = ~self.special & (norm > 10 * usual[(len(usual) - 1) // 2])
+        out_norm = self.h[0].norm(dim=-1).numpy()
+        usual = np.sort(out_norm[~self.special])
+        out_outlier = ~self.special & (out_norm > 10 * usual[(len(usual) - 1) // 2])
+        self.median = float(np.median(out_norm[~self.special & ~out_outlier]))
+        counted = torch.from_numpy(~self.special & ~self.outlier)
+        order = (self.acts[0][counted] != 0).sum(0).argsort(descending=True, stable=True)
+        self.f, self.g, self.third = order[:3].tolist()
+        self.max = float(self.acts[0, counted][:, self.f].max())
+
+    def encode(self) -> Tensor:
+        return self.sae.encode(self.x)
+
+    def decode(self, change: Callable[[Tensor], Tensor] = lambda acts: acts) -> Tensor:
+        acts = self.encode()  # anew each time: decode() uses up the statistics of the tokens
+        return self.sae.decode(change(acts.clone()))
+
+    def where(self, special: bool = False) -> Tensor:
+        """[pos] at which tokens an edit acts that is for all positions."""
+        return torch.from_numpy(np.ones(len(self.special), bool) if special else ~self.special & ~self.outlier)
+
+    def with_acts(self, change: Callable[[Tensor], None], where: Tensor) -> Tensor:
+        """[1, pos, d_out] that is added, where `change` edits the activations and the error stays."""
+
+        def edited(acts: Tensor) -> Tensor:
+            before = acts.clone()
+            change(acts)
+            return torch.where(where[None, :, None], acts, before)
+
+        with torch.no_grad():
+            return self.decode(edited) - self.decode()
+
+    def run(self, change: Tensor) -> Tensor:
+        """Logits [pos, d_vocab] with `change` [1, pos, d_out] added."""
+        hooks = [(name_of(self.model, self.place), lambda h, hook: h + change.reshape(h.shape))]
+        with torch.no_grad():
+            return self.model.run_with_hooks(self.tokens, fwd_hooks=hooks)[0]
+
+
+def kinds(t: Truth, where: Tensor, **given: Any) -> dict[str, tuple[Intervention, Tensor]]:
+    """Every kind and unit, beside what it adds [1, pos, d_out] by its definition."""
+    f, g, h = t.f, t.g, t.h
+    row = t.sae.W_dec[f].detach()
+    unit = row / row.norm()
+    mask = where[None, :, None]
+
+    def acts(change: Callable[[Tensor], None]) -> Tensor:
+        return t.with_acts(change, where)
+
+    def setting(value: float) -> Callable[[Tensor], None]:
+        def change(a: Tensor) -> None:
+            a[..., f] = value
+
+        return change
+
+    def scaling(factor: float) -> Callable[[Tensor], None]:
+        def change(a: Tensor) -> None:
+            a[..., f] *= factor
+
+        return change
+
+    def adding(value: float) -> Callable[[Tensor], None]:
+        def change(a: Tensor) -> None:
+            a[..., f] += value
+
+        return change
+
+    def replacing(factor: float) -> Callable[[Tensor], None]:
+        def change(a: Tensor) -> None:
+            a[..., g] += factor * a[..., f]
+            a[..., f] = 0
+
+        return change
+
+    along = (h @ unit)[..., None] * unit
+    projection = h @ unit
+    return {
+        "add": (add(f, 1.5, **given), mask * 1.5 * row),
+        "add max": (add(f, -0.5, unit="max", max_activation=3.0, **given), acts(adding(-1.5))),
+        "add resid": (add(f, 0.25, unit="resid", **given), mask * 0.25 * t.median * unit),
+        "add own": (add(f, 0.75, unit="own", **given), acts(scaling(1.75))),
+        "scale": (scale(f, -2, **given), acts(scaling(-2))),
+        "scale one": (scale(f, 1, **given), torch.zeros_like(h)),
+        "clamp": (clamp(f, 2.5, **given), acts(setting(2.5))),
+        "clamp max": (clamp(f, 2, unit="max", max_activation=3.0, **given), acts(setting(6.0))),
+        "clamp where active": (
+            clamp(f, 2.5, **{**given, "only_active": True}),
+            t.with_acts(setting(2.5), where & (t.acts[0, :, f] != 0)),
+        ),
+        "clamp when": (
+            clamp(f, 2.5, **{**given, "when": (g, 0.3)}),
+            t.with_acts(setting(2.5), where & (t.acts[0, :, g] > 0.3)),
+        ),
+        "add where active": (
+            add(f, 1.5, **{**given, "only_active": True}),
+            (where & (t.acts[0, :, f] != 0))[None, :, None] * 1.5 * row,
+        ),
+        "ablate": (ablate(f, **given), acts(setting(0))),
+        "orthogonal": (orthogonal(f, **given), mask * -along),
+        "orthogonal 3": (orthogonal(f, 3, **given), mask * 2 * along),
+        "orthogonal one": (orthogonal(f, 1, **given), torch.zeros_like(h)),
+        "cap": (cap(f, 0.2, **given), mask * (projection.clamp(max=0.2) - projection)[..., None] * unit),
+        "cap both": (
+            cap(f, 0.2, low=-0.1, **given),
+            mask * (projection.clamp(-0.1, 0.2) - projection)[..., None] * unit,
+        ),
+        "cap resid": (
+            cap(f, 0.1, unit="resid", low=-0.05, **given),
+            mask * (projection.clamp(-0.05 * t.median, 0.1 * t.median) - projection)[..., None] * unit,
+        ),
+        "replace": (replace(f, by=g, factor=1.5, **given), acts(replacing(1.5))),
+    }
+
+
+def assert_close(found: Tensor, wanted: Tensor, message: str = "", atol: float = 2e-5) -> None:
+    np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), atol=atol, rtol=1e-3, err_msg=message)
+
+
+# -- every kind, everywhere
+
+
+@WRAPPERS
+@ALL_CASES
+def test_every_kind_is_its_definition(
+    wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int
+) -> None:
+    def sae() -> Any:
+        return tiny.sae(architecture, hook, hook_out=hook_out, d_in=d_in)
+
+    engine = sw.Engine(model_of(wrapper), sae())
+    (ids,) = engine.to_ids(TEXT)
+    truth = Truth(wrapper, sae(), ids)
+    changed = 0
+    for special in (False, True):
+        cases = kinds(truth, truth.where(special), special=special)
+        found = logits_of(engine, [None, *(i for i, _ in cases.values())], ids)
+        assert_close(found[0], truth.clean[0], "clean")
+        for n, (kind, (_, change)) in enumerate(cases.items(), 1):
+            wanted = truth.run(change)
+            assert_close(found[n], wanted, f"{kind}, special={special}", atol=1e-4)
+            changed += float((wanted - truth.clean[0]).abs().max()) > 1e-3
+    assert changed >= 26, "the case tests nothing"
+
+
+@WRAPPERS
+@ALL_CASES
+def test_the_error_dropped_is_the_splice(
+    wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int
+) -> None:
+    def sae() -> Any:
+        return tiny.sae(architecture, hook, hook_out=hook_out, d_in=d_in)
+
+    engine = sw.Engine(model_of(wrapper), sae())
+    (ids,) = engine.to_ids(TEXT)
+    truth = Truth(wrapper, sae(), ids)
+    with torch.no_grad():
+        # Of a temporal SAE, decode() alone leaves out what is predicted.
+        rebuilt = truth.sae(truth.x) if architecture == "temporal" else truth.decode()
+        skip = getattr(truth.sae, "W_skip", None)
+        rebuilt = rebuilt if skip is None else rebuilt + truth.x @ skip.T
+    splice = rebuilt - truth.h
+    for special in (False, True):
+        where = truth.where(special)
+
+        def setting(value: float, where: Tensor = where) -> Tensor:
+            def to_value(a: Tensor) -> None:
+                a[..., truth.f] = value
+
+            return splice + truth.with_acts(to_value, where)
+
+        cases = {
+            "scale one": (scale(truth.f, 1, special=special), splice),
+            "clamp": (clamp(truth.f, 2.5, special=special), setting(2.5)),
+            "ablate": (ablate(truth.f, special=special), setting(0)),
+            "add": (add(truth.f, 1.5, special=special), splice + where[None, :, None] * 1.5 * truth.sae.W_dec[truth.f]),
+        }
+        found = logits_of(engine, [Recipe(i, keep_error=False) for i, _ in cases.values()], ids)
+        for row, (kind, (_, change)) in zip(found, cases.items(), strict=True):
+            assert_close(row, truth.run(change), f"{kind}, special={special}", atol=1e-4)
+    assert (truth.run(splice) - truth.clean[0]).abs().max() > 1e-3
+
+
+SPLICEABLE = [a for a in tiny.SAES if a not in ("temporal", "matching_pursuit", "batchtopk", "matryoshka")]
+
+
+@WRAPPERS
+@pytest.mark.parametrize(
+    ("architecture", "hook"), [*[(a, PRE) for a in SPLICEABLE], ("standard", "blocks.0.attn.hook_z")]
+)
+def test_the_error_dropped_is_run_with_saes(wrapper: str, architecture: str, hook: str) -> None:
+    """By sae-lens's own path: its SAE spliced in, and a hook on its activations."""
+    model, sae = tiny.MODELS[wrapper](), tiny.sae(architecture, hook)
+    engine = sw.Engine(model_of(wrapper), tiny.sae(architecture, hook))
+    (ids,) = engine.to_ids(TEXT)
+    feature = Truth(wrapper, tiny.sae(architecture, hook), ids).f
+    tokens = torch.tensor([ids])
+    for made, fn in (
+        (clamp(feature, 2.5, special=True), lambda a: 2.5),
+        (ablate(feature, special=True), lambda a: 0.0),
+        (scale(feature, 3, special=True), lambda a: 3 * a),
+    ):
+
+        def edit(acts: Tensor, hook: Any, fn: Callable[[Tensor], Any] = fn) -> Tensor:
+            acts = acts.clone()
+            acts[..., feature] = fn(acts[..., feature])
+            return acts
+
+        for keep in (False, True):
+            with torch.no_grad(), model.saes(saes=[sae], use_error_term=keep):
+                name = next(n for n in model.hook_dict if n.endswith("hook_sae_acts_post"))
+                wanted = model.run_with_hooks(tokens, fwd_hooks=[(name, edit)])[0]
+            assert_close(logits_of(engine, [Recipe(made, keep_error=keep)], ids)[0], wanted, repr(made), atol=1e-4)
+
+
+@WRAPPERS
+def test_one_head_only(wrapper: str) -> None:
+    hook = "blocks.0.attn.hook_z"
+
+    def sae() -> Any:
+        made = tiny.sae("standard", hook, d_in=4, hook_head_index=2)
+        made.turn_off_forward_pass_hook_z_reshaping()
+        return made
+
+    model = model_of(wrapper)
+    engine = sw.Engine(model, sae())
+    (ids,) = engine.to_ids(TEXT)
+    name, tokens, mine = name_of(model, hook), torch.tensor([ids]), sae()
+    with torch.no_grad():
+        clean, seen = model.run_with_cache(tokens)
+        z = seen[name].reshape(1, len(ids), 4, 4)[:, :, 2]
+        acts = mine.encode(z)
+        f = int((acts[0] > 0).sum(0).argmax())
+        d = mine.W_dec[f]
+        unit = d / d.norm()
+        cases = {
+            clamp(f, 2.0): (2.0 - acts[..., f])[..., None] * d,
+            ablate(f): -acts[..., f][..., None] * d,
+            add(f, 2.0): (2.0 * d).expand_as(z),
+            add(f, 2.0, unit="resid"): (2.0 * float(np.median(z[0, 1:].norm(dim=-1))) * unit).expand_as(z),
+            orthogonal(f): -(z @ unit)[..., None] * unit,
+        }
+        found = logits_of(engine, [*cases, Recipe(scale(f, 1), keep_error=False)], ids)
+        changes = [*cases.values()]
+        for change in changes:
+            change = change * torch.tensor([0.0] + [1.0] * (len(ids) - 1))[None, :, None]
+            whole = torch.zeros(1, len(ids), 4, 4)
+            whole[:, :, 2] = change
+            wanted = model.run_with_hooks(tokens, fwd_hooks=[(name, lambda h, hook, c=whole: h + c.reshape(h.shape))])
+            row = found[0]
+            assert (wanted - clean).abs().max() > 1e-3
+            assert_close(row, wanted[0], atol=1e-4)
+            found = found[1:]
+        whole = torch.zeros(1, len(ids), 4, 4)
+        whole[:, :, 2] = mine.decode(acts) - z
+        wanted = model.run_with_hooks(tokens, fwd_hooks=[(name, lambda h, hook, c=whole: h + c.reshape(h.shape))])
+        assert_close(found[0], wanted[0], atol=1e-4)
+
+
+@WRAPPERS
+@pytest.mark.parametrize("kind", ["raw direction", "Directions", "Neurons"])
+def test_directions_and_neurons(wrapper: str, kind: str) -> None:
+    """The activation is h·v; so what it stands for is (h·v) v / |v|^2."""
+    model = model_of(wrapper)
+    v = torch.randn(tiny.D_MODEL, generator=torch.Generator().manual_seed(5)) * 3
+    given: dict[str, Any] = {}
+    if kind == "raw direction":
+        engine, target, given = sw.Engine(model, tiny.sae()), v, {"hook": PRE}
+    elif kind == "Directions":
+        others = torch.randn(2, tiny.D_MODEL)
+        engine, target = sw.Engine(model, sw.Directions(torch.stack([others[0], v, others[1]]), PRE)), 1
+    else:
+        v = torch.zeros(tiny.D_MODEL)
+        v[7] = 1.0
+        engine, target = sw.Engine(model, sw.Neurons(PRE)), 7
+    (ids,) = engine.to_ids(TEXT)
+    name, tokens = name_of(model, PRE), torch.tensor([ids])
+    with torch.no_grad():
+        _, seen = model.run_with_cache(tokens)
+    h = seen[name]
+    dot, square = h @ v, v @ v
+    median = float(np.median(h[0, 1:].norm(dim=-1)))
+    unit = v / v.norm()
+    cases = {
+        add(target, 0.5, **given): (0.5 * v).expand_as(h),
+        add(target, 0.5, unit="resid", **given): (0.5 * median * unit).expand_as(h),
+        add(target, 0.5, unit="own", **given): (0.5 * dot / square)[..., None] * v,
+        scale(target, 3, **given): (2 * dot / square)[..., None] * v,
+        clamp(target, 4.0, **given): ((4.0 - dot) / square)[..., None] * v,
+        ablate(target, **given): (-dot / square)[..., None] * v,
+        orthogonal(target, 0.5, **given): (-0.5 * (h @ unit))[..., None] * unit,
+        cap(target, 0.3, low=-0.2, **given): ((h @ unit).clamp(-0.2, 0.3) - h @ unit)[..., None] * unit,
+    }
+    found = logits_of(engine, list(cases), ids)
+    for row, (made, change) in zip(found, cases.items(), strict=True):
+        change = change.clone()
+        change[:, 0] = 0
+        with torch.no_grad():
+            hooks = [(name, lambda x, hook, c=change: x + c)]
+            assert_close(row, model.run_with_hooks(tokens, fwd_hooks=hooks)[0], repr(made), atol=1e-4)
+    assert_close(
+        found[5], logits_of(engine, [orthogonal(target, **given)], ids)[0], "ablated: nothing is left along it"
+    )
+    with pytest.raises(RecipeError, match="no error to drop") as caught:
+        resolved(engine, Recipe(ablate(target, **given), keep_error=False), ids)
+    assert caught.value.row == 0 and caught.value.field == "keep_error"
+
+
+# -- what must be nothing
+
+
+@WRAPPERS
+def test_an_empty_recipe_is_bit_exact(wrapper: str) -> None:
+    engine = sw.Engine(model_of(wrapper), tiny.sae())
+    (ids,) = engine.to_ids(TEXT)
+    with torch.no_grad():
+        clean = engine.model.raw(torch.tensor([ids]))
+    for recipe in (Recipe(), Recipe(add(3, 5, on=False)), Recipe(keep_error=False), None):
+        assert torch.equal(logits_of(engine, [recipe], ids), clean)
+    assert resolved(engine, Recipe(add(3, 5, on=False)), ids).noop
+
+
+@WRAPPERS
+@ALL_CASES
+def test_identities(wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int) -> None:
+    engine = sw.Engine(model_of(wrapper), tiny.sae(architecture, hook, hook_out=hook_out, d_in=d_in))
+    (ids,) = engine.to_ids(TEXT)
+    acts = engine.activations(ids)
+    f, g = acts.top(2).features[:2].tolist()
+    own = [clamp(f, float(acts[p, f]), positions=[p]) for p in range(1, len(ids))]
+    silent = [p for p in range(1, len(ids)) if acts[p, f] == 0]
+    rows = [
+        None,
+        ablate(f),
+        scale(f, 0),
+        clamp(f, 0),
+        scale(f, 1),
+        orthogonal(f, 1),
+        clamp(f, 3, positions=silent, only_active=True) if silent else None,
+        *own,
+        Recipe([scale(f, 2), clamp(g, 3)]),
+        Recipe([clamp(g, 3), scale(f, 2)]),
+        add([f, g], 2),
+        Recipe([add(g, 2), add(f, 2)]),
+    ]
+    found = logits_of(engine, rows, ids)
+    assert (found[1] - found[0]).abs().max() > 1e-3, "ablating an active feature changes the logits"
+    assert torch.equal(found[1], found[2]) and torch.equal(found[1], found[3])
+    for n in range(4, 7 + len(own)):
+        assert_close(found[n], found[0], repr(rows[n]), atol=1e-5)
+    assert torch.equal(found[4], found[0]) and torch.equal(found[6], found[0])
+    assert_close(found[-4], found[-3], "simultaneous: the order means nothing", atol=1e-5)
+    assert_close(found[-2], found[-1], "several features in one intervention", atol=1e-5)
+
+
+def test_orthogonal_leaves_no_component_and_cap_bounds_it() -> None:
+    sae = tiny.sae()
+    engine = sw.Engine(model_of("hooked"), sae)
+    (ids,) = engine.to_ids(TEXT)
+    unit = sae.W_dec[5].detach() / sae.W_dec[5].detach().norm()
+    rows = [resolved(engine, r, ids) for r in (orthogonal(5), orthogonal(5, 0.5), cap(5, 0.5, low=-0.25), cap(5, 0.5))]
+    tokens = torch.tensor([ids] * 4)
+    edits = Edits(engine, rows, Scope(engine.tokenizer, [len(ids)] * 4), keep=True)
+    with torch.no_grad():
+        engine.model.logits(tokens, edits.hooks(tokens))
+    (seen,) = edits.seen.values()
+    before, after = (seen.before @ unit)[:, 1:], (seen.after @ unit)[:, 1:]
+    assert (after[0].abs() < 1e-5).all() and before[0].abs().max() > 0.5
+    assert_close(after[1], before[1] / 2)
+    assert_close(after[2], before[2].clamp(-0.25, 0.5))
+    assert_close(after[3], before[3].clamp(max=0.5))
+    assert torch.equal(seen.after[:, 0], seen.before[:, 0]), "BOS is left alone"
+
+
+def test_a_silent_feature() -> None:
+    """Multiplying and ablating it is nothing at all; orthogonal is not."""
+    sae = tiny.sae("jumprelu")
+    with torch.no_grad():
+        sae.threshold[7] = 1e9
+    engine = sw.Engine(model_of("hooked"), sae)
+    (ids,) = engine.to_ids(TEXT)
+    found = logits_of(
+        engine, [None, scale(7, 50), ablate(7), add(7, 9, unit="own"), replace(7, by=3), orthogonal(7)], ids
+    )
+    for row in found[1:5]:
+        assert torch.equal(row, found[0])
+    assert (found[5] - found[0]).abs().max() > 1e-3
+
+
+# -- several at once
+
+
+@WRAPPERS
+def test_several_at_one_hook_see_the_value_before_any(wrapper: str) -> None:
+    """Clamping f changes what g reads when it comes after; together, both go from the same value."""
+    engine = sw.Engine(model_of(wrapper), tiny.sae("standard"))
+    (ids,) = engine.to_ids(TEXT)
+    t = Truth(wrapper, tiny.sae("standard"), ids)
+    where = t.where()[None, :, None]
+    unit = t.sae.W_dec[t.f].detach() / t.sae.W_dec[t.f].detach().norm()
+
+    def both(a: Tensor) -> None:
+        a[..., t.f], a[..., t.g] = 4.0, 3 * a[..., t.g]
+
+    cases = {
+        Recipe([clamp(t.f, 4), scale(t.g, 3)]): t.with_acts(both, t.where()),
+        Recipe([add(t.f, 4), orthogonal(t.f, sae="twin")]): where
+        * (4 * t.sae.W_dec[t.f].detach() - (t.h @ unit)[..., None] * unit),
+        Recipe([add(t.f, 4), add(unit * 2, 3, hook=PRE), add(unit, -1, hook=PRE)]): where
+        * (4 * t.sae.W_dec[t.f].detach() + 5 * unit),
+    }
+    two = sw.Engine(model_of(wrapper), {"one": tiny.sae("standard"), "twin": tiny.sae("standard")})
+    for recipe, change in cases.items():
+        wanted = t.run(change)
+        for flipped in (recipe, Recipe(tuple(reversed(recipe.interventions)))):
+            assert_close(logits_of(two, [flipped], ids)[0], wanted, repr(recipe), atol=1e-4)
+        if all(i.sae is None for i in recipe):
+            assert_close(logits_of(engine, [recipe], ids)[0], wanted, repr(recipe), atol=1e-4)
+
+
+@WRAPPERS
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_later_hook_sees_the_earlier_edit(wrapper: str, swap: bool) -> None:
+    first, second = "blocks.0.hook_mlp_out", "blocks.1.hook_resid_post"
+    model = model_of(wrapper)
+    saes = {"a": tiny.sae("standard", first), "b": tiny.sae("jumprelu", second, seed=3)}
+    engine = sw.Engine(model, dict(reversed(saes.items())) if swap else saes)
+    (ids,) = engine.to_ids(TEXT)
+    f = int(engine.activations(ids, sae="a").top(1).features[0])
+    g = int(engine.activations(ids, sae="b").top(1).features[0])
+    a, b = tiny.sae("standard", first), tiny.sae("jumprelu", second, seed=3)
+    seen: list[float] = []
+
+    def clamped(sae: Any, feature: int, value: float, x: Tensor) -> Tensor:
+        acts = sae.encode(x)
+        seen.append(float(acts[..., feature].sum()))
+        new = x + (value - acts[..., feature])[..., None] * sae.W_dec[feature]
+        return torch.cat([x[:, :1], new[:, 1:]], 1)
+
+    with torch.no_grad():
+        model.run_with_hooks(
+            torch.tensor([ids]), fwd_hooks=[(name_of(model, second), lambda x, hook: clamped(b, g, 2, x))]
+        )
+        wanted = model.run_with_hooks(
+            torch.tensor([ids]),
+            fwd_hooks=[
+                (name_of(model, first), lambda x, hook: clamped(a, f, 5, x)),
+                (name_of(model, second), lambda x, hook: clamped(b, g, 2, x)),
+            ],
+        )[0]
+    assert abs(seen[0] - seen[2]) > 1e-3, "the second would have read something else"
+    for recipe in ([clamp(f, 5, sae="a"), clamp(g, 2, sae="b")], [clamp(g, 2, sae="b"), clamp(f, 5, sae="a")]):
+        assert_close(logits_of(engine, [Recipe(recipe)], ids)[0], wanted, atol=1e-4)
+
+
+@WRAPPERS
+def test_resid_mid_sees_an_edit_of_attn_out(wrapper: str) -> None:
+    """On a bridge both are written at attn_out; still the one comes after the other."""
+    model = model_of(wrapper)
+    attn, mid = "blocks.0.hook_attn_out", "blocks.0.hook_resid_mid"
+    engine = sw.Engine(model, {"mid": tiny.sae("standard", mid), "attn": tiny.sae("standard", attn, seed=4)})
+    (ids,) = engine.to_ids(TEXT)
+    f = int(engine.activations(ids, sae="mid").top(1).features[0])
+    sae, push = tiny.sae("standard", mid), tiny.sae("standard", attn, seed=4).W_dec[3].detach() * 2
+    tokens = torch.tensor([ids])
+    with torch.no_grad():
+        _, seen = model.run_with_cache(tokens)
+        before, out = seen[name_of(model, "blocks.0.hook_resid_pre")], seen[name_of(model, attn)]
+        acts = sae.encode(before + out + push)
+        change = push + (4 - acts[..., f])[..., None] * sae.W_dec[f]
+        change[:, 0] = 0
+        wanted = model.run_with_hooks(tokens, fwd_hooks=[(name_of(model, attn), lambda x, hook: x + change)])[0]
+    for recipe in ([clamp(f, 4, sae="mid"), add(3, 2, sae="attn")], [add(3, 2, sae="attn"), clamp(f, 4, sae="mid")]):
+        assert_close(logits_of(engine, [Recipe(recipe)], ids)[0], wanted, repr(recipe), atol=1e-4)
+
+
+@WRAPPERS
+def test_a_transcoder_reads_what_an_edit_at_its_input_left(wrapper: str) -> None:
+    model = model_of(wrapper)
+    engine = sw.Engine(
+        model,
+        {
+            "t": tiny.sae("transcoder", TRANSCODER_HOOKS[0], hook_out=TRANSCODER_HOOKS[1]),
+            "in": tiny.sae("standard", TRANSCODER_HOOKS[0], seed=4),
+            "out": tiny.sae("standard", TRANSCODER_HOOKS[1], seed=5),
+        },
+    )
+    (ids,) = engine.to_ids(TEXT)
+    t = tiny.sae("transcoder", TRANSCODER_HOOKS[0], hook_out=TRANSCODER_HOOKS[1])
+    push = 3 * tiny.sae("standard", seed=4).W_dec[2].detach()
+    also = 2 * tiny.sae("standard", seed=5).W_dec[6].detach()
+    f, kept = 11, []
+    bos = torch.tensor([0.0] + [1.0] * (len(ids) - 1))[None, :, None]
+
+    def into(x: Tensor, hook: Any) -> Tensor:
+        kept.append(x + push * bos)
+        return kept[-1]
+
+    def out(x: Tensor, hook: Any) -> Tensor:
+        acts = t.encode(kept[-1])
+        return x + bos * ((4 - acts[..., f])[..., None] * t.W_dec[f] + also)
+
+    names = [name_of(model, hook) for hook in TRANSCODER_HOOKS]
+    with torch.no_grad():
+        wanted = model.run_with_hooks(torch.tensor([ids]), fwd_hooks=[(names[0], into), (names[1], out)])[0]
+    recipe = Recipe([clamp(f, 4, sae="t"), add(2, 3, sae="in"), add(6, 2, sae="out")])
+    assert_close(logits_of(engine, [recipe], ids)[0], wanted, atol=1e-4)
+
+
+# -- batches
+
+
+@WRAPPERS
+@pytest.mark.parametrize("architecture", ["jumprelu", "temporal", "layer_norm", "topk_rescaled", "batchtopk"])
+def test_rows_with_different_recipes_are_as_alone(wrapper: str, architecture: str) -> None:
+    engine = sw.Engine(model_of(wrapper), tiny.sae(architecture))
+    (ids,) = engine.to_ids(TEXT)
+    f, g = engine.activations(ids).top(2).features[:2].tolist()
+    v, w = torch.randn(2, tiny.D_MODEL, generator=torch.Generator().manual_seed(2)).tolist()
+    recipes = [
+        None,
+        Recipe(clamp(f, 3)),
+        Recipe(clamp(f, -3)),
+        Recipe(clamp(f, 2), keep_error=False),
+        Recipe([clamp(f, 5, positions="prompt"), ablate(g)]),
+        Recipe(cap(f, 0.5)),
+        Recipe(cap(f, 0.5, low=0.4)),
+        Recipe(add(v, 2, hook=PRE)),
+        Recipe(add(w, 2, hook=PRE)),
+        Recipe(add(v, 5, hook=PRE)),
+        Recipe([ablate(f), clamp(w, 2, hook="blocks.0.hook_mlp_out")]),
+        Recipe(add(f, 1, unit="max", max_activation=2)),
+        Recipe(add(f, 1, unit="max", max_activation=4)),
+        Recipe(replace(f, by=g)),
+        Recipe(replace(f, by=(g + 1) % 48)),
+        Recipe(clamp(f, 3, when=(g, 0.1))),
+    ]
+    together = logits_of(engine, recipes, ids, SPLIT)
+    for row, recipe in zip(together, recipes, strict=True):
+        assert_close(row, logits_of(engine, [recipe], ids, SPLIT)[0], repr(recipe), atol=1e-5)
+    different = [bool((a - b).abs().max() > 1e-3) for n, a in enumerate(together) for b in together[:n]]
+    assert sum(different) > 0.9 * len(different), "the case tests little"
+
+
+def test_a_direction_of_the_name_of_a_dictionary_is_still_another() -> None:
+    model = model_of("hooked")
+    v, w = torch.randn(2, tiny.D_MODEL, generator=torch.Generator().manual_seed(2))
+    engine = sw.Engine(model, [tiny.sae(), sw.Directions(v, PRE, name="direction")])
+    (ids,) = engine.to_ids(TEXT)
+    recipe = Recipe([add(w.tolist(), 2, hook=PRE), add(0, 3, sae="direction"), add(5, 1)])
+    change = 2 * w + 3 * v + tiny.sae().W_dec[5].detach()
+    truth = Truth("hooked", tiny.sae(), ids)
+    assert_close(logits_of(engine, [recipe], ids)[0], truth.run(truth.where()[None, :, None] * change), atol=1e-4)
+
+
+# -- with a cache, and with padding
+
+
+POSITIONS: list[Any] = ["all", "prompt", "generated", [2, (5, 11), (13, None)], [(0, 3)], [12]]
+
+
+def every_edit(f: int, g: int) -> list[Recipe]:
+    """Every kind at half of the positions; kinds that are alike at the other half."""
+    made = [
+        Recipe(make(positions=p, special=n < 3))
+        for n, p in enumerate(POSITIONS)
+        for m, make in enumerate(
+            (
+                lambda **k: add(f, 2, **k),
+                lambda **k: add(f, 0.5, unit="resid", **k),
+                lambda **k: add(f, 0.5, unit="own", **k),
+                lambda **k: scale(f, 3, **k),
+                lambda **k: clamp(f, 3, **k),
+                lambda **k: clamp(f, 3, only_active=True, **k),
+                lambda **k: clamp(f, 3, when=(g, 0.1), **k),
+                lambda **k: clamp(f, 0.5, unit="resid", **k),
+                lambda **k: ablate([f, g], **k),
+                lambda **k: orthogonal(f, **k),
+                lambda **k: cap(f, 0.1, **k),
+                lambda **k: replace(f, by=g, **k),
+            )
+        )
+        if (n + m) % 2
+    ]
+    dropped = [Recipe(clamp(f, 3, positions=p), keep_error=False) for p in POSITIONS]
+    return [*made, *dropped, Recipe([clamp(f, 3, positions="prompt"), ablate(f, positions="generated")])]
+
+
+@WRAPPERS
+@ALL_CASES
+def test_with_a_cache_as_at_once(wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int) -> None:
+    if architecture in ("batchtopk", "matryoshka"):
+        pytest.skip("shares its top-k over the whole text: refused when generating")
+    engine = sw.Engine(model_of(wrapper), tiny.sae(architecture, hook, hook_out=hook_out, d_in=d_in))
+    (ids,) = engine.to_ids(TEXT)
+    ids = [*ids[:10], 1, *ids[10:14], 1, 0, *ids[14:17]]  # end-of-text (which is the padding token, too) in the middle
+    f, g = engine.activations(ids).top(2).features[:2].tolist()
+    recipes: list[Recipe | None] = [None, *every_edit(f, g)]
+    rows = [None if recipe is None else resolved(engine, recipe, ids[:SPLIT]) for recipe in recipes]
+    tokens = torch.tensor([ids] * len(rows))
+
+    def scope() -> Scope:
+        return Scope(engine.tokenizer, [SPLIT] * len(rows))
+
+    whole = Edits(engine, rows, scope())
+    steps = Edits(engine, rows, scope())
+    forward = CachedForward(engine.model, len(rows))
+    pieces = [slice(0, SPLIT), slice(SPLIT, SPLIT + 3), *(slice(p, p + 1) for p in range(SPLIT + 3, len(ids)))]
+    with torch.no_grad():
+        wanted = engine.model.logits(tokens, whole.hooks(tokens))
+        found = torch.cat([forward(tokens[:, p], steps.hooks(tokens[:, p])) for p in pieces], 1)
+        plain = engine.model.raw(tokens[:1])[0]
+    assert forward.length == len(ids)
+    assert_close(wanted[0], plain, atol=1e-5)
+    for recipe, a, b in zip(recipes, found, wanted, strict=True):
+        assert_close(a, b, repr(recipe), atol=1e-4)
+        if recipe is not None and all(i.positions == "generated" for i in recipe) and recipe.keep_error:
+            assert torch.equal(a[:SPLIT], found[0, :SPLIT]), f"{recipe}: the prompt's logits are untouched, bit for bit"
+            assert torch.equal(b[:SPLIT], wanted[0, :SPLIT])
+
+
+def test_only_the_last_logits_if_they_suffice() -> None:
+    for wrapper in tiny.MODELS:
+        engine = sw.Engine(model_of(wrapper), tiny.sae())
+        tokens = torch.tensor(engine.to_ids(TEXT))
+        with torch.no_grad():
+            last = CachedForward(engine.model, 1)(tokens, last_only=True)[:, -1]
+            assert_close(last, engine.model.raw(tokens)[:, -1], atol=1e-5)
+
+
+@WRAPPERS
+def test_a_cache_whatever_side_the_tokenizer_pads(wrapper: str) -> None:
+    model = tiny.MODELS[wrapper]()
+    model.tokenizer.padding_side = "left"
+    try:
+        engine = sw.Engine(model, tiny.sae())
+        ids = [1, 1, *engine.to_ids(TEXT)[0]]  # as it stands: these are no padding
+        tokens = torch.tensor([ids])
+        forward = CachedForward(engine.model, 1)
+        with torch.no_grad():
+            found = torch.cat([forward(tokens[:, :4]), forward(tokens[:, 4:])], 1)
+            model.tokenizer.padding_side = "right"
+            assert_close(found, model(tokens), atol=1e-5)
+    finally:
+        model.tokenizer.padding_side = "right"
+
+
+@pytest.mark.parametrize("architecture", ["jumprelu", "temporal", "layer_norm", "batchtopk", "topk"])
+def test_left_padding_changes_nothing(architecture: str) -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae(architecture))
+    texts = engine.to_ids([TEXT, "God created the heaven and the", "the"])
+    f, g = engine.activations(texts[0]).top(2).features[:2].tolist()
+    longest = max(map(len, texts))
+    tokens = torch.tensor([[1] * (longest - len(ids)) + ids for ids in texts])
+    real = torch.tensor([[False] * (longest - len(ids)) + [True] * len(ids) for ids in texts])
+    n_prompt = [len(ids) * 2 // 3 for ids in texts]
+    recipes = [
+        r
+        for p in ("all", "prompt", "generated", [0, 2, (4, 7)])
+        for r in (
+            Recipe(clamp(f, 3, positions=p)),
+            Recipe(add(f, 3, positions=p, special=True)),
+            Recipe([ablate(f, positions=p), clamp(g, 2)], keep_error=False),
+        )
+    ]
+    for recipe in recipes:
+        rows = [resolved(engine, recipe, ids) for ids in texts]
+        edits = Edits(engine, rows, Scope(engine.tokenizer, n_prompt), keep=True)
+        with torch.no_grad():
+            found = engine.model.logits(
+                tokens, edits.hooks(tokens, real), run=lambda t: engine.model.raw(t, attention_mask=real.long())
+            )
+        assert not edits.edited()[~real.numpy()].any()
+        for b, ids in enumerate(texts):
+            alone = logits_of(engine, [recipe], ids, n_prompt[b])[0]
+            assert_close(found[b, real[b]], alone, repr(recipe), atol=1e-4)
+
+
+# -- where
+
+
+def where_of(scope: Scope, recipe: Recipe) -> list[list[int]]:
+    """Positions at which the only intervention of `recipe` may act, row by row."""
+    (one,) = recipe
+    at = scope.where(one, recipe)
+    return [scope.positions[b][at[b]].tolist() for b in range(len(at))]
+
+
+@pytest.mark.parametrize(
+    ("positions", "wanted"),
+    [
+        ("all", [1, 2, 3, 4, 6, 7]),
+        ("prompt", [1, 2, 3, 4]),
+        ("generated", [6, 7]),
+        ([0, 3, 7, 99], [3, 7]),
+        ([(2, 4), (6, None)], [2, 3, 6, 7]),
+        ([(None, 3)], [1, 2]),
+        ([(None, None)], [1, 2, 3, 4, 6, 7]),
+        (slice(2, None), [2, 3, 4, 6, 7]),
+    ],
+)
+def test_positions(positions: Any, wanted: list[int]) -> None:
+    tokenizer = sw.Engine(model_of("hooked"), tiny.sae()).tokenizer
+    tokens = torch.tensor([[0, 50, 51, 52, 53, 1, 54, 55]])
+    recipe = Recipe(add(3, 1, positions=positions))
+    scope = Scope(tokenizer, [5])
+    scope.advance(tokens)
+    assert where_of(scope, recipe) == [wanted]
+    special = Recipe(add(3, 1, positions=positions, special=True))
+    everything = list(range(8))
+    chosen = {"all": everything, "prompt": everything[:5], "generated": everything[5:]}
+    if isinstance(positions, str):
+        assert where_of(scope, special) == [chosen[positions]]
+    scope, found = Scope(tokenizer, [5]), []
+    for p in (slice(0, 5), slice(5, 6), slice(6, 8)):
+        scope.advance(tokens[:, p])
+        found += where_of(scope, recipe)[0]
+    assert found == wanted
+    scope = Scope(tokenizer, [5, 2])
+    padded = torch.tensor([[1, 1, 0, 50, 51, 52, 53, 1, 54, 55], [1, 1, 1, 1, 1, 1, 0, 50, 51, 52]])
+    real = torch.ones(2, 10, dtype=torch.bool)
+    real[0, :2] = real[1, :6] = False
+    scope.advance(padded, real)
+    assert where_of(scope, recipe)[0] == wanted
+    assert scope.positions[1].tolist() == [-1] * 6 + [0, 1, 2, 3]
+
+
+def test_template_and_system_masks() -> None:
+    tokenizer = sw.Engine(model_of("hooked"), tiny.sae()).tokenizer
+    template = np.array([1, 1, 0, 0, 1, 0], bool)
+    system = np.array([0, 0, 1, 1, 0, 0], bool)
+    tokens = torch.tensor([[50, 51, 52, 53, 54, 55, 56, 57]])
+
+    def found(recipe: Recipe) -> list[int]:
+        scope = Scope(tokenizer, [6], [template], [system])
+        scope.advance(tokens)
+        return where_of(scope, recipe)[0]
+
+    assert found(Recipe(add(3, 1))) == [2, 3, 5, 6, 7]
+    assert found(Recipe(add(3, 1), system=False)) == [5, 6, 7]
+    assert found(Recipe(add(3, 1, special=True))) == list(range(8))
+    assert found(Recipe(add(3, 1, special=True), system=False)) == [0, 1, 4, 5, 6, 7]
+    assert found(Recipe(add(3, 1, positions=[0, 2, 5]))) == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking"),
+    [
+        ("ab<cd>ef", "  <cd>  "),
+        ("<a>b<c>d", "<a> <c> "),
+        ("a>b", "   "),
+        ("a>b<c>d", "   <c> "),
+        ("><a", " <a"),
+        ("<a<b>c", "<a<b> "),
+        ("<a>>b", "<a>  "),
+        ("<a", "<a"),
+        ("<>a", "<> "),
+    ],
+)
+def test_thinking(text: str, thinking: str) -> None:
+    """From the opening token up to the first closing one, both included, however the text is cut into forwards."""
+    tokenizer = sw.Engine(model_of("hooked"), tiny.sae()).tokenizer
+    tokens = torch.tensor([[{"<": 60, ">": 61}.get(c, 50) for c in text]])
+    recipe = Recipe(add(3, 1), thinking=False)
+    wanted = [n for n, c in enumerate(thinking) if c == " "]
+    for cut in range(len(text)):
+        for step in (1, len(text)):
+            scope, found = Scope(tokenizer, [1], think=(60, 61)), []
+            starts = [0, *range(max(cut, 1), len(text), step)]
+            for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
+                scope.advance(tokens[:, start:stop])
+                found += where_of(scope, recipe)[0]
+                assert where_of(scope, Recipe(add(3, 1)))[0] == list(range(start, stop))
+            assert found == wanted, (cut, step)
+
+
+@WRAPPERS
+def test_norm_outliers_of_the_prompt_are_left_alone(wrapper: str) -> None:
+    model = tiny.MODELS[wrapper]()
+    with torch.no_grad():
+        model.embed.W_E[60] *= 1000
+    engine = sw.Engine(model, tiny.sae("standard", "blocks.0.hook_resid_pre"))
+    ids = [0, 60, 70, 71, 60, 72, 60, 73]
+    name, tokens = name_of(model, "blocks.0.hook_resid_pre"), torch.tensor([ids])
+    row = tiny.sae("standard").W_dec[3].detach()
+    for special, where in ((False, [0, 0, 1, 1, 0, 1, 1, 1]), (True, [1] * 8)):
+        change = torch.tensor(where)[None, :, None] * 3 * row
+        with torch.no_grad():
+            wanted = model.run_with_hooks(tokens, fwd_hooks=[(name, lambda x, hook, c=change: x + c)])[0]
+        # Six tokens of prompt: the outlier that is generated is none.
+        assert_close(logits_of(engine, [add(3, 3, special=special)], ids, 6)[0], wanted, atol=1e-4)
+
+
+@WRAPPERS
+def test_seen(wrapper: str) -> None:
+    """What a view compares: where it was edited, what was asked for, and the values before and after all edits."""
+    saes = {"a": tiny.sae("standard"), "b": tiny.sae("jumprelu", seed=4)}
+    engine = sw.Engine(model_of(wrapper), saes)
+    (ids,) = engine.to_ids(TEXT)
+    f = int(engine.activations(ids, sae="a").top(1).features[0])
+    recipe = Recipe([clamp(f, 3, sae="a", only_active=True), add(5, 2, sae="a", positions=[4]), add(7, 2, sae="b")])
+    edits = Edits(engine, [None, resolved(engine, recipe, ids)], Scope(engine.tokenizer, [len(ids)] * 2), keep=True)
+    tokens = torch.tensor([ids] * 2)
+    with torch.no_grad():
+        engine.model.logits(tokens, edits.hooks(tokens))
+    h = edits.seen["a"].before
+    acts, at = engine.activations(ids, sae="a"), np.arange(len(ids)) > 0
+    active = at & (np.asarray(acts[:, f]) != 0)
+    change = 2 * saes["b"].W_dec[7].detach() * torch.from_numpy(at)[:, None]
+    change[4] += 2 * saes["a"].W_dec[5].detach()
+    change += torch.from_numpy(np.where(active, 3 - np.asarray(acts[:, f]), 0))[:, None] * saes["a"].W_dec[f].detach()
+    for seen in edits.seen.values():
+        assert_close(seen.before[0], seen.after[0])
+        assert_close(seen.after[1], h[1] + change, "after all edits at the hook, of other SAEs, too", atol=1e-4)
+    a = edits.seen["a"]
+    order = next(terms.features for terms in edits.terms if terms.key == "a")
+    assert order == [f, 5] and not a.edited[0].any()
+    np.testing.assert_array_equal(a.edited[1, :, 0].numpy(), active)
+    assert a.edited[1, :, 1].nonzero().flatten().tolist() == [4]
+    assert (a.requested[1, active, 0] == 3).all() and a.requested[1, ~active, 0].isnan().all()
+    assert a.requested[1, 4, 1].item() == pytest.approx(float(acts[4, 5]) + 2, abs=1e-5)
+    np.testing.assert_array_equal(edits.edited(), [np.zeros(len(ids), bool), at])
+
+
+# -- units
+
+
+def test_max_activation_from_where() -> None:
+    sae = tiny.sae("standard")
+    engine = sw.Engine(model_of("hooked"), {"x": sae})
+    (ids,) = engine.to_ids(TEXT)
+    t = Truth("hooked", tiny.sae("standard"), ids)
+    maxima = np.zeros(tiny.D_SAE, np.float32)
+    maxima[t.f] = 42.0
+    for made, value, source, more in (
+        (add(t.f, 2, unit="max"), 2 * t.max, "prompt", {}),
+        (add(t.f, 2, unit="max"), 84.0, "index", {"maxima": {"x": maxima}}),
+        (add(t.f, 2, unit="max", max_activation=5), 10.0, "given", {"maxima": {"x": maxima}}),
+        (clamp(t.f, -1, unit="max"), -t.max, "prompt", {"maxima": {"other": maxima}}),
+    ):
+        found = resolved(engine, made, ids, **more)
+        (amount,) = found.amounts
+        assert amount.value == pytest.approx(value, rel=1e-5) and amount.max_from == source
+        assert f"{made.value:g} × max activation" in found.lines()[0] and source in found.lines()[0]
+    silent = next(f for f in range(tiny.D_SAE) if f != t.f)
+    with pytest.raises(RecipeError, match="never fires in the index") as caught:
+        resolved(engine, [ablate(t.f), add(silent, 1, unit="max")], ids, maxima={"x": maxima})
+    assert caught.value.row == 1 and caught.value.field == "unit"
+    with pytest.raises(RecipeError, match="no index"):
+        resolved(engine, add(t.f, 1, unit="max"), ids[:1])
+
+
+def test_the_index_that_is_asked() -> None:
+    engine = sw.Engine(model_of("hooked"), {"x": tiny.sae(), "y": tiny.sae("standard", seed=3)})
+
+    class Index:
+        def check(self, engine: sw.Engine, sae: str | None = None) -> None:
+            if sae != "y":
+                raise SaewidgetsError("of another SAE")
+
+        def column(self, name: str) -> Any:
+            assert name == "high"
+            return np.arange(48.0)
+
+    assert list(maxima_of(engine, Index())) == ["y"] and maxima_of(engine, None) == {}
+    with pytest.raises(SaewidgetsError, match="of another SAE"):
+        maxima_of(sw.Engine(model_of("hooked"), {"x": tiny.sae()}), Index())
+
+
+@WRAPPERS
+def test_resid_is_in_median_norms(wrapper: str) -> None:
+    engine = sw.Engine(model_of(wrapper), tiny.sae("layer_norm"))
+    (ids,) = engine.to_ids(TEXT)
+    t = Truth(wrapper, tiny.sae("layer_norm"), ids)
+    row = resolved(engine, add(t.f, 3, unit="resid"), ids)
+    assert row.amounts[0].median_norm == pytest.approx(t.median, rel=1e-5)
+    assert f"3 × median residual norm {t.median:.4g}" in row.lines()[0]
+    edits = Edits(engine, [row], Scope(engine.tokenizer, [len(ids)]), keep=True)
+    tokens = torch.tensor([ids])
+    with torch.no_grad():
+        engine.model.logits(tokens, edits.hooks(tokens))
+    (seen,) = edits.seen.values()
+    added = (seen.after - seen.before)[0].norm(dim=-1)
+    assert_close(added[1:], torch.full((len(ids) - 1,), 3 * t.median), atol=1e-3)
+    with pytest.raises(RecipeError, match="needs a prompt") as caught:
+        resolved(engine, add(t.f, 3, unit="resid"), [0])
+    assert caught.value.row == 0 and caught.value.field == "unit"
+
+
+def test_lines_say_what_is_done() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    (ids,) = engine.to_ids(TEXT)
+    recipe = Recipe([ablate([3, 4]), add(5, 2), scale(6, 3), add(7, 1, unit="own"), add([1.0] * 16, 2, hook=PRE)])
+    assert resolved(engine, recipe, ids).lines() == [
+        "ablate feature 3",
+        "ablate feature 4",
+        "add feature 5: 2",
+        "scale feature 6: 3",
+        "add feature 7: 1 × its own activation",
+        "add direction: 2",
+    ]
+
+
+# -- refused
+
+
+@pytest.mark.parametrize("architecture", ["standard", "topk_rescaled", "layer_norm"])
+def test_a_zero_decoder_row(architecture: str) -> None:
+    sae = tiny.sae(architecture)
+    with torch.no_grad():
+        sae.W_dec[7] = 0
+    engine = sw.Engine(model_of("hooked"), sae)
+    (ids,) = engine.to_ids(TEXT)
+    for made in (add(7, 1), ablate([3, 7]), orthogonal(7), replace(3, by=7)):
+        with pytest.raises(RecipeError, match="Feature 7 .*norm 0") as caught:
+            resolved(engine, [scale(5, 1), made], ids)
+        assert caught.value.row == 1 and caught.value.field == "features"
+    zero = sw.Engine(model_of("hooked"), sw.Directions(torch.zeros(2, tiny.D_MODEL), PRE))
+    with pytest.raises(RecipeError, match="norm 0"):
+        resolved(zero, ablate(0), ids)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "field", "said"),
+    [
+        (add(48, 1), "features", "48"),
+        (add(3, 1, sae="none"), "sae", "'x', 'y'"),
+        (add(3, 1, when=(48, 0)), "when", "48"),
+        (replace(3, by=48), "by", "48"),
+        (add([1.0] * 16, 1, hook="blocks.1.hook_resid_pr"), "hook", "blocks.1.hook_resid_pre"),
+        ([add(3, 1), add(3, 2, sae="x")], "features", "twice"),
+        ([add(3, 1, sae="x"), add(3, 2)], "features", "twice"),
+        (Recipe([clamp(3, 1, sae="x"), clamp(3, 1, sae="y")], keep_error=False), "keep_error", "only one"),
+    ],
+)
+def test_what_the_engine_cannot_do(recipe: Any, field: str, said: str) -> None:
+    engine = sw.Engine(model_of("hooked"), {"x": tiny.sae(), "y": tiny.sae(seed=3)})
+    (ids,) = engine.to_ids(TEXT)
+    rows = list(recipe) if isinstance(recipe, (Recipe, list)) else [recipe]
+    whole = Recipe([ablate(20, on=False), *rows], keep_error=getattr(recipe, "keep_error", True))
+    with pytest.raises(RecipeError, match=said) as caught:
+        resolved(engine, whole, ids)
+    assert caught.value.field == field and caught.value.row == len(whole) - 1
+
+
+def test_a_direction_of_the_wrong_width() -> None:
+    for wrapper in tiny.MODELS:
+        engine = sw.Engine(model_of(wrapper), tiny.sae())
+        (ids,) = engine.to_ids(TEXT)
+        for made in (add([1.0] * 15, 1, hook=PRE), add([1.0] * 2, 1, hook="blocks.0.attn.hook_z")):
+            with pytest.raises(SaewidgetsError, match="width"):
+                logits_of(engine, [made], ids)
+
+
+def test_one_reconstruction_at_a_hook_whatever_it_is_called() -> None:
+    model = model_of("bridge")
+    name = name_of(model, PRE)
+    assert name != PRE
+    engine = sw.Engine(model, {"x": tiny.sae(), "y": tiny.sae(hook=name, seed=3)})
+    (ids,) = engine.to_ids(TEXT)
+    with pytest.raises(RecipeError, match="only one reconstruction"):
+        resolved(engine, Recipe([clamp(3, 1, sae="x"), clamp(3, 1, sae="y")], keep_error=False), ids)
+
+
+# -- dtypes
+
+
+@WRAPPERS
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_a_model_in_half_precision(wrapper: str, dtype: torch.dtype) -> None:
+    model = tiny.MODELS[wrapper]().to(dtype)
+    engine = sw.Engine(model, tiny.sae("jumprelu"))
+    sae = tiny.sae("jumprelu")
+    (ids,) = engine.to_ids(TEXT)
+    name, tokens = name_of(model, PRE), torch.tensor([ids])
+    f = int(engine.activations(ids).top(1).features[0])
+
+    def clamped(x: Tensor, hook: Any) -> Tensor:
+        new = (x.float() + (3 - sae.encode(x.float())[..., f])[..., None] * sae.W_dec[f]).to(dtype)
+        return torch.cat([x[:, :1], new[:, 1:]], 1)
+
+    with torch.no_grad():
+        wanted = model.run_with_hooks(tokens, fwd_hooks=[(name, clamped)])[0].float()
+        clean = model(tokens)[0].float()
+    found = logits_of(engine, [clamp(f, 3), scale(f, 1), Recipe(scale(f, 1), keep_error=False)], ids).float()
+    assert (wanted - clean).abs().max() > 0.1
+    tolerance = 0.02 * float(clean.abs().max())
+    assert_close(found[0], wanted, atol=tolerance)
+    assert_close(found[1], clean, atol=tolerance)
+    assert found[2].isfinite().all()
+
+
+@WRAPPERS
+@pytest.mark.parametrize("architecture", ["jumprelu", "topk_rescaled", "layer_norm", "skip_transcoder", "temporal"])
+def test_an_sae_in_bfloat16(wrapper: str, architecture: str) -> None:
+    hooks = TRANSCODER_HOOKS if "transcoder" in architecture else (PRE, None)
+
+    def sae() -> Any:
+        made = tiny.sae(architecture, hooks[0], hook_out=hooks[1])
+        made.cfg.dtype = "bfloat16"
+        made.dtype = torch.bfloat16
+        return made.to(torch.bfloat16)
+
+    engine = sw.Engine(model_of(wrapper), sae())
+    (ids,) = engine.to_ids(TEXT)
+    acts = engine.activations(ids)
+    f = int(acts.top(1).features[0])
+    row = sae().W_dec[f].detach().float()
+    place = hooks[1] or PRE
+    found = logits_of(engine, [None, scale(f, 1), add(f, 2), ablate(f), Recipe(ablate(f), keep_error=False)], ids)
+    assert found.dtype == torch.float32 and found.isfinite().all()
+    assert torch.equal(found[0], found[1]), "the value at the hook is not rounded to the SAE's dtype"
+    model = model_of(wrapper)
+    change = 2 * row * torch.tensor([0.0] + [1.0] * (len(ids) - 1))[None, :, None]
+    with torch.no_grad():
+        wanted = model.run_with_hooks(
+            torch.tensor([ids]), fwd_hooks=[(name_of(model, place), lambda x, hook: x + change)]
+        )
+    assert_close(found[2], wanted[0], atol=1e-4)
+
+
+def test_too_strong_is_said() -> None:
+    sae = tiny.sae()
+    with torch.no_grad():
+        sae.W_dec[3] *= 100
+    engine = sw.Engine(model_of("hooked"), sae)
+    (ids,) = engine.to_ids(TEXT)
+    with pytest.raises(NonFiniteError, match="smaller strength"):
+        logits_of(engine, [add(3, 3e38)], ids)
+    with pytest.raises(RecipeError, match="too large"):
+        resolved(engine, add(3, 3e38, unit="max", max_activation=100), ids)
+    engine = sw.Engine(tiny.hooked().half(), tiny.sae())
+    with pytest.raises(NonFiniteError, match="smaller strength"):
+        logits_of(engine, [add(3, 1e6)], ids)
+
+
+# -- C1: the user's objects
+
+
+def hooks_of(model: Any) -> Mapping[str, int]:
+    return {
+        name: len(module._forward_hooks) + len(module._forward_pre_hooks) + len(module._backward_hooks)
+        for name, module in model.named_modules()
+    }
+
+
+@WRAPPERS
+def test_the_users_objects_are_as_before(wrapper: str) -> None:
+    model, sae = tiny.MODELS[wrapper](), tiny.sae("layer_norm")
+    weights = {**model.state_dict(), **{f"sae {k}": v for k, v in sae.state_dict().items()}}
+    weights = {name: tensor.clone() for name, tensor in weights.items()}
+    fired: list[float] = []
+    name = name_of(model, PRE)
+    model.add_hook(name, lambda x, hook: fired.append(float(x.sum())))
+    engine = sw.Engine(model, sae)
+    (ids,) = engine.to_ids(TEXT)
+    before, attributes = hooks_of(model), {k: id(v) for k, v in vars(sae).items()}
+    fired.clear()
+    clean = float(Truth("hooked" if wrapper == "hooked" else "bridge", tiny.sae(), ids).h.sum())
+    logits_of(engine, [clamp(3, 5)], ids)
+    assert fired == [pytest.approx(clean, rel=1e-4)], "the user's own hook fires, before the edit"
+    assert hooks_of(model) == before and {k: id(v) for k, v in vars(sae).items()} == attributes
+
+    for broken in (RuntimeError("boom"), KeyboardInterrupt()):
+
+        def breaks(*_: Any, error: BaseException = broken) -> None:
+            raise error
+
+        handle = model.unembed.register_forward_hook(breaks)
+        with pytest.raises(type(broken)):
+            logits_of(engine, [clamp(3, 5)], ids)
+        handle.remove()
+        assert hooks_of(model) == before
+    with pytest.raises(NonFiniteError):
+        logits_of(engine, [add([3e38] * 16, 3, hook=PRE)], ids)
+    assert hooks_of(model) == before
+    after = {**model.state_dict(), **{f"sae {k}": v for k, v in sae.state_dict().items()}}
+    assert weights.keys() == after.keys() and all(torch.equal(after[k], weights[k]) for k in weights)
+    assert all(p.grad is None for p in [*model.parameters(), *sae.parameters()])
+
+
+def test_the_users_hooks_on_the_sae_fire() -> None:
+    """Someone who ablates inside the SAE sees that in what is edited, too."""
+    sae = tiny.sae("standard")
+    engine = sw.Engine(model_of("hooked"), sae)
+    (ids,) = engine.to_ids(TEXT)
+    f = int(engine.activations(ids).top(1).features[0])
+
+    def silence(acts: Tensor, hook: Any) -> Tensor:
+        acts = acts.clone()
+        acts[..., f] = 0
+        return acts
+
+    sae.add_hook("hook_sae_acts_post", silence)
+    found = logits_of(engine, [None, ablate(f), clamp(f, 2)], ids)
+    sae.reset_hooks()
+    assert torch.equal(found[0], found[1])
+    assert_close(found[2], logits_of(engine, [add(f, 2)], ids)[0], atol=1e-5)
+
+
+def test_grad_mode_is_left_alone() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae())
+    (ids,) = engine.to_ids(TEXT)
+    assert torch.is_grad_enabled()
+    logits_of(engine, [clamp(3, 5)], ids)
+    assert torch.is_grad_enabled()
