@@ -25,6 +25,7 @@ class EditedFeature:
 
     Attributes:
         dictionary, feature, label: which.
+        kinds: what is done to it: "add", "clamp" ...
         clean: [pos] its activation where the edit begins, in the edited run: before this hook's edits, after those at
             earlier hooks.
         requested: [pos] the activation asked for; NaN where the recipe asks for none (not edited there, or geometric
@@ -39,6 +40,7 @@ class EditedFeature:
     dictionary: str
     feature: int
     label: str | None
+    kinds: tuple[str, ...]
     clean: Floats
     requested: Floats
     realised: Floats

@@ -249,6 +249,7 @@ class _Reading:
                         dictionary=dictionary.name,
                         feature=feature,
                         label=dictionary.labels.get(feature),
+                        kinds=tuple(terms.kinds(feature)),
                         clean=clean[:, n],
                         requested=seen.requested[0, :, n].cpu().numpy(),
                         realised=realised[:, n],

@@ -116,6 +116,10 @@ class Terms:
         """Whether the formulas need activations at all."""
         return bool(len(self._columns)) or bool(self.spliced.any())
 
+    def kinds(self, feature: int) -> list[str]:
+        """What is done to a feature."""
+        return list(dict.fromkeys(t.intervention.kind for t in self._terms if t.feature == feature))
+
     def change(self, x: Tensor, h: Tensor, encode: Encode, scope: Scope, want: bool) -> Change:
         """What is added to `h` [batch, pos, d_out], given what the dictionary reads, `x` [batch, pos, d_in].
 
