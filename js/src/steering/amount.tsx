@@ -27,7 +27,6 @@ export function Amount({ row, scale, median, onChange }: Props) {
   const who = row.direction ? "the direction" : `feature ${row.features.join(", ")}`;
   const value = row.value ?? 0;
   const range = scale?.range ?? { min: Math.min(-5, value), max: Math.max(10, value), step: 0.1 };
-  const wrong = scale?.error_field === "value" || scale?.error_field === "unit";
   const put = (next: number) => onChange({ value: next });
   const inUnit = (unit: Unit) => onChange({ unit, value: converted(scale?.features[0], unit) ?? row.value });
   return (
@@ -45,7 +44,7 @@ export function Amount({ row, scale, median, onChange }: Props) {
         name={`Value for ${who}`}
         value={row.value}
         step={range.step}
-        invalid={wrong}
+        invalid={scale?.error_field === "value"}
         title={units.length === 0 ? "A factor" : TITLES[row.unit]}
         onChange={put}
       />
@@ -53,6 +52,7 @@ export function Amount({ row, scale, median, onChange }: Props) {
         <select
           aria-label={`Unit of the value for ${who}`}
           title={TITLES[row.unit]}
+          aria-invalid={scale?.error_field === "unit"}
           value={row.unit}
           onChange={(event) => inUnit(event.currentTarget.value as Unit)}
         >

@@ -62,7 +62,7 @@ export function AnswerView({ state, channels, found }: Props) {
   );
 }
 
-const HEAD = ["next token after the prompt", ">rank", ">probability", ">log-prob., nats", ">logit", "likeliest tokens"];
+const HEAD = ["model", ">rank", ">probability", ">logit", ">log-prob. of the whole, nats", "likeliest next tokens"];
 
 function Found({ found }: { found: AnswerJson }) {
   const { ids, strings } = found.answer;
@@ -79,8 +79,10 @@ function Found({ found }: { found: AnswerJson }) {
             {` (id ${ids[i]})`}
           </span>
         ))}
-        {found.first_only && strings.length > 1 && "; only its first token counts below"}. Rank 0 is the likeliest next
-        token.
+        {found.first_only
+          ? ". Rank, probability and logit are of its first token, right after the prompt; the log-probability is of all of it. "
+          : ". "}
+        Rank 0 is the likeliest next token.
       </p>
       <div class="saew-wide">
         <Table head={HEAD} className="saew-answers">
@@ -105,8 +107,8 @@ function Line({ row }: { row: AnswerRow }) {
         <i class="saew-bar" style={{ width: `${Math.min(100, row.probability * 100).toFixed(1)}%` }} />
         <span>{chance(row.probability)}</span>
       </td>
-      <Num>{minus(row.logprob)}</Num>
       <Num>{minus(row.logit)}</Num>
+      <Num>{minus(row.logprob)}</Num>
       <td class="saew-small">
         {row.top.map(([token, p], i) => (
           <span key={`${i} ${token}`} class="saew-top">

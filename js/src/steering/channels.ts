@@ -43,11 +43,18 @@ export function useChannels(model: Model, root: HTMLElement): Channels {
   const [all, setAll] = useState<Record<string, Channel>>({});
   const [silent, setSilent] = useState(false);
   const asked = useRef<Record<string, number>>({});
+  const failures = useRef<Record<string, string>>({});
   const client = useClient(model, root, { onSilence: setSilent });
 
   const put = (channel: string, change: Partial<Channel>) =>
     setAll((before) => ({ ...before, [channel]: { ...IDLE, ...before[channel], ...change } }));
   const clear = () => model.get("error") !== null && save(model, { error: null });
+  /** The trait holds the last failure: it goes with the channel's, unless it is another's by now. */
+  const forget = (channel: string) => {
+    const error = model.get("error") as WireError | null;
+    if (error && error.message === failures.current[channel]) clear();
+    delete failures.current[channel];
+  };
 
   const ask = <R>(channel: string, params: Json, { done, onPart, failed }: Asking<R>) => {
     const turn = (asked.current[channel] ?? 0) + 1;
@@ -64,6 +71,7 @@ export function useChannels(model: Model, root: HTMLElement): Channels {
         if (!latest()) return;
         done(reply);
         put(channel, IDLE);
+        forget(channel);
       })
       .catch((reason: unknown) => {
         if (!latest()) return;
@@ -71,12 +79,15 @@ export function useChannels(model: Model, root: HTMLElement): Channels {
         const offline = info.type === "Offline";
         if (isCancelled(reason)) put(channel, { busy: false, progress: null });
         else put(channel, { ...IDLE, error: offline ? null : info, offline: offline ? info.message : null });
-        if (!offline && !isCancelled(reason)) save(model, { error: info });
+        if (!offline && !isCancelled(reason)) {
+          failures.current[channel] = info.message;
+          save(model, { error: info });
+        }
         failed?.(info);
       });
   };
   const dismiss = (channel: string) => {
-    if (all[channel]?.error && all[channel].error.message === trait?.message) clear();
+    forget(channel);
     put(channel, { error: null, offline: null });
   };
   const shown = Object.values(all).some(({ error }) => error && error.message === trait?.message);

@@ -80,7 +80,7 @@ function Paste({ state, channels, onDone }: { state: State; channels: Channels; 
         done: ({ r }) => {
           const errors = r.rows.flatMap(({ error }, i) => (error ? [`Intervention ${i + 1}: ${error}`] : []));
           if (errors.length > 0) return setWrong(errors);
-          state.setRecipe(recipe);
+          state.edit(() => recipe);
           onDone();
         },
         failed: (error) => setWrong([error.message]),

@@ -108,7 +108,7 @@ function Found({ effect, shown, root, prefix, palette }: Props & { effect: Effec
         {shown === "delta" ? (
           <ChangeKey most={most} palette={palette} />
         ) : (
-          <AmountKey most={most} palette={palette} what="nats: KL(unedited || edited) of the prediction of the token" />
+          <AmountKey most={most} palette={palette} what="KL(unedited || edited) of the prediction of the token" />
         )}
       </div>
       <TokenBox
@@ -127,8 +127,10 @@ function Found({ effect, shown, root, prefix, palette }: Props & { effect: Effec
       />
       {pointed?.at.isConnected && <EffectTip effect={effect} token={pointed.token} at={pointed.at} root={root} />}
       <Notes notes={effect.json.notes} />
-      <ActsTable effect={effect} />
-      <SideTable effect={effect} />
+      <div class="saew-tables">
+        <ActsTable effect={effect} />
+        <SideTable effect={effect} />
+      </div>
     </>
   );
 }
@@ -137,12 +139,7 @@ function Found({ effect, shown, root, prefix, palette }: Props & { effect: Effec
 function Numbers({ effect }: { effect: Effect }) {
   const { loss, kl_mean } = effect.json;
   const frozen = loss.frozen !== null || kl_mean.frozen !== null;
-  const head = [
-    "mean per counted token, nats",
-    ">unedited",
-    ">edited",
-    ...(frozen ? [">edited, attention frozen"] : []),
-  ];
+  const head = ["mean per counted token, nats", ">unedited", ">edited", ...(frozen ? [">attention frozen"] : [])];
   return (
     <Table head={head} className="saew-sums">
       {[
@@ -165,7 +162,7 @@ function Numbers({ effect }: { effect: Effect }) {
   );
 }
 
-function pair(of: { edited: number; frozen: number | null }): { edited: string; frozen: string } {
+function pair(of: { edited: number | null; frozen: number | null }): { edited: string; frozen: string } {
   return { edited: minus(of.edited), frozen: minus(of.frozen) };
 }
 

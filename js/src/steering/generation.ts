@@ -63,7 +63,7 @@ export function useGeneration(state: State, channels: Channels): Generation {
     wanted.current = null;
     setRun(Run.of(past));
     setVersion((n) => n + 1);
-    state.setRecipe(past.recipe);
+    state.edit(() => past.recipe);
     state.setPrompt(past.prompt);
     save(model, { chat: past.chat, messages: past.messages, ...past.settings });
   };

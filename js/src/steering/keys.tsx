@@ -21,22 +21,27 @@ function Ramp({ look, back = false }: { look: (share: number) => string; back?: 
 export function SurpriseKey({ palette }: { palette: Palette }) {
   return (
     <span class="saew-small saew-scale">
-      <span>0</span>
-      <Ramp look={(share) => surprise(-share * SURPRISING, palette)} />
-      <span>{`${SURPRISING} or more nats: \u2212log-probability of the token, under the model that wrote it`}</span>
+      <span class="saew-nowrap">
+        0
+        <Ramp look={(share) => surprise(-share * SURPRISING, palette)} />
+        {`${SURPRISING} nats or more:`}
+      </span>
+      <span>{"\u2212log-probability of the token, under the model that wrote it"}</span>
     </span>
   );
 }
 
-export function ChangeKey({ most, palette, what = "the recipe" }: { most: number; palette: Palette; what?: string }) {
+export function ChangeKey({ most, palette }: { most: number; palette: Palette }) {
   if (most === 0) return <span class="saew-small">The log-probability of no token changes.</span>;
   return (
     <span class="saew-small saew-scale">
-      <span>{`\u2212${num(most)}`}</span>
-      <Ramp look={(share) => change(-share * most, most, palette)} back />
-      <span>0</span>
-      <Ramp look={(share) => change(share * most, most, palette)} />
-      <span>{`+${num(most)} nats: change of the token\u2019s log-probability by ${what}; hatched: less likely`}</span>
+      <span class="saew-nowrap">
+        {`\u2212${num(most)}`}
+        <Ramp look={(share) => change(-share * most, most, palette)} back />0
+        <Ramp look={(share) => change(share * most, most, palette)} />
+        {`+${num(most)} nats:`}
+      </span>
+      <span>change of the token’s log-probability by the recipe; hatched: less likely</span>
     </span>
   );
 }
@@ -44,9 +49,12 @@ export function ChangeKey({ most, palette, what = "the recipe" }: { most: number
 export function AmountKey({ most, palette, what }: { most: number; palette: Palette; what: string }) {
   return (
     <span class="saew-small saew-scale">
-      <span>0</span>
-      <Ramp look={(share) => amount(share * most, most, palette)} />
-      <span>{`${num(most)} ${what}`}</span>
+      <span class="saew-nowrap">
+        0
+        <Ramp look={(share) => amount(share * most, most, palette)} />
+        {`${num(most)} nats:`}
+      </span>
+      <span>{what}</span>
     </span>
   );
 }

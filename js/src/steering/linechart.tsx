@@ -20,14 +20,16 @@ interface Props {
   /** Index of the strength that is looked at. */
   at: number;
   width: number;
+  /** With a logarithmic scale, if small values would lie on the axis otherwise. */
+  spread: boolean;
   onPick: (at: number) => void;
 }
 
-export function LineChart({ title, curve, strengths, band, at, width, onPick }: Props) {
+export function LineChart({ title, curve, strengths, band, at, width, spread, onPick }: Props) {
   const inner = Math.max(60, width - LEFT - RIGHT);
   const all = [curve.base, ...curve.values, ...curve.controls.flatMap((one) => [...one])].filter(Number.isFinite);
   const [least, most] = [Math.min(...all), Math.max(...all)];
-  const log = least > 0 && most / least > WIDE;
+  const log = spread && least > 0 && most / least > WIDE;
   const low = log ? least : Math.min(0, least);
   const high = most > low ? most : low + 1;
   const shape = log ? Math.log : (value: number) => value;

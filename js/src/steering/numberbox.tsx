@@ -3,7 +3,7 @@
  * numbers within bounds go out. Not type="number": browsers clear what they cannot read, and take commas differently.
  */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 interface Props {
   name: string;
@@ -27,14 +27,19 @@ export function NumberBox(props: Props) {
   const [text, setText] = useState(say(value));
   const typed = read(text);
   const allowed = typed === null ? text.trim() === "" && onClear !== undefined : fits(typed, props);
+  // What comes back of one's own typing is no news.
+  const sent = useRef<number | null>(null);
   useEffect(() => {
-    if (value !== read(text)) setText(say(value));
+    if (value !== sent.current && value !== read(text)) setText(say(value));
+    sent.current = null;
   }, [value]);
   const put = (next: string) => {
     setText(next);
     const number = read(next);
-    if (number !== null && fits(number, props)) onChange(number);
-    else if (number === null && next.trim() === "") onClear?.();
+    if (number !== null && fits(number, props)) {
+      sent.current = number;
+      onChange(number);
+    } else if (number === null && next.trim() === "") onClear?.();
   };
   return (
     <label title={props.title}>

@@ -1,6 +1,6 @@
 /** Finding a feature: by number, by label, by what it fires on; with nothing typed, those that are strong in the prompt. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { num } from "../shared/format";
 import { Tok } from "../shared/tok";
 import { label } from "../shared/visible";
@@ -30,7 +30,14 @@ export function Picker({ channels, sae, n, id, onPick, onClose }: Props) {
   const items = found?.items ?? [];
   const { error, offline } = channels.of("search");
 
-  useEffect(() => box.current?.focus(), []);
+  useLayoutEffect(() => {
+    const opener = box.current?.ownerDocument.activeElement;
+    box.current?.focus();
+    return () => {
+      const { current } = area;
+      if (current?.contains(current.ownerDocument.activeElement)) (opener as HTMLElement | null)?.focus?.();
+    };
+  }, []);
   useEffect(() => {
     const ask = () =>
       channels.ask<{ items: Item[] }>(
@@ -47,9 +54,9 @@ export function Picker({ channels, sae, n, id, onPick, onClose }: Props) {
     return () => clearTimeout(timer);
   }, [query, sae]);
 
-  const typed = /^\s*#?\d+\s*$/.test(query) ? Number(query.replace("#", "")) : null;
-  const take = () => {
-    const item = found?.q === query ? items[at] : undefined;
+  const take = (text: string) => {
+    const item = found?.q === text ? items[at] : undefined;
+    const typed = /^\s*#?\d+\s*$/.test(text) ? Number(text.replace("#", "")) : null;
     // A number needs no answer to be one.
     if (typed !== null && typed < n && item?.f !== typed) onPick({ f: typed, label: null, max: null, top: [] });
     else if (item) onPick(item);
@@ -80,7 +87,7 @@ export function Picker({ channels, sae, n, id, onPick, onClose }: Props) {
         onKeyDown={(event) => {
           if (event.key === "ArrowDown") setAt(Math.min(items.length - 1, at + 1));
           else if (event.key === "ArrowUp") setAt(Math.max(0, at - 1));
-          else if (event.key === "Enter") take();
+          else if (event.key === "Enter") take(event.currentTarget.value);
           else if (event.key === "Escape") onClose();
           else return;
           event.preventDefault();

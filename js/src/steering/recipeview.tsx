@@ -19,14 +19,18 @@ interface Props {
 }
 
 export function RecipeView({ state, channels, scales, prefix }: Props) {
-  const { recipe, setRecipe, facts, offline } = state;
+  const { recipe, edit, facts, offline } = state;
   const [adding, setAdding] = useState(false);
   const rows = recipe.interventions;
-  const put = (interventions: Intervention[], more: Partial<Recipe> = {}) =>
-    setRecipe({ ...recipe, ...more, interventions });
+  /** What stands in place of row `i`. */
+  const put = (i: number, become: (row: Intervention) => Intervention[], more: Partial<Recipe> = {}) =>
+    edit((now) => {
+      const interventions = now.interventions.flatMap((row, k) => (k === i ? become(row) : [row]));
+      return { ...now, ...more, interventions };
+    });
   const add = (item: Item) => {
     setAdding(false);
-    put([...rows, started(item)]);
+    edit((now) => ({ ...now, interventions: [...now.interventions, started(item)] }));
   };
   // While the answer to an edit is on its way, rows and answers may be of different numbers.
   const fits = scales?.rows.length === rows.length ? scales : null;
@@ -47,13 +51,12 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
               facts={facts}
               channels={channels}
               id={`${prefix}-row${i}`}
-              onChange={(next) => put(rows.map((old, k) => (k === i ? next : old)))}
+              onChange={(part) => put(i, (now) => [{ ...now, ...part }])}
               onPreset={(made) => {
                 const { interventions, ...more } = complete(made);
-                const whole = rows.length === 1 ? more : { keep_error: more.keep_error };
-                put([...rows.slice(0, i), ...interventions, ...rows.slice(i + 1)], whole);
+                put(i, () => interventions, rows.length === 1 ? more : { keep_error: more.keep_error });
               }}
-              onRemove={() => put(rows.filter((_, k) => k !== i))}
+              onRemove={() => put(i, () => [])}
             />
           ))}
         </ol>
@@ -62,7 +65,10 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
         )}
         <Said channels={channels} channel="preset" />
         <Said channels={channels} channel="scales" />
-        {adding ? (
+        <button type="button" class="saew-add" aria-expanded={adding} onClick={() => setAdding(!adding)}>
+          + Add a feature
+        </button>
+        {adding && (
           <Picker
             channels={channels}
             sae={null}
@@ -71,12 +77,8 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
             onPick={add}
             onClose={() => setAdding(false)}
           />
-        ) : (
-          <button type="button" class="saew-add" onClick={() => setAdding(true)}>
-            + Add a feature
-          </button>
         )}
-        <Whole state={state} onChange={(more) => put(rows, more)} />
+        <Whole state={state} onChange={(more) => edit((now) => ({ ...now, ...more }))} />
       </fieldset>
       {scales?.warnings.map((warning) => (
         <p class="saew-note" key={warning}>

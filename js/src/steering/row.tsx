@@ -16,7 +16,7 @@ interface Props {
   facts: Facts;
   channels: Channels;
   id: string;
-  onChange: (next: Intervention) => void;
+  onChange: (part: Partial<Intervention>) => void;
   /** A preset, in place of this row. */
   onPreset: (made: Recipe) => void;
   onRemove: () => void;
@@ -24,7 +24,6 @@ interface Props {
 
 export function Row({ row, scale, median, facts, channels, id, onChange, onPreset, onRemove }: Props) {
   const [open, setOpen] = useState(false);
-  const change = (part: Partial<Intervention>) => onChange({ ...row, ...part });
   const used = optionsUsed(row);
   const who = row.direction ? "the direction" : `feature ${row.features.join(", ")}`;
   const [feature] = row.features;
@@ -45,9 +44,12 @@ export function Row({ row, scale, median, facts, channels, id, onChange, onPrese
           aria-label={`Use the intervention on ${who}`}
           title={row.on ? "On" : "Off: left out"}
           checked={row.on}
-          onChange={(event) => change({ on: event.currentTarget.checked })}
+          onChange={(event) => onChange({ on: event.currentTarget.checked })}
         />
-        <Features {...{ row, scale, facts, channels, id }} onChange={(features) => change({ features, label: null })} />
+        <Features
+          {...{ row, scale, facts, channels, id }}
+          onChange={(features) => onChange({ features, label: null })}
+        />
         <button
           type="button"
           class="saew-quiet saew-remove"
@@ -96,19 +98,19 @@ export function Row({ row, scale, median, facts, channels, id, onChange, onPrese
             whole
             placeholder="feature"
             invalid={row.by === null || scale?.error_field === "by"}
-            onChange={(by) => change({ by })}
+            onChange={(by) => onChange({ by })}
           />
         )}
         <span class="saew-small saew-mono saew-formula">{KINDS[row.kind].formula}</span>
       </div>
-      <Amount row={row} scale={scale} median={median} onChange={change} />
+      <Amount row={row} scale={scale} median={median} onChange={onChange} />
       <div class="saew-row-where">
-        <Positions row={row} scale={scale} facts={facts} onChange={change} />
+        <Positions row={row} scale={scale} facts={facts} onChange={onChange} />
         <button type="button" class="saew-link" aria-expanded={open} onClick={() => setOpen(!open)}>
           {`${open ? "\u25be" : "\u25b8"} options${used > 0 ? ` (${used} set)` : ""}`}
         </button>
       </div>
-      {open && <Options row={row} scale={scale} facts={facts} onChange={change} />}
+      {open && <Options row={row} scale={scale} facts={facts} onChange={onChange} />}
       {scale?.error && (
         <p class="saew-wrong" role="alert">
           {scale.error}

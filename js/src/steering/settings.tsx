@@ -117,7 +117,7 @@ export function SettingsView({ state, generation }: { state: State; generation: 
           </button>
         </div>
       </fieldset>
-      {offline && <p class="saew-small">{`A recorded page. ${OFFLINE}`}</p>}
+      {offline && <p class="saew-small">A recorded page: it shows what was computed. Run it live for anything else.</p>}
     </section>
   );
 }

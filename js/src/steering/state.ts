@@ -20,7 +20,8 @@ export interface State {
   settings: Settings;
   /** The recipe with what is missing filled in. */
   recipe: Recipe;
-  setRecipe: (next: Recipe) => void;
+  /** Change the recipe, from what it is by then: two changes may come before one is drawn. */
+  edit: (change: (recipe: Recipe) => Recipe) => void;
   setPrompt: (next: string) => void;
   revision: number;
 }
@@ -41,7 +42,7 @@ export function usePanel(model: Model): State {
     asked,
     settings: settings as Settings,
     recipe: complete(asked.recipe),
-    setRecipe: (next) => putRecipe(json(next)),
+    edit: (change) => putRecipe(json(change(complete(model.get("recipe") as Recipe)))),
     setPrompt,
     revision,
   };

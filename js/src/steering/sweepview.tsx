@@ -8,7 +8,7 @@ import { short } from "./bits";
 import type { Channels } from "./channels";
 import { LineChart, nearest } from "./linechart";
 import { NumberBox } from "./numberbox";
-import { complete, KINDS, same, summary, UNITS } from "./recipe";
+import { complete, type Intervention, KINDS, same, summary, UNITS } from "./recipe";
 import { Said } from "./said";
 import type { State } from "./state";
 import { MEASURES, type Measure, type Sweep, type SweepState } from "./sweepdata";
@@ -45,9 +45,9 @@ export function SweepView({ state, channels, sweeping }: Props) {
           )}
           <Strengths sweeping={sweeping} />
           <NumberBox
-            name="Number of controls"
+            name="Number of controls of each kind"
             says="controls"
-            title="Other features and random directions of the same size: what they do as well is not the feature’s doing"
+            title="Other features, and random directions of the same size, so many of each: what they do as well is not the feature’s doing"
             value={controls}
             min={0}
             max={8}
@@ -119,15 +119,13 @@ function numbers(text: string): number[] | null {
   return out.every(Number.isFinite) ? out : null;
 }
 
-function titleOf(measure: Measure, sweep: Sweep): string {
-  return {
-    target: label(sweep.json.target_name),
-    kl: "KL(unedited || edited), mean per token, nats",
-    perplexity: "perplexity of the text under the unedited model",
-    repetition: "repetition: share of repeated n-grams",
-    ...sweep.json.measures,
-  }[measure];
-}
+/** As src/saewidgets/interventions/dose.py has them. */
+const TITLES: Record<Measure, string> = {
+  target: "",
+  kl: "mean KL(unedited || edited) of the predictions, both reading the text, nats",
+  perplexity: "perplexity of the text under the unedited model",
+  repetition: "repetition: share of its 4-grams that stood in it before",
+};
 
 function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
   const { json, curves } = sweep;
@@ -147,12 +145,13 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
         {MEASURES.map((name) => (
           <LineChart
             key={name}
-            title={titleOf(name, sweep)}
+            title={TITLES[name] || label(json.target_name)}
             curve={curves[name]}
             strengths={json.strengths}
             band={json.band}
             at={at}
             width={columns === 1 ? width : (width - 24) / 2}
+            spread={name === "perplexity"}
             onPick={setAt}
           />
         ))}
@@ -171,7 +170,9 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
           </>
         )}
       </p>
-      {!json.band && json.band_rule && <p class="saew-small">{`No band of strengths: ${json.band_rule}`}</p>}
+      {!json.band && json.band_rule && (
+        <p class="saew-small">{`No strength here meets the rule for a usable one: ${json.band_rule}`}</p>
+      )}
       <div class="saew-dose">
         <label>
           <span class="saew-small">strength </span>
@@ -191,12 +192,14 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
           type="button"
           disabled={state.offline || !row}
           title={state.offline ? OFFLINE : "Put it into the recipe"}
-          onClick={() => {
-            const rows = state.recipe.interventions.map((old, i) =>
-              i === json.row ? { ...old, value: strength, unit: json.unit } : old,
-            );
-            state.setRecipe({ ...state.recipe, interventions: rows });
-          }}
+          onClick={() =>
+            state.edit((now) => {
+              const { row: varies, unit: its } = json;
+              const put = (old: Intervention, i: number) =>
+                i === varies ? { ...old, value: strength, unit: its } : old;
+              return { ...now, interventions: now.interventions.map(put) };
+            })
+          }
         >
           Use this strength
         </button>

@@ -58,7 +58,7 @@ export function TextTip({ run, pointed, changes, root }: Props) {
               <Numbers key={one} run={run} side={one} sample={sample} token={token} own={one === side} />
             ))}
           </Table>
-          <Small>nats; each under the model that wrote it, at temperature 1</Small>
+          <Small>nats, each under the model that wrote it</Small>
         </>
       ) : (
         <Small>{prompt?.edited[token] ? "edited here" : "not edited here"}</Small>

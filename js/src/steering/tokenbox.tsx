@@ -33,24 +33,29 @@ export function TokenBox(props: Props) {
   const now = useRef(props);
   now.current = props;
 
-  const draw = () => {
+  const draw = (start: number) => {
     const { tokens, look, classes, from, says = "" } = now.current;
     line.current?.mark(from?.() ?? null, says);
-    line.current?.grow(tokens, (span, token) => {
-      const more = classes?.(token);
-      if (more) span.classList.add(more);
-    });
-    line.current?.paint(look ?? (() => ""));
+    line.current?.grow(
+      tokens,
+      (span, token) => {
+        const more = classes?.(token);
+        if (more) span.classList.add(more);
+      },
+      start,
+    );
+    line.current?.paint(look ?? (() => ""), start);
   };
   useLayoutEffect(() => {
     if (!host.current) return;
     line.current = new TokenLine(host.current, props.id);
     line.current.clear();
     cursor.current = -1;
-    draw();
-    return props.listen?.(draw);
+    draw(0);
+    // Step by step only what is new; all of it again when the text is whole, or its look changes (below).
+    return props.listen?.(() => draw(line.current?.length ?? 0));
   }, [props.tokens, props.listen]);
-  useLayoutEffect(draw, [props.lookKey]);
+  useLayoutEffect(() => draw(0), [props.lookKey]);
 
   const point = (token: number) => {
     cursor.current = token;

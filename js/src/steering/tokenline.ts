@@ -42,10 +42,10 @@ export class TokenLine {
     this.#cursor = -1;
   }
 
-  /** Draw what is new, or looks different now. */
-  grow(tokens: Tokens, dress: (span: HTMLElement, token: number) => void): void {
+  /** Draw what is new, or looks different now, from a token on. */
+  grow(tokens: Tokens, dress: (span: HTMLElement, token: number) => void, start: number): void {
     const n = tokens.strings.length;
-    for (let token = 0; token < n; token++) {
+    for (let token = start; token < n; token++) {
       const text = tokens.strings[token] ?? "";
       const flags = tokens.flags[token] ?? 0;
       const key = `${flags} ${text}`;
@@ -82,14 +82,15 @@ export class TokenLine {
     this.#host.append(this.#part);
   }
 
-  /** Colours. */
-  paint(look: (token: number) => string): void {
-    this.#spans.forEach((span, token) => {
+  /** Colours, from a token on. */
+  paint(look: (token: number) => string, start: number): void {
+    for (let token = start; token < this.#spans.length; token++) {
       const wanted = look(token);
-      if (span.dataset.look === wanted) return;
+      const span = this.#spans[token];
+      if (!span || span.dataset.look === wanted) continue;
       span.dataset.look = wanted;
       span.style.background = wanted;
-    });
+    }
   }
 
   /** Put the keyboard's cursor on a token (-1: nowhere), with what a screen reader says of it. */

@@ -1,6 +1,6 @@
 /** Where a row acts: at which positions, and the conditions that are rarely needed. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { label } from "../shared/visible";
 import { sizeOf } from "./features";
 import { NumberBox } from "./numberbox";
@@ -47,8 +47,10 @@ function PositionList({ row, wrong, onChange }: { row: Intervention; wrong: bool
   const said = typeof row.positions === "string" ? "" : sayPositions(row.positions);
   const [text, setText] = useState(said);
   const read = readPositions(text);
+  // What comes back of one's own typing is no news.
+  const sent = useRef("");
   useEffect(() => {
-    if (!read || sayPositions(read) !== said) setText(said);
+    if (said !== sent.current) setText(said);
   }, [said]);
   return (
     <input
@@ -63,7 +65,9 @@ function PositionList({ row, wrong, onChange }: { row: Intervention; wrong: bool
       onInput={(event) => {
         setText(event.currentTarget.value);
         const positions = readPositions(event.currentTarget.value);
-        if (positions) onChange({ positions });
+        if (!positions) return;
+        sent.current = sayPositions(positions);
+        onChange({ positions });
       }}
       onBlur={() => setText(said)}
     />

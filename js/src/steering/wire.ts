@@ -123,8 +123,8 @@ export interface EffectJson {
   special: number[];
   n_prompt: number;
   notes: string[];
-  loss: { clean: number; edited: number; frozen: number | null };
-  kl_mean: { edited: number; frozen: number | null };
+  loss: { clean: number | null; edited: number | null; frozen: number | null };
+  kl_mean: { edited: number | null; frozen: number | null };
   rows: { feature: number | null; sae: string | null; label: string | null; kind: string; note: string }[];
   side: { sae: string; f: number; label: string | null; clean: number; edited: number; change: number }[];
   side_note: string;
@@ -142,8 +142,6 @@ export interface SweepJson {
   baseline: string;
   band: [number, number] | null;
   band_rule: string;
-  /** What the curves are, if the kernel says it more exactly. */
-  measures?: Partial<Record<"target" | "kl" | "perplexity" | "repetition", string>>;
   controls: { kind: string; name: string }[];
   notes: string[];
 }
