@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import widget from "../src/dashboard";
-import { bar, heights, tickLabel, ticks } from "../src/dashboard/axis";
 import { binsOf, rangeOf } from "../src/dashboard/histogram";
 import { line } from "../src/dashboard/tokens";
+import { bar, heights, tickLabel, ticks } from "../src/shared/axis";
 import { LIGHT } from "../src/shared/palette";
 import type { ArraySpec, Json } from "../src/shared/types";
 import { type Recorded, RecordedModel } from "../src/snapshot/host";

@@ -1,38 +1,12 @@
 /** A histogram's frame: as wide as its panel, drawn in pixels, with ticks on both axes. What it shows is its children's. */
 
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { type Height, tickLabel, ticks } from "./axis";
+import { type Height, tickLabel, ticks } from "../shared/axis";
 
 export const LEFT = 38;
 export const HEIGHT = 112;
 const TOP = 8;
 const BOTTOM = 18;
-const FALLBACK = 360;
-
-/** The width of an element, followed. */
-export function useWidth(): [(el: HTMLElement | null) => void, number] {
-  const [width, setWidth] = useState(FALLBACK);
-  const [el, setEl] = useState<HTMLElement | null>(null);
-  const frame = useRef(0);
-  useLayoutEffect(() => {
-    if (!el) return;
-    const measure = () => el.clientWidth > 0 && setWidth(el.clientWidth);
-    measure();
-    if (typeof ResizeObserver === "undefined") return;
-    // In a frame of its own: what is drawn anew inside the observer's callback would make it complain of a loop.
-    const observer = new ResizeObserver(() => {
-      cancelAnimationFrame(frame.current);
-      frame.current = requestAnimationFrame(measure);
-    });
-    observer.observe(el);
-    return () => {
-      cancelAnimationFrame(frame.current);
-      observer.disconnect();
-    };
-  }, [el]);
-  return [setEl, width];
-}
 
 interface Props {
   width: number;

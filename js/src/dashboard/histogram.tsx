@@ -1,10 +1,11 @@
 /** How strongly the feature fires, and how often: a histogram to brush, which asks for examples of that range. */
 
 import { useMemo, useRef, useState } from "preact/hooks";
+import { bar, edge, heights } from "../shared/axis";
 import { count, num } from "../shared/format";
 import type { Palette } from "../shared/palette";
-import { bar, edge, heights } from "./axis";
-import { Frame, HEIGHT, innerWidth, LEFT, place, useWidth } from "./chart";
+import { useWidth } from "../shared/width";
+import { Frame, HEIGHT, innerWidth, LEFT, place } from "./chart";
 import { type Hover, useHover } from "./hover";
 import type { FeatureAnswer } from "./wire";
 

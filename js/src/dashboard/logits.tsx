@@ -1,11 +1,12 @@
 /** What the feature says about the next token: the distribution of its logit weights, and the tokens at both ends. */
 
 import { useMemo, useState } from "preact/hooks";
+import { bar, edge, heights } from "../shared/axis";
 import { count, num, signed } from "../shared/format";
 import { Tok } from "../shared/tok";
 import { label } from "../shared/visible";
-import { bar, edge, heights } from "./axis";
-import { Frame, HEIGHT, innerWidth, LEFT, place, useWidth } from "./chart";
+import { useWidth } from "../shared/width";
+import { Frame, HEIGHT, innerWidth, LEFT, place } from "./chart";
 import type { FeatureAnswer, Logits, TokenValue } from "./wire";
 
 export function LogitHistogram({ answer }: { answer: FeatureAnswer }) {

@@ -1,6 +1,6 @@
 /** A curve over the strengths, with its controls thin and grey, the band that is recommended, and the strength chosen. */
 
-import { tickLabel, ticks } from "../dashboard/axis";
+import { tickLabel, ticks } from "../shared/axis";
 import { minus } from "./bits";
 import type { Curve } from "./sweepdata";
 

@@ -1,9 +1,9 @@
 /** Dose-response: one strength after another, what each does to the text and to the model, beside controls that should do less. */
 
 import { useState } from "preact/hooks";
-import { useWidth } from "../dashboard/chart";
 import { Notes } from "../shared/footer";
 import { label, pieces } from "../shared/visible";
+import { useWidth } from "../shared/width";
 import { short } from "./bits";
 import type { Channels } from "./channels";
 import { LineChart, nearest } from "./linechart";
