@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
+STEERING = QUICKSTART.with_name("steering.ipynb")
 
 
 @pytest.fixture
@@ -115,8 +116,9 @@ def test_the_shipped_notebook_is_the_example() -> None:
     assert shipped.read_bytes() == QUICKSTART.read_bytes()
 
 
-def test_the_notebook_is_clean() -> None:
-    notebook = nbformat.read(QUICKSTART, as_version=4)
+@pytest.mark.parametrize("path", [QUICKSTART, STEERING], ids=["quickstart", "steering"])
+def test_the_notebook_is_clean(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -125,15 +127,31 @@ def test_the_notebook_is_clean() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_the_notebook_runs(demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_notebook(path: Path, demo_engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """In this process rather than in a kernel: the front-end has tests of its own, and the model is loaded once."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(sw, "load_demo", lambda: demo_engine)
     names: dict[str, object] = {}
-    for cell in nbformat.read(QUICKSTART, as_version=4).cells:
+    for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
-            exec(compile(cell.source, f"quickstart.ipynb:{cell.id}", "exec"), names)
+            exec(compile(cell.source, f"{path.name}:{cell.id}", "exec"), names)
+    return names
+
+
+def test_the_notebook_runs(demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_notebook(QUICKSTART, demo_engine, tmp_path, monkeypatch)
     assert (tmp_path / "heatmap.html").stat().st_size > 10_000
+
+
+def test_the_steering_notebook_steers(demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_notebook(STEERING, demo_engine, tmp_path, monkeypatch)
+    assert (tmp_path / "steering.html").stat().st_size > 10_000
+    made = names["made"]
+    assert isinstance(made, sw.Generation)
+    # What it promises: the edited text is about the feature, and the unedited one is not.
+    assert "Egypt" in made.edited[0].text
+    assert "Egypt" not in made.baseline[0].text
+    assert made.edited[0].text in str(names["text"]), "the user's own generate writes the same"
 
 
 @pytest.mark.usefixtures("with_demo")

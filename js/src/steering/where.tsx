@@ -15,6 +15,8 @@ interface Props {
 }
 
 const NAMED = { all: "all tokens", prompt: "the prompt", generated: "generated tokens" };
+/** Special tokens, the chat template and norm outliers are left out unless the row says otherwise. */
+const BUT_SPECIAL = "all but special tokens";
 
 export function Positions({ row, scale, onChange }: Props) {
   const listed = typeof row.positions !== "string";
@@ -32,7 +34,7 @@ export function Positions({ row, scale, onChange }: Props) {
         >
           {Object.entries(NAMED).map(([name, says]) => (
             <option key={name} value={name}>
-              {says}
+              {name === "all" && !row.special ? BUT_SPECIAL : says}
             </option>
           ))}
           <option value="list">{"positions\u2026"}</option>
