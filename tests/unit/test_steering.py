@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+import traitlets
 from front_end import RecordingComm
 
 import saewidgets as sw
@@ -112,6 +113,23 @@ def test_steer_this_feature_from_a_cell(engine: sw.Engine) -> None:
     with pytest.raises(RecipeError, match="twice"):
         panel.add(sw.ablate(5))
     assert len(panel.value) == 3, "a refused addition must not lose what was there"
+
+
+def test_the_feature_links_with_another_widget(engine: sw.Engine, index: sw.FeatureIndex) -> None:
+    dashboard = sw.FeatureDashboard(engine, index, feature=11)
+    panel = sw.SteeringPanel(engine, index, recipe=[sw.add(5, 2, unit="max", max_activation=9.0), sw.ablate(8)])
+    assert panel.feature == 5
+    traitlets.link((dashboard, "feature"), (panel, "feature"))
+    assert panel.value == sw.Recipe([sw.add(11, 2, unit="max"), sw.ablate(8)])
+    dashboard.feature = 12
+    assert panel.value.interventions[0] == sw.add(12, 2, unit="max")
+    panel.recipe = sw.Recipe(sw.ablate(20)).to_dict()
+    assert dashboard.feature == 20
+    empty = sw.SteeringPanel(engine, index)
+    empty.feature = 3
+    assert empty.value == sw.Recipe(sw.add(3, 1.0, unit="max"))
+    empty.recipe = {"version": 1, "interventions": [{"kind": "add", "features": [], "value": 1.0}]}
+    assert empty.feature is None
 
 
 def test_what_cannot_be_is_refused_at_once(engine: sw.Engine) -> None:

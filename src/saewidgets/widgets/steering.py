@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,16 +13,17 @@ import traitlets
 
 from ..interventions.checks import RecipeError
 from ..interventions.code import code_on_worker
-from ..interventions.generation import Generation, generate_on_worker, think_ids
-from ..interventions.make import PRESETS
+from ..interventions.generation import Generation, generate_on_worker
+from ..interventions.make import PRESETS, add
 from ..interventions.recipe import Intervention, Recipe
 from ..interventions.scales import maxima_of
 from . import wire
 from .base import EngineWidget, Handler, live_asset
-from .steering_page import Answers, fallback_of, page_of
+from .steering_facts import facts_of
+from .steering_page import Answers, fallback_of, page_of, questions
 from .steering_payload import SETTINGS, Asked, Teller, Units, generation_reply, prompt_payload, sampling_of
 from .steering_search import Search
-from .steering_views import CONTROLS, answer_reply, effect_reply, sweep_reply
+from .steering_views import answer_reply, effect_reply, sweep_reply
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -50,6 +51,8 @@ class SteeringPanel(EngineWidget):
         view: "text", "effect" (on a given text, token by token), "sweep" (dose-response) or "answer" (rank of an answer).
         color: "none", "surprise" (minus log-probability) or "change" (of the log-probability).
         answer: the answer whose rank is looked at. freeze: in "effect", with attention patterns frozen too.
+        feature: the feature of the first row, to be linked with another widget's: setting it steers that feature instead,
+            or, without a row, adds it at its max activation.
         history: the runs so far, newest last, as plain JSON with their recipes.
 
     Example:
@@ -79,6 +82,7 @@ class SteeringPanel(EngineWidget):
     freeze = traitlets.Bool(False).tag(sync=True)
     history = traitlets.List(traitlets.Dict()).tag(sync=True)
     facts = traitlets.Dict(read_only=True).tag(sync=True)
+    feature = traitlets.Int(allow_none=True, default_value=None)
 
     def __init__(
         self,
@@ -96,7 +100,7 @@ class SteeringPanel(EngineWidget):
         self._answers = Answers()
         self._last: Generation | None = None
         super().__init__(engine, prompt=prompt, recipe=_as_dict(recipe), **traits)
-        self.set_trait("facts", self._facts())
+        self.set_trait("facts", facts_of(engine, index is not None, next(iter(self._maxima), None)))
 
     @property
     def value(self) -> Recipe:
@@ -148,6 +152,26 @@ class SteeringPanel(EngineWidget):
         # Not refused here: the front-end sends what is being typed, and shows at the row what is wrong with it.
         return dict(proposal["value"]) or Recipe().to_dict()
 
+    @traitlets.observe("recipe")
+    def _recipe_changed(self, _change: Mapping[str, Any]) -> None:
+        first: object = next(iter(self.recipe.get("interventions") or []), None)
+        features = first.get("features") if isinstance(first, Mapping) else None
+        self.feature = int(features[0]) if features else None
+
+    @traitlets.observe("feature")
+    def _feature_changed(self, change: Mapping[str, Any]) -> None:
+        rows = list(self.recipe.get("interventions") or [])
+        shown = rows[0].get("features") if rows and isinstance(rows[0], Mapping) else None
+        if change["new"] is None or (shown and shown[0] == change["new"]):
+            return
+        if shown:
+            # What was said of the one feature is not true of the other.
+            rows[0] = {**rows[0], "features": [change["new"]], "max_activation": None, "label": None}
+        else:
+            unit = "max" if self._index is not None else "resid"
+            rows = [*Recipe(add(int(change["new"]), 1.0, unit=unit)).to_dict()["interventions"], *rows]  # type: ignore[misc]
+        self.recipe = {**(self.recipe or Recipe().to_dict()), "interventions": rows}
+
     @traitlets.validate("history")
     def _valid_history(self, proposal: Mapping[str, Any]) -> list[dict[str, object]]:
         return list(proposal["value"])[-_HISTORY:]
@@ -155,28 +179,6 @@ class SteeringPanel(EngineWidget):
     @traitlets.validate("prompt", "answer")
     def _valid_text(self, proposal: Mapping[str, Any]) -> str:
         return wire.sendable(proposal["value"])
-
-    def _facts(self) -> dict[str, object]:
-        engine = self.engine
-        return {
-            "has_chat": engine.tokenizer.has_chat_template,
-            "has_index": self._index is not None,
-            "index_sae": next(iter(self._maxima), None),
-            "context": engine.context_size,
-            "thinking": think_ids(engine) is not None,
-            "presets": [{"key": key, "name": name, "formula": said} for key, (name, said, _) in PRESETS.items()],
-            "saes": [
-                {
-                    "name": d.name,
-                    "n": d.n_features,
-                    "hook": d.hook_name_out or d.hook_name,
-                    "kind": d.kind,
-                    "reconstructs": d.kind in ("SAE", "transcoder"),
-                    "activation": d.activation_name,
-                }
-                for d in engine.dictionaries.values()
-            ],
-        }
 
     def _params(self) -> dict[str, wire.Json]:
         """What a view asks with, from the traits."""
@@ -290,28 +292,11 @@ class SteeringPanel(EngineWidget):
         return fallback_of(self)
 
     def page(self, title: str | None = None, views: Sequence[str] = ("text",)) -> str:
-        for channel, params in self._asked(views):
+        for channel, params in questions(self._params(), views, self.freeze, self.answer):
             if not self._answers.has(channel, params):
                 answer = partial(self.handlers()[channel], params)
                 self.engine.worker.run(answer)
         return page_of(self, self._answers, title)
-
-    def _asked(self, views: Sequence[str]) -> Iterator[tuple[str, dict[str, wire.Json]]]:
-        """The questions that a view of the present state asks."""
-        unknown = set(views) - {"text", "effect", "sweep", "answer"}
-        if unknown:
-            raise ValueError(f"There is no view {unknown.pop()!r}: choose from text, effect, sweep, answer.")
-        params = self._params()
-        settings = params.pop("settings")
-        yield "scales", dict(params)
-        if "text" in views:
-            yield "generate", {**params, "settings": settings}
-        if "effect" in views:
-            yield "effect", {**params, "continuation": None, "which": None, "freeze": self.freeze}
-        if "sweep" in views:
-            yield "sweep", {**params, "settings": settings, "row": 0, "strengths": None, "controls": CONTROLS}
-        if "answer" in views:
-            yield "answer", {**params, "answer": self.answer}
 
     def to_html(
         self, path: str | os.PathLike[str] | None = None, *, views: Sequence[str] = ("text",), title: str | None = None

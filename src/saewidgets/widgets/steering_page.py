@@ -12,6 +12,7 @@ from ..snapshot.page import Recorded, page
 from . import wire
 from .base import asset
 from .heatmap_page import recorded_answer
+from .steering_views import CONTROLS
 
 if TYPE_CHECKING:
     from .steering import SteeringPanel
@@ -50,6 +51,29 @@ class Answers:
         for channel, params, reply in sorted(self._kept.values(), key=lambda k: (k[0], wire.canonical(k[1]))):
             if wire.canonical(params.get("recipe")) == wanted:
                 yield recorded_answer(channel, params, reply)
+
+
+def questions(
+    params: Mapping[str, wire.Json], views: Sequence[str], freeze: bool, answer: str
+) -> Iterator[tuple[str, dict[str, wire.Json]]]:
+    """The questions that a view of a panel's present state asks: channel and parameters.
+
+    Raises:
+        ValueError: for a view that there is not.
+    """
+    unknown = set(views) - {"text", "effect", "sweep", "answer"}
+    if unknown:
+        raise ValueError(f"There is no view {unknown.pop()!r}: choose from text, effect, sweep, answer.")
+    asked = {name: value for name, value in params.items() if name != "settings"}
+    yield "scales", asked
+    if "text" in views:
+        yield "generate", dict(params)
+    if "effect" in views:
+        yield "effect", {**asked, "continuation": None, "which": None, "freeze": freeze}
+    if "sweep" in views:
+        yield "sweep", {**params, "row": 0, "strengths": None, "controls": CONTROLS}
+    if "answer" in views:
+        yield "answer", {**asked, "answer": answer}
 
 
 def page_of(panel: SteeringPanel, answers: Answers, title: str | None) -> str:

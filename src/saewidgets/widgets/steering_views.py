@@ -66,7 +66,13 @@ def _effects(made: EditEffects) -> wire.Reply:
                 "frozen": None if frozen is None else _mean(frozen.kl[counted]),
             },
             "rows": [
-                {"feature": r.feature, "sae": r.dictionary, "label": r.label, "kind": ", ".join(r.kinds), "note": r.note}
+                {
+                    "feature": r.feature,
+                    "sae": r.dictionary,
+                    "label": r.label,
+                    "kind": ", ".join(r.kinds),
+                    "note": r.note,
+                }
                 for r in made.features
             ],
             "side": [

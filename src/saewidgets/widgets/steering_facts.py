@@ -1,0 +1,38 @@
+"""What a steering panel's view must know of its engine before it asks anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..interventions.generation import think_ids
+from ..interventions.make import PRESETS
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
+
+
+def facts_of(engine: Engine, has_index: bool, indexed: str | None) -> dict[str, object]:
+    """Dictionaries, context, chat template, presets: the trait `facts`.
+
+    Args:
+        has_index: whether there is an index. indexed: the dictionary that it is of.
+    """
+    return {
+        "has_chat": engine.tokenizer.has_chat_template,
+        "has_index": has_index,
+        "index_sae": indexed,
+        "context": engine.context_size,
+        "thinking": think_ids(engine) is not None,
+        "presets": [{"key": key, "name": name, "formula": said} for key, (name, said, _) in PRESETS.items()],
+        "saes": [
+            {
+                "name": d.name,
+                "n": d.n_features,
+                "hook": d.hook_name_out or d.hook_name,
+                "kind": d.kind,
+                "reconstructs": d.kind in ("SAE", "transcoder"),
+                "activation": d.activation_name,
+            }
+            for d in engine.dictionaries.values()
+        ],
+    }
