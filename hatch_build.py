@@ -13,7 +13,9 @@ from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUNDLES = tuple(f"{widget}{end}" for widget in ("dashboard", "heatmap", "steering") for end in (".js", ".css", ".snapshot.js"))
+BUNDLES = tuple(
+    f"{widget}{end}" for widget in ("dashboard", "heatmap", "steering") for end in (".js", ".css", ".snapshot.js")
+)
 SOURCE_SUFFIXES = {".css", ".js", ".json", ".mjs", ".ts", ".tsx"}
 
 

@@ -255,7 +255,8 @@ def test_directions_and_neurons() -> None:
     (ids,) = engine.to_ids(TEXT)
 
     def project(x: torch.Tensor, hook: Any) -> torch.Tensor:
-        gone = x - (x @ vectors[1])[..., None] * vectors[1]
+        # The activation is x·v, so the part of x that it stands for is (x·v) v / |v|^2: nothing is left along v.
+        gone = x - (x @ vectors[1])[..., None] * vectors[1] / vectors[1].square().sum()
         return torch.cat([x[:, :1], gone[:, 1:]], 1)
 
     def silence(x: torch.Tensor, hook: Any) -> torch.Tensor:

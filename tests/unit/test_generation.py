@@ -167,7 +167,7 @@ def test_the_dice_are_fair(options: dict[str, Any]) -> None:
     """Over many draws tokens come as often as the definitions say, and no other token ever."""
     logits = torch.randn(12, generator=torch.Generator().manual_seed(1)) * 2
     logits[4] = logits[5] = -torch.inf
-    text, n = [1, 3, 3, 8], 2000
+    text, n = [1, 3, 3, 8], 1000
     sampling = Sampling(**options)
     scores = allowed(logits, text, sampling)
     weights = np.array([np.exp(scores.get(t, -np.inf)) for t in range(12)])
@@ -176,6 +176,13 @@ def test_the_dice_are_fair(options: dict[str, Any]) -> None:
     drawn = np.bincount([int(dice.choose(logits[None], [text])) for _ in range(n)], minlength=12) / n
     assert (drawn[expected == 0] == 0).all()
     np.testing.assert_allclose(drawn, expected, atol=4 * np.sqrt(0.25 / n))
+
+
+def test_a_penalty_lowers_negative_logits_too() -> None:
+    logits = torch.tensor([[-1.0, -1.5, -3.0], [1.0, 0.8, -3.0], [0.0, -0.1, -3.0]])
+    dice = Dice(Sampling(temperature=0, repetition_penalty=2.0), 3, torch.zeros(3, dtype=torch.long))
+    assert dice.choose(logits, [[0], [0], [0]]).tolist() == [1, 1, 0]
+    assert dice.choose(logits, [[2], [2, 1], [1]]).tolist() == [0, 0, 0]
 
 
 def test_rows_share_the_dice_of_their_sample() -> None:
@@ -238,9 +245,9 @@ def test_settings_of_numpy() -> None:
 @pytest.mark.parametrize("options", [*SAMPLINGS, {"samples": 5, "seed": 3}], ids=str)
 def test_an_empty_recipe_gives_identical_rows(wrapper: str, options: dict[str, Any]) -> None:
     engine = engine_of(wrapper)
-    plain = generate(engine, PROMPT, n_tokens=6, **options)
+    plain = generate(engine, PROMPT, n_tokens=4, **options)
     for recipe in (Recipe(), [add(3, 5, on=False)], Recipe(keep_error=False)):
-        found = generate(engine, PROMPT, recipe, n_tokens=6, **options)
+        found = generate(engine, PROMPT, recipe, n_tokens=4, **options)
         assert found.resolved.noop and not found.edited_at.any()
         for a, b, c in zip(found.baseline, found.edited, plain.baseline, strict=True):
             for name in ("token_ids", "logprobs", "entropy"):
@@ -684,6 +691,17 @@ def test_messages_that_say_what_the_template_says(template: str, content: str) -
         else range(after - 1, after + 4)
     )
     assert all(c == "·" for n, c in enumerate(said) if n not in close), said
+
+
+def test_a_system_message_in_the_middle() -> None:
+    engine = chat_engine()
+    made = read_prompt(engine, [CHAT[1], CHAT[0], CHAT[3], CHAT[0]])
+    text = "".join(engine.tokenizer.display(made.ids).strings)
+    system = characters(engine, made.ids, made.system)
+    at = [n for n in range(len(text)) if text.startswith("Be good.", n)]
+    close = {n for start in at for n in range(start - 1, start + 9)}
+    assert len(at) == 2 and all(system[n : n + 8] == "Be good." for n in at)
+    assert all(c == "·" for n, c in enumerate(system) if n not in close), system
 
 
 def test_a_template_that_looks_at_what_is_said() -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..engine.errors import SaewidgetsError
-from .checks import RecipeError
+from .checks import RecipeError, refuse_past_the_end
 from .edits import Edits
 from .generation import scope_of
 from .make import scale
@@ -130,7 +130,13 @@ def answers_on_worker(
     after = tokenizer.answer_ids(answer) if isinstance(answer, str) else tokenizer.check_ids(answer)
     if not after:
         raise SaewidgetsError("The answer has no tokens: type what should follow the prompt.")
-    read = read_prompt(engine, prompt, len(after))
+    if k < 0:
+        raise SaewidgetsError("`k` is how many tokens to show: 0 or more.")
+    read = read_prompt(engine, prompt)
+    n = len(read) + len(after)
+    if n > engine.context_size:
+        raise SaewidgetsError(f"Prompt and answer have {n} tokens, more than the context of {engine.context_size}.")
+    refuse_past_the_end(recipe, n)
     resolved = resolve(engine, recipe, read.ids, maxima, ticket)
     conditions, notes = _conditions(engine, read, recipe, maxima, ticket)
     ids = [*read.ids, *after]
@@ -180,7 +186,9 @@ def _conditions(
         notes.append(str(refused))
     if "dropped" in errors:
         # An intervention that changes nothing brings the splice and nothing else.
-        idle = [scale(i.features[0], 1.0, sae=i.sae) for i in {i.sae: i for i in active}.values()]
+        # One a dictionary: None is another name of the first.
+        one_each = {i.sae or engine.default: i for i in active}
+        idle = [scale(i.features[0], 1.0, sae=name) for name, i in one_each.items()]
         made.append(_Condition("the SAE's reconstruction in place", "spliced", "dropped", None, Recipe(idle, False)))
     for error in errors:
         name = f"all of the recipe, error {error}"

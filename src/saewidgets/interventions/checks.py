@@ -42,9 +42,9 @@ def plain(i: Intervention) -> dict[str, object]:
         RecipeError: for what is no number, or no index.
     """
     made: dict[str, object] = {}
-    for name in ("value", "low", "max_activation"):
-        given = getattr(i, name)
-        made[name] = None if given is None else _number(given, name)
+    for number in ("value", "low", "max_activation"):
+        given = getattr(i, number)
+        made[number] = None if given is None else _number(given, number)
     if not isinstance(i.features, tuple):
         raise RecipeError(f"`features` must be a tuple of indices, not {i.features!r}.", "features")
     made["features"] = tuple(_index(f, "features") for f in i.features)
@@ -82,7 +82,7 @@ def _index(value: object, field: str) -> int:
 
 def _number(value: object, field: str) -> float:
     try:
-        if isinstance(value, (bool, str, bytes)) or getattr(value, "ndim", 0):
+        if isinstance(value, (bool, str, bytes)) or getattr(value, "ndim", 0) != 0:
             raise TypeError
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

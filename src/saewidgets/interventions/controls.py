@@ -10,9 +10,12 @@ import numpy as np
 import torch
 
 from ..engine.dictionary import Dictionary
+from ..engine.ranking import Ints
+from ..engine.reading import flatten
+from ..engine.readout import decoder_scale
 from .prompts import Prompt
-from .recipe import Intervention, Recipe, replace_in
-from .scales import Index, Maxima, dictionary_of, resolve
+from .recipe import Condition, Intervention, Recipe, replace_in
+from .scales import Index, Maxima, dictionary_of, prompt_max, resolve
 from .terms import stored
 from .writing import contribution
 
@@ -55,10 +58,11 @@ def controls_for(
 ) -> tuple[list[Control], list[str]]:
     """`n` other features and `n` random directions in place of intervention `row`, and notes on what they are.
 
-    For `add` (but not in units of its own activation) they add vectors of the norm that the edit adds at that strength.
+    For `add` (but not in units of its own activation) they add vectors of the norm that the edit adds at that strength,
+    features where the edit acts, directions at all its positions (they cannot look at activations).
     Other kinds depend on the feature's own activation: there the same intervention is made on the other features, value
     and unit as they are, and there are no directions. Features are drawn among those nearest in activation density
-    (`index` counts them), without one among all.
+    (`index` counts them), without one among all; never those that the recipe has to do with elsewhere.
     """
     if n <= 0:
         return [], []
@@ -70,8 +74,12 @@ def controls_for(
     pushes = varied.kind == "add" and varied.unit != "own"
     norms = [_norm(engine, recipe, row, s, prompt, maxima, ticket) for s in strengths] if pushes else []
     if varied.features:
-        drawn, said = _others(dictionary, varied, n, index if dictionary.name in maxima else None, draw)
-        notes.append(said)
+        counted = index if dictionary.name in maxima else None
+        free, said = _free(engine, recipe, row, dictionary, counted, maxima, prompt)
+        drawn, near = _others(varied, n, free, counted, draw)
+        notes.append(near + said)
+        if len(drawn) < n:
+            notes.append(f"There are only {len(drawn)} control features to be had.")
         for others in drawn:
             recipes = []
             for at, strength in enumerate(strengths):
@@ -84,11 +92,20 @@ def controls_for(
     if pushes:
         width = contribution(dictionary, torch.tensor([varied.features[0] if varied.features else 0])).shape[-1]
         place = dictionary.hook_name_out or dictionary.hook_name
-        if getattr(dictionary, "head", None) is None:
+        if getattr(dictionary, "head", None) is not None:
+            notes.append("There are no random directions for one head of several.")
+        else:
+            totals = _totals(dictionary, varied, strengths, norms)
+            if varied.unit == "max":
+                scale, of_scale = _typical_scale(engine, dictionary, prompt, ticket)
+                totals = [total * scale for total in totals]
+                notes += of_scale
+            if varied.only_active or varied.when is not None:
+                notes.append("Random directions act at all positions of the edit, not only where its condition holds.")
             for number in range(n):
                 vector = draw.standard_normal(width)
                 vector /= np.linalg.norm(vector)
-                rows_of = [_push(varied, vector, place, float(np.sum(norm))) for norm in norms]
+                rows_of = [_push(varied, vector, place, total) for total in totals]
                 made.append(
                     Control(
                         "direction", f"random direction {number + 1}", tuple(_in_place(recipe, row, r) for r in rows_of)
@@ -115,16 +132,36 @@ def _norm(
     return found
 
 
-def _others(
-    dictionary: Dictionary, varied: Intervention, n: int, index: Index | None, draw: np.random.Generator
-) -> tuple[list[tuple[int, ...]], str]:
-    """`n` draws of as many other features as `varied` has."""
-    taken = {*varied.features, *([] if varied.by is None else [varied.by])}
+def _free(
+    engine: Engine,
+    recipe: Recipe,
+    row: int,
+    dictionary: Dictionary,
+    index: Index | None,
+    maxima: Maxima,
+    prompt: Prompt,
+) -> tuple[Ints, str]:
+    """Features that can be controls, and what is to be said of them."""
+    varied, said = recipe.interventions[row], ""
+    taken = {f for i in recipe.active if (i.sae or engine.default) == dictionary.name for f in (*i.features, i.by)}
     alive = contribution(dictionary, torch.arange(dictionary.n_features)).norm(dim=-1).cpu().numpy() > 0
+    if index is not None:
+        alive &= np.asarray(index.column("count"), dtype=np.float64) > 0
+    if varied.kind != "add" and varied.unit == "max" and varied.max_activation is None:
+        # Their own maxima are the unit, so they must have one.
+        if index is None:
+            alive &= np.array(prompt_max(engine, dictionary, range(dictionary.n_features), prompt.ids)) > 0
+            said = " Only those that fire in the prompt have a maximal activation."
+        else:
+            alive &= maxima[dictionary.name] > 0
+    return np.array([f for f in np.flatnonzero(alive) if f not in taken], dtype=np.int64), said
+
+
+def _others(
+    varied: Intervention, n: int, free: Ints, index: Index | None, draw: np.random.Generator
+) -> tuple[list[tuple[int, ...]], str]:
+    """`n` draws, from `free`, of as many other features as `varied` has."""
     count = None if index is None else np.asarray(index.column("count"), dtype=np.float64)
-    if count is not None:
-        alive &= count > 0
-    free = np.array([f for f in np.flatnonzero(alive) if f not in taken])
     drawn: list[list[int]] = [[] for _ in range(n)]
     for f in varied.features:
         near = free if count is None else free[np.argsort(np.abs(count[free] - count[f]), kind="stable")[: _AMONG * n]]
@@ -139,14 +176,48 @@ def _others(
     return [tuple(d) for d in drawn if len(d) == len(varied.features)], said
 
 
+def _totals(
+    dictionary: Dictionary, varied: Intervention, strengths: Doubles, norms: Sequence[Sequence[float]]
+) -> list[float]:
+    """The norm of all that the edit adds at each strength, with the sign of the strength."""
+    rows = contribution(dictionary, torch.tensor(varied.features or (0,))).double().cpu()
+    units = (rows / rows.norm(dim=-1, keepdim=True)).numpy()
+    return [float(np.copysign(np.linalg.norm(norm @ units), s)) for norm, s in zip(norms, strengths, strict=True)]
+
+
+def _typical_scale(engine: Engine, dictionary: Dictionary, prompt: Prompt, ticket: Ticket) -> tuple[float, list[str]]:
+    """By what decoding multiplies at the median token of the prompt, and a note if that is not 1 everywhere."""
+    tokens = torch.tensor([prompt.ids], device=engine.model.input_device)
+    with engine.lock, torch.no_grad():
+        hook = dictionary.hook_name
+        x = flatten(engine.model.read(tokens, [hook], ticket)[hook], dictionary, engine.model)
+        scale = decoder_scale(dictionary, x)[0, :, 0].double().cpu().numpy()
+    special = np.isin(prompt.ids, sorted(engine.tokenizer.special_ids))
+    median = float(np.median(scale if special.all() else scale[~special]))
+    if (scale == 1).all():
+        return 1.0, []
+    return median, [
+        "The SAE scales what it adds token by token; random directions have the norm of the prompt's median token."
+    ]
+
+
 def _same_norm(
     dictionary: Dictionary, varied: Intervention, others: Sequence[int], norms: Sequence[float]
 ) -> list[Intervention]:
-    lengths = stored(dictionary, torch.tensor(list(others))).norm(dim=-1).tolist()
-    return [
-        replace(varied, features=(f,), value=norm / length, unit="raw", max_activation=None, label=None)
-        for f, norm, length in zip(others, norms, lengths, strict=True)
-    ]
+    # In units of activation, an SAE that normalises its input scales both alike, token by token.
+    activations = varied.unit == "max"
+    rows = (contribution if activations else stored)(dictionary, torch.tensor(list(others)))
+    made = []
+    for n, (f, norm, length) in enumerate(zip(others, norms, rows.norm(dim=-1).tolist(), strict=True)):
+        one = replace(
+            varied, features=(f,), value=norm / length, unit="max" if activations else "raw",
+            max_activation=1.0 if activations else None, label=None,
+        )  # fmt: skip
+        if varied.only_active and varied.when is None and not dictionary.signed:
+            # Where the edited feature is active, not where the control is.
+            one = replace(one, only_active=False, when=Condition(varied.features[n]))
+        made.append(one)
+    return made
 
 
 def _push(varied: Intervention, vector: Doubles, place: str, norm: float) -> list[Intervention]:

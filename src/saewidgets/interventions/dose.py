@@ -131,22 +131,23 @@ class Sweep:
             "perplexity under the unedited model",
             "repeated 4-grams",
         ]
+        order = np.argsort(self.strengths, kind="stable")
         figure = make_subplots(rows=2, cols=2, subplot_titles=names)
         for n, field_name in enumerate(("target", "kl", "perplexity", "repetition")):
             at = {"row": n // 2 + 1, "col": n % 2 + 1}
             for (kind, name), measures in zip(self.controls, self.control_curves, strict=True):
                 dash = "dot" if kind == "direction" else "solid"
                 line = go.Scatter(
-                    x=self.strengths,
-                    y=getattr(measures, field_name),
+                    x=self.strengths[order],
+                    y=getattr(measures, field_name)[order],
                     name=name,
                     line={"color": "#999", "width": 1, "dash": dash},
                     showlegend=n == 0,
                 )
                 figure.add_trace(line, **at)
             edited = go.Scatter(
-                x=self.strengths,
-                y=getattr(self.curve, field_name),
+                x=self.strengths[order],
+                y=getattr(self.curve, field_name)[order],
                 name="the edit",
                 mode="lines+markers",
                 line={"color": "#0072b2"},

@@ -50,7 +50,7 @@ class EditedFeature:
 
 @dataclass(frozen=True)
 class SideEffect:
-    """A feature that the recipe does not name, and that changed: mean activations over the counted tokens.
+    """A feature that the recipe does not name, and that changed: mean activations over tokens that are not special.
 
     Attributes:
         change: mean edited less mean clean.
@@ -149,6 +149,8 @@ class EditEffects:
             columns |= {"delta, attention frozen": self.frozen.delta, "kl, attention frozen": self.frozen.kl}
         for row in self.features:
             name = f"{row.dictionary}/{row.feature}"
+            while f"{name} clean" in columns:  # another raw direction
+                name += "'"
             columns |= {
                 f"{name} clean": row.clean,
                 f"{name} requested": row.requested,

@@ -19,6 +19,7 @@ from ..engine.activations import Bools
 from ..engine.errors import HookDidNotFireError, HookNotFoundError, SaewidgetsError
 from ..engine.ranking import Floats
 from ..engine.reading import flatten
+from .checks import refuse_past_the_end
 from .edit_effects import EditedFeature, EditEffects, FrozenEffects, SideEffect
 from .edits import Edits
 from .generation import scope_of
@@ -74,6 +75,9 @@ def effects(
     n = len(read) if n_prompt is None else n_prompt
     if not 0 < n <= len(read):
         raise SaewidgetsError(f"`n_prompt` must be between 1 and the {len(read)} tokens of the text, not {n}.")
+    if k < 0 or side < 0:
+        raise SaewidgetsError("`k` and `side` are how many to show: 0 or more.")
+    refuse_past_the_end(whole, len(read))
     prompt = Prompt(read.ids[:n], read.template[:n], read.system[:n], read.chat)
     return engine.worker.run(
         lambda ticket: effects_on_worker(
@@ -121,21 +125,23 @@ class _Reading:
 
     def run(self, freeze: bool) -> EditEffects:
         engine, ticket = self._engine, self._ticket
-        patterns = self._patterns() if freeze else []
+        layers = range(int(engine.model.raw.cfg.n_layers)) if freeze else ()
+        patterns = [f"blocks.{n}.attn.hook_pattern" for n in layers]
         total = 2 + bool(freeze)
         ticket.expect(total)
         with engine.lock, torch.no_grad():
             before: dict[str, Tensor] = {}
-            clean = self._forward({}, [*self._watched(), *patterns], before)
+            clean = self._clean(patterns, before)
             ticket.progress(1, total)
             ticket.check()
-            edits, after = self._edits(keep=True), dict[str, Tensor]()
+            edits, after = self._edits(), dict[str, Tensor]()
             logits = None if edits.noop else self._forward(edits.hooks(self._tokens), self._watched(), after)
             ticket.progress(2, total)
             found = self._compare(clean, logits, edits)
             rows = self._rows(edits)
             sides = self._sides(edits, before, after)
             frozen = self._frozen(clean, patterns, before) if freeze else None
+            ticket.progress(total, total)
         shown = engine.tokenizer.display(self._ids)
         return EditEffects(
             token_ids=np.array(self._ids, dtype=np.int64),
@@ -164,8 +170,8 @@ class _Reading:
 
     # -- forwards
 
-    def _edits(self, keep: bool) -> Edits:
-        return Edits(self._engine, [self._resolved], scope_of(self._engine, self._prompt, 1), keep=keep)
+    def _edits(self) -> Edits:
+        return Edits(self._engine, [self._resolved], scope_of(self._engine, self._prompt, 1), keep=True)
 
     def _forward(
         self, edits: dict[str, Callable[[Tensor], Tensor]], names: Sequence[str], seen: dict[str, Tensor]
@@ -178,35 +184,30 @@ class _Reading:
             hooks[place] = partial(_kept, seen, name, hooks.get(place))
         return model.logits(self._tokens, hooks, ticket=self._ticket)[0]
 
+    def _clean(self, patterns: Sequence[str], before: dict[str, Tensor]) -> Tensor:
+        try:
+            return self._forward({}, [*self._watched(), *patterns], before)
+        except (HookNotFoundError, HookDidNotFireError) as error:
+            if not patterns or "hook_pattern" not in str(error):
+                raise
+            raise SaewidgetsError(
+                f"{self._engine.model.name} has no attention patterns to freeze: {error} A model with fused attention makes "
+                "none: load it with attn_implementation='eager'."
+            ) from None
+
     def _watched(self) -> list[str]:
         """Hooks at which the engine's dictionaries read: for side effects."""
         return list(dict.fromkeys(d.hook_name for d in self._engine.dictionaries.values()))
 
-    def _patterns(self) -> list[str]:
-        model = self._engine.model
-        names = [f"blocks.{n}.attn.hook_pattern" for n in range(int(model.raw.cfg.n_layers))]
-        try:
-            for name in names:
-                model.resolve(name)
-        except HookNotFoundError as error:
-            raise SaewidgetsError(f"{model.name} has no attention patterns to freeze: {error}") from None
-        return names
-
     def _frozen(self, clean: Tensor, patterns: Sequence[str], before: dict[str, Tensor]) -> FrozenEffects:
         """The same edit while every attention pattern stays what it was in the clean run."""
-        model, edits = self._engine.model, self._edits(keep=False)
+        model, edits = self._engine.model, self._edits()
         hooks: dict[str, Callable[[Tensor], Tensor]] = {}
         for name in patterns:
             hooks[model.resolve(name)] = partial(_replaced, before[name])
         for place, edit in edits.hooks(self._tokens).items():
             hooks[place] = edit
-        try:
-            logits = model.logits(self._tokens, hooks, ticket=self._ticket)[0]
-        except HookDidNotFireError as error:
-            raise SaewidgetsError(
-                f"Attention patterns cannot be frozen: {error} A model with fused attention makes none: load it with "
-                "attn_implementation='eager'."
-            ) from None
+        logits = model.logits(self._tokens, hooks, ticket=self._ticket)[0]
         found = self._compare(clean, None if edits.noop else logits, edits)
         return FrozenEffects(found.delta.numpy(), found.kl.numpy(), self._loss(found.clean + found.delta))
 
@@ -240,7 +241,8 @@ class _Reading:
             realised: Floats = np.full(clean.shape, np.nan, np.float32)
             edited = seen.edited[0].cpu().numpy()
             if dictionary.hook_name_out is None:
-                realised = dictionary.encode(seen.after, columns)[0].float().cpu().numpy()
+                after = seen.after if dictionary.device is None else seen.after.to(dictionary.device)
+                realised = dictionary.encode(after, columns)[0].float().cpu().numpy()
             else:
                 note = f"It writes to {dictionary.hook_name_out} and reads at {dictionary.hook_name}: what it wrote is not read again."
             for n, feature in enumerate(terms.features):
@@ -263,7 +265,9 @@ class _Reading:
         """Features whose mean activation changed most, of what every dictionary reads in the two runs."""
         if edits.noop:
             return []
-        mine = {(t.dictionary.name, f) for t in edits.terms for f in t.features}
+        # A raw direction is no feature of a dictionary that happens to have its name.
+        own = self._engine.dictionaries
+        mine = {(t.dictionary.name, f) for t in edits.terms if t.dictionary in own.values() for f in t.features}
         counted = ~self._special
         found: list[SideEffect] = []
         for dictionary in self._engine.dictionaries.values():

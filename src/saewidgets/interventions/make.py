@@ -159,7 +159,11 @@ def _where(where: Where) -> dict[str, object]:
 def tutorial(
     feature: int, strength: float = 1.0, max_activation: float | None = None, sae: str | None = None
 ) -> Recipe:
-    """SAELens' tutorial_2_0: h += strength · max_act · W_dec[f] at every position, BOS and generated ones included."""
+    """SAELens' tutorial_2_0: h += strength · max_act · W_dec[f] at every position, BOS and generated ones included.
+
+    Where an SAE's decoding scales W_dec[f] (see `add`), what is added is scaled so, too: the tutorial, which knows only SAEs
+    that do not, would add something that is no activation's worth.
+    """
     made = add(feature, strength, unit="max", special=True, sae=sae, max_activation=max_activation)
     return Recipe([made], name="SAELens tutorial")
 

@@ -47,16 +47,15 @@ class Sampling:
     stop_at_eos: bool = True
 
     def __post_init__(self) -> None:
-        for name, made, must in (
-            *((name, operator.index, "an integer") for name in ("n_tokens", "top_k", "seed", "samples")),
-            *((name, operator.pos, "a number") for name in ("temperature", "top_p", "repetition_penalty")),
-        ):
-            value = getattr(self, name)
+        for name in ("n_tokens", "top_k", "seed", "samples", "temperature", "top_p", "repetition_penalty"):
+            value, whole = getattr(self, name), isinstance(getattr(Sampling, name), int)
             try:
-                number = made(value)
-                object.__setattr__(self, name, number if isinstance(number, int) else float(number))
-            except TypeError:
-                raise SaewidgetsError(f"`{name}` must be {must}, not {value!r}.") from None
+                if isinstance(value, (str, bytes)):
+                    raise TypeError
+                object.__setattr__(self, name, operator.index(value) if whole else float(value))
+            except (TypeError, ValueError, OverflowError):
+                what = "an integer" if whole else "a number"
+                raise SaewidgetsError(f"`{name}` must be {what}, not {value!r}.") from None
         for name, ok, must in (
             ("n_tokens", self.n_tokens >= 1, "at least 1"),
             ("temperature", 0 <= self.temperature < float("inf"), "a finite number, not below 0"),

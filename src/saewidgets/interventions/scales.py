@@ -190,7 +190,7 @@ def _amounts(
     for f, norm in zip([*features, i.by], norms.tolist(), strict=False):
         if not norm > 0:  # NaN, where a decoder divides by it
             raise RecipeError(
-                f"Feature {f} of {dictionary.name!r} has a decoder vector of norm 0: changing it does nothing.",
+                f"Feature {f} of {dictionary.name!r} has a decoder vector of norm 0 (or past what a float32 holds): it points nowhere.",
                 "features",
             )
     median = median_norm(engine, dictionary, prompt, ticket) if i.unit == "resid" else None

@@ -16,7 +16,7 @@ import torch
 from ..engine.errors import SaewidgetsError
 from ..engine.ranking import Ints
 from ..engine.reading import flatten
-from .checks import RecipeError
+from .checks import RecipeError, refuse_past_the_end
 from .controls import Control, controls_for
 from .dose import Measures, Sweep, band_of
 from .edits import Edits
@@ -119,6 +119,13 @@ def sweep_on_worker(
     if not len(doses) or not np.isfinite(doses).all():
         raise SaewidgetsError("Strengths must be finite numbers, at least one.")
     read = read_prompt(engine, prompt, sampling.n_tokens)
+    whole = len(read) + sampling.n_tokens
+    if whole > engine.context_size:  # by one token: the texts are read again, their last token too
+        raise SaewidgetsError(
+            f"Prompt and texts have {whole} tokens, more than the context of {engine.context_size}. Shorten the prompt, or "
+            f"generate at most {engine.context_size - len(read)} tokens."
+        )
+    refuse_past_the_end(recipe, whole)
     edited = [recipe.with_value(row, float(dose)) for dose in doses]
     others, notes = controls_for(engine, recipe, row, doses, controls, index, maxima, read, sampling.seed, ticket)
     recipes = [*edited, *(r for control in others for r in control.recipes)]
@@ -151,10 +158,10 @@ def sweep_on_worker(
 
 
 def default_strengths(intervention: Intervention) -> list[float]:
-    """Nine values: from nothing to twice the value of the intervention, for factors around 1."""
+    """Nine values: from nothing (for a cap, its lower bound if it has one) to twice the value of the intervention."""
     value = intervention.value
     assert value is not None
-    nothing = 1.0 if intervention.kind in ("scale", "orthogonal") else 0.0
+    nothing = 1.0 if intervention.kind in ("scale", "orthogonal") else intervention.low or 0.0
     reach = 2 * (value - nothing) or 2.0
     return [float(x) for x in np.linspace(nothing, nothing + reach, _STEPS)]
 

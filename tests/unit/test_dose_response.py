@@ -1,0 +1,500 @@
+"""Sweeps against their definitions: texts of `generate`, numbers of plain forwards, norms measured at the hook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import Tensor
+
+import saewidgets as sw
+from saewidgets.engine.errors import SaewidgetsError
+from saewidgets.interventions.controls import Control, controls_for
+from saewidgets.interventions.dose import Measures, Sweep, band_of
+from saewidgets.interventions.edits import Edits
+from saewidgets.interventions.generation import scope_of
+from saewidgets.interventions.prompts import read_prompt
+from saewidgets.interventions.recipe import Recipe, RecipeError
+from saewidgets.interventions.scales import maxima_of, resolve
+from saewidgets.interventions.sweep import default_strengths, repetition
+
+PROMPT = "In the beginning God created 日本語 and"
+PRE = "blocks.1.hook_resid_pre"
+TRANSCODER_HOOKS = ("blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out")
+WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)
+
+
+@cache
+def model_of(wrapper: str) -> Any:
+    """Shared between tests: none may change it."""
+    return tiny.MODELS[wrapper]()
+
+
+def name_of(model: Any, hook: str) -> str:
+    return model._resolve_hook_name(hook) if hasattr(model, "_resolve_hook_name") else hook
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> tuple[sw.Engine, Any]:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("jumprelu"))
+    path: Path = tmp_path_factory.mktemp("index")
+    return engine, sw.build_index(engine, tiny.TEXTS * 3, path, progress=False)
+
+
+def run(engine: sw.Engine, recipe: Any, strengths: Sequence[float] | None = None, **more: Any) -> Sweep:
+    return sw.sweep(engine, PROMPT, recipe, strengths, **{"n_tokens": 8, "controls": 0, **more})
+
+
+# -- texts and measures
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "temperature", "architecture", "hook", "hook_out"),
+    [
+        ("hooked", 0.0, "standard", PRE, None),
+        ("hooked", 1.0, "standard", PRE, None),
+        ("hooked", 1.0, "topk", PRE, None),
+        ("hooked", 1.0, "temporal", PRE, None),
+        ("hooked", 1.0, "layer_norm", PRE, None),
+        ("hooked", 1.0, "transcoder", *TRANSCODER_HOOKS),
+        ("hooked", 1.0, "standard", "blocks.0.attn.hook_z", None),
+        ("bridge", 0.0, "topk", PRE, None),
+        ("bridge", 1.0, "standard", PRE, None),
+        ("bridge", 1.0, "transcoder", *TRANSCODER_HOOKS),
+        ("bridge", 1.0, "layer_norm", "blocks.0.attn.hook_z", None),
+    ],
+)
+def test_texts_and_measures(
+    wrapper: str, temperature: float, architecture: str, hook: str, hook_out: str | None
+) -> None:
+    model = model_of(wrapper)
+    engine = sw.Engine(model, tiny.sae(architecture, hook, hook_out=hook_out))
+    (ids,) = engine.to_ids(PROMPT)
+    f = int(engine.activations(ids).top(1).features[0])
+    strengths = [6.0, 0.0, -3.0, 20.0]
+    made = run(engine, [sw.clamp(f, 1), sw.add(5, 1)], strengths, temperature=temperature, seed=4, n_tokens=12)
+    assert made.strengths.tolist() == strengths and len(made.texts) == 4
+    sae = tiny.sae(architecture, hook, hook_out=hook_out)
+    if hook.endswith("hook_z"):
+        sae.turn_off_forward_pass_hook_z_reshaping()
+    texts, curves = [made.baseline, *made.texts], [made.base, *[made.curve.part(slice(n, n + 1)) for n in range(4)]]
+    assert len({text.text for text in texts}) > 1, "the case tests nothing"
+    for text, measures, strength in zip(texts, curves, [None, *strengths], strict=True):
+        recipe = Recipe() if strength is None else Recipe([sw.clamp(f, strength), sw.add(5, 1)])
+        alone = sw.generate(engine, PROMPT, recipe, temperature=temperature, seed=4, n_tokens=12)
+        assert text.token_ids.tolist() == alone.edited[0].token_ids.tolist() and text.text == alone.edited[0].text
+        tokens = torch.tensor([[*ids, *text.token_ids.tolist()]])
+        n, new = len(ids), text.token_ids.tolist()
+        with torch.no_grad():
+            logits, seen = model.run_with_cache(tokens)
+            clean = logits[0].log_softmax(-1)
+            x = seen[name_of(model, hook)].reshape(1, tokens.shape[1], -1)
+            acts = sae.encode(x)
+            edited = clean
+            if strength is not None:
+                to = acts.clone()
+                keep = torch.tensor([i not in (0, 1) for i in tokens[0].tolist()])
+                to[:, keep, f] = strength
+                change = sae.decode(to) - sae.decode(sae.encode(x))
+                change = change + keep[None, :, None] * sae.W_dec[5]
+                name = name_of(model, hook_out or hook)
+                hooks = [(name, lambda h, hook, c=change: h + c.reshape(h.shape))]
+                edited = model.run_with_hooks(tokens, fwd_hooks=hooks)[0].log_softmax(-1)
+        kl = (clean.exp() * (clean - edited)).sum(-1)[n - 1 : -1].mean()
+        logprob = clean[torch.arange(n - 1, n - 1 + len(new)), new].mean()
+        grams = [tuple(new[i : i + 4]) for i in range(len(new) - 3)]
+        wanted = [
+            float(acts[0, n:, f].mean()),
+            float(kl),
+            float((-logprob).exp()),
+            1 - len(set(grams)) / len(grams) if grams else 0.0,
+        ]
+        found = [float(getattr(measures, m)[0]) for m in ("target", "kl", "perplexity", "repetition")]
+        np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-4, err_msg=f"{strength}")
+        # Not the generator's own numbers: those are of the edited model.
+        if strength == 20:
+            assert found[1] > 1e-3
+
+
+def test_unequal_lengths_and_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts that end early are read without what stands to the right of them."""
+    model = tiny.hooked()
+    with torch.no_grad():
+        model.unembed.b_U[1] += 5.0  # end of text, often
+    engine = sw.Engine(model, tiny.sae("temporal"))
+    strengths = list(np.linspace(-30, 30, 4))
+    made = run(engine, sw.add(3, 1), strengths, controls=1, n_tokens=10)
+    lengths = {len(text) for text in (made.baseline, *made.texts)}
+    assert len(lengths) > 1, "the case tests nothing"
+    for n, strength in enumerate(strengths):
+        one = run(engine, sw.add(3, 1), [strength], n_tokens=10)
+        assert one.texts[0].token_ids.tolist() == made.texts[n].token_ids.tolist()
+        for m in ("target", "kl", "perplexity", "repetition"):
+            np.testing.assert_allclose(getattr(one, m)[0], getattr(made, m)[n], rtol=1e-3, atol=1e-5)
+    monkeypatch.setattr("saewidgets.interventions.sweep._LOGITS", 1)
+    again = run(engine, sw.add(3, 1), strengths, controls=1, n_tokens=10)
+    assert [t.text for t in again.texts] == [t.text for t in made.texts]
+    for a, b in zip(
+        (again.base, again.curve, *again.control_curves), (made.base, made.curve, *made.control_curves), strict=True
+    ):
+        for m in ("target", "kl", "perplexity", "repetition"):
+            np.testing.assert_allclose(getattr(a, m), getattr(b, m), rtol=1e-3, atol=1e-5)
+
+
+def test_repetition() -> None:
+    assert repetition([1, 2, 3]) == 0 and repetition([]) == 0
+    assert repetition([1, 2, 3, 4, 5]) == 0
+    assert repetition([7] * 10) == pytest.approx(1 - 1 / 7)
+    assert repetition([1, 2, 3, 4, 1, 2, 3, 4]) == pytest.approx(1 / 5)
+    assert repetition(np.array([1, 2, 1, 2, 1]), n=2) == pytest.approx(1 / 2)
+
+
+def test_a_target_of_ones_own() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+
+    def vowels(text: str) -> int:
+        return sum(c in "aeiou" for c in text)
+
+    made = run(engine, sw.add(3, 5), [0, 10, 40], target=vowels, controls=1)
+    assert made.target.tolist() == [vowels(t.text) for t in made.texts] and made.target_name == "vowels"
+    assert made.base.target.tolist() == [vowels(made.baseline.text)]
+    assert "vowels" in str(made.figure().layout.annotations[0].text)
+    made = run(engine, sw.add(3, 5), [0, 10], target=lambda text: float("nan"))
+    assert made.band is None and np.isnan(made.target).all()
+
+
+def test_the_target_of_a_direction_is_its_dot_product() -> None:
+    model = model_of("hooked")
+    engine = sw.Engine(model, tiny.sae("standard"))
+    v = torch.randn(tiny.D_MODEL, generator=torch.Generator().manual_seed(5))
+    made = run(engine, sw.add(v, 2, hook=PRE), [0.0, 3.0], controls=2)
+    (ids,) = engine.to_ids(PROMPT)
+    for n, text in enumerate(made.texts):
+        with torch.no_grad():
+            _, seen = model.run_with_cache(torch.tensor([[*ids, *text.token_ids.tolist()]]))
+        np.testing.assert_allclose(made.target[n], float((seen[PRE][0, len(ids) :] @ v).mean()), rtol=1e-3)
+    assert [kind for kind, _ in made.controls] == ["direction"] * 2 and "the direction" in made.target_name
+
+
+# -- controls
+
+
+def controls(
+    engine: sw.Engine, recipe: Any, strengths: Sequence[float], n: int = 3, **given: Any
+) -> tuple[list[Control], list[str]]:
+    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    index, row, seed = given.get("index"), given.get("row", 0), given.get("seed", 0)
+    prompt, maxima = read_prompt(engine, PROMPT), maxima_of(engine, index)
+    return engine.worker.run(
+        lambda ticket: controls_for(
+            engine, whole, row, np.array(strengths, dtype=float), n, index, maxima, prompt, seed, ticket
+        )
+    )
+
+
+def added(engine: sw.Engine, recipe: Recipe, hook: str) -> Tensor:
+    """[pos, d] what a recipe adds at a hook, as measured there by hooks of our own around a forward."""
+    (ids,) = engine.to_ids(PROMPT)
+    tokens, seen = torch.tensor([ids]), []
+    prompt = read_prompt(engine, PROMPT)
+    resolved = engine.worker.run(lambda ticket: resolve(engine, recipe, ids, ticket=ticket))
+    with torch.no_grad():
+        for rows in ([None], [resolved]):
+            edits = Edits(engine, rows, scope_of(engine, prompt, 1))
+            hooks = [(name, lambda h, hook, fn=fn: fn(h)) for name, fn in edits.hooks(tokens).items()]
+            hooks.append(
+                (name_of(engine.model.raw, hook), lambda h, hook: seen.append(h.reshape(len(ids), -1).clone()))
+            )
+            engine.model.raw.run_with_hooks(tokens, fwd_hooks=hooks)
+    return seen[1] - seen[0]
+
+
+STRENGTHS = [-2.0, 0.0, 0.5, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "architecture"),
+    [
+        *[("hooked", a) for a in ("standard", "topk_rescaled", "layer_norm", "constant_norm", "transcoder")],
+        ("bridge", "standard"),
+        ("bridge", "layer_norm"),
+    ],
+)
+@pytest.mark.parametrize(
+    "given", [{}, {"unit": "max", "max_activation": 3.0}, {"unit": "resid"}, {"positions": "prompt", "special": True}]
+)
+def test_controls_have_the_norm_of_the_edit(wrapper: str, architecture: str, given: dict[str, Any]) -> None:
+    hooks = TRANSCODER_HOOKS if architecture == "transcoder" else (PRE, None)
+    engine = sw.Engine(model_of(wrapper), tiny.sae(architecture, hooks[0], hook_out=hooks[1]))
+    place = hooks[1] or hooks[0]
+    recipe = sw.add(7, 1.0, **given)
+    made, notes = controls(engine, recipe, STRENGTHS, n=2)
+    assert [c.kind for c in made] == ["feature"] * 2 + ["direction"] * 2
+    for n, strength in enumerate(STRENGTHS):
+        edit = added(engine, Recipe(recipe).with_value(0, strength), place).norm(dim=-1)
+        assert (edit.max() > 0.1) == (strength != 0), "the case tests nothing"
+        for control in made:
+            norm = added(engine, control.recipes[n], place).norm(dim=-1)
+            if (
+                control.kind == "direction"
+                and architecture in ("layer_norm", "constant_norm")
+                and "max_activation" in given
+            ):
+                # The SAE scales the edit token by token; a direction has the norm of the median token.
+                np.testing.assert_allclose(norm[1:].median(), norm[1:].max(), rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(norm[1], np.median(edit[1:]), rtol=1e-4, atol=1e-5)
+                assert any("token by token" in note for note in notes)
+            else:
+                np.testing.assert_allclose(norm, edit, rtol=1e-3, atol=1e-5, err_msg=f"{control.name} at {strength}")
+
+
+def test_directions_beside_several_features_have_the_norm_of_their_sum() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    made, _ = controls(engine, sw.add([7, 9, 11], 1.0), STRENGTHS, n=2)
+    assert [c.kind for c in made] == ["feature"] * 2 + ["direction"] * 2
+    for n, strength in enumerate(STRENGTHS):
+        edit = added(engine, Recipe(sw.add([7, 9, 11], strength)), PRE).norm(dim=-1)
+        for control in made[2:]:
+            np.testing.assert_allclose(added(engine, control.recipes[n], PRE).norm(dim=-1), edit, rtol=1e-3, atol=1e-5)
+        W = tiny.sae("standard").W_dec.detach()
+        for control in made[:2]:
+            assert len(control.recipes[n]) == 3
+            for f, i in zip((7, 9, 11), control.recipes[n], strict=True):
+                np.testing.assert_allclose(
+                    abs(i.value) * W[i.features[0]].norm(), abs(strength) * W[f].norm(), rtol=1e-4
+                )
+
+
+def test_controls_of_a_conditional_edit_act_where_it_acts() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("jumprelu"))
+    acts = engine.activations(PROMPT)
+    f = next(f for f in range(tiny.D_SAE) if 2 <= (acts[1:, f] > 0).sum() <= 6)
+    for given in ({"only_active": True}, {"when": (f, 0.1)}):
+        made, notes = controls(engine, sw.add(7 if "when" in given else f, 2.0, **given), [1.0, 2.0], n=2)
+        edit = added(engine, Recipe(sw.add(7 if "when" in given else f, 2.0, **given)), PRE).norm(dim=-1)
+        assert 0 < (edit > 0.1).sum() < len(edit) - 1
+        for control in made[:2]:
+            np.testing.assert_allclose(added(engine, control.recipes[1], PRE).norm(dim=-1), edit, rtol=1e-3, atol=1e-5)
+        assert any("all positions" in note for note in notes)
+
+
+def test_control_features_are_of_the_edits_density(indexed: tuple[sw.Engine, Any]) -> None:
+    engine, index = indexed
+    count = np.asarray(index.column("count"), dtype=float)
+    f = int(np.argsort(count)[len(count) // 2])
+    made, notes = controls(engine, sw.add(f, 1), [1.0], n=2, index=index)
+    features = [c.recipes[0].interventions[0].features[0] for c in made if c.kind == "feature"]
+    assert len(set(features)) == 2 and f not in features
+    others = [g for g in range(tiny.D_SAE) if g != f and count[g] > 0]
+    distance = sorted(abs(count[g] - count[f]) for g in others)
+    assert all(count[g] > 0 and abs(count[g] - count[f]) <= distance[min(20, len(distance)) - 1] for g in features)
+    assert any("nearest in activation density" in note for note in notes)
+    _, notes = controls(engine, sw.add(f, 1), [1.0], n=2)
+    assert any("without an index" in note for note in notes)
+
+
+def test_controls_are_seeded() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    a, b, c = (controls(engine, sw.add(3, 2), [1.0, 2.0], seed=seed)[0] for seed in (5, 5, 6))
+    assert a == b and a != c
+    assert len({x.name for x in a}) == 6
+    made = [run(engine, sw.add(3, 2), [1.0, 9.0], controls=2, seed=seed) for seed in (5, 5, 6)]
+    assert made[0].controls == made[1].controls != made[2].controls
+    for x, y in zip(made[0].control_curves, made[1].control_curves, strict=True):
+        for m in ("target", "kl", "perplexity", "repetition"):
+            np.testing.assert_array_equal(getattr(x, m), getattr(y, m))
+    # The vector of a random direction is the same at every strength.
+    first, second = (r.interventions[0] for r in a[-1].recipes)
+    assert first.direction == second.direction and second.value == pytest.approx(2 * first.value)
+
+
+def test_controls_keep_to_what_the_recipe_leaves_free() -> None:
+    """A control on a feature that the recipe changes elsewhere would be no control, and is refused besides."""
+    engine = sw.Engine(model_of("hooked"), {"a": tiny.sae("standard")})
+    others = list(range(3, 44))
+    recipe = Recipe([sw.add(0, 1), sw.ablate(others, sae="a"), sw.replace(44, by=45)])
+    made, notes = controls(engine, recipe, [1.0], n=2)
+    assert {c.recipes[0].interventions[0].features[0] for c in made if c.kind == "feature"} <= {1, 2, 46, 47}
+    assert all(c.recipes[0].interventions[1:] == recipe.interventions[1:] for c in made)
+    run(engine, recipe, [1.0, 2.0], controls=3, n_tokens=3)
+    made, notes = controls(engine, Recipe([sw.add(0, 1), sw.ablate([*range(1, 47)])]), [1.0], n=3)
+    assert [c.kind for c in made] == ["feature"] + ["direction"] * 3 and any("only 1" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "edit", [sw.clamp(3, 2), sw.scale(3, 2), sw.clamp(3, 2, unit="max"), sw.orthogonal(3), sw.add(3, 1, unit="own")]
+)
+def test_other_kinds_have_features_and_no_directions(edit: Any, indexed: tuple[sw.Engine, Any]) -> None:
+    for seed in range(2):
+        engine = sw.Engine(model_of("hooked"), tiny.sae("jumprelu"))
+        f = int(engine.activations(PROMPT).top(1).features[0])
+        edit = sw.Recipe(edit).interventions[0].__class__(**{**vars(edit), "features": (f,)})
+        made = run(engine, edit, [1.0, 2.0], controls=3, seed=seed, n_tokens=3)
+        assert [kind for kind, _ in made.controls] == ["feature"] * 3
+        assert any("no random directions" in note for note in made.notes)
+        engine, index = indexed
+        assert len(run(engine, edit, [1.0], controls=3, seed=seed, index=index, n_tokens=3).controls) == 3
+    found, _ = controls(engine, edit, [1.0, 2.0], n=2)
+    for control in found:
+        for recipe, strength in zip(control.recipes, (1.0, 2.0), strict=True):
+            (one,) = recipe.interventions
+            assert (one.kind, one.unit, one.value) == (edit.kind, edit.unit, strength) and one.features != edit.features
+
+
+def test_controls_in_units_of_their_own_maxima_have_one() -> None:
+    sae = tiny.sae("jumprelu")
+    engine = sw.Engine(model_of("hooked"), sae)
+    loud = engine.activations(PROMPT).top(6).features.tolist()
+    with torch.no_grad():
+        sae.threshold[[f for f in range(tiny.D_SAE) if f not in loud]] = 1e9
+    made = run(engine, sw.clamp(loud[0], 2, unit="max"), [1.0, 2.0], controls=3, n_tokens=3)
+    assert {name for _, name in made.controls} < {f"feature {f}" for f in loud[1:]} and len(made.controls) == 3
+    assert any("fire in the prompt" in note for note in made.notes)
+
+
+def test_one_head_has_no_directions() -> None:
+    sae = tiny.sae("standard", "blocks.0.attn.hook_z", d_in=4, hook_head_index=2)
+    sae.turn_off_forward_pass_hook_z_reshaping()
+    engine = sw.Engine(model_of("hooked"), sae)
+    made, notes = controls(engine, sw.add(3, 1), [1.0], n=2)
+    assert [c.kind for c in made] == ["feature"] * 2 and any("one head" in note for note in notes)
+
+
+# -- the band
+
+
+def measures(
+    target: Sequence[float], perplexity: Sequence[float] | None = None, repeated: Sequence[float] | None = None
+) -> Measures:
+    n = len(target)
+    return Measures(
+        np.array(target, float),
+        np.zeros(n),
+        np.array([5.0] * n if perplexity is None else perplexity, float),
+        np.array([0.0] * n if repeated is None else repeated, float),
+    )
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("strengths", "curve", "controls", "wanted"),
+    [
+        ([0, 1, 2, 3], measures([1, 1, 1, 1]), [], None),
+        ([0, 1, 2, 3], measures([1, 2, 1, 1]), [], (1, 1)),
+        ([0, 1, 2, 3], measures([1, 2, 3, 4]), [], (1, 3)),
+        ([0, 1, 2, 3, 4], measures([2, 1, 2, 2, 1]), [], (2, 3)),
+        ([0, 1, 2, 3, 4], measures([2, 2, 1, 2, 2]), [], (0, 1)),
+        ([3, 0, 2, 1], measures([9, 1, 9, 1]), [], (2, 3)),
+        ([0, -1, -2], measures([1, 2, 3]), [], (-2, -1)),
+        ([0, 1, 2, 3], measures([1, 2, 3, 4], [5, 10, 10.1, 5]), [], (1, 1)),
+        ([0, 1, 2, 3], measures([1, 2, 3, 4], None, [0, 0.3, 0.31, 0]), [], (1, 1)),
+        ([0, 1, 2, 3], measures([1, 2, 3, 4]), [measures([0, 2, 0, 0])], (2, 3)),
+        ([0, 1, 2, 3], measures([1, 2, 3, 4]), [measures([0, 0, 0, 9]), measures([0, 9, 0, 0])], (2, 2)),
+        ([0, 1, 2, 3], measures([1, NAN, 3, 4]), [], (2, 3)),
+        ([0, 1, 2, 3], measures([1, 2, NAN, NAN]), [], (1, 1)),
+        ([0, 1, 2, 3], measures([1, 2, 3, 4], [NAN, NAN, NAN, 5]), [], (3, 3)),
+        ([0, 1, 2, 3], measures([1, 2, 3, 4]), [measures([0, NAN, 0, 0])], (2, 3)),
+        ([0, 1, 2, 3], measures([NAN] * 4), [], None),
+    ],
+)
+def test_band(strengths: Sequence[float], curve: Measures, controls: list[Measures], wanted: Any) -> None:
+    band, rule = band_of(np.array(strengths, float), measures([1]), curve, controls)
+    assert band == wanted
+    assert ("every control" in rule) == bool(controls) and "perplexity at most 2 times" in rule
+
+
+def test_a_text_that_repeats_itself_anyway_sets_the_limit() -> None:
+    base = measures([1], [5], [0.6])
+    band, rule = band_of(np.arange(3.0), base, measures([2, 2, 2], None, [0.5, 0.6, 0.7]), [])
+    assert band == (0, 1) and "60%" in rule
+
+
+# -- strengths, refusals, tables
+
+
+@pytest.mark.parametrize(
+    ("edit", "first", "last"),
+    [
+        (sw.add(3, 4), 0, 8),
+        (sw.add(3, -4), 0, -8),
+        (sw.add(3, 0), 0, 2),
+        (sw.clamp(3, 5, unit="max"), 0, 10),
+        (sw.scale(3, 3), 1, 5),
+        (sw.scale(3, 1), 1, 3),
+        (sw.scale(3, 0), 1, -1),
+        (sw.orthogonal(3), 1, -1),
+        (sw.cap(3, 0.5), 0, 1),
+        (sw.cap(3, 0.5, low=0.25), 0.25, 0.75),
+        (sw.cap(3, -1, low=-2), -2, 0),
+    ],
+)
+def test_default_strengths(edit: Any, first: float, last: float) -> None:
+    found = default_strengths(edit)
+    np.testing.assert_allclose(found, np.linspace(first, last, 9))
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    if edit.unit == "raw":
+        assert run(engine, edit, n_tokens=2).strengths.tolist() == found
+
+
+def test_bad_input() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    for recipe, row, said in (
+        (sw.ablate(3), 0, "no strength"),
+        (sw.add(3, 1, on=False), 0, "switched off"),
+        (sw.add(3, 1), 1, "no intervention 1"),
+        (sw.add(3, 1), -1, "no intervention -1"),
+        (sw.Recipe(), 0, "no intervention 0"),
+        (sw.add(48, 1), 0, "48"),
+        (sw.add(3, 1, positions=[99]), 0, "past the end"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            run(engine, recipe, [1.0], row=row)
+    for strengths in ([], [NAN], [1.0, float("inf")]):
+        with pytest.raises(SaewidgetsError, match="finite numbers"):
+            run(engine, sw.add(3, 1), strengths)
+    with pytest.raises(RecipeError):
+        run(engine, sw.cap(3, 1, low=0), [-1.0])
+
+
+@WRAPPERS
+def test_up_to_the_end_of_the_context(wrapper: str) -> None:
+    engine = sw.Engine(model_of(wrapper), tiny.sae("standard"))
+    prompt = [0, *range(2, tiny.N_CTX - 2)]
+    assert sw.sweep(engine, prompt, sw.add(3, 1), [1.0], n_tokens=3, controls=0, temperature=0).curve
+    with pytest.raises(SaewidgetsError, match="65 tokens.*at most 3"):
+        sw.sweep(engine, prompt, sw.add(3, 1), [1.0], n_tokens=4, controls=0, temperature=0)
+
+
+def test_table_figure_repr() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    made = run(engine, sw.add(3, 1), [5.0, 0.0, -5.0], controls=2)
+    table = made.to_pandas()
+    assert len(table) == 3 * 5 and table["edited"].tolist()[::3] == [
+        "edit",
+        "feature",
+        "feature",
+        "direction",
+        "direction",
+    ]
+    assert table["text"][:3].tolist() == [t.text for t in made.texts] and table["text"][3:].isna().all()
+    for m in ("target", "kl", "perplexity", "repetition"):
+        np.testing.assert_array_equal(table[m][:3], getattr(made, m))
+        np.testing.assert_array_equal(table[m][3:6], getattr(made.control_curves[0], m))
+    inside = [made.band is not None and made.band[0] <= s <= made.band[1] for s in made.strengths]
+    assert table["usable"].tolist() == [*inside, *[False] * 12]
+    figure = made.figure()
+    assert len(figure.data) == 4 * 5
+    edited = [trace for trace in figure.data if trace.name == "the edit"]
+    assert [list(trace.x) for trace in edited] == [[-5.0, 0.0, 5.0]] * 4, "lines go from left to right"
+    np.testing.assert_array_equal(np.array(edited[1].y, float), made.kl[::-1])
+    assert "3 strengths, 4 controls" in repr(made)
+    one = run(engine, sw.add(3, 1), [2.0])
+    assert one.figure() and "1 strengths" in repr(one)
