@@ -162,3 +162,19 @@ def test_token_by_token_with_a_cache_it_is_the_same(tmp_path: Path) -> None:
         logits += [model(torch.tensor([[token]]), past_kv_cache=cache) for token in ids[len(prompt) :]]
     expected = _logits(engine, RECIPES["where"], ids, len(prompt))
     torch.testing.assert_close(torch.cat(logits, 1), expected, atol=2e-4, rtol=2e-4)
+
+
+def test_two_saes_of_which_one_writes_where_the_other_reads_a_sum() -> None:
+    """On a bridge an edit at resid_mid is made at attn_out, after what is edited there itself."""
+    saes = {
+        "out": tiny.sae("standard", hook="blocks.1.hook_attn_out"),
+        "mid": tiny.sae("standard", hook=MID, seed=2),
+    }
+    engine = sw.Engine(tiny.bridge(), saes)
+    recipe = Recipe([clamp(5, 4, sae="out"), clamp(6, 4, sae="mid"), ablate(7, sae="mid")])
+    prompt = engine.to_ids(PROMPT)[0]
+    namespace: dict[str, object] = {"saes": saes}
+    exec(to_code(engine, prompt, recipe), namespace)
+    with torch.no_grad(), engine.model.raw.hooks(fwd_hooks=namespace["fwd_hooks"]):
+        found = engine.model.raw(torch.tensor([prompt]), return_type="logits")
+    torch.testing.assert_close(found, _logits(engine, recipe, prompt, len(prompt)), atol=2e-4, rtol=2e-4)

@@ -457,3 +457,23 @@ def test_a_closed_panel_says_so_and_leaves_the_engine(engine: sw.Engine) -> None
     with pytest.raises(RuntimeError, match="closed"):
         panel.run()
     assert engine.activations(PROMPT).top(1)
+
+
+def test_units_of_a_chat_leave_the_template_out() -> None:
+    """The residual norm is the median over what was said, not over roles and separators."""
+    model = tiny.hooked()
+    model.tokenizer.chat_template = TEMPLATE  # type: ignore[union-attr]
+    try:
+        engine = sw.Engine(model, {"mine": tiny.sae("jumprelu")})
+        panel = sw.SteeringPanel(engine)
+        r, _ = good(panel, "scales", **{**prompt_of(sw.Recipe(sw.add(5, 1, unit="resid")).to_dict()), "chat": True})
+        made = sw.generate(engine, [{"role": "user", "content": PROMPT}], sw.add(5, 1, unit="resid"), n_tokens=1)
+        tokens = torch.tensor([made.prompt.ids])
+        x = engine.model.read(tokens, ["blocks.1.hook_resid_pre"])["blocks.1.hook_resid_pre"][0]
+        said = [i for i, t in enumerate(made.prompt.template) if not t and made.prompt.ids[i] > 1]
+        assert 0 < len(said) < len(made.prompt.ids) - 3
+        expected = float(np.median(x[said].norm(dim=-1).detach().numpy()))
+        assert r["median_norm"]["mine"] == pytest.approx(expected, rel=1e-5)
+        assert made.resolved.amounts[0].median_norm == pytest.approx(expected, rel=1e-5)
+    finally:
+        model.tokenizer.chat_template = None  # type: ignore[union-attr]

@@ -137,7 +137,7 @@ def answers_on_worker(
     if n > engine.context_size:
         raise SaewidgetsError(f"Prompt and answer have {n} tokens, more than the context of {engine.context_size}.")
     refuse_past_the_end(recipe, n)
-    resolved = resolve(engine, recipe, read.ids, maxima, ticket)
+    resolved = resolve(engine, recipe, read, maxima, ticket)
     conditions, notes = _conditions(engine, read, recipe, maxima, ticket)
     ids = [*read.ids, *after]
     step = max(1, _LOGITS // (len(ids) * int(engine.model.cfg.d_vocab)))
@@ -146,9 +146,7 @@ def answers_on_worker(
     for at in range(0, len(conditions), step):
         part = conditions[at : at + step]
         ticket.breathe()
-        resolved_rows = [
-            None if c.recipe is None else resolve(engine, c.recipe, read.ids, maxima, ticket) for c in part
-        ]
+        resolved_rows = [None if c.recipe is None else resolve(engine, c.recipe, read, maxima, ticket) for c in part]
         tokens = torch.tensor([ids] * len(part), device=engine.model.input_device)
         with engine.lock, torch.no_grad():
             edits = Edits(engine, resolved_rows, scope_of(engine, read, len(part)))
@@ -178,7 +176,7 @@ def _conditions(
         return made, ["The recipe is empty: nothing is changed."]
     errors = ["kept", "dropped"]
     try:
-        resolve(engine, recipe.with_error(False), prompt.ids, maxima, ticket)
+        resolve(engine, recipe.with_error(False), prompt, maxima, ticket)
     except RecipeError as refused:
         if refused.field != "keep_error":
             raise

@@ -60,7 +60,7 @@ def applied(
         ...     model.generate("My favourite day is", max_new_tokens=20)
     """
     whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
-    prompt = () if text is None else read_prompt(engine, text).ids
+    prompt = () if text is None else read_prompt(engine, text)
     maxima = maxima_of(engine, index)
     resolved = engine.worker.run(lambda ticket: resolve(engine, whole, prompt, maxima, ticket))
     if resolved.noop:

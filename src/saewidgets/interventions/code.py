@@ -56,7 +56,7 @@ def to_code(
 
 def code_on_worker(engine: Engine, prompt: Prompt, recipe: Recipe, maxima: Maxima, ticket: Ticket) -> str:
     """`to_code`, inside a job."""
-    resolved = resolve(engine, recipe, prompt.ids, maxima, ticket)
+    resolved = resolve(engine, recipe, prompt, maxima, ticket)
     if not recipe.thinking and scope_of(engine, prompt, 1).think is not None:
         raise RecipeError("Plain code does not follow thinking: set `thinking` to true to copy it as code.", "thinking")
     edits = Edits(engine, [resolved], scope_of(engine, prompt, 1), keep=True)
@@ -99,13 +99,15 @@ class _Writer:
         ]
         parts = ["\n".join(f"# {line}" for line in said)]
         parts.append(_HEAD.format(n_prompt=len(self.prompt)).rstrip())
-        writers: dict[str, list[tuple[str, str]]] = {}
+        writers: dict[str, list[tuple[str, bool]]] = {}
         sources: dict[str, list[str]] = {}
         for n, terms in enumerate(self.edits.terms):
             place = writing_hook(model, terms.dictionary)
             source = self._source(terms.dictionary, place)
             parts.append(self._function(n, terms, place, source))
-            writers.setdefault(model.resolve(place), []).append((f"change_{n}", source or ""))
+            writers.setdefault(model.resolve(place), []).append(
+                (f"change_{n}", source is not None and terms.dictionary.hook_name_out is None)
+            )
             if source:
                 sources.setdefault(model.resolve(source), []).append(source)
         if sources:
@@ -129,11 +131,13 @@ class _Writer:
             return dictionary.hook_name
         return None if place == dictionary.hook_name else f"{place.rsplit('.', 1)[0]}.hook_resid_pre"
 
-    def _hook(self, n: int, changes: Sequence[tuple[str, str]], kept: bool, name: str) -> str:
-        total = " + ".join(f"{fn}(value)" for fn, _ in changes)
+    def _hook(self, n: int, changes: Sequence[tuple[str, bool]], kept: bool, name: str) -> str:
         lines = [f"def edit_{n}(value, hook):"]
-        if changes:
-            lines.append(f"    value = (value.float() + {total}).to(value.dtype)")
+        # Those that read the sum of this and the stream come after what is added here itself.
+        for later in (False, True):
+            total = " + ".join(f"{fn}(value)" for fn, after in changes if after == later)
+            if total:
+                lines.append(f"    value = (value.float() + {total}).to(value.dtype)")
         if kept:
             lines.append(f"    inputs[{name!r}] = value")
         return "\n".join([*lines, "    return value"])

@@ -122,7 +122,7 @@ def _norm(
     """The norm of what each feature of the intervention adds at a strength, with its sign."""
     alone = Recipe([replace(recipe.interventions[row], value=float(strength))])
     found = []
-    for amount in resolve(engine, alone, prompt.ids, maxima, ticket).amounts:
+    for amount in resolve(engine, alone, prompt, maxima, ticket).amounts:
         if amount.median_norm is not None:
             found.append(amount.value * amount.median_norm)
         elif amount.intervention.unit == "raw":
@@ -150,7 +150,7 @@ def _free(
     if varied.kind != "add" and varied.unit == "max" and varied.max_activation is None:
         # Their own maxima are the unit, so they must have one.
         if index is None:
-            alive &= np.array(prompt_max(engine, dictionary, range(dictionary.n_features), prompt.ids)) > 0
+            alive &= np.array(prompt_max(engine, dictionary, range(dictionary.n_features), prompt)) > 0
             said = " Only those that fire in the prompt have a maximal activation."
         else:
             alive &= maxima[dictionary.name] > 0

@@ -7,7 +7,7 @@ stand the edit itself (which activation was asked for, and which one the SAE rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,21 +16,22 @@ import torch
 from torch import Tensor
 
 from ..engine.activations import Bools
-from ..engine.errors import HookDidNotFireError, HookNotFoundError, SaewidgetsError
+from ..engine.errors import HookDidNotFireError, SaewidgetsError
 from ..engine.ranking import Floats
-from ..engine.reading import flatten
 from .checks import refuse_past_the_end
 from .edit_effects import EditedFeature, EditEffects, FrozenEffects, SideEffect
 from .edits import Edits
-from .generation import scope_of
+from .frozen import Patterns
+from .generation import notes_of, scope_of
 from .logprobs import Changes, changes
 from .prompts import Prompt, PromptInput, read_prompt
 from .recipe import Intervention, Recipe
 from .scales import Index, Maxima, Resolved, maxima_of, resolve
+from .sides import side_effects
 
 if TYPE_CHECKING:
-    from ..engine.dictionary import Dictionary
     from ..engine.engine import Engine
+    from ..engine.model import Edit
     from ..engine.worker import Progress, Ticket
 
 __all__ = ["EditEffects", "effects", "effects_on_worker"]
@@ -105,7 +106,7 @@ def effects_on_worker(
         raise SaewidgetsError(
             f"Prompt and continuation have {len(ids)} tokens, more than the context of {engine.context_size}: shorten them."
         )
-    resolved = resolve(engine, recipe, prompt.ids, maxima, ticket)
+    resolved = resolve(engine, recipe, prompt, maxima, ticket)
     return _Reading(engine, prompt, ids, resolved, ticket, k, side).run(freeze_attention)
 
 
@@ -121,12 +122,10 @@ class _Reading:
         special = np.isin(np.array(ids), sorted(engine.tokenizer.special_ids))
         special[: len(prompt)] |= prompt.template
         self._special: Bools = special
-        self._notes: list[str] = []
 
     def run(self, freeze: bool) -> EditEffects:
         engine, ticket = self._engine, self._ticket
-        layers = range(int(engine.model.raw.cfg.n_layers)) if freeze else ()
-        patterns = [f"blocks.{n}.attn.hook_pattern" for n in layers]
+        patterns = Patterns(engine.model) if freeze else None
         total = 2 + bool(freeze)
         ticket.expect(total)
         with engine.lock, torch.no_grad():
@@ -140,7 +139,8 @@ class _Reading:
             found = self._compare(clean, logits, edits)
             rows = self._rows(edits)
             sides = self._sides(edits, before, after)
-            frozen = self._frozen(clean, patterns, before) if freeze else None
+            del logits  # as large as those of the clean run, which the next forward is compared with
+            frozen = None if patterns is None else self._frozen(clean, patterns)
             ticket.progress(total, total)
         shown = engine.tokenizer.display(self._ids)
         return EditEffects(
@@ -164,7 +164,7 @@ class _Reading:
             features=tuple(rows),
             side_effects=tuple(sides),
             resolved=self._resolved,
-            notes=tuple(self._notes),
+            notes=tuple(notes_of(engine, self._prompt)),
             provenance=engine.provenance(),
         )
 
@@ -174,7 +174,11 @@ class _Reading:
         return Edits(self._engine, [self._resolved], scope_of(self._engine, self._prompt, 1), keep=True)
 
     def _forward(
-        self, edits: dict[str, Callable[[Tensor], Tensor]], names: Sequence[str], seen: dict[str, Tensor]
+        self,
+        edits: dict[str, Edit],
+        names: Sequence[str],
+        seen: dict[str, Tensor],
+        reads: Mapping[str, Callable[[Tensor], None]] | None = None,
     ) -> Tensor:
         """Logits [pos, d_vocab], keeping what flows on from the hooks `names`."""
         model = self._engine.model
@@ -182,32 +186,25 @@ class _Reading:
         for name in names:
             place = model.resolve(name)
             hooks[place] = partial(_kept, seen, name, hooks.get(place))
-        return model.logits(self._tokens, hooks, ticket=self._ticket)[0]
+        return model.logits(self._tokens, hooks, reads, ticket=self._ticket)[0]
 
-    def _clean(self, patterns: Sequence[str], before: dict[str, Tensor]) -> Tensor:
+    def _clean(self, patterns: Patterns | None, before: dict[str, Tensor]) -> Tensor:
+        if patterns is None:
+            return self._forward({}, self._watched(), before)
         try:
-            return self._forward({}, [*self._watched(), *patterns], before)
-        except (HookNotFoundError, HookDidNotFireError) as error:
-            if not patterns or "hook_pattern" not in str(error):
-                raise
-            raise SaewidgetsError(
-                f"{self._engine.model.name} has no attention patterns to freeze: {error} A model with fused attention makes "
-                "none: load it with attn_implementation='eager'."
-            ) from None
+            return self._forward({}, self._watched(), before, patterns.reads())
+        except HookDidNotFireError as error:
+            raise (patterns.missing(error) if "hook_pattern" in str(error) else error) from None
 
     def _watched(self) -> list[str]:
         """Hooks at which the engine's dictionaries read: for side effects."""
         return list(dict.fromkeys(d.hook_name for d in self._engine.dictionaries.values()))
 
-    def _frozen(self, clean: Tensor, patterns: Sequence[str], before: dict[str, Tensor]) -> FrozenEffects:
+    def _frozen(self, clean: Tensor, patterns: Patterns) -> FrozenEffects:
         """The same edit while every attention pattern stays what it was in the clean run."""
-        model, edits = self._engine.model, self._edits()
-        hooks: dict[str, Callable[[Tensor], Tensor]] = {}
-        for name in patterns:
-            hooks[model.resolve(name)] = partial(_replaced, before[name])
-        for place, edit in edits.hooks(self._tokens).items():
-            hooks[place] = edit
-        logits = model.logits(self._tokens, hooks, ticket=self._ticket)[0]
+        edits = self._edits()
+        hooks = {**patterns.hooks(), **edits.hooks(self._tokens)}
+        logits = self._engine.model.logits(self._tokens, hooks, ticket=self._ticket)[0]
         found = self._compare(clean, None if edits.noop else logits, edits)
         return FrozenEffects(found.delta.numpy(), found.kl.numpy(), self._loss(found.clean + found.delta))
 
@@ -262,39 +259,15 @@ class _Reading:
         return rows
 
     def _sides(self, edits: Edits, before: dict[str, Tensor], after: dict[str, Tensor]) -> list[SideEffect]:
-        """Features whose mean activation changed most, of what every dictionary reads in the two runs."""
         if edits.noop:
             return []
         # A raw direction is no feature of a dictionary that happens to have its name.
-        own = self._engine.dictionaries
-        mine = {(t.dictionary.name, f) for t in edits.terms if t.dictionary in own.values() for f in t.features}
-        counted = ~self._special
-        found: list[SideEffect] = []
-        for dictionary in self._engine.dictionaries.values():
-            old = self._activations(dictionary, before)[counted]
-            new = self._activations(dictionary, after)[counted]
-            if not len(old):
-                continue
-            change = new.mean(0) - old.mean(0)
-            largest = (new - old).abs().max(0).values
-            order = change.abs().topk(min(self._n_side + len(mine), len(change))).indices.tolist()
-            for f in order:
-                if (dictionary.name, f) not in mine and largest[f] > 0:
-                    label = dictionary.labels.get(f)
-                    numbers = float(old[:, f].mean()), float(new[:, f].mean()), float(change[f]), float(largest[f])
-                    found.append(SideEffect(dictionary.name, f, label, *numbers))
-        return sorted(found, key=lambda s: -abs(s.change))[: self._n_side]
-
-    def _activations(self, dictionary: Dictionary, seen: dict[str, Tensor]) -> Tensor:
-        x = flatten(seen[dictionary.hook_name], dictionary, self._engine.model)
-        return dictionary.encode(x if dictionary.device is None else x.to(dictionary.device))[0].float()
+        own = self._engine.dictionaries.values()
+        named = {(t.dictionary.name, f) for t in edits.terms if t.dictionary in own for f in t.features}
+        return side_effects(self._engine, before, after, ~self._special, named, self._n_side)
 
 
 def _kept(seen: dict[str, Tensor], name: str, edit: Callable[[Tensor], Tensor] | None, value: Tensor) -> Tensor:
     new = value if edit is None else edit(value)
     seen[name] = new
     return new
-
-
-def _replaced(pattern: Tensor, value: Tensor) -> Tensor:
-    return pattern.to(value.device, value.dtype)

@@ -37,6 +37,7 @@ __all__ = [
     "continuations",
     "generate",
     "generate_on_worker",
+    "notes_of",
     "scope_of",
     "think_ids",
     "write",
@@ -103,7 +104,7 @@ def generate_on_worker(
     """
     read = read_prompt(engine, prompt, sampling.n_tokens)
     refuse_past_the_end(recipe, len(read) + sampling.n_tokens)
-    resolved = resolve(engine, recipe, read.ids, maxima, ticket)
+    resolved = resolve(engine, recipe, read, maxima, ticket)
     # Samples of the baseline, then samples of the edit; where nothing is changed they are the same rows.
     recipes: list[Resolved | None] = [None] if resolved.noop else [None, resolved]
     n = sampling.samples
@@ -117,7 +118,7 @@ def generate_on_worker(
         edited=(),
         resolved=resolved,
         sampling=sampling,
-        notes=tuple(_notes(engine, read)),
+        notes=tuple(notes_of(engine, read)),
         provenance=engine.provenance(),
     )
 
@@ -236,7 +237,8 @@ def _refuse_unlike_read(edits: Edits) -> None:
             raise error
 
 
-def _notes(engine: Engine, prompt: Prompt) -> list[str]:
+def notes_of(engine: Engine, prompt: Prompt) -> list[str]:
+    """What a reader of any result on this prompt must know."""
     notes = []
     if engine.model.dropout_active():
         notes.append("The model is in training mode and its dropout is on: numbers are random. Call model.eval().")

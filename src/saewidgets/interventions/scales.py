@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
+from ..engine.activations import Bools
 from ..engine.dictionary import Dictionary, Directions
 from ..engine.errors import FeatureIndexError, HookNotFoundError, SaewidgetsError
 from ..engine.ranking import Floats
 from ..engine.reading import flatten
 from ..engine.results import norm_outliers
 from .checks import RecipeError, clash
+from .prompts import Prompt
 from .recipe import Intervention, Recipe
 from .writing import contribution
 
@@ -127,14 +129,14 @@ class Resolved:
 def resolve(
     engine: Engine,
     recipe: Recipe,
-    prompt: Sequence[int],
+    prompt: Prompt | Sequence[int],
     maxima: Maxima | None = None,
     ticket: Ticket | None = None,
 ) -> Resolved:
     """Look up features, directions and units. Runs on the engine's worker; a forward only where a unit needs one.
 
     Args:
-        prompt: token ids, for median norms, and for maximal activations that neither recipe nor `maxima` know.
+        prompt: a prompt or token ids, for median norms, and for maximal activations that neither recipe nor `maxima` know.
 
     Raises:
         RecipeError: with `row` and `field`, for whatever the engine cannot do.
@@ -176,7 +178,7 @@ def dictionary_of(engine: Engine, i: Intervention) -> Dictionary:
 
 
 def _amounts(
-    engine: Engine, row: int, i: Intervention, prompt: Sequence[int], maxima: Maxima, ticket: Ticket | None
+    engine: Engine, row: int, i: Intervention, prompt: Prompt | Sequence[int], maxima: Maxima, ticket: Ticket | None
 ) -> list[Amount]:
     try:
         dictionary = dictionary_of(engine, i)
@@ -205,7 +207,12 @@ def _amounts(
 
 
 def _max_of(
-    engine: Engine, dictionary: Dictionary, feature: int, i: Intervention, prompt: Sequence[int], maxima: Maxima
+    engine: Engine,
+    dictionary: Dictionary,
+    feature: int,
+    i: Intervention,
+    prompt: Prompt | Sequence[int],
+    maxima: Maxima,
 ) -> tuple[float, str]:
     if i.max_activation is not None:
         return i.max_activation, "given"
@@ -226,24 +233,37 @@ def _max_of(
     )
 
 
-def prompt_max(engine: Engine, dictionary: Dictionary, features: Sequence[int], prompt: Sequence[int]) -> list[float]:
-    """The largest activation of each feature over the prompt's counted tokens; 0 where there is none."""
-    if not len(prompt):
+def prompt_max(
+    engine: Engine, dictionary: Dictionary, features: Sequence[int], prompt: Prompt | Sequence[int]
+) -> list[float]:
+    """The largest activation of each feature over the prompt's counted tokens; 0 where there is none.
+
+    Special tokens, the chat template and norm outliers do not count.
+    """
+    ids, template = _tokens_of(prompt)
+    if not ids:
         return [0.0] * len(features)
-    acts = engine.activations(list(prompt), sae=dictionary.name, features=features)
-    counted = ~(acts.special | acts.outlier)
+    acts = engine.activations(ids, sae=dictionary.name, features=features)
+    counted = ~(acts.special | acts.outlier | template)
     return [float(max(acts[:, f][counted], default=0.0)) for f in features]
 
 
-def median_norm(engine: Engine, dictionary: Dictionary, prompt: Sequence[int], ticket: Ticket | None) -> float:
+def _tokens_of(prompt: Prompt | Sequence[int]) -> tuple[list[int], Bools]:
+    if isinstance(prompt, Prompt):
+        return list(prompt.ids), prompt.template
+    return list(prompt), np.zeros(len(prompt), bool)
+
+
+def median_norm(engine: Engine, dictionary: Dictionary, prompt: Prompt | Sequence[int], ticket: Ticket | None) -> float:
     """Median norm of the value at the hook that is edited, over the prompt's counted tokens.
 
     Raises:
         RecipeError: for a prompt without any.
     """
     place = dictionary.hook_name_out or dictionary.hook_name
-    ids = np.array(prompt, dtype=np.int64)
-    special = np.isin(ids, sorted(engine.tokenizer.special_ids))
+    known, template = _tokens_of(prompt)
+    ids = np.array(known, dtype=np.int64)
+    special = np.isin(ids, sorted(engine.tokenizer.special_ids)) | template
     if special.all():
         raise RecipeError(
             "'× residual norm' needs a prompt: its median norm is the unit. Give a prompt, or use another unit.", "unit"

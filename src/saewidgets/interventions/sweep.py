@@ -129,7 +129,7 @@ def sweep_on_worker(
     edited = [recipe.with_value(row, float(dose)) for dose in doses]
     others, notes = controls_for(engine, recipe, row, doses, controls, index, maxima, read, sampling.seed, ticket)
     recipes = [*edited, *(r for control in others for r in control.recipes)]
-    rows: list[Resolved | None] = [None, *(resolve(engine, r, read.ids, maxima, ticket) for r in recipes)]
+    rows: list[Resolved | None] = [None, *(resolve(engine, r, read, maxima, ticket) for r in recipes)]
     texts = _write(engine, read, rows, sampling, ticket)
     measure = _Measurer(engine, read, varied, target)
     found = measure.all(rows, texts, ticket)

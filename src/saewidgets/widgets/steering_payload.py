@@ -77,24 +77,24 @@ class Units:
     def __init__(self, engine: Engine, maxima: Maxima) -> None:
         self._engine, self._maxima = engine, maxima
         self._known: dict[object, object] = {}
-        self._ids: tuple[int, ...] = ()
+        self._prompt: Prompt | tuple[()] = ()
 
     def reply(self, recipe: Mapping[str, wire.Json], asked: Asked, ticket: Ticket) -> wire.Reply:
         """The answer of "scales": what each row comes to, or why it cannot be."""
         warnings: list[wire.Json] = []
-        ids: tuple[int, ...] = ()
+        prompt: Prompt | tuple[()] = ()
         try:
-            ids = asked.read(self._engine).ids
+            prompt = asked.read(self._engine)
         except SaewidgetsError as error:
             warnings.append(str(error))
-        if ids != self._ids:
-            self._known, self._ids = {}, ids
+        if _identity(prompt) != _identity(self._prompt):
+            self._known, self._prompt = {}, prompt
         rows = [self._row(row, ticket) for row in cast("list[wire.Json]", recipe.get("interventions") or [])]
         said: list[str] = []
         noop = True
         if all(cast("dict[str, wire.Json]", row)["ok"] for row in rows):
             try:
-                resolved = resolve(self._engine, Recipe.from_dict(recipe), ids, self._maxima, ticket)
+                resolved = resolve(self._engine, Recipe.from_dict(recipe), prompt, self._maxima, ticket)
                 said, noop = resolved.lines(), resolved.noop
             except RecipeError as error:
                 if error.row is None or error.row >= len(rows):
@@ -116,7 +116,7 @@ class Units:
     def _row(self, data: wire.Json, ticket: Ticket) -> wire.Json:
         try:
             intervention = replace(intervention_from(data), on=True)
-            resolve(self._engine, Recipe([intervention]), self._ids, self._maxima, ticket)
+            resolve(self._engine, Recipe([intervention]), self._prompt, self._maxima, ticket)
             dictionary = dictionary_of(self._engine, intervention)
         except SaewidgetsError as error:
             return {"features": [], "range": None, **_refusal(error)}
@@ -154,7 +154,7 @@ class Units:
             return (largest, "index") if np.isfinite(largest) and largest > 0 else (None, "index")
         key = ("max", dictionary.name, feature)
         if key not in self._known:
-            self._known[key] = prompt_max(self._engine, dictionary, [feature], self._ids)[0]
+            self._known[key] = prompt_max(self._engine, dictionary, [feature], self._prompt)[0]
         largest = cast(float, self._known[key])
         return (largest, "prompt") if largest > 0 else (None, "prompt")
 
@@ -165,10 +165,14 @@ class Units:
         key = ("norm", dictionary.hook_name_out or dictionary.hook_name)
         if key not in self._known:
             try:
-                self._known[key] = median_norm(self._engine, dictionary, self._ids, ticket)
+                self._known[key] = median_norm(self._engine, dictionary, self._prompt, ticket)
             except RecipeError:
                 self._known[key] = None
         return cast("float | None", self._known[key])
+
+
+def _identity(prompt: Prompt | tuple[()]) -> object:
+    return (prompt.ids, prompt.template.tobytes()) if isinstance(prompt, Prompt) else None
 
 
 def _refusal(error: SaewidgetsError) -> dict[str, wire.Json]:
@@ -213,14 +217,14 @@ class Teller:
 
     def __init__(self, engine: Engine, samples: int) -> None:
         self._engine, self._samples = engine, samples
-        self._ids: list[list[int]] = []
+        self._prompt: list[list[int]] = []
 
     def part(self, step: Step) -> dict[str, wire.Json]:
         """The message of one step."""
-        if not self._ids:
-            self._ids = [[] for _ in step.ids]
+        if not self._prompt:
+            self._prompt = [[] for _ in step.ids]
         told: list[wire.Json] = []
-        for row, ids in enumerate(self._ids):
+        for row, ids in enumerate(self._prompt):
             if not step.alive[row]:
                 told.append(None)
                 continue
