@@ -96,7 +96,7 @@ def _sweep(engine: Engine, recipe: Recipe, n_tokens: int, pairs: int) -> Row:
     def one(values: list[float]) -> object:
         return sweep(engine, PROMPT, recipe, values, controls=0, n_tokens=n_tokens, temperature=0)
 
-    found = ratio(lambda: one(strengths), lambda: [one([value]) for value in strengths], pairs, warm=1)
+    found = ratio(lambda: one(strengths), lambda: [one([value]) for value in strengths], pairs, warm=0)
     return Row(
         f"sweep of {len(strengths)} strengths, {n_tokens} tokens / as many separate runs",
         "-",

@@ -231,6 +231,62 @@ def test_two_names_of_one_dictionary_are_one_splice() -> None:
     assert found.rows[1] == alone.rows[1] and found.rows[1].kind == "spliced"
 
 
+def test_features_of_one_intervention_are_tried_one_by_one() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    (ids,) = engine.to_ids(PROMPT)
+    answer = engine.tokenizer.answer_ids(ANSWER)
+    hand = Hand("hooked", tiny.sae("standard"), [*ids, *answer])
+    found = rows_of(sw.answer_effects(engine, PROMPT, ANSWER, sw.clamp([hand.f, hand.g], 6)))
+    for keep, error in ((True, "kept"), (False, "dropped")):
+        for features in ([hand.f], [hand.g], [hand.f, hand.g]):
+
+            def edit(acts: Tensor, features: list[int] = features) -> None:
+                acts[:, features] = 6.0
+
+            row = found["all", error, None] if len(features) == 2 else found["one", error, features[0]]
+            check(row, hand.logits(edit, keep), len(ids), answer, engine)
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    post = "blocks.1.hook_resid_post"
+    engine = sw.Engine(model_of("hooked"), {"first": tiny.sae("standard"), "late": tiny.sae("topk", post)})
+    v = torch.randn(2, tiny.D_MODEL, generator=torch.Generator().manual_seed(5))
+
+    def names(*recipe: Any) -> list[str]:
+        found = sw.answer_effects(engine, PROMPT, ANSWER, recipe)
+        assert len({row.name for row in found.rows}) == len(found.rows)
+        return [row.name.split(" alone")[0] for row in found.rows if row.kind == "one" and row.error == "kept"]
+
+    assert names(sw.add(3, 5), sw.add(4, 5)) == ["feature 3", "feature 4"]
+    assert names(sw.add(3, 5), sw.add(3, 5, sae="late")) == ["feature 3 of first", "feature 3 of late"]
+    assert names(sw.add(9, 1), sw.add(3, 5, positions="prompt"), sw.add(3, 2, positions="generated")) == [
+        "feature 9",
+        "feature 3 (intervention 2)",
+        "feature 3 (intervention 3)",
+    ]
+    assert names(sw.add(v[0], 5, hook=PRE), sw.add(v[1], 2, hook=PRE)) == [
+        "the direction (intervention 1)",
+        "the direction (intervention 2)",
+    ]
+
+
+def test_when_memory_runs_out_the_rows_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    wanted = sw.answer_effects(engine, PROMPT, ANSWER, sw.clamp([3, 4, 5], 5))
+    real = engine.model.logits
+
+    def scarce(tokens: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if len(tokens) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(tokens, *args, **kwargs)
+
+    monkeypatch.setattr(engine.model, "logits", scarce)
+    found = sw.answer_effects(engine, PROMPT, ANSWER, sw.clamp([3, 4, 5], 5))
+    assert [row.name for row in found.rows] == [row.name for row in wanted.rows]
+    np.testing.assert_allclose([row.logprob for row in found.rows], [row.logprob for row in wanted.rows], atol=1e-5)
+    assert any("Memory ran out" in note for note in found.notes) and not wanted.notes
+
+
 def test_two_dictionaries_are_both_spliced() -> None:
     post = "blocks.1.hook_resid_post"
     model, a, b = model_of("hooked"), tiny.sae("standard"), tiny.sae("topk", post)

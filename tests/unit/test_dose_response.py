@@ -110,7 +110,7 @@ def test_texts_and_measures(
         logprob = clean[torch.arange(n - 1, n - 1 + len(new)), new].mean()
         grams = [tuple(new[i : i + 4]) for i in range(len(new) - 3)]
         wanted = [
-            float(acts[0, n:, f].mean()),
+            float(acts[0, n:, f][[i not in (0, 1) for i in new]].mean()),
             float(kl),
             float((-logprob).exp()),
             1 - len(set(grams)) / len(grams) if grams else 0.0,
@@ -147,6 +147,55 @@ def test_unequal_lengths_and_small_batches(monkeypatch: pytest.MonkeyPatch) -> N
             np.testing.assert_allclose(getattr(a, m), getattr(b, m), rtol=1e-3, atol=1e-5)
 
 
+def test_special_tokens_are_left_out_of_the_target_alone() -> None:
+    model = tiny.hooked()
+    with torch.no_grad():
+        model.unembed.b_U[1] += 3.5  # end of text, often
+    engine, sae = sw.Engine(model, tiny.sae("standard")), tiny.sae("standard")
+    (ids,) = engine.to_ids(PROMPT)
+    with torch.no_grad():  # active at the end of text, too
+        acts = sae.encode(model.run_with_cache(torch.tensor([[*ids, 1]]))[1][PRE])[0]
+    f = int(acts[-1].argmax())
+    made = run(engine, sw.add(f, 1), [0.0, 1.0, 2.0, 3.0], n_tokens=20, seed=1)
+    ended = []
+    for text, target, perplexity in zip(made.texts, made.target, made.perplexity, strict=True):
+        new = text.token_ids.tolist()
+        with torch.no_grad():
+            logits, seen = model.run_with_cache(torch.tensor([[*ids, *new]]))
+            acts = sae.encode(seen[PRE])[0, len(ids) :, f]
+        kept = acts[[i not in (0, 1) for i in new]]
+        np.testing.assert_allclose(target, float(kept.mean()), rtol=1e-3, atol=1e-5)  # NaN for a text of EOS alone
+        predicted = logits[0].log_softmax(-1)[torch.arange(len(ids) - 1, len(ids) + len(new) - 1), new]
+        np.testing.assert_allclose(perplexity, float((-predicted.mean()).exp()), rtol=1e-3)
+        ended.append(new[-1] == 1 and len(kept) > 0 and abs(float(acts.mean() - kept.mean())) > 1e-3)
+    assert any(ended), "the case tests nothing"
+
+
+def test_when_memory_runs_out_batches_are_smaller_and_the_result_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    wanted = run(engine, sw.add(3, 1), [0.0, 5.0, 10.0], controls=1)
+    real, tried = type(engine.model).logits, []
+
+    def scarce(self: Any, tokens: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        tried.append(len(tokens))
+        if len(tokens) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(self, tokens, *args, **kwargs)
+
+    monkeypatch.setattr(type(engine.model), "logits", scarce)
+    found = run(engine, sw.add(3, 1), [0.0, 5.0, 10.0], controls=1)
+    assert max(tried) > 4 and sum("Memory ran out" in note for note in found.notes) == 1
+    assert [t.text for t in found.texts] == [t.text for t in wanted.texts] and found.controls == wanted.controls
+    for a, b in zip(
+        (found.base, found.curve, *found.control_curves),
+        (wanted.base, wanted.curve, *wanted.control_curves),
+        strict=True,
+    ):
+        for m in ("target", "kl", "perplexity", "repetition"):
+            np.testing.assert_allclose(getattr(a, m), getattr(b, m), rtol=1e-3, atol=1e-5)
+    assert not any("Memory" in note for note in wanted.notes)
+
+
 def test_repetition() -> None:
     assert repetition([1, 2, 3]) == 0 and repetition([]) == 0
     assert repetition([1, 2, 3, 4, 5]) == 0
@@ -167,6 +216,30 @@ def test_a_target_of_ones_own() -> None:
     assert "vowels" in str(made.figure().layout.annotations[0].text)
     made = run(engine, sw.add(3, 5), [0, 10], target=lambda text: float("nan"))
     assert made.band is None and np.isnan(made.target).all()
+
+
+def test_a_target_may_ask_the_engine() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+
+    def loudest(text: str) -> float:
+        return float(engine.activations(text)[:, 3].sum())
+
+    made = run(engine, sw.add(3, 5), [0, 10], target=loudest)
+    assert made.target.tolist() == [loudest(text.text) for text in made.texts]
+
+
+def test_the_limits_of_the_band_can_be_chosen() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+
+    def length(text: str) -> float:
+        return float(len(text))
+
+    given = {"target": length, "strengths": [0.0, 4.0, 8.0, 40.0]}
+    made = run(engine, sw.add(3, 5), **given, perplexity_factor=1e9, max_repetition=1.0)
+    assert made.band == band_of(made.strengths, made.base, made.curve, [], 1e9, 1.0)[0]
+    assert "1e+09 times" in made.band_rule and "100%" in made.band_rule and made.band is not None
+    none = run(engine, sw.add(3, 5), **given, perplexity_factor=0.0)
+    assert none.band is None and none.texts[1].text == made.texts[1].text
 
 
 def test_the_target_of_a_direction_is_its_dot_product() -> None:
@@ -297,6 +370,21 @@ def test_control_features_are_of_the_edits_density(indexed: tuple[sw.Engine, Any
     assert any("nearest in activation density" in note for note in notes)
     _, notes = controls(engine, sw.add(f, 1), [1.0], n=2)
     assert any("without an index" in note for note in notes)
+
+
+def test_features_that_never_fire_are_no_controls(tmp_path: Path) -> None:
+    sae = tiny.sae("jumprelu")
+    with torch.no_grad():
+        sae.threshold[10:] = 1e9
+    engine = sw.Engine(model_of("hooked"), sae)
+    index = sw.build_index(engine, tiny.TEXTS, tmp_path, progress=False)
+    alive = set(np.flatnonzero(index.column("count")).tolist())
+    assert 4 < len(alive) <= 10
+    f = min(alive)
+    for seed in range(3):
+        made, _ = controls(engine, sw.add(f, 1), [1.0], n=4, index=index, seed=seed)
+        drawn = [c.recipes[0].interventions[0].features[0] for c in made if c.kind == "feature"]
+        assert len(drawn) == 4 and set(drawn) <= alive - {f}
 
 
 def test_controls_are_seeded() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformer_lens import HookedTransformerConfig
 
 import saewidgets as sw
-from saewidgets.engine.errors import HookDidNotFireError, SaewidgetsError
+from saewidgets.engine.errors import SaewidgetsError
 from saewidgets.interventions.edit_effects import EditEffects
 from saewidgets.interventions.recipe import RecipeError
 
@@ -451,22 +451,6 @@ def test_with_everything_frozen_effects_are_linear() -> None:
         assert np.abs(found.delta[1:] - found.frozen.delta[1:]).max() > 1e-3, "attention moves when it is not frozen"
 
 
-def test_a_model_without_patterns_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tiny.bridge()
-    engine = sw.Engine(model, tiny.sae("standard"))
-    real = engine.model.logits
-
-    def fused(tokens: Tensor, edits: Any = None, *args: Any, **kwargs: Any) -> Tensor:
-        if any("pattern" in name for name in edits or ()):
-            raise HookDidNotFireError("The hook 'blocks.0.attn.hook_pattern' exists, but was never reached.")
-        return real(tokens, edits, *args, **kwargs)
-
-    monkeypatch.setattr(engine.model, "logits", fused)
-    with pytest.raises(SaewidgetsError, match="attn_implementation='eager'"):
-        sw.effects(engine, TEXT, sw.ablate(3), freeze_attention=True)
-    sw.effects(engine, TEXT, sw.ablate(3))
-
-
 # -- edges
 
 
@@ -501,6 +485,51 @@ def test_a_text_of_nothing_to_speak_of(ids: list[int]) -> None:
     assert np.isnan(found.loss_clean) and np.isnan(found.loss_edited) and np.isnan(found.mean_kl)
     assert len(found.to_pandas()) == len(ids) and repr(found)
     assert sw.effects(engine, "", sw.ablate(3)).token_ids.tolist() == [0]
+
+
+def test_a_first_token_that_is_not_special_is_not_predicted_and_not_counted() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    ids = engine.to_ids(TEXT)[0][1:]
+    hand = Hand("hooked", tiny.sae("standard"), ids)
+
+    def to_value(acts: Tensor) -> None:
+        acts[:, hand.f] = 2.5
+
+    edited, after = hand.run(hand.decoded(to_value, hand.inside))
+    found = sw.effects(engine, ids, sw.clamp(hand.f, 2.5), side=10**6)
+    assert hand.inside.all() and not found.special.any() and not found.counted[0]
+    check(found, hand.clean, edited, ids)
+    # But what an SAE reads there is as good as elsewhere.
+    check_sides(found, {PRE: hand.sae}, {PRE: PRE}, hand, after, {(PRE, hand.f)})
+
+
+def test_a_chats_template_is_neither_edited_nor_counted() -> None:
+    model = tiny.hooked()
+    model.tokenizer.chat_template = (
+        "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    try:
+        engine, chat = sw.Engine(model, tiny.sae("standard")), [{"role": "user", "content": TEXT}]
+        found = sw.effects(engine, chat, sw.clamp(3, 5), freeze_attention=True, side=10**6)
+    finally:
+        model.tokenizer.chat_template = None
+    said = ~found.special
+    assert "".join(found.tokens[n] for n in np.flatnonzero(said)).strip() == TEXT and said.sum() < len(said) - 3
+    assert found.features[0].edited.tolist() == said.tolist()
+    assert found.frozen is not None
+    logprobs = np.log(found.p_clean), np.log(found.p_edited), np.log(found.p_clean) + found.frozen.delta
+    for loss, p in zip((found.loss_clean, found.loss_edited, found.frozen.loss), logprobs, strict=True):
+        close(loss, -p[said].mean())
+    hand = Hand("hooked", tiny.sae("standard"), found.token_ids.tolist())
+    hand.inside = torch.from_numpy(said)
+
+    def to_value(acts: Tensor) -> None:
+        acts[:, 3] = 5.0
+
+    edited, after = hand.run(hand.decoded(to_value, hand.inside))
+    close(found.delta[1:], (edited - hand.clean)[torch.arange(len(said) - 1), torch.tensor(hand.ids[1:])])
+    check_sides(found, {PRE: hand.sae}, {PRE: PRE}, hand, after, {(PRE, 3)})
 
 
 def test_any_k_and_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from .generation import scope_of
 from .make import scale
 from .prompts import Prompt, PromptInput, read_prompt
 from .recipe import Intervention, Recipe
+from .rows import in_batches
 from .scales import Index, Maxima, maxima_of, resolve
 
 if TYPE_CHECKING:
@@ -140,22 +141,24 @@ def answers_on_worker(
     resolved = resolve(engine, recipe, read, maxima, ticket)
     conditions, notes = _conditions(engine, read, recipe, maxima, ticket)
     ids = [*read.ids, *after]
-    step = max(1, _LOGITS // (len(ids) * int(engine.model.cfg.d_vocab)))
     ticket.expect(len(conditions))
-    rows: list[AnswerRow] = []
-    for at in range(0, len(conditions), step):
-        part = conditions[at : at + step]
+
+    def run(part: slice) -> list[AnswerRow]:
+        some = conditions[part]
         ticket.breathe()
-        resolved_rows = [None if c.recipe is None else resolve(engine, c.recipe, read, maxima, ticket) for c in part]
-        tokens = torch.tensor([ids] * len(part), device=engine.model.input_device)
+        resolved_rows = [None if c.recipe is None else resolve(engine, c.recipe, read, maxima, ticket) for c in some]
+        tokens = torch.tensor([ids] * len(some), device=engine.model.input_device)
         with engine.lock, torch.no_grad():
-            edits = Edits(engine, resolved_rows, scope_of(engine, read, len(part)))
+            edits = Edits(engine, resolved_rows, scope_of(engine, read, len(some)))
             logits = engine.model.logits(tokens, edits.hooks(tokens), ticket=ticket)
-            rows += [_row(engine, c, logits[n, len(read) - 1 :], after, k) for n, c in enumerate(part)]
-        ticket.progress(len(rows), len(conditions))
+            made = [_row(engine, c, logits[b, len(read) - 1 :], after, k) for b, c in enumerate(some)]
+        ticket.progress(part.stop, len(conditions))
+        return made
+
+    rows, ran_out = in_batches(len(conditions), _LOGITS // (n * int(engine.model.cfg.d_vocab)), run)
     shown = tokenizer.display(after).strings
     text = "".join(tokenizer.display(read.ids).strings)
-    return AnswerEffects(text, tuple(after), tuple(shown), tuple(rows), tuple(notes), tuple(resolved.lines()))
+    return AnswerEffects(text, tuple(after), tuple(shown), tuple(rows), (*notes, *ran_out), tuple(resolved.lines()))
 
 
 @dataclass(frozen=True)
@@ -191,13 +194,18 @@ def _conditions(
     for error in errors:
         name = f"all of the recipe, error {error}"
         made.append(_Condition(name, "all", error, None, recipe.with_error(error == "kept")))
-    singles = [(i, f) for i in active for f in (i.features or (None,))]
-    for i, f in singles if len(singles) > 1 else ():
+    singles = [(n, i, f) for n, i in enumerate(recipe.interventions) if i.on for f in (i.features or (None,))]
+    several = len({i.sae or engine.default for i in active if i.features}) > 1
+    said = [
+        "the direction" if f is None else f"feature {f}{f' of {i.sae or engine.default}' if several else ''}"
+        for _, i, f in singles
+    ]
+    for (n, i, f), what in zip(singles, said, strict=True) if len(singles) > 1 else ():
         alone = i if f is None else replace(i, features=(f,))
+        which = f" (intervention {n + 1})" if said.count(what) > 1 else ""
         for error in errors:
-            name = f"{'the direction' if f is None else f'feature {f}'} alone, error {error}"
             one = Recipe([alone], error == "kept", recipe.system, recipe.thinking)
-            made.append(_Condition(name, "one", error, f, one))
+            made.append(_Condition(f"{what}{which} alone, error {error}", "one", error, f, one))
     return made, notes
 
 

@@ -43,8 +43,9 @@ class Measures:
 class Sweep:
     """Texts at several strengths of one intervention, and what is measured of each, over its generated tokens.
 
-    - target: `target_name`; by default the mean activation of the edited feature when the *unedited* model reads the
-      text: whether the text became what the feature is about, not whether the feature was pushed.
+    - target: `target_name`; by default the mean activation of the edited feature over the text's tokens, special ones left
+      out, when the *unedited* model reads it: whether the text became what the feature is about, not whether the feature
+      was pushed.
     - kl: mean KL(clean || edited) of the next-token distributions, both reading that text, in nats.
     - perplexity: of the text under the unedited model.
     - repetition: share of its 4-grams that stood in it before.

@@ -11,29 +11,28 @@ import torch
 from ..engine.errors import OutOfMemoryError
 from ..engine.model import is_out_of_memory
 
-__all__ = ["MEMORY_RAN_OUT", "in_batches"]
+__all__ = ["in_batches"]
 
 T = TypeVar("T")
 
-MEMORY_RAN_OUT = "Memory ran out: texts were run in batches of {step}."
 
-
-def in_batches(n: int, step: int, run: Callable[[slice], Sequence[T]]) -> tuple[list[T], int]:
+def in_batches(n: int, step: int, run: Callable[[slice], Sequence[T]]) -> tuple[list[T], list[str]]:
     """What `run` gives for `n` rows, `step` of them at a time, and fewer from where memory runs out.
 
     Args:
         run: from a slice of rows to one result a row.
 
     Returns:
-        The results, and how many rows the last batches had.
+        The results, and a note if memory ran out.
 
     Raises:
         OutOfMemoryError: if a single row does not fit.
 
     Example:
-        >>> texts, step = in_batches(64, 32, lambda part: write_texts(rows[part]))
+        >>> texts, notes = in_batches(64, 32, lambda part: write_texts(rows[part]))
     """
     made: list[T] = []
+    notes: list[str] = []
     step = max(1, step)
     while len(made) < n:
         part = slice(len(made), min(len(made) + step, n))
@@ -51,5 +50,6 @@ def in_batches(n: int, step: int, run: Callable[[slice], Sequence[T]]) -> tuple[
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        step = max(1, (part.stop - part.start) // 2)
-    return made, step
+        step = (part.stop - part.start) // 2
+        notes = [f"Memory ran out: batches were made smaller ({step} texts at a time)."]
+    return made, notes

@@ -46,8 +46,8 @@ def side_effects(
     """
     found: list[SideEffect] = []
     for dictionary in engine.dictionaries.values() if counted.any() and n else ():
-        values = [flatten(run[dictionary.hook_name], dictionary, engine.model) for run in (before, after)]
-        old, new, largest = _compared(dictionary, *values, counted)
+        clean, edited = (flatten(run[dictionary.hook_name], dictionary, engine.model) for run in (before, after))
+        old, new, largest = _compared(dictionary, clean, edited, counted)
         change = new - old
         skip = {f for name, f in named if name == dictionary.name}
         for f in change.abs().topk(min(n + len(skip), len(change))).indices.tolist():

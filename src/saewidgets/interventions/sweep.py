@@ -7,31 +7,27 @@ that the controls have too is not the feature's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..engine.errors import SaewidgetsError
-from ..engine.ranking import Ints
-from ..engine.reading import flatten
 from .checks import RecipeError, refuse_past_the_end
 from .controls import Control, controls_for
-from .dose import Measures, Sweep, band_of
-from .edits import Edits
-from .generation import Continuation, continuations, scope_of, write
-from .logprobs import changes
+from .dose import PERPLEXITY_FACTOR, REPETITION, Sweep, band_of
+from .generation import Continuation, continuations, write
+from .measure import Measurer, Target, repetition
 from .prompts import Prompt, PromptInput, read_prompt
 from .recipe import Intervention, Recipe
+from .rows import in_batches
 from .sampling import Sampling
-from .scales import Index, Maxima, Resolved, dictionary_of, maxima_of, resolve
+from .scales import Index, Maxima, Resolved, maxima_of, resolve
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.worker import Progress, Ticket
-
-    Target = Callable[[str], float]
 
 __all__ = ["Sweep", "sweep", "sweep_on_worker"]
 
@@ -56,6 +52,8 @@ def sweep(
     top_k: int = 0,
     repetition_penalty: float = 1.0,
     seed: int = 0,
+    perplexity_factor: float = PERPLEXITY_FACTOR,
+    max_repetition: float = REPETITION,
     on_progress: Progress | None = None,
 ) -> Sweep:
     """Continue `prompt` with the value of one intervention at several strengths, all in one batch with the same dice.
@@ -69,6 +67,8 @@ def sweep(
         controls: how many other features, and how many random directions.
         index: where maximal activations and densities are looked up.
         n_tokens, temperature, top_p, top_k, repetition_penalty, seed: see `Sampling`; the seed draws the controls, too.
+        perplexity_factor, max_repetition: what a text of the usable band may have at most: perplexity, as a multiple of the
+            unedited text's, and share of repeated 4-grams (or that of the unedited text, if it has more).
         on_progress: called with (steps done, steps in all), on the worker thread.
 
     Raises:
@@ -93,6 +93,8 @@ def sweep(
             target=target,
             controls=controls,
             index=index,
+            perplexity_factor=perplexity_factor,
+            max_repetition=max_repetition,
         ),
         on_progress,
     )
@@ -111,6 +113,8 @@ def sweep_on_worker(
     target: Target | None = None,
     controls: int = 3,
     index: Index | None = None,
+    perplexity_factor: float = PERPLEXITY_FACTOR,
+    max_repetition: float = REPETITION,
 ) -> Sweep:
     """`sweep`, inside a job. Of several samples only the first is run."""
     sampling = Sampling(**{**vars(sampling), "samples": 1})
@@ -130,20 +134,21 @@ def sweep_on_worker(
     others, notes = controls_for(engine, recipe, row, doses, controls, index, maxima, read, sampling.seed, ticket)
     recipes = [*edited, *(r for control in others for r in control.recipes)]
     rows: list[Resolved | None] = [None, *(resolve(engine, r, read, maxima, ticket) for r in recipes)]
-    texts = _write(engine, read, rows, sampling, ticket)
-    measure = _Measurer(engine, read, varied, target)
-    found = measure.all(rows, texts, ticket)
+    texts, ran_out = _write(engine, read, rows, sampling, ticket)
+    measurer = Measurer(engine, read, varied, target)
+    found, again = measurer.measure(rows, texts, _LOGITS, ticket)
+    notes += dict.fromkeys([*ran_out, *again])
     n = len(doses)
     base, curve = found.part(slice(0, 1)), found.part(slice(1, 1 + n))
     of_controls = [found.part(slice(1 + n * (c + 1), 1 + n * (c + 2))) for c in range(len(others))]
-    band, rule = band_of(doses, base, curve, of_controls)
+    band, rule = band_of(doses, base, curve, of_controls, perplexity_factor, max_repetition)
     return Sweep(
         strengths=doses,
         unit=varied.unit,
         intervention=varied,
         row=row,
-        target_name=measure.name,
-        texts=texts[1 : 1 + n],
+        target_name=measurer.name,
+        texts=tuple(texts[1 : 1 + n]),
         baseline=texts[0],
         base=base,
         curve=curve,
@@ -179,99 +184,16 @@ def _varied(recipe: Recipe, row: int) -> Intervention:
 
 def _write(
     engine: Engine, prompt: Prompt, rows: Sequence[Resolved | None], sampling: Sampling, ticket: Ticket
-) -> tuple[Continuation, ...]:
-    """All rows, in batches whose logits of the prompt fit; the dice are those of one sample in each."""
-    step = max(1, _LOGITS // (len(prompt) * int(engine.model.cfg.d_vocab)))
-    made: list[Continuation] = []
-    for at in range(0, len(rows), step):
-        part = rows[at : at + step]
-        steps, _ = write(
-            engine, prompt, part, torch.zeros(len(part), dtype=torch.long), sampling, ticket, keep_partial=False
-        )
-        made += continuations(engine, steps, len(part))
-    return tuple(made)
+) -> tuple[list[Continuation], list[str]]:
+    """All rows, in batches whose logits of the prompt fit; the dice are those of one sample in each. And notes."""
+
+    def run(part: slice) -> Sequence[Continuation]:
+        some = rows[part]
+        dice = torch.zeros(len(some), dtype=torch.long)
+        steps, _ = write(engine, prompt, some, dice, sampling, ticket, keep_partial=False)
+        return continuations(engine, steps, len(some))
+
+    return in_batches(len(rows), _LOGITS // (len(prompt) * int(engine.model.cfg.d_vocab)), run)
 
 
-class _Measurer:
-    """Reads texts again: by the model as it is, and by the edited one."""
-
-    def __init__(self, engine: Engine, prompt: Prompt, varied: Intervention, target: Target | None) -> None:
-        self._engine, self._prompt, self._target = engine, prompt, target
-        self._dictionary = dictionary_of(engine, varied)
-        self._feature = varied.features[0] if varied.features else 0
-        kind = self._dictionary.activation_name
-        what = "the direction" if varied.direction is not None else f"feature {self._feature}"
-        self.name = (
-            getattr(target, "__name__", "target")
-            if target is not None
-            else f"mean {kind} of {what} when the unedited model reads the text"
-        )
-
-    def all(self, rows: Sequence[Resolved | None], texts: Sequence[Continuation], ticket: Ticket) -> Measures:
-        found: list[tuple[float, float, float, float]] = []
-        longest = len(self._prompt) + max(map(len, texts), default=1)
-        step = max(1, _LOGITS // (2 * longest * int(self._engine.model.cfg.d_vocab)))
-        for at in range(0, len(rows), step):
-            ticket.breathe()
-            found += self._batch(rows[at : at + step], texts[at : at + step], ticket)
-        numbers = np.array(found, dtype=np.float64).reshape(len(found), 4)
-        return Measures(*(numbers[:, i] for i in range(4)))
-
-    def _batch(
-        self, rows: Sequence[Resolved | None], texts: Sequence[Continuation], ticket: Ticket
-    ) -> list[tuple[float, float, float, float]]:
-        engine, n = self._engine, len(self._prompt)
-        longest = n + max(map(len, texts))
-        filler = self._prompt.ids[-1]  # to the right, where a causal model does not see it
-        ids = [[*self._prompt.ids, *text.token_ids.tolist()] for text in texts]
-        tokens = torch.tensor([[*i, *[filler] * (longest - len(i))] for i in ids], device=engine.model.input_device)
-        real = torch.tensor([[j < len(i) for j in range(longest)] for i in ids])
-        hook = self._dictionary.hook_name
-        seen: dict[str, torch.Tensor] = {}
-        with engine.lock, torch.no_grad():
-            clean = engine.model.logits(tokens, reads={hook: lambda x: seen.__setitem__(hook, x)}, ticket=ticket)
-            edits = Edits(engine, rows, scope_of(engine, self._prompt, len(rows)))
-            hooks = edits.hooks(tokens, real)
-            edited = clean if edits.noop else engine.model.logits(tokens, hooks, ticket=ticket)
-            x = flatten(seen[hook], self._dictionary, engine.model)
-            return [
-                self._one(
-                    rows[b],
-                    text,
-                    clean[b, : len(ids[b])],
-                    edited[b, : len(ids[b])],
-                    tokens[b, : len(ids[b])],
-                    x[b : b + 1, : len(ids[b])],
-                )
-                for b, text in enumerate(texts)
-            ]
-
-    def _one(
-        self,
-        row: Resolved | None,
-        text: Continuation,
-        clean: torch.Tensor,
-        edited: torch.Tensor,
-        ids: torch.Tensor,
-        x: torch.Tensor,
-    ) -> tuple[float, float, float, float]:
-        n = len(self._prompt)
-        if not len(text):
-            return float("nan"), float("nan"), float("nan"), 0.0
-        found = changes(clean, None if row is None else edited, ids, 0, 0)
-        if self._target is not None:
-            target = float(self._target(text.text))
-        else:
-            x = x if self._dictionary.device is None else x.to(self._dictionary.device)
-            target = float(self._dictionary.encode(x, torch.tensor([self._feature]))[0, n:, 0].float().mean())
-        perplexity = float((-found.clean[n:].mean()).exp())
-        return target, float(found.kl[n:].mean()), perplexity, repetition(text.token_ids)
-
-
-def repetition(ids: Ints | Sequence[int], n: int = 4) -> float:
-    """Share of a text's n-grams that stood there before: 1 - distinct / all, 0 for a text shorter than n."""
-    grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
-
-
-__all__ += ["Control", "default_strengths", "repetition"]
+__all__ += ["Control", "Measurer", "default_strengths", "repetition"]

@@ -1,0 +1,135 @@
+"""What is measured of a generated text: the model as it is and the edited one both read it again.
+
+The generator's own numbers are of the model that wrote, at the temperature it wrote with; these are of a text, whoever
+wrote it, so that texts of different strengths can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import torch
+
+from ..engine.ranking import Ints
+from ..engine.reading import flatten
+from .dose import Measures
+from .edits import Edits
+from .generation import Continuation, scope_of
+from .logprobs import changes
+from .prompts import Prompt
+from .recipe import Intervention
+from .rows import in_batches
+from .scales import Resolved, dictionary_of
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
+    from ..engine.worker import Ticket
+
+__all__ = ["Measurer", "Target", "repetition"]
+
+Target: TypeAlias = Callable[[str], float]
+"""A number for a text."""
+
+_Numbers: TypeAlias = "tuple[float, float, float, float]"
+
+
+class Measurer:
+    """Measures texts that continue one prompt.
+
+    Args:
+        varied: the intervention whose (first) feature, or direction, is the target.
+        target: a number for each text instead.
+    """
+
+    def __init__(self, engine: Engine, prompt: Prompt, varied: Intervention, target: Target | None) -> None:
+        self._engine, self._prompt, self._target = engine, prompt, target
+        self._dictionary = dictionary_of(engine, varied)
+        self._feature = varied.features[0] if varied.features else 0
+        self._special_ids = torch.tensor(sorted(engine.tokenizer.special_ids), dtype=torch.long)
+        kind = self._dictionary.activation_name
+        what = "the direction" if varied.direction is not None else f"feature {self._feature}"
+        self.name = (
+            getattr(target, "__name__", "target")
+            if target is not None
+            else f"mean {kind} of {what} when the unedited model reads the text"
+        )
+
+    def measure(
+        self, rows: Sequence[Resolved | None], texts: Sequence[Continuation], limit: int, ticket: Ticket
+    ) -> tuple[Measures, list[str]]:
+        """The measures of each text, written by the recipe in its row, and notes.
+
+        `limit`: logits of one batch, in numbers.
+        """
+        longest = len(self._prompt) + max(map(len, texts), default=1)
+        step = limit // (2 * longest * int(self._engine.model.cfg.d_vocab))
+
+        def run(part: slice) -> Sequence[_Numbers]:
+            ticket.breathe()
+            return self._batch(rows[part], texts[part], ticket)
+
+        found, notes = in_batches(len(rows), step, run)
+        # A user's target may ask the engine, so it is not called while the engine is locked.
+        if self._target is not None:
+            found = [(self._asked(text, ticket), *one[1:]) for text, one in zip(texts, found, strict=True)]
+        numbers = np.array(found, dtype=np.float64).reshape(len(found), 4)
+        return Measures(*(numbers[:, i] for i in range(4))), notes
+
+    def _asked(self, text: Continuation, ticket: Ticket) -> float:
+        assert self._target is not None
+        ticket.check()
+        return float(self._target(text.text)) if len(text) else float("nan")
+
+    def _batch(self, rows: Sequence[Resolved | None], texts: Sequence[Continuation], ticket: Ticket) -> list[_Numbers]:
+        engine, n = self._engine, len(self._prompt)
+        longest = n + max(map(len, texts))
+        filler = self._prompt.ids[-1]  # to the right, where a causal model does not see it
+        ids = [[*self._prompt.ids, *text.token_ids.tolist()] for text in texts]
+        tokens = torch.tensor([[*i, *[filler] * (longest - len(i))] for i in ids], device=engine.model.input_device)
+        real = torch.tensor([[j < len(i) for j in range(longest)] for i in ids])
+        hook = self._dictionary.hook_name
+        seen: dict[str, torch.Tensor] = {}
+        with engine.lock, torch.no_grad():
+            clean = engine.model.logits(tokens, reads={hook: lambda x: seen.__setitem__(hook, x)}, ticket=ticket)
+            edits = Edits(engine, rows, scope_of(engine, self._prompt, len(rows)))
+            hooks = edits.hooks(tokens, real)
+            edited = clean if edits.noop else engine.model.logits(tokens, hooks, ticket=ticket)
+            x = flatten(seen[hook], self._dictionary, engine.model)
+            return [
+                self._one(
+                    rows[b],
+                    text,
+                    clean[b, : len(ids[b])],
+                    edited[b, : len(ids[b])],
+                    tokens[b, : len(ids[b])],
+                    x[b : b + 1, : len(ids[b])],
+                )
+                for b, text in enumerate(texts)
+            ]
+
+    def _one(
+        self,
+        row: Resolved | None,
+        text: Continuation,
+        clean: torch.Tensor,
+        edited: torch.Tensor,
+        ids: torch.Tensor,
+        x: torch.Tensor,
+    ) -> _Numbers:
+        n = len(self._prompt)
+        if not len(text):
+            return float("nan"), float("nan"), float("nan"), 0.0
+        found = changes(clean, None if row is None else edited, ids, 0, 0)
+        x = x if self._dictionary.device is None else x.to(self._dictionary.device)
+        acts = self._dictionary.encode(x, torch.tensor([self._feature]))[0, n:, 0].float().cpu()
+        target = float(acts[~torch.isin(ids[n:].cpu(), self._special_ids)].mean())
+        perplexity = float((-found.clean[n:].mean()).exp())
+        return target, float(found.kl[n:].mean()), perplexity, repetition(text.token_ids)
+
+
+def repetition(ids: Ints | Sequence[int], n: int = 4) -> float:
+    """Share of a text's n-grams that stood there before: 1 - distinct / all, 0 for a text shorter than n."""
+    grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
