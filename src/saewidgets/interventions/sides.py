@@ -76,9 +76,9 @@ def _chunks(dictionary: Dictionary, clean: Tensor, edited: Tensor, counted: Tens
     if dictionary.per_text:  # a token's activations depend on its neighbours, special ones too
         yield dictionary.encode(clean)[0][counted].float(), dictionary.encode(edited)[0][counted].float()
         return
+    # Copies: neurons' activations are the values at the hook themselves.
     old, new = clean[0][counted], edited[0][counted]
     step = max(1, _CHUNK // max(1, dictionary.n_features))
     for at in range(0, len(old), step):
-        # Copied where it is float32 already: neurons' activations are the value at the hook itself.
-        parts = (dictionary.encode(x[None, at : at + step])[0].to(torch.float32, copy=True) for x in (old, new))
+        parts = (dictionary.encode(x[None, at : at + step])[0].float() for x in (old, new))
         yield next(parts), next(parts)
