@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from saewidgets.engine.batching import Window, batches, to_tensor
-from saewidgets.engine.dictionary import SaeDictionary
+from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.engine import Engine
 from saewidgets.index.corpus import Chunk
 from saewidgets.index.scan import _BLOCK_TOKENS

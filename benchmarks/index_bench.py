@@ -25,9 +25,9 @@ from benchmarks.measure import Row, seconds_of, stopwatch
 from benchmarks.saedashboard import FEATURES_AT_ONCE, FEATURES_AT_ONCE_UNCACHED, SaeDashboard, prompts_of
 from saewidgets import demo
 from saewidgets.demo.index import ASSET
-from saewidgets.engine.dictionary import SaeDictionary
+from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.engine import Engine
-from saewidgets.engine.model import Model
+from saewidgets.engine.model.model import Model
 from saewidgets.engine.provenance import context_of
 from saewidgets.index import build, finish
 from saewidgets.index.corpus import Chunk, chunks

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.bare import Bare
-from saewidgets.engine.dictionary import SaeDictionary
+from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.engine import Engine
 
 # The original's defaults, but for batches of 128 features, which are its Neuronpedia runner's: that one also keeps the

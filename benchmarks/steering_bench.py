@@ -10,7 +10,7 @@ from saewidgets.engine.engine import Engine
 from saewidgets.interventions.generation import generate, write
 from saewidgets.interventions.make import add, clamp
 from saewidgets.interventions.prompts import read_prompt
-from saewidgets.interventions.recipe import Recipe
+from saewidgets.interventions.recipe.recipe import Recipe
 from saewidgets.interventions.sampling import Sampling
 from saewidgets.interventions.scales import resolve
 from saewidgets.interventions.sweep import sweep

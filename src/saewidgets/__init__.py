@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .demo import load_demo as load_demo
     from .demo import load_demo_index as load_demo_index
     from .engine.activations import FeatureActivations as FeatureActivations
-    from .engine.dictionary import Directions as Directions
-    from .engine.dictionary import Neurons as Neurons
+    from .engine.dictionary.directions import Directions as Directions
+    from .engine.dictionary.directions import Neurons as Neurons
     from .engine.engine import Engine as Engine
     from .engine.predictions import Predictions as Predictions
     from .engine.ranking import FeatureRanking as FeatureRanking
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
     from .interventions.make import preset as preset
     from .interventions.make import replace as replace
     from .interventions.make import scale as scale
-    from .interventions.recipe import Intervention as Intervention
-    from .interventions.recipe import Recipe as Recipe
+    from .interventions.recipe.recipe import Intervention as Intervention
+    from .interventions.recipe.recipe import Recipe as Recipe
     from .interventions.sweep import sweep as sweep
     from .widgets.dashboard import FeatureDashboard as FeatureDashboard
     from .widgets.heatmap import TokenFeatureHeatmap as TokenFeatureHeatmap
     from .widgets.steering import SteeringPanel as SteeringPanel
 
 _HOMES = {
-    "Directions": "engine.dictionary",
+    "Directions": "engine.dictionary.directions",
     "Engine": "engine.engine",
     "Examples": "index.examples",
     "Feature": "index.feature",
@@ -54,11 +54,11 @@ _HOMES = {
     "FeatureIndex": "index.store",
     "FeatureRanking": "engine.ranking",
     "Generation": "interventions.generation",
-    "Intervention": "interventions.recipe",
+    "Intervention": "interventions.recipe.recipe",
     "Keeping": "index.sampling",
-    "Neurons": "engine.dictionary",
+    "Neurons": "engine.dictionary.directions",
     "Predictions": "engine.predictions",
-    "Recipe": "interventions.recipe",
+    "Recipe": "interventions.recipe.recipe",
     "SteeringPanel": "widgets.steering",
     "TokenFeatureHeatmap": "widgets.heatmap",
     "ablate": "interventions.make",

@@ -15,7 +15,7 @@ from torch import Tensor
 import saewidgets as sw
 from saewidgets.interventions.edits import Edits
 from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
-from saewidgets.interventions.recipe import Intervention, Recipe
+from saewidgets.interventions.recipe.recipe import Intervention, Recipe
 from saewidgets.interventions.scales import Resolved, resolve
 from saewidgets.interventions.scope import Scope
 

@@ -12,7 +12,7 @@ import saewidgets as sw
 from saewidgets.engine.errors import HookDidNotFireError, SaewidgetsError
 from saewidgets.interventions.generation import generate
 from saewidgets.interventions.make import ablate, add, scale
-from saewidgets.interventions.recipe import Recipe, RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
 
 PROMPT = "In the beginning God"
 HOOK = "blocks.1.hook_resid_pre"

@@ -17,7 +17,7 @@ from saewidgets.interventions.edits import Edits
 from saewidgets.interventions.generation import scope_of
 from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
 from saewidgets.interventions.prompts import read_prompt
-from saewidgets.interventions.recipe import Intervention, Recipe
+from saewidgets.interventions.recipe.recipe import Intervention, Recipe
 from saewidgets.interventions.scales import resolve
 
 PROMPT = "In the beginning God created the heaven"

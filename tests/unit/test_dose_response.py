@@ -20,7 +20,7 @@ from saewidgets.interventions.dose import Measures, Sweep, band_of
 from saewidgets.interventions.edits import Edits
 from saewidgets.interventions.generation import scope_of
 from saewidgets.interventions.prompts import read_prompt
-from saewidgets.interventions.recipe import Recipe, RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
 from saewidgets.interventions.scales import maxima_of, resolve
 from saewidgets.interventions.sweep import default_strengths, repetition
 

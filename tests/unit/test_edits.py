@@ -30,7 +30,7 @@ import saewidgets as sw
 from saewidgets.engine.errors import NonFiniteError, SaewidgetsError
 from saewidgets.interventions.edits import Edits
 from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
-from saewidgets.interventions.recipe import Recipe, RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
 from saewidgets.interventions.scales import maxima_of
 from saewidgets.interventions.scope import Scope
 

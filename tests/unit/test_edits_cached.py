@@ -15,7 +15,7 @@ import saewidgets as sw
 from saewidgets.engine.cache import CachedForward
 from saewidgets.interventions.edits import Edits
 from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
-from saewidgets.interventions.recipe import Recipe
+from saewidgets.interventions.recipe.recipe import Recipe
 from saewidgets.interventions.scope import Scope
 
 POSITIONS: list[Any] = ["all", "prompt", "generated", [2, (5, 11), (13, None)], [(0, 3)], [12]]

@@ -13,7 +13,7 @@ import torch
 import saewidgets as sw
 from saewidgets.engine import errors
 from saewidgets.engine.loading import load_sae, resolve_dtype
-from saewidgets.engine.model import Model, resolve_device
+from saewidgets.engine.model.model import Model, resolve_device
 
 
 @pytest.mark.parametrize("wrapper", tiny.MODELS)

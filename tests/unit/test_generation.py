@@ -20,7 +20,7 @@ from saewidgets.interventions.checks import refuse_past_the_end
 from saewidgets.interventions.generation import Generation, Step, generate, generate_on_worker, scope_of
 from saewidgets.interventions.make import ablate, add, clamp, scale
 from saewidgets.interventions.prompts import read_prompt
-from saewidgets.interventions.recipe import Recipe, RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
 from saewidgets.interventions.sampling import Dice, Sampling
 
 PROMPT = "In the beginning God"

@@ -9,9 +9,10 @@ import pytest
 import tiny
 import torch
 
-from saewidgets.engine.dictionary import Directions, Neurons, SaeDictionary
+from saewidgets.engine.dictionary.directions import Directions, Neurons
+from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.errors import CancelledError, FeatureIndexError, NonFiniteError, ReadoutError
-from saewidgets.engine.model import Model
+from saewidgets.engine.model.model import Model
 from saewidgets.engine.worker import Ticket
 from saewidgets.index.logits import LogitWeights, _histogram, logit_weights
 

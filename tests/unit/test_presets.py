@@ -17,7 +17,7 @@ from saewidgets.engine.cache import CachedForward
 from saewidgets.interventions.edits import Edits
 from saewidgets.interventions.generation import generate
 from saewidgets.interventions.make import ablate, anthropic, neuronpedia, neuronpedia_orthogonal, tutorial
-from saewidgets.interventions.recipe import Recipe
+from saewidgets.interventions.recipe.recipe import Recipe
 from saewidgets.interventions.scales import resolve
 from saewidgets.interventions.scope import Scope
 

@@ -14,9 +14,11 @@ from sae_lens import HookedSAETransformer, SAETransformerBridge
 from transformer_lens import HookedTransformerConfig
 from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from saewidgets.engine.dictionary import Dictionary, Directions, Neurons, SaeDictionary
+from saewidgets.engine.dictionary.base import Dictionary
+from saewidgets.engine.dictionary.directions import Directions, Neurons
+from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.errors import ReadoutError
-from saewidgets.engine.model import Model
+from saewidgets.engine.model.model import Model
 from saewidgets.engine.readout import Unembedding, decoder, decoder_scale, path, residual_directions
 from saewidgets.engine.unembedding import FOLDED, NO_NORM, NOT_FOLDED, THROUGH_NORM
 

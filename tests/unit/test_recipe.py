@@ -25,7 +25,7 @@ from saewidgets.interventions.make import (
     scale,
     tutorial,
 )
-from saewidgets.interventions.recipe import Condition, Intervention, Recipe, RecipeError
+from saewidgets.interventions.recipe.recipe import Condition, Intervention, Recipe, RecipeError
 
 HOOK = "blocks.1.hook_resid_pre"
 EVERY_KIND = [

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..engine.engine import Engine
-    from ..engine.model import AnyModel
+    from ..engine.model.model import AnyModel
 
 __all__ = ["load_corpus", "load_demo", "load_demo_index"]
 
@@ -36,7 +36,7 @@ def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dt
     """
     from ..engine.engine import Engine
     from ..engine.loading import best_device, resolve_dtype
-    from ..engine.model import resolve_device
+    from ..engine.model.model import resolve_device
     from .model import demo_model_dir
 
     # Before anything is downloaded: a wrong argument should not cost 93 MB.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from .model import Edit, Model
+    from .model.model import Edit, Model
     from .worker import Ticket
 
 __all__ = ["CachedForward"]

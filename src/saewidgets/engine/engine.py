@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from .activations import FeatureActivations
-from .collection import by_name, columns_of
-from .dictionary import Dictionary, Neurons
+from .dictionary.base import Dictionary
+from .dictionary.collect import by_name, columns_of
+from .dictionary.directions import Neurons
 from .errors import TokenIdError
 from .loading import load_model, load_sae
-from .model import Model, lock_of
+from .model.model import Model, lock_of
 from .predictions import Predictions, Predictor
 from .provenance import context_of, describe, prepend_bos_of, same_model, special_of
 from .ranking import Ints
@@ -28,8 +29,8 @@ from .tokens import Tokenizer
 from .worker import Progress, Ticket, Worker
 
 if TYPE_CHECKING:
-    from .collection import Saes
-    from .model import AnyModel
+    from .dictionary.collect import Saes
+    from .model.model import AnyModel
 
 
 class Applicable(Protocol):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from .errors import SaeMismatchError, SaewidgetsError
-from .model import resolve_device
+from .model.model import resolve_device
 
 if TYPE_CHECKING:
-    from .dictionary import AnySae
-    from .model import AnyModel
+    from .dictionary.sae import AnySae
+    from .model.model import AnyModel
 
 
 def best_device() -> torch.device:

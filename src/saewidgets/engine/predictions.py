@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .dictionary import Dictionary
+from .dictionary.base import Dictionary
 from .errors import SaewidgetsError
-from .model import Model
+from .model.model import Model
 from .reading import flatten
 from .readout import writing_hook
 from .tokens import Tokenizer

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
-from .dictionary import Dictionary, SaeDictionary
-from .model import Model
+from .dictionary.base import Dictionary
+from .dictionary.sae import SaeDictionary
+from .model.model import Model
 from .tokens import Tokenizer
 
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from .batching import Window, batches, to_tensor, windows
-from .dictionary import Dictionary
+from .dictionary.base import Dictionary
 from .errors import NonFiniteError, OutOfMemoryError, SaeMismatchError
-from .model import Model, is_out_of_memory
+from .model.model import Model, is_out_of_memory
 from .ranking import Floats, Ints
 from .tokens import Tokenizer
 from .worker import Ticket

@@ -15,9 +15,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .dictionary import Dictionary, Directions, SaeDictionary
+from .dictionary.base import Dictionary
+from .dictionary.directions import Directions
+from .dictionary.sae import SaeDictionary
 from .errors import HookNotFoundError, ReadoutError
-from .model import Model
+from .model.model import Model
 from .unembedding import Norm, Unembedding
 
 __all__ = [

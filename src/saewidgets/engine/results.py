@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .activations import Bools, FeatureActivations
-from .dictionary import Dictionary
+from .dictionary.base import Dictionary
 from .ranking import Floats, Ints
 from .reading import Piece, join
 from .tokens import Tokenizer

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import ReadoutError
-from .model import Model
+from .model.model import Model
 
 FOLDED = "W_dec @ W_U, LayerNorm folded into W_U"
 NOT_FOLDED = "W_dec @ W_U (not folded)"

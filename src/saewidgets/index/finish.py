@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..engine.dictionary import Dictionary, Neurons
+from ..engine.dictionary.base import Dictionary
+from ..engine.dictionary.directions import Neurons
 from ..engine.engine import Engine
 from ..engine.errors import ReadoutError
 from ..engine.ranking import Ints

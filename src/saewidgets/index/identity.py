@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
-from ..engine.dictionary import Dictionary, Directions, SaeDictionary
+from ..engine.dictionary.base import Dictionary
+from ..engine.dictionary.directions import Directions
+from ..engine.dictionary.sae import SaeDictionary
 from ..engine.engine import Engine
 from ..engine.provenance import official_name
 from .errors import IndexMismatchError

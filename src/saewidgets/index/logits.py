@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..engine.dictionary import Dictionary
+from ..engine.dictionary.base import Dictionary
 from ..engine.errors import NonFiniteError
-from ..engine.model import Model
+from ..engine.model.model import Model
 from ..engine.ranking import Floats
 from ..engine.readout import decoder, path, residual_directions, rows_label
 from ..engine.unembedding import Unembedding

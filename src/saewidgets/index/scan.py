@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from ..engine.dictionary import Dictionary, SaeDictionary
+from ..engine.dictionary.base import Dictionary
+from ..engine.dictionary.sae import SaeDictionary
 from ..engine.engine import Engine
 from ..engine.errors import NonFiniteError
 from ..engine.worker import Ticket

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from ..engine.dictionary import Dictionary
+from ..engine.dictionary.base import Dictionary
 from .errors import IndexCorruptError, IndexMismatchError, IndexVersionError, writing
 from .files import sync
 from .identity import must_agree

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from ..engine.activations import Bools
 from ..engine.batching import Window, batches, to_tensor
-from ..engine.dictionary import Dictionary
+from ..engine.dictionary.base import Dictionary
 from ..engine.errors import NonFiniteError, OutOfMemoryError, SaewidgetsError
-from ..engine.model import is_out_of_memory
+from ..engine.model.model import is_out_of_memory
 from ..engine.reading import flatten
 from ..engine.readout import decoder_scale, writing_hook
 from ..engine.results import norm_outliers

@@ -20,7 +20,7 @@ from .edits import Edits
 from .generation import scope_of
 from .make import scale
 from .prompts import Prompt, PromptInput, read_prompt
-from .recipe import Intervention, Recipe
+from .recipe.recipe import Intervention, Recipe
 from .rows import in_batches
 from .scales import Index, Maxima, maxima_of, resolve
 

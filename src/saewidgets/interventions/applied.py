@@ -21,7 +21,7 @@ from .checks import RecipeError
 from .edits import Edits
 from .generation import think_ids
 from .prompts import PromptInput, read_prompt
-from .recipe import Intervention, Recipe
+from .recipe.recipe import Intervention, Recipe
 from .scales import Index, Resolved, maxima_of, resolve
 from .scope import Scope
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..engine.errors import SaewidgetsError, nearest
 
 if TYPE_CHECKING:
-    from .recipe import Intervention, Recipe
+    from .recipe.recipe import Intervention, Recipe
 
 KINDS = ("add", "scale", "clamp", "ablate", "orthogonal", "cap", "replace")
 UNITS = ("raw", "max", "resid", "own")

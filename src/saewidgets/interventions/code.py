@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..engine.cache import CachedForward
-from ..engine.dictionary import Dictionary, SaeDictionary
+from ..engine.dictionary.base import Dictionary
+from ..engine.dictionary.sae import SaeDictionary
 from ..engine.readout import writing_hook
 from .checks import RecipeError
 from .edits import Edits
 from .generation import scope_of
 from .prompts import Prompt, PromptInput, read_prompt
-from .recipe import Intervention, Recipe
+from .recipe.recipe import Intervention, Recipe
 from .scales import Amount, Index, Maxima, Resolved, maxima_of, resolve
 from .terms import Terms
 

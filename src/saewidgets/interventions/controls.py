@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..engine.dictionary import Dictionary
+from ..engine.dictionary.base import Dictionary
 from ..engine.ranking import Ints
 from ..engine.reading import flatten
 from ..engine.readout import decoder_scale
 from .prompts import Prompt
-from .recipe import Condition, Intervention, Recipe, replace_in
+from .recipe.recipe import Condition, Intervention, Recipe, replace_in
 from .scales import Index, Maxima, dictionary_of, prompt_max, resolve
 from .terms import stored
 from .writing import contribution

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..engine.dictionary import Dictionary
+from ..engine.dictionary.base import Dictionary
 from ..engine.errors import ReadoutError
-from ..engine.model import Model
+from ..engine.model.model import Model
 from ..engine.readout import path, residual_directions
 from ..engine.unembedding import Unembedding
 

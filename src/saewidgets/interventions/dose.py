@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from .generation import Continuation
-from .recipe import Intervention
+from .recipe.recipe import Intervention
 from .sampling import Sampling
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..engine.activations import Bools
-from ..engine.dictionary import Dictionary
+from ..engine.dictionary.base import Dictionary
 from ..engine.errors import NonFiniteError
 from ..engine.reading import flatten
 from ..engine.readout import writing_hook
@@ -27,7 +27,7 @@ from .writing import with_change
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.model import Edit
+    from ..engine.model.model import Edit
 
 __all__ = ["Edits", "Seen"]
 

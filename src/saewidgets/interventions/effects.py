@@ -25,13 +25,13 @@ from .frozen import Patterns
 from .generation import notes_of, scope_of
 from .logprobs import Changes, changes
 from .prompts import Prompt, PromptInput, read_prompt
-from .recipe import Intervention, Recipe
+from .recipe.recipe import Intervention, Recipe
 from .scales import Index, Maxima, Resolved, maxima_of, resolve
 from .sides import side_effects
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.model import Edit
+    from ..engine.model.model import Edit
     from ..engine.worker import Progress, Ticket
 
 __all__ = ["EditEffects", "effects", "effects_on_worker"]

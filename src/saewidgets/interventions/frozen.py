@@ -16,7 +16,7 @@ from torch import Tensor
 from ..engine.errors import HookDidNotFireError, HookNotFoundError, SaewidgetsError
 
 if TYPE_CHECKING:
-    from ..engine.model import Edit, Model
+    from ..engine.model.model import Edit, Model
 
 __all__ = ["Patterns"]
 

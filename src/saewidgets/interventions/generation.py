@@ -21,7 +21,7 @@ from .checks import RecipeError, refuse_past_the_end
 from .edits import Edits
 from .generated import Continuation, Generation, Step, continuations
 from .prompts import Prompt, PromptInput, read_prompt
-from .recipe import Intervention, Recipe
+from .recipe.recipe import Intervention, Recipe
 from .sampling import Dice, Sampling
 from .scales import Index, Maxima, Resolved, maxima_of, resolve
 from .scope import Scope

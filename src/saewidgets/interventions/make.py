@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
-from .recipe import Condition, Intervention, Positions, Recipe, RecipeError
+from .recipe.recipe import Condition, Intervention, Positions, Recipe, RecipeError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,7 +19,7 @@ from .edits import Edits
 from .generation import Continuation, scope_of
 from .logprobs import changes
 from .prompts import Prompt
-from .recipe import Intervention
+from .recipe.recipe import Intervention
 from .rows import in_batches
 from .scales import Resolved, dictionary_of
 

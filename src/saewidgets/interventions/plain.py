@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .recipe import Intervention
+    from .recipe.recipe import Intervention
 
 __all__ = ["as_call", "as_dict"]
 

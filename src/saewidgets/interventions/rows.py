@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 
 from ..engine.errors import OutOfMemoryError
-from ..engine.model import is_out_of_memory
+from ..engine.model.model import is_out_of_memory
 
 __all__ = ["in_batches"]
 

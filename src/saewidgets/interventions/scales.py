@@ -14,14 +14,15 @@ import numpy as np
 import torch
 
 from ..engine.activations import Bools
-from ..engine.dictionary import Dictionary, Directions
+from ..engine.dictionary.base import Dictionary
+from ..engine.dictionary.directions import Directions
 from ..engine.errors import FeatureIndexError, HookNotFoundError, SaewidgetsError
 from ..engine.ranking import Floats
 from ..engine.reading import flatten
 from ..engine.results import norm_outliers
 from .checks import RecipeError, clash
 from .prompts import Prompt
-from .recipe import Intervention, Recipe
+from .recipe.recipe import Intervention, Recipe
 from .writing import contribution
 
 if TYPE_CHECKING:

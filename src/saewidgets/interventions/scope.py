@@ -17,7 +17,7 @@ from torch import Tensor
 from ..engine.activations import Bools
 from ..engine.results import norm_outliers
 from ..engine.tokens import Tokenizer
-from .recipe import Intervention, Recipe
+from .recipe.recipe import Intervention, Recipe
 
 __all__ = ["Scope"]
 

@@ -17,7 +17,7 @@ from ..engine.reading import flatten
 from .edit_effects import SideEffect
 
 if TYPE_CHECKING:
-    from ..engine.dictionary import Dictionary
+    from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
 
 __all__ = ["side_effects"]

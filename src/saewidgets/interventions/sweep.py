@@ -20,7 +20,7 @@ from .dose import PERPLEXITY_FACTOR, REPETITION, Sweep, band_of
 from .generation import Continuation, continuations, write
 from .measure import Measurer, Target, repetition
 from .prompts import Prompt, PromptInput, read_prompt
-from .recipe import Intervention, Recipe
+from .recipe.recipe import Intervention, Recipe
 from .rows import in_batches
 from .sampling import Sampling
 from .scales import Index, Maxima, Resolved, maxima_of, resolve

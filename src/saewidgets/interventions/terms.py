@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..engine.dictionary import Dictionary, Directions, SaeDictionary
+from ..engine.dictionary.base import Dictionary
+from ..engine.dictionary.directions import Directions
+from ..engine.dictionary.sae import SaeDictionary
 from ..engine.readout import decoder_scale
-from .recipe import Intervention, Recipe
+from .recipe.recipe import Intervention, Recipe
 from .scales import Amount, Resolved
 from .scope import Scope
 from .writing import contribution

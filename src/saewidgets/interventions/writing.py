@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..engine.dictionary import Dictionary, Directions
+from ..engine.dictionary.base import Dictionary
+from ..engine.dictionary.directions import Directions
 from ..engine.errors import SaeMismatchError
 from ..engine.readout import decoder
 

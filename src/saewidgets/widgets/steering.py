@@ -15,7 +15,7 @@ from ..interventions.checks import RecipeError
 from ..interventions.code import code_on_worker
 from ..interventions.generation import Generation, generate_on_worker
 from ..interventions.make import PRESETS, add
-from ..interventions.recipe import Intervention, Recipe
+from ..interventions.recipe.recipe import Intervention, Recipe
 from ..interventions.scales import maxima_of
 from . import wire
 from .base import EngineWidget, Handler, live_asset

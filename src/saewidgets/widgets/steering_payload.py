@@ -13,14 +13,14 @@ from ..engine.errors import SaewidgetsError
 from ..interventions.checks import RecipeError
 from ..interventions.generation import Continuation, Generation, Step
 from ..interventions.prompts import Message, Prompt, PromptInput, read_prompt
-from ..interventions.recipe import Intervention, Recipe, intervention_from
+from ..interventions.recipe.recipe import Intervention, Recipe, intervention_from
 from ..interventions.sampling import Sampling
 from ..interventions.scales import Maxima, dictionary_of, median_norm, prompt_max, resolve
 from ..interventions.writing import contribution
 from . import wire
 
 if TYPE_CHECKING:
-    from ..engine.dictionary import Dictionary
+    from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
     from ..engine.worker import Ticket
 

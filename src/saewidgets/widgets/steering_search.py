@@ -14,7 +14,7 @@ from .steering_payload import Asked
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..engine.dictionary import Dictionary
+    from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
     from ..index.store import FeatureIndex
 

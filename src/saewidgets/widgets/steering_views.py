@@ -9,7 +9,7 @@ import numpy as np
 
 from ..interventions.answers import answers_on_worker
 from ..interventions.effects import EditEffects, effects_on_worker
-from ..interventions.recipe import Recipe
+from ..interventions.recipe.recipe import Recipe
 from ..interventions.sampling import Sampling
 from ..interventions.scales import Index, Maxima
 from ..interventions.sweep import Sweep, sweep_on_worker

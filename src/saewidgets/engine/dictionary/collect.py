@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
-from .dictionary import Dictionary, SaeDictionary
-from .errors import SaeMismatchError
-from .ranking import Ints
+from ..errors import SaeMismatchError
+from ..ranking import Ints
+from .base import Dictionary
+from .sae import SaeDictionary
 
 if TYPE_CHECKING:
     from sae_lens import SAE
 
-    from .dictionary import AnySae
+    from .sae import AnySae
 
     OneSae: TypeAlias = AnySae | Dictionary
     Saes: TypeAlias = OneSae | Sequence[OneSae] | Mapping[str, OneSae]

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from .checks import KINDS, UNITS, RecipeError, check, clash, plain
-from .plain import as_call, as_dict
+from ..checks import KINDS, UNITS, RecipeError, check, clash, plain
+from ..plain import as_call, as_dict
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ..engine.engine import Engine
+    from ...engine.engine import Engine
 
 __all__ = ["KINDS", "UNITS", "Condition", "Intervention", "Positions", "Recipe", "RecipeError"]
 
@@ -178,7 +178,7 @@ class Recipe:
 
     def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
         """See `saewidgets.interventions.applied.applied`; usually called as `engine.applied(recipe)`."""
-        from .applied import applied
+        from ..applied import applied
 
         return applied(engine, self, **options)  # type: ignore[arg-type]
 

@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from .errors import HookDidNotFireError, HookNotFoundError, SaewidgetsError
-from .worker import Ticket
+from ..errors import HookDidNotFireError, HookNotFoundError, SaewidgetsError
+from ..worker import Ticket
 
 if TYPE_CHECKING:
     from transformer_lens import HookedTransformer
@@ -277,7 +277,7 @@ class Model:
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """A usable `torch.device`, or a clear error: CUDA asked for and absent is never replaced by the CPU silently."""
-    from .errors import DeviceError
+    from ..errors import DeviceError
 
     wanted = torch.device(device)
     if wanted.type == "cuda" and not torch.cuda.is_available():

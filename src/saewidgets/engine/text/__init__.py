@@ -1,0 +1,1 @@
+"""Text on its way into the model: which tokens count."""

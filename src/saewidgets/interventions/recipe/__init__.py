@@ -1,0 +1,1 @@
+"""What to change, as plain data: recipes, and the kinds of intervention there are."""
