@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+import norms
 import numpy as np
 import pytest
 import tiny
@@ -87,14 +88,10 @@ class Truth:
             self.x = seen[name_of(self.model, meta.hook_name)].reshape(1, len(ids), -1)
             self.h = seen[name_of(self.model, self.out)].reshape(1, len(ids), -1)
             self.acts = self.encode()
-            norm = self.x[0].norm(dim=-1).numpy()
         self.special = np.isin(ids, [0, 1])
-        usual = np.sort(norm[~self.special])
-        self.outlier = ~self.special & (norm > 10 * usual[(len(usual) - 1) // 2])
+        self.outlier = norms.outliers(self.model, norms.streams_of(meta.hook_name), ids)
         out_norm = self.h[0].norm(dim=-1).numpy()
-        usual = np.sort(out_norm[~self.special])
-        out_outlier = ~self.special & (out_norm > 10 * usual[(len(usual) - 1) // 2])
-        self.median = float(np.median(out_norm[~self.special & ~out_outlier]))
+        self.median = float(np.median(out_norm[~self.special & ~self.outlier]))
         counted = torch.from_numpy(~self.special & ~self.outlier)
         order = (self.acts[0][counted] != 0).sum(0).argsort(descending=True, stable=True)
         self.f, self.g, self.third = order[:3].tolist()

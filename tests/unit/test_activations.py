@@ -9,7 +9,7 @@ import torch
 
 import saewidgets as sw
 from saewidgets.engine.errors import FeatureIndexError
-from saewidgets.engine.results import norm_outliers
+from saewidgets.engine.text.counted import Counting
 
 TEXTS = ["In the beginning God created 日本語", "the heaven and the earth."]
 
@@ -112,13 +112,17 @@ def test_reconstruction_error_by_definition(architecture: str) -> None:
     np.testing.assert_allclose(found.input_norm, cache[hook][0].norm(dim=-1).detach(), rtol=1e-5)
 
 
-def test_norm_outliers() -> None:
-    norm = np.array([500.0, 900.0, 10.0, 11.0, 9.0, 101.0, 99.0], np.float32)
-    special = np.array([True, False, False, False, False, False, False])
-    assert norm_outliers(norm, special).tolist() == [False, True, False, False, False, False, False]
-    # usual norms 9, 10, 11, 99, 101, 900: lower median 11
-    assert norm_outliers(np.array([1.0, 100.0], np.float32), np.array([False, False])).tolist() == [False, True]
-    assert norm_outliers(np.zeros(0, np.float32), np.zeros(0, bool)).tolist() == []
+def test_norm_outliers_by_their_own_norm() -> None:
+    relative = np.array([50.0, 10.1, 10.0, 0.0, np.nan, 11.0], np.float32)
+    ids = [0, 5, 6, 7, 8, 9]
+    counting = Counting(frozenset({0}))
+    roles = counting.roles(ids, relative, template=np.array([False, False, False, False, False, True]))
+    assert roles.outlier.tolist() == [False, True, False, False, False, False]
+    assert roles.counted.tolist() == [False, False, True, True, True, False]
+    # What is predicted at an outlier does not count either, and nothing predicts the first token.
+    assert roles.predicted.tolist() == [False, False, False, True, True, False]
+    assert not Counting(frozenset({0}), None).roles(ids, relative).outlier.any()
+    assert len(counting.roles([], np.zeros(0, np.float32))) == 0
 
 
 def test_special_tokens_are_not_counted() -> None:

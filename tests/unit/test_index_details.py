@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import norms
 import numpy as np
 import pytest
 import tiny
@@ -13,7 +14,7 @@ import torch
 
 import saewidgets as sw
 from saewidgets.index import scan
-from saewidgets.index.shards import flags_of, shards_in
+from saewidgets.index.shards import shards_in
 
 HOOK = "blocks.1.hook_resid_pre"
 ROWS = [
@@ -60,9 +61,8 @@ class Truth:
                 part = [0, *own[start : start + size - 1]]
                 with torch.no_grad():
                     x = model.run_with_cache(torch.tensor([part]))[1][HOOK][0].numpy()
-                norm = np.sqrt((x.astype(np.float64) ** 2).sum(1))
-                usual = np.sort(norm[np.array(part) > 1])
-                counted += [i > 1 and n <= 10 * usual[(len(usual) - 1) // 2] for i, n in zip(part, norm, strict=True)]
+                far = norms.outliers(model, [HOOK], part)
+                counted += [i > 1 and not out for i, out in zip(part, far, strict=True)]
                 ids += part
                 chunk += [chunks] * len(part)
                 document += [number] * len(part)
@@ -114,16 +114,6 @@ def test_special_tokens_and_norm_outliers_are_not_counted(case: tuple[sw.Feature
     for f in range(len(index)):
         positions, _ = index.activations(f)
         assert truth.counted[positions].all()
-
-
-def test_an_outlier_is_over_ten_times_the_lower_median() -> None:
-    def flags(*norms: float) -> list[int]:
-        return flags_of([0, *range(5, 4 + len(norms))], np.array(norms, np.float32), frozenset({0})).tolist()
-
-    assert flags(500, 1, 11) == [1, 0, 2], "of two, the lower is the median; the norm of a special token is not asked"
-    assert flags(500, 1, 10) == [1, 0, 0]
-    assert flags(500, 1, 2, 30) == [1, 0, 0, 2]
-    assert flags(500) == [1]
 
 
 def test_all_statistics_over_several_shards(case: tuple[sw.FeatureIndex, Truth]) -> None:

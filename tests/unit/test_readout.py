@@ -19,8 +19,8 @@ from saewidgets.engine.dictionary.directions import Directions, Neurons
 from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.errors import ReadoutError
 from saewidgets.engine.model.model import Model
-from saewidgets.engine.readout import Unembedding, decoder, decoder_scale, path, residual_directions
-from saewidgets.engine.unembedding import FOLDED, NO_NORM, NOT_FOLDED, THROUGH_NORM
+from saewidgets.engine.readout import path, residual_directions
+from saewidgets.engine.unembedding import FOLDED, NO_NORM, NOT_FOLDED, THROUGH_NORM, Unembedding
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TRANSCODER_HOOKS = ("blocks.1.mlp.hook_in", "blocks.1.hook_mlp_out")
@@ -86,7 +86,7 @@ def test_a_decoder_row_times_its_scale_is_what_decode_adds(architecture: str) ->
         less = sae.encode(x)  # again: decode() used up the statistics of the tokens
         less[..., feature] = 0
         wanted = with_feature - sae.decode(less)
-        found = acts[..., feature, None] * decoder_scale(dictionary, x) * decoder(dictionary)[feature]
+        found = acts[..., feature, None] * dictionary.decoder_scale(x) * dictionary.decoder()[feature]
     assert wanted.abs().max() > 0.1, "the case tests nothing"
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
@@ -96,27 +96,27 @@ def test_temporal_saes_scale_by_their_own_constant() -> None:
     facts = made("temporal").cfg.metadata
     kwargs = {**kwargs, "normalize_activations": "constant_scalar_rescale", "activation_normalization_factor": 4.0}
     dictionary = SaeDictionary(cls(config(d_in=tiny.D_MODEL, d_sae=tiny.D_SAE, metadata=facts, **kwargs)))
-    torch.testing.assert_close(decoder_scale(dictionary, torch.randn(2, 3, tiny.D_MODEL)), torch.full((2, 3, 1), 0.25))
+    torch.testing.assert_close(dictionary.decoder_scale(torch.randn(2, 3, tiny.D_MODEL)), torch.full((2, 3, 1), 0.25))
 
 
 def test_decoder_of_columns_directions_and_neurons() -> None:
     sae = made("topk_rescaled")
     columns = torch.tensor([5, 0, 47])
-    torch.testing.assert_close(decoder(SaeDictionary(sae), columns), decoder(SaeDictionary(sae))[columns])
-    torch.testing.assert_close(decoder(SaeDictionary(sae)).norm(dim=-1), torch.ones(tiny.D_SAE))
+    torch.testing.assert_close(SaeDictionary(sae).decoder(columns), SaeDictionary(sae).decoder()[columns])
+    torch.testing.assert_close(SaeDictionary(sae).decoder().norm(dim=-1), torch.ones(tiny.D_SAE))
     vectors = torch.randn(4, 16).half()
-    assert torch.equal(decoder(Directions(vectors, "blocks.0.hook_resid_pre")), vectors.float())
+    assert torch.equal(Directions(vectors, "blocks.0.hook_resid_pre").decoder(), vectors.float())
     neurons = Neurons("blocks.0.mlp.hook_post", 10**6)
-    few = decoder(neurons, torch.tensor([3, 999_999]))
+    few = neurons.decoder(torch.tensor([3, 999_999]))
     assert few.shape == (2, 10**6) and few[0, 3] == few[1, 999_999] == 1 and few.sum() == 2
-    assert torch.equal(decoder(Neurons("blocks.0.mlp.hook_post", 5)), torch.eye(5))
+    assert torch.equal(Neurons("blocks.0.mlp.hook_post", 5).decoder(), torch.eye(5))
 
 
 def test_nothing_of_the_sae_changes() -> None:
     sae = made("layer_norm")
     before = {name: id(value) for name, value in vars(sae).items()}, [p._version for p in sae.parameters()]
-    decoder(SaeDictionary(sae))[0, 0] += 0
-    decoder_scale(SaeDictionary(sae), torch.randn(3, tiny.D_MODEL))
+    SaeDictionary(sae).decoder()[0, 0] += 0
+    SaeDictionary(sae).decoder_scale(torch.randn(3, tiny.D_MODEL))
     assert ({name: id(value) for name, value in vars(sae).items()}, [p._version for p in sae.parameters()]) == before
 
 
@@ -197,7 +197,7 @@ def test_one_head_and_transcoders_and_pre_activations() -> None:
     assert torch.equal(residual_directions(model, transcoder, rows), rows)
     before: Dictionary = Neurons("blocks.1.mlp.hook_pre", tiny.D_MLP)
     torch.testing.assert_close(
-        residual_directions(model, before, decoder(before)), raw.blocks[1].mlp.W_out.detach(), atol=1e-6, rtol=0
+        residual_directions(model, before, before.decoder()), raw.blocks[1].mlp.W_out.detach(), atol=1e-6, rtol=0
     )
     assert path(model, before).note == "without the MLP's nonlinearity"
 

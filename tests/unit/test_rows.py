@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saewidgets.engine.errors import OutOfMemoryError
-from saewidgets.interventions.rows import in_batches
+from saewidgets.engine.memory import in_batches
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 16])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import Bools as Bools
 from .errors import FeatureIndexError
 from .ranking import SORTS, FeatureRanking, Floats, Ints, Sort, summarise
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-Bools = npt.NDArray[np.bool_]
 Index = int | slice | Sequence[int] | npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
 

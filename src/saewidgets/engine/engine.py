@@ -16,15 +16,18 @@ import torch
 from .activations import FeatureActivations
 from .dictionary.base import Dictionary
 from .dictionary.collect import by_name, columns_of
-from .dictionary.directions import Neurons
 from .errors import TokenIdError
 from .loading import load_model, load_sae
 from .model.model import Model, lock_of
+from .model.reference_norms import ReferenceNorms
+from .model.site import Site
 from .predictions import Predictions, Predictor
 from .provenance import context_of, describe, prepend_bos_of, same_model, special_of
 from .ranking import Ints
-from .reading import Reader, flatten
+from .reading import Reader
 from .results import assemble_result
+from .roles import Roles
+from .text.counted import OUTLIER_FACTOR, Counting
 from .tokens import Tokenizer
 from .worker import Progress, Ticket, Worker
 
@@ -56,6 +59,9 @@ class Engine:
         context_size: longest stretch of text in one forward; default: the model's context. Longer texts are cut.
         prepend_bos: whether a text starts with BOS; default: what the SAE was trained with.
         batch_tokens: tokens of one forward; halved when memory runs out.
+        outlier_factor: a token whose norm in the residual stream is over so many times the model's reference norm there is
+            an attention sink, and left out of statistics; None: none is. The reference norm is the median over a fixed
+            built-in text, measured once, in `provenance()`.
 
     Raises:
         TypeError: if `model` is no TransformerLens model.
@@ -78,6 +84,7 @@ class Engine:
         context_size: int | None = None,
         prepend_bos: bool | None = None,
         batch_tokens: int = 8192,
+        outlier_factor: float | None = OUTLIER_FACTOR,
     ) -> None:
         self.model = Model(model)
         self.dictionaries = by_name(sae, labels)
@@ -94,8 +101,14 @@ class Engine:
         self.lock = lock_of(model)
         """Held while an engine's hooks are on the model. Take it (`with engine.lock:`) to keep every engine out."""
         self.worker = Worker()
-        limit = int(self.model.cfg.n_ctx)
-        self._reader = Reader(self.model, self.tokenizer, self.lock, batch_tokens, min(context_size or limit, limit))
+        self.counting = Counting(self.tokenizer.special_ids, outlier_factor)
+        """Which tokens count."""
+        size = int(self.model.cfg.n_ctx)
+        size = min(context_size or size, size)
+        references = ReferenceNorms(self.model, self.lock, self.tokenizer, self.counting, size)
+        self._reader = Reader(self.model, self.tokenizer, self.lock, batch_tokens, size, self.counting, references)
+        self.roles = Roles(self._reader)
+        """What the tokens of a text are, told from the model: for those who run forwards of their own."""
         self._extra = dict(provenance or {})
         self.default = first.name
         self.worker.run(self._probe)
@@ -213,7 +226,13 @@ class Engine:
 
     def provenance(self, sae: str | None = None) -> dict[str, str]:
         """What was done, beside the numbers: model, SAE, hook, BOS, processing, dtype, versions."""
-        return {**describe(self.model, self.dictionary(sae), self.tokenizer), **self._extra}
+        dictionary = self.dictionary(sae)
+        told = describe(self.model, dictionary, self.tokenizer)
+        return {**told, "norm outliers": self.roles.told(dictionary), **self._extra}
+
+    def site(self, dictionary: Dictionary) -> Site:
+        """Where a dictionary reads and writes in the model."""
+        return Site(self.model, dictionary)
 
     @property
     def hook_names(self) -> list[str]:
@@ -273,7 +292,17 @@ class Engine:
         pieces = self._reader.read(texts, dictionaries, columns, reconstruction, ticket)
         notes = self._notes(texts)
         return [
-            assemble_result(texts, of_texts, d, self.tokenizer, columns, self.provenance(d.name), context_of(d), notes)
+            assemble_result(
+                texts,
+                of_texts,
+                d,
+                self.tokenizer,
+                self.counting,
+                columns,
+                self.provenance(d.name),
+                context_of(d),
+                notes,
+            )
             for d, of_texts in zip(dictionaries, pieces, strict=True)
         ]
 
@@ -292,12 +321,13 @@ class Engine:
         return notes
 
     def _probe(self, ticket: Ticket) -> None:
-        """Run one token, so that a wrong hook, a silent hook or a wrong width is an error now and not later."""
+        """Run a text, so that a wrong hook, a silent hook or a wrong width is an error now and not later."""
         token = torch.tensor([[self.tokenizer.bos_id or 0]], device=self.model.input_device)
         hooks = {h for d in self.dictionaries.values() for h in (d.hook_name, d.hook_name_out) if h}
         with self.lock:
             values = self.model.read(token, sorted(hooks), ticket)
-        for dictionary in self.dictionaries.values():
-            if isinstance(dictionary, Neurons) and not dictionary.n_features:
-                dictionary.n_features = dictionary.d_in = values[dictionary.hook_name].flatten(2).shape[-1]
-            flatten(values[dictionary.hook_name], dictionary, self.model)
+        sites = [self.site(dictionary) for dictionary in self.dictionaries.values()]
+        for site in sites:
+            site.dictionary.fit(values[site.read_hook].flatten(2).shape[-1])
+            site.flatten(values[site.read_hook])
+        self._reader.references.measure([name for site in sites for name in self._reader.streams(site)], ticket)

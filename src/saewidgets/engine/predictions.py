@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,7 @@ from torch import Tensor
 from .dictionary.base import Dictionary
 from .errors import SaewidgetsError
 from .model.model import Model
-from .reading import flatten
-from .readout import writing_hook
+from .model.site import Site
 from .tokens import Tokenizer
 
 if TYPE_CHECKING:
@@ -115,25 +115,16 @@ class Predictor:
 
 def _spliced_logits(model: Model, tokens: Tensor, dictionary: Dictionary, ticket: Ticket) -> Tensor | None:
     """Logits with the reconstruction in place of the hook's value (a transcoder's goes to the hook it writes to)."""
-    seen: list[Tensor] = []
+    site = Site(model, dictionary)
+    seen: dict[str, Tensor] = {}
+    reconstructs = True
 
-    def rebuild(x: Tensor, target: Tensor) -> Tensor:
-        flat = flatten(x, dictionary, model)
-        _, rebuilt = dictionary.autoencode(flat if dictionary.device is None else flat.to(dictionary.device))
-        assert rebuilt is not None
-        return rebuilt.reshape(target.shape).to(target.device, target.dtype)
+    def splice(value: Tensor) -> Tensor:
+        nonlocal reconstructs
+        made = site.with_reconstruction(value, None if site.source is None else seen[site.source])
+        reconstructs = made is not None
+        return value if made is None else made
 
-    probe = torch.zeros(1, 1, dictionary.d_in, device=dictionary.device)
-    if dictionary.autoencode(probe)[1] is None:
-        return None
-    place = writing_hook(model, dictionary)
-    if place not in (dictionary.hook_name, dictionary.hook_name_out):
-        # A bridge's resid_mid is a copy that only the MLP's norm reads: the change goes in just before.
-        x = model.read(tokens, [dictionary.hook_name], ticket)[dictionary.hook_name]
-        shift = rebuild(x, x) - x
-        return model.logits(tokens, {place: lambda added: added + shift}, ticket=ticket)
-    if dictionary.hook_name_out is None:
-        edits: dict[str, Callable[[Tensor], Tensor]] = {dictionary.hook_name: lambda x: rebuild(x, x)}
-        return model.logits(tokens, edits, ticket=ticket)
-    edits = {dictionary.hook_name_out: lambda out: rebuild(seen[0], out)}
-    return model.logits(tokens, edits, {dictionary.hook_name: seen.append}, ticket)
+    reads = {} if site.source is None else {site.source: partial(seen.__setitem__, site.source)}
+    logits = model.logits(tokens, {site.write_hook: splice}, reads, ticket)
+    return logits if reconstructs else None

@@ -11,7 +11,6 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from .dictionary.base import Dictionary
-from .dictionary.sae import SaeDictionary
 from .model.model import Model
 from .tokens import Tokenizer
 
@@ -42,7 +41,7 @@ def prepend_bos_of(dictionaries: Iterable[Dictionary], model: Model) -> bool:
 
     Warns if the SAEs of one engine disagree: they are read in one forward, on the same tokens.
     """
-    said = {d.name: bool(s) for d in dictionaries if (s := _metadata(d, "prepend_bos")) is not None}
+    said = {d.name: bool(s) for d in dictionaries if (s := d.metadata("prepend_bos")) is not None}
     if len(set(said.values())) > 1:
         warnings.warn(
             f"The SAEs were trained with different BOS policies ({said}); the first one's is used for all. "
@@ -58,7 +57,7 @@ def special_of(dictionaries: Iterable[Dictionary]) -> list[int]:
     """Token ids that the SAEs' training left out, besides the tokenizer's structural ones."""
     found: list[int] = []
     for dictionary in dictionaries:
-        excluded = _metadata(dictionary, "exclude_special_tokens")
+        excluded = dictionary.metadata("exclude_special_tokens")
         if isinstance(excluded, (list, tuple)):
             found += [int(i) for i in excluded]
     return found
@@ -66,13 +65,13 @@ def special_of(dictionaries: Iterable[Dictionary]) -> list[int]:
 
 def context_of(dictionary: Dictionary) -> int | None:
     """Context size the SAE was trained with, if it says."""
-    size = _metadata(dictionary, "context_size")
+    size = dictionary.metadata("context_size")
     return int(size) if isinstance(size, int) and size > 0 else None
 
 
 def same_model(dictionary: Dictionary, model: Model) -> None:
     """Warn if the SAE says that it was trained on another model. (A wrong width or hook is an error elsewhere.)"""
-    trained_on = _metadata(dictionary, "model_name")
+    trained_on = dictionary.metadata("model_name")
     if not isinstance(trained_on, str) or model.name in ("custom", "custom model", ""):
         return
     if official_name(trained_on) != official_name(model.name):
@@ -92,8 +91,3 @@ def official_name(name: str) -> str:
     except (ImportError, ValueError):
         pass
     return name.rsplit("/", 1)[-1].lower()
-
-
-def _metadata(dictionary: Dictionary, field: str) -> object:
-    # sae-lens' metadata answers None for whatever it does not know.
-    return getattr(dictionary.sae.cfg.metadata, field) if isinstance(dictionary, SaeDictionary) else None

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
+
+from .arrays import Floats as Floats
+from .arrays import Ints as Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Sort = Literal["max", "sum", "mean"]
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 SORTS: tuple[Sort, ...] = ("max", "sum", "mean")
 

@@ -6,9 +6,9 @@ is checked (finite, right width) before anybody sees it.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from threading import RLock
 
 import numpy as np
@@ -17,9 +17,13 @@ from torch import Tensor
 
 from .batching import Window, batches, to_tensor, windows
 from .dictionary.base import Dictionary
-from .errors import NonFiniteError, OutOfMemoryError, SaeMismatchError
-from .model.model import Model, is_out_of_memory
+from .errors import NonFiniteError
+from .memory import in_batches
+from .model.model import Model
+from .model.reference_norms import ReferenceNorms
+from .model.site import Site
 from .ranking import Floats, Ints
+from .text.counted import Counting
 from .tokens import Tokenizer
 from .worker import Ticket
 
@@ -29,13 +33,20 @@ _DENSE_BUDGET = 2**26
 
 @dataclass
 class Piece:
-    """What one window gave: CSR parts of its own tokens."""
+    """What one window gave: CSR parts of its own tokens.
+
+    Attributes:
+        norm: [tokens] of what the dictionary read.
+        error: [tokens] relative reconstruction error, if asked for.
+        relative: [tokens] norm in the residual stream, in reference norms of the model there: what makes a norm outlier.
+    """
 
     counts: Ints
     features: Ints
     values: Floats
     norm: Floats
     error: Floats | None
+    relative: Floats
 
 
 Watch = Callable[[Sequence[Window], Tensor, Sequence[Piece]], None]
@@ -50,6 +61,7 @@ class Reader:
     Attributes:
         max_tokens: tokens of one forward; halved when memory runs out.
         context_size: longest window; longer texts are cut.
+        counting: which tokens count; references: reference norms for it.
     """
 
     model: Model
@@ -57,6 +69,8 @@ class Reader:
     lock: RLock
     max_tokens: int
     context_size: int
+    counting: Counting
+    references: ReferenceNorms
     halved: bool = field(default=False, init=False)
 
     def read(
@@ -74,101 +88,115 @@ class Reader:
         ticket.expect(total)
         found: dict[tuple[int, int, int], Piece] = {}
         pad = self.model.causal
+        sites = [Site(self.model, dictionary) for dictionary in dictionaries]
+        self.references.measure([name for site in sites for name in self.streams(site)], ticket)
         for batch in batches(todo, lambda: self.max_tokens, pad):
             ticket.breathe()
-            for part, pieces in self._read_batch(batch, dictionaries, columns, reconstruction, ticket, watch):
-                for window, of_dictionaries in zip(part, pieces, strict=True):
+
+            def run(part: slice, batch: list[Window] = batch) -> list[list[Piece]]:
+                nonlocal done
+                pieces = self._forward(batch[part], sites, columns, reconstruction, ticket, watch)
+                for window, of_dictionaries in zip(batch[part], pieces, strict=True):
                     for d, piece in enumerate(of_dictionaries):
                         found[d, window.text, window.start] = piece
-                done += sum(map(len, part))
+                done += sum(map(len, batch[part]))
                 ticket.progress(done, total)
+                return pieces
+
+            in_batches(
+                len(batch), len(batch), run, remedy=partial(_remedy, batch), shrunk=partial(self._shrink, len(batch[0]))
+            )
         starts = _starts(todo, len(texts))
         return [[[found[d, i, s] for s in starts[i]] for i in range(len(texts))] for d in range(len(dictionaries))]
 
-    def _read_batch(
-        self,
-        batch: list[Window],
-        dictionaries: Sequence[Dictionary],
-        columns: Ints | None,
-        reconstruction: bool,
-        ticket: Ticket,
-        watch: Watch | None,
-    ) -> list[tuple[list[Window], list[list[Piece]]]]:
-        """One forward; if memory runs out, two of half the size, and so on."""
-        try:
-            return [(batch, self._forward(batch, dictionaries, columns, reconstruction, ticket, watch))]
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(batch) == 1:
-                raise OutOfMemoryError(
-                    f"One window of {len(batch[0])} tokens does not fit in memory. Use a shorter text, "
-                    "Engine(..., context_size=...) with a smaller number, fewer SAEs at once, or a smaller dtype."
-                ) from error
-        # Outside the handler: the exception's traceback would keep the tensors alive.
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    def _shrink(self, longest: int, windows: int) -> None:
         self.halved = True
-        half = len(batch) // 2
-        self.max_tokens = max(len(batch[0]) * half, 1)
-        return [
-            result
-            for part in (batch[:half], batch[half:])
-            for result in self._read_batch(part, dictionaries, columns, reconstruction, ticket, watch)
-        ]
+        self.max_tokens = max(longest * windows, 1)
+
+    def streams(self, site: Site) -> tuple[str, ...]:
+        """The hooks of the residual stream that tell a dictionary's norm outliers; none where they are not looked for."""
+        return () if self.counting.factor is None else site.streams
+
+    def relative_norms(
+        self, texts: Sequence[Sequence[int]], site: Site, ticket: Ticket | None = None
+    ) -> list[Floats] | None:
+        """Relative norms [pos] of each text, from forwards of their own: what tells the outliers of a text before an edit.
+
+        Each text fits into one forward. None where no norm outliers are looked for.
+        """
+        names = self.streams(site)
+        if not names:
+            return None
+        self.references.measure(names, ticket)
+        found: dict[int, Floats] = {}
+        todo = [Window(i, 0, tuple(ids)) for i, ids in enumerate(texts) if len(ids)]
+        for batch in batches(todo, lambda: self.max_tokens, self.model.causal):
+
+            def run(part: slice, batch: list[Window] = batch) -> list[Floats]:
+                with self.lock, torch.no_grad():
+                    values = self.model.read(to_tensor(batch[part], self.model.input_device), names, ticket)
+                    norms = site.relative_norm(values, self.references).cpu().numpy()
+                for row, window in enumerate(batch[part]):
+                    found[window.text] = norms[row, : len(window)]
+                return list(norms)
+
+            in_batches(
+                len(batch), len(batch), run, remedy=partial(_remedy, batch), shrunk=partial(self._shrink, len(batch[0]))
+            )
+        return [found.get(i, np.zeros(0, np.float32)) for i in range(len(texts))]
 
     def _forward(
         self,
         batch: list[Window],
-        dictionaries: Sequence[Dictionary],
+        sites: Sequence[Site],
         columns: Ints | None,
         reconstruction: bool,
         ticket: Ticket,
         watch: Watch | None,
     ) -> list[list[Piece]]:
-        hooks = [d.hook_name for d in dictionaries]
+        hooks = [site.read_hook for site in sites]
         if reconstruction:
-            hooks += [d.hook_name_out for d in dictionaries if d.hook_name_out]
+            hooks += [s.dictionary.hook_name_out for s in sites if s.dictionary.hook_name_out]
+        hooks += [name for site in sites for name in self.streams(site)]
         with self.lock, torch.no_grad():
             values = self.model.read(to_tensor(batch, self.model.input_device), hooks, ticket)
             by_dictionary = []
-            for dictionary in dictionaries:
-                x = flatten(values[dictionary.hook_name], dictionary, self.model)
+            for site in sites:
+                dictionary = site.dictionary
+                x = site.flatten(values[site.read_hook])
                 target = x
                 if reconstruction and dictionary.hook_name_out:
-                    target = values[dictionary.hook_name_out]
-                    target = target.flatten(2)
-                by_dictionary.append(_encode(batch, dictionary, x, target, columns, reconstruction))
-                if watch is not None and dictionary is dictionaries[0]:
+                    target = site.target(values[dictionary.hook_name_out])
+                relative = self._relative(site, values, x)
+                by_dictionary.append(_encode(batch, dictionary, x, target, relative, columns, reconstruction))
+                if watch is not None and site is sites[0]:
                     watch(batch, x, by_dictionary[0])
         return [[pieces[i] for pieces in by_dictionary] for i in range(len(batch))]
 
+    def _relative(self, site: Site, values: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        if not self.streams(site):
+            return torch.zeros(x.shape[:2])
+        return site.relative_norm(values, self.references).cpu()
 
-def flatten(x: Tensor, dictionary: Dictionary, model: Model) -> Tensor:
-    """The hook's value as [batch, pos, d_in]: heads joined, or the one head that the SAE reads.
 
-    Raises:
-        SaeMismatchError: if the width is not the dictionary's.
-    """
-    head = getattr(dictionary, "head", None)
-    if head is not None:
-        heads = x if x.ndim == 4 else x.reshape(*x.shape[:-1], int(model.raw.cfg.n_heads), -1)
-        x = heads[:, :, head]
-    elif x.ndim == 4:
-        x = x.flatten(2)
-    if x.shape[-1] != dictionary.d_in:
-        raise SaeMismatchError(
-            f"{dictionary.name!r} reads vectors of width {dictionary.d_in}, but {dictionary.hook_name!r} of "
-            f"{model.name} has width {x.shape[-1]}. This SAE belongs to another model or another hook."
-        )
-    return x
+def _remedy(batch: Sequence[Window], row: int) -> str:
+    return (
+        f"One window of {len(batch[row])} tokens does not fit in memory. Use a shorter text, "
+        "Engine(..., context_size=...) with a smaller number, fewer SAEs at once, or a smaller dtype."
+    )
 
 
 def _encode(
-    batch: list[Window], dictionary: Dictionary, x: Tensor, target: Tensor, columns: Ints | None, reconstruction: bool
+    batch: list[Window],
+    dictionary: Dictionary,
+    x: Tensor,
+    target: Tensor,
+    relative: Tensor,
+    columns: Ints | None,
+    reconstruction: bool,
 ) -> list[Piece]:
     """Encode one batch [batch, pos, d_in]: text by text where that matters, otherwise all tokens in one go."""
+    norms = [relative[i, : len(window)].numpy() for i, window in enumerate(batch)]
     if dictionary.device is not None:
         x, target = x.to(dictionary.device), target.to(dictionary.device)
     if dictionary.per_text:
@@ -176,7 +204,7 @@ def _encode(
         for i, window in enumerate(batch):
             part = slice(0, len(window))
             sparse = _encode_rows(dictionary, x[i : i + 1, part], target[i : i + 1, part], columns, reconstruction)
-            pieces += _split(sparse, [window])
+            pieces += _split(sparse, [window], norms[i : i + 1])
         return pieces
     if all(len(window) == x.shape[1] for window in batch):
         flat, flat_target = x.flatten(0, 1), target.flatten(0, 1)
@@ -188,7 +216,7 @@ def _encode(
         _encode_rows(dictionary, flat[i : i + step], flat_target[i : i + step], columns, reconstruction)
         for i in range(0, len(flat), step)
     ]
-    return _split(join(steps), batch)
+    return _split(join(steps), batch, norms)
 
 
 def _encode_rows(
@@ -219,6 +247,7 @@ def _encode_rows(
         values=values,
         norm=x.flatten(0, -2).float().norm(dim=-1).cpu().numpy(),
         error=error,
+        relative=np.zeros(len(acts), np.float32),
     )
 
 
@@ -232,14 +261,15 @@ def join(pieces: Sequence[Piece]) -> Piece:
         values=np.concatenate([p.values for p in pieces]),
         norm=np.concatenate([p.norm for p in pieces]),
         error=np.concatenate(error) if error else None,
+        relative=np.concatenate([p.relative for p in pieces]),
     )
 
 
-def _split(piece: Piece, batch: Sequence[Window]) -> list[Piece]:
-    """Cut the tokens of a whole batch into its windows, leaving out their lead."""
+def _split(piece: Piece, batch: Sequence[Window], relative: Sequence[Floats]) -> list[Piece]:
+    """Cut the tokens of a whole batch into its windows, leaving out their lead; `relative` is each whole window's."""
     ptr = np.concatenate([[0], np.cumsum(piece.counts)])
     result, at = [], 0
-    for window in batch:
+    for window, norms in zip(batch, relative, strict=True):
         tokens = slice(at + window.lead, at + len(window))
         entries = slice(ptr[tokens.start], ptr[tokens.stop])
         result.append(
@@ -249,6 +279,7 @@ def _split(piece: Piece, batch: Sequence[Window]) -> list[Piece]:
                 piece.values[entries],
                 piece.norm[tokens],
                 None if piece.error is None else piece.error[tokens],
+                norms[window.lead :],
             )
         )
         at += len(window)

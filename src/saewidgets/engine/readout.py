@@ -1,9 +1,8 @@
-"""How a feature writes: from its decoder row to the residual stream, and from there to the logits.
+"""How a feature writes: from its decoder row to the residual stream.
 
-Reading is the business of `dictionary.py`; this is the way out. Index, ablation and steering all need the same three
-facts (the direction, its way to the residual stream, the final norm and unembedding), and each is easy to get subtly
-wrong: TopK SAEs that divide by the decoder norm, normalised SAEs, heads, folded LayerNorm, Gemma's norms after a
-block. So they are settled here, once.
+The direction itself is the dictionary's business (`Dictionary.decoder`), where it is written `Site`'s; this is the way
+from there to the residual stream, easy to get subtly wrong (heads, MLP neurons, Gemma's norms after a block), so it is
+settled here, once.
 """
 
 from __future__ import annotations
@@ -12,96 +11,19 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from .dictionary.base import Dictionary
-from .dictionary.directions import Directions
-from .dictionary.sae import SaeDictionary
 from .errors import HookNotFoundError, ReadoutError
 from .model.model import Model
-from .unembedding import Norm, Unembedding
+from .unembedding import Norm
 
 __all__ = [
     "Path",
-    "Unembedding",
-    "decoder",
-    "decoder_scale",
     "path",
     "residual_directions",
     "rows_label",
-    "writing_hook",
 ]
-
-# -- directions
-
-
-def decoder(dictionary: Dictionary, columns: Tensor | None = None) -> Tensor:
-    """What one unit of each feature adds to the hook that the dictionary writes to: [n_features, d_out] float32.
-
-    SAEs and transcoders: the rows of W_dec as stored; where decoding divides by their norms (TopK SAEs with
-    `rescale_acts_by_decoder_norm`), the unit rows. An SAE that normalises its input scales them anew at every token:
-    see `decoder_scale`. Directions: the vectors. Neurons: one-hot rows; ask for a few `columns` where there are many.
-
-    Args:
-        columns: [n] feature indices; default: all.
-
-    Returns:
-        [n, d_out] on the device of the dictionary's weights.
-    """
-    if isinstance(dictionary, SaeDictionary):
-        rows = _rows(dictionary.sae.W_dec, columns)
-        return rows / rows.norm(dim=-1, keepdim=True) if _divides_by_norm(dictionary) else rows
-    if isinstance(dictionary, Directions):
-        return _rows(dictionary.vectors, columns)
-    # Neurons, whatever else reads its own basis: built from the indices, so that a few of many cost little.
-    wanted = torch.arange(dictionary.n_features) if columns is None else columns.cpu()
-    return torch.zeros(len(wanted), dictionary.n_features).scatter_(1, wanted[:, None], 1.0)
-
-
-def decoder_scale(dictionary: Dictionary, x: Tensor) -> Tensor:
-    """By what decoding multiplies the rows of `decoder` at each token: [..., 1] float32 for `x` [..., d_in].
-
-    1, unless the SAE normalises its input token by token: `layer_norm` multiplies by the standard deviation of the
-    token's vector, `constant_norm_rescale` by its norm over sqrt(d_in). Transcoders do not undo the normalisation,
-    because what they write is not what they read.
-    """
-    one = torch.ones(*x.shape[:-1], 1, device=x.device)
-    if not isinstance(dictionary, SaeDictionary) or _writes_elsewhere(dictionary):
-        return one
-    if dictionary.sae.cfg.normalize_activations in ("none", "expected_average_only_in"):
-        return one
-    # sae-lens's own functions, on a copy (they keep the token statistics on the SAE). Undoing the normalisation is
-    # affine; the difference of two points leaves its slope.
-    x = x.to(dictionary.dtype).float()
-    twin = dictionary._twin()
-    ends = []
-    for end in (torch.zeros_like(one), one):
-        twin.run_time_activation_norm_fn_in(x)
-        ends.append(twin.run_time_activation_norm_fn_out(end))
-    return cast(Tensor, ends[1] - ends[0])
-
-
-def _rows(weights: Tensor, columns: Tensor | None) -> Tensor:
-    # Copied even where nothing is to do: whoever scales the rows in place must not scale the user's weights.
-    rows = weights.detach()
-    return (rows if columns is None else rows[columns.to(rows.device)]).to(torch.float32, copy=True)
-
-
-def _divides_by_norm(dictionary: SaeDictionary) -> bool:
-    from sae_lens.saes import TopKSAE, TopKTrainingSAE
-
-    # By class: others have no such setting, or keep it without heeding it in decode().
-    return isinstance(dictionary.sae, (TopKSAE, TopKTrainingSAE)) and bool(
-        getattr(dictionary.sae.cfg, "rescale_acts_by_decoder_norm", False)
-    )
-
-
-def _writes_elsewhere(dictionary: SaeDictionary) -> bool:
-    from sae_lens.saes import Transcoder
-
-    return isinstance(dictionary.sae, Transcoder)
-
 
 # -- from the hook to the residual stream
 
@@ -163,20 +85,6 @@ def path(model: Model, dictionary: Dictionary) -> Path:
     )
 
 
-def writing_hook(model: Model, dictionary: Dictionary) -> str:
-    """The hook at which a change must be made for the residual stream, or what reads there, to feel it.
-
-    `hook_name_out` of a transcoder, `hook_name` of others, with one exception: on a TransformerBridge `hook_resid_mid`
-    is only the input of the MLP's norm, and an edit there passes the residual stream by. The same change made to
-    `hook_attn_out`, which is added to the stream just before, does what it does on a HookedTransformer.
-    """
-    written = dictionary.hook_name_out or dictionary.hook_name
-    found = re.match(r"blocks\.\d+\.", written)
-    if model.is_bridge and found and _resolved(model, f"{found[0]}hook_resid_mid") == model.resolve(written):
-        return f"{found[0]}hook_attn_out"
-    return written
-
-
 def _resolved(model: Model, name: str) -> str | None:
     try:
         return model.resolve(name)
@@ -215,15 +123,14 @@ def residual_directions(model: Model, dictionary: Dictionary, directions: Tensor
         ReadoutError: for any other hook.
 
     Example:
-        >>> residual_directions(engine.model, engine.dictionary(), decoder(engine.dictionary()))
+        >>> residual_directions(engine.model, engine.dictionary(), engine.dictionary().decoder())
     """
     way = path(model, dictionary)
     block = _block(model, way.layer)
     rows = directions.float()
     if way.kind == "heads":
         weight = cast(Tensor, cast(nn.Module, block.attn).W_O).detach()
-        head = getattr(dictionary, "head", None)
-        weight = weight.flatten(0, 1) if head is None else weight[head]
+        weight = weight.flatten(0, 1) if dictionary.head is None else weight[dictionary.head]
         rows = _times(rows, weight, dictionary)
     elif way.kind == "mlp":
         rows = _times(rows, cast(Tensor, cast(nn.Module, block.mlp).W_out).detach(), dictionary)
@@ -233,17 +140,12 @@ def residual_directions(model: Model, dictionary: Dictionary, directions: Tensor
 
 
 def rows_label(model: Model, dictionary: Dictionary) -> str:
-    """What `residual_directions(model, dictionary, decoder(dictionary))` is, as a product: for labels.
+    """What `residual_directions(model, dictionary, dictionary.decoder())` is, as a product: for labels.
 
     Raises:
         ReadoutError: as `residual_directions`.
     """
-    name = "W_dec"
-    if isinstance(dictionary, SaeDictionary):
-        name = "W_dec/|W_dec|" if _divides_by_norm(dictionary) else name
-    else:
-        name = "direction" if isinstance(dictionary, Directions) else "neuron"
-    return name + {"heads": " @ W_O", "mlp": " @ W_out"}.get(path(model, dictionary).kind, "")
+    return dictionary.direction_name + {"heads": " @ W_O", "mlp": " @ W_out"}.get(path(model, dictionary).kind, "")
 
 
 def _times(rows: Tensor, weight: Tensor, dictionary: Dictionary) -> Tensor:

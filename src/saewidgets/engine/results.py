@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .activations import Bools, FeatureActivations
+from .activations import FeatureActivations
 from .dictionary.base import Dictionary
-from .ranking import Floats, Ints
+from .ranking import Ints
 from .reading import Piece, join
+from .text.counted import Counting
 from .tokens import Tokenizer
-
-OUTLIER_FACTOR = 10.0
 
 
 def assemble_result(
@@ -20,6 +19,7 @@ def assemble_result(
     pieces: Sequence[Sequence[Piece]],
     dictionary: Dictionary,
     tokenizer: Tokenizer,
+    counting: Counting,
     columns: Ints | None,
     provenance: Mapping[str, str],
     sae_context: int | None,
@@ -28,12 +28,11 @@ def assemble_result(
     """Put the windows of one dictionary together, with everything a reader of the numbers must know."""
     flat = [piece for of_text in pieces for piece in of_text]
     none = np.zeros(0, np.float32)
-    joined = join(flat) if flat else Piece(np.zeros(0, np.int64), np.zeros(0, np.int64), none, none, None)
+    joined = join(flat) if flat else Piece(np.zeros(0, np.int64), np.zeros(0, np.int64), none, none, None, none)
     ids = np.array([i for text in texts for i in text], dtype=np.int64)
     displays = [tokenizer.display(text) for text in texts]
-    special = np.isin(ids, np.array(sorted(tokenizer.special_ids), dtype=np.int64))
+    roles = counting.roles(ids, joined.relative)
     beyond = [np.arange(len(text)) >= sae_context if sae_context else np.zeros(len(text), bool) for text in texts]
-    outlier = norm_outliers(joined.norm, special)
     beyond_context = np.concatenate(beyond) if beyond else np.zeros(0, bool)
     said = [*notes]
     if beyond_context.any():
@@ -41,18 +40,19 @@ def assemble_result(
             f"{int(beyond_context.sum())} tokens lie beyond the {sae_context} tokens of context that {dictionary.name!r} was "
             "trained with: their activations may mean little."
         )
-    if outlier.any():
+    n_outliers = int(roles.outlier.sum())
+    if n_outliers:
         said.append(
-            f"{int(outlier.sum())} norm outlier{'s' if outlier.sum() > 1 else ''} (attention sinks: norm over "
-            f"{OUTLIER_FACTOR:g} times the median) left out of rankings and colour scales."
+            f"{n_outliers} norm outlier{'s' if n_outliers > 1 else ''} (attention sinks: norm in the residual stream over "
+            f"{counting.factor:g} times the model's reference norm) left out of rankings and colour scales."
         )
     return FeatureActivations(
         token_ids=ids,
         tokens=tuple(s for d in displays for s in d.strings),
         parts=np.array([p for d in displays for p in d.parts], dtype=np.uint8),
         text_ptr=np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64),
-        special=special,
-        outlier=outlier,
+        special=roles.special,
+        outlier=roles.outlier,
         beyond_context=beyond_context,
         indptr=np.concatenate([[0], np.cumsum(joined.counts)]).astype(np.int64),
         feature_ids=joined.features.astype(np.int64),
@@ -68,15 +68,3 @@ def assemble_result(
         labels=dictionary.labels,
         notes=tuple(said),
     )
-
-
-def norm_outliers(norm: Floats, special: Bools) -> Bools:
-    """Tokens whose norm is over 10 times the median of the non-special tokens (the lower median of an even number).
-
-    A few first tokens after BOS are attention sinks with norms far outside what an SAE was trained on.
-    """
-    usual = norm[~special]
-    if not len(usual):
-        return np.zeros(len(norm), bool)
-    median = float(np.quantile(usual, 0.5, method="lower"))
-    return ~special & (norm > OUTLIER_FACTOR * median)

@@ -282,7 +282,7 @@ class _Job:
             ticket.breathe()
 
         shards = shards_in(path)
-        sums = load_sums(path, self.state, dictionary, self.engine.tokenizer.special_ids)
+        sums = load_sums(path, self.state, dictionary, self.engine.counting)
         before = self._manifest
         name = f"store-{(before.number if before else 0) + 1:06d}"
         with writing(path):

@@ -17,11 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from ..engine.dictionary.base import Dictionary
-from ..engine.dictionary.directions import Neurons
 from ..engine.engine import Engine
 from ..engine.errors import ReadoutError
 from ..engine.ranking import Ints
-from ..engine.readout import decoder
 from ..engine.worker import Ticket
 from .errors import CorpusError
 from .files import Array, ArrayWriter, Folder, FolderWriter
@@ -245,10 +243,10 @@ def _write_weights(
     def tell(done: int) -> None:
         say("neighbours", done, dictionary.n_features)
 
-    if isinstance(dictionary, Neurons):
+    if not dictionary.has_decoder:
         facts["decoder_missing"] = "Neurons are the basis itself: they have no neighbours and align with themselves."
     else:
-        rows = decoder(dictionary)
+        rows = dictionary.decoder()
         index, cosine = neighbours(rows, FEATURES, tell)
         neuron, value, share = alignment(rows, NEURONS)
         _put(writer, neighbour=index, neighbour_cosine=cosine, aligned=neuron, aligned_value=value, aligned_share=share)

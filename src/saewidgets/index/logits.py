@@ -19,7 +19,7 @@ from ..engine.dictionary.base import Dictionary
 from ..engine.errors import NonFiniteError
 from ..engine.model.model import Model
 from ..engine.ranking import Floats
-from ..engine.readout import decoder, path, residual_directions, rows_label
+from ..engine.readout import path, residual_directions, rows_label
 from ..engine.unembedding import Unembedding
 from ..engine.worker import Ticket
 
@@ -118,7 +118,7 @@ def logit_weights(
             ticket.breathe()
         with torch.no_grad():
             columns = torch.tensor(wanted[at : at + step], dtype=torch.long)
-            directions = residual_directions(model, dictionary, decoder(dictionary, columns))
+            directions = residual_directions(model, dictionary, dictionary.decoder(columns))
             weights = unembedding.through_norm(directions) if final_norm else unembedding.direct(directions)
             for start in range(0, len(weights), rows):
                 for name, part in _summary(weights[start : start + rows], k, dictionary.name).items():

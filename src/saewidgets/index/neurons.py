@@ -17,6 +17,7 @@ from torch import Tensor
 from ..engine.batching import Window
 from ..engine.ranking import Floats, Ints
 from ..engine.reading import Piece
+from ..engine.text.counted import Counting
 from .files import Array, Folder, FolderWriter
 from .shards import flags_of
 from .statistics import largest, scatter
@@ -34,19 +35,19 @@ class NeuronSums:
     cross: Tensor
     total: Tensor
     squares: Tensor
-    special_ids: frozenset[int]
+    counting: Counting
 
     @classmethod
-    def zeros(cls, n_features: int, d_in: int, device: torch.device, special_ids: frozenset[int]) -> NeuronSums:
+    def zeros(cls, n_features: int, d_in: int, device: torch.device, counting: Counting) -> NeuronSums:
         if device.type == "mps":  # knows no float64
             device = torch.device("cpu")
         make = [torch.zeros(s, dtype=torch.float64, device=device) for s in ((n_features, d_in), (d_in,), (d_in,))]
-        return cls(make[0], make[1], make[2], special_ids)
+        return cls(make[0], make[1], make[2], counting)
 
     def add(self, batch: Sequence[Window], x: Tensor, pieces: Sequence[Piece]) -> None:
         """Add a batch: its windows, the hook's values [batch, pos, d_in], and what was encoded of each window."""
         device = self.cross.device
-        counted = [flags_of(w.ids, p.norm, self.special_ids) == 0 for w, p in zip(batch, pieces, strict=True)]
+        counted = [flags_of(w.ids, p, self.counting) == 0 for w, p in zip(batch, pieces, strict=True)]
         mask = np.zeros(x.shape[:2], bool)
         for i, of_window in enumerate(counted):
             mask[i, : len(of_window)] = of_window

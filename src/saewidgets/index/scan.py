@@ -13,9 +13,9 @@ from itertools import chain, islice
 from pathlib import Path
 
 from ..engine.dictionary.base import Dictionary
-from ..engine.dictionary.sae import SaeDictionary
 from ..engine.engine import Engine
 from ..engine.errors import NonFiniteError
+from ..engine.text.counted import Counting
 from ..engine.worker import Ticket
 from .corpus import Chunk, Corpus, Document, chunks, fingerprint
 from .errors import CorpusError, IndexMismatchError, writing
@@ -60,7 +60,7 @@ class Scan:
         self._shards = 0
         self._sums: NeuronSums | None = None
         self._block_tokens = _BLOCK_TOKENS
-        if not isinstance(plan.dictionary, SaeDictionary):
+        if plan.dictionary.dense:
             per_token = max(1, plan.dictionary.n_features)
             self._block_tokens = max(plan.context_size, min(_BLOCK_TOKENS, _BLOCK_ENTRIES // per_token))
 
@@ -128,7 +128,7 @@ class Scan:
         except NonFiniteError as error:
             names = f"{some[0].document.name!r} to {some[-1].document.name!r}"
             raise NonFiniteError(f"In the documents {names} of the corpus: {error}") from error
-        return block_of(some, [of_text[0] for of_text in pieces], self.engine.tokenizer.special_ids)
+        return block_of(some, [of_text[0] for of_text in pieces], self.engine.counting)
 
     def _commit(self, blocks: list[Block], seen: int) -> int:
         """Write a shard; returns the number of the last document in it."""
@@ -175,7 +175,7 @@ class Scan:
             return None
         dictionary = self.plan.dictionary
         device = dictionary.device or self.engine.model.input_device
-        sums = NeuronSums.zeros(dictionary.n_features, dictionary.d_in, device, self.engine.tokenizer.special_ids)
+        sums = NeuronSums.zeros(dictionary.n_features, dictionary.d_in, device, self.engine.counting)
         if n_shards:
             sums.load(self.plan.path / _sums_name(n_shards))
         for stale in self.plan.path.glob("sums-*"):
@@ -208,13 +208,13 @@ class _Quiet(Ticket):
         self._outer.breathe()
 
 
-def load_sums(path: Path, state: State, dictionary: Dictionary, special_ids: frozenset[int]) -> NeuronSums | None:
+def load_sums(path: Path, state: State, dictionary: Dictionary, counting: Counting) -> NeuronSums | None:
     """The sums of a scan that ended."""
     import torch
 
     if not state.neurons:
         return None
-    sums = NeuronSums.zeros(dictionary.n_features, dictionary.d_in, torch.device("cpu"), special_ids)
+    sums = NeuronSums.zeros(dictionary.n_features, dictionary.d_in, torch.device("cpu"), counting)
     sums.load(path / _sums_name(len(shards_in(path))))
     return sums
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ..engine.ranking import Floats, Ints
 from ..engine.reading import Piece
-from ..engine.results import norm_outliers
+from ..engine.text.counted import Counting
 from ..engine.tokens import clean
 from .corpus import Chunk, Document, fingerprint
 from .files import Array, Folder, FolderWriter
@@ -45,15 +45,15 @@ class Block:
         return len(self.flags)
 
 
-def flags_of(ids: Sequence[int], norm: Floats, special_ids: frozenset[int]) -> Array:
+def flags_of(ids: Sequence[int], piece: Piece, counting: Counting) -> Array:
     """Flags of a chunk's tokens."""
-    special = np.isin(np.array(ids), np.array(sorted(special_ids), dtype=np.int64))
-    return (special * SPECIAL + norm_outliers(norm, special) * OUTLIER).astype(np.uint8)
+    roles = counting.roles(ids, piece.relative)
+    return (roles.special * SPECIAL + roles.outlier * OUTLIER).astype(np.uint8)
 
 
-def block_of(chunks: Sequence[Chunk], pieces: Sequence[Piece], special_ids: frozenset[int]) -> Block:
+def block_of(chunks: Sequence[Chunk], pieces: Sequence[Piece], counting: Counting) -> Block:
     """Put the pieces of a block's chunks together, leaving out tokens that are not counted."""
-    flags = np.concatenate([flags_of(c.ids, p.norm, special_ids) for c, p in zip(chunks, pieces, strict=True)])
+    flags = np.concatenate([flags_of(c.ids, p, counting) for c, p in zip(chunks, pieces, strict=True)])
     position = np.repeat(np.arange(len(flags)), np.concatenate([p.counts for p in pieces]))
     counted = flags[position] == 0
     return Block(

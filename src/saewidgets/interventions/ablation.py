@@ -7,7 +7,6 @@ whole batch are the largest thing in the house.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,19 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.activations import Bools
+from ..engine.arrays import Bools, Floats
 from ..engine.batching import Window, batches, to_tensor
 from ..engine.dictionary.base import Dictionary
-from ..engine.errors import NonFiniteError, OutOfMemoryError, SaewidgetsError
-from ..engine.model.model import is_out_of_memory
-from ..engine.reading import flatten
-from ..engine.readout import decoder_scale, writing_hook
-from ..engine.results import norm_outliers
+from ..engine.errors import NonFiniteError, SaewidgetsError
+from ..engine.memory import in_batches
 from ..engine.worker import Progress, Ticket
 from .direct import DirectPath, direct_path
 from .effect import AblationEffect
 from .logprobs import Changes, changes
-from .writing import contribution, with_change
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -80,8 +75,8 @@ def ablation_effects(
 
     See `AblationEffect` for the definition. Activations are those of the clean run, also for dictionaries in which a
     token's depend on its neighbours (temporal SAEs), and are not computed anew downstream. A transcoder is read at
-    `hook_name`, and a d is subtracted at `hook_name_out`. Norm outliers are found text by text. Where the user has
-    spliced an SAE in at the hook, everything refers to what comes out of it.
+    `hook_name`, and a d is subtracted at `hook_name_out`. Where the user has spliced an SAE in at the hook, everything
+    refers to what comes out of it.
 
     Log-probabilities are float32, but of the model's own logits: in bfloat16 those are rounded to 3 digits, and so
     effects below 0.1 nats or so are noise.
@@ -117,7 +112,7 @@ def ablation_effects(
     ticket = ticket or Ticket()
     limit = max(1, min(_MAX_TOKENS, _LOGITS // int(engine.model.cfg.d_vocab)))
     with torch.no_grad():
-        row = contribution(dictionary, torch.tensor([feature]))
+        row = dictionary.contribution(torch.tensor([feature]))
         way = direct_path(engine.model, dictionary, row)
         run = _Run(engine, dictionary, feature, special, where, k, limit, row[0], way)
     total, done = sum(map(len, todo)), 0
@@ -125,10 +120,19 @@ def ablation_effects(
     found: dict[int, AblationEffect] = {}
     for batch in batches(todo, lambda: run.max_tokens, engine.model.causal):
         ticket.breathe()
-        for window, effect in run.batch(batch, ticket):
-            found[window.text] = effect
-            done += len(window)
+
+        def some(part: slice, batch: list[Window] = batch) -> list[AblationEffect]:
+            nonlocal done
+            with engine.lock, torch.no_grad():
+                made = run.forward(batch[part], ticket)
+            found.update({window.text: effect for window, effect in zip(batch[part], made, strict=True)})
+            done += sum(map(len, batch[part]))
             ticket.progress(done, total)
+            return made
+
+        in_batches(
+            len(batch), len(batch), some, remedy=partial(_remedy, batch), shrunk=partial(run.shrink, len(batch[0]))
+        )
     return [found[i] for i in range(len(todo))]
 
 
@@ -144,6 +148,13 @@ def _checked(engine: Engine, i: int, ids: Sequence[int]) -> list[int]:
     return plain
 
 
+def _remedy(batch: Sequence[Window], row: int) -> str:
+    return (
+        f"A text of {len(batch[row])} tokens does not fit in memory. Ablation holds two whole sets of logits: use a shorter text, "
+        "or a smaller dtype."
+    )
+
+
 @dataclass
 class _Run:
     engine: Engine
@@ -156,44 +167,30 @@ class _Run:
     row: Tensor
     way: DirectPath | str
 
-    def batch(self, batch: list[Window], ticket: Ticket) -> list[tuple[Window, AblationEffect]]:
-        """The effects on one batch; if memory runs out, on two of half the size, and so on."""
-        try:
-            with self.engine.lock, torch.no_grad():
-                return self._forward(batch, ticket)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(batch) == 1:
-                raise OutOfMemoryError(
-                    f"A text of {len(batch[0])} tokens does not fit in memory. Ablation holds two whole sets of logits: use a "
-                    "shorter text, or a smaller dtype."
-                ) from error
-        # Outside the handler: the exception's traceback would keep the tensors alive.
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        half = len(batch) // 2
-        self.max_tokens = max(len(batch[0]) * half, 1)
-        return [done for part in (batch[:half], batch[half:]) for done in self.batch(part, ticket)]
+    def shrink(self, longest: int, windows: int) -> None:
+        self.max_tokens = max(longest * windows, 1)
 
-    def _forward(self, batch: list[Window], ticket: Ticket) -> list[tuple[Window, AblationEffect]]:
+    def forward(self, batch: list[Window], ticket: Ticket) -> list[AblationEffect]:
+        """The effects on one batch."""
         model, dictionary = self.engine.model, self.dictionary
+        site = self.engine.site(dictionary)
         tokens = to_tensor(batch, model.input_device)
         last = f"blocks.{int(model.raw.cfg.n_layers) - 1}.hook_resid_post"
-        names = {dictionary.hook_name, *(() if isinstance(self.way, str) else (last,))}
+        streams = self.engine.roles.streams(dictionary, ticket) if self.where is None and not self.special else ()
+        names = {dictionary.hook_name, *streams, *(() if isinstance(self.way, str) else (last,))}
         seen: dict[str, Tensor] = {}
         clean = model.logits(tokens, reads={name: partial(seen.__setitem__, name) for name in names}, ticket=ticket)
 
-        x = flatten(seen[dictionary.hook_name], dictionary, model)
+        relative = self.engine.roles.relative_norm(dictionary, seen) if streams else None
+        x = site.flatten(seen[dictionary.hook_name])
         x = x if dictionary.device is None else x.to(dictionary.device)
-        acts, amounts = self._activations(batch, x)
+        acts, amounts = self._activations(batch, x, relative)
         active = amounts.any(1).nonzero()[:, 0]
         edited: dict[int, Tensor] = {}
         if len(active):
             ticket.beat()
             change = amounts[active][..., None] * self.row.to(amounts.device)
-            edits = {writing_hook(model, dictionary): partial(with_change, change=-change, dictionary=dictionary)}
+            edits = {site.write_hook: partial(site.add, change=-change)}
             logits = model.logits(tokens[active.to(tokens.device)], edits, ticket=ticket)
             edited = dict(zip(active.tolist(), logits, strict=True))
 
@@ -209,35 +206,35 @@ class _Run:
                 direct: Tensor | str = self.way
             else:
                 direct = self.way.effect(seen[last][i, part], amounts[i, part], ids, found.clean)
-            done.append((window, self._effect(window, acts[i, part], gone, found, direct)))
+            done.append(self._effect(window, acts[i, part], gone, found, direct))
         return done
 
-    def _activations(self, batch: list[Window], x: Tensor) -> tuple[Tensor, Tensor]:
+    def _activations(self, batch: list[Window], x: Tensor, relative: Floats | None) -> tuple[Tensor, Tensor]:
         """Activations [batch, pos], and in units of the decoder row what of them is to be subtracted."""
         acts = torch.zeros(x.shape[:2], device=x.device)
         counted = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
         columns = torch.tensor([self.feature])
-        special_ids = sorted(self.engine.tokenizer.special_ids)
         for i, window in enumerate(batch):
             # Text by text: some dictionaries look at the neighbours, and none may see the padding.
             values = x[i : i + 1, : len(window)]
             acts[i, : len(window)] = self.dictionary.encode(values, columns)[0, :, 0].float()
-            counted[i, : len(window)] = torch.from_numpy(self._ablated(window, values[0], special_ids))
+            counted[i, : len(window)] = torch.from_numpy(
+                self._ablated(window, None if relative is None else relative[i, : len(window)])
+            )
         if not torch.isfinite(acts).all():
             raise NonFiniteError(
                 f"Activations of feature {self.feature} of {self.dictionary.name!r} are NaN or infinite."
             )
-        scale = decoder_scale(self.dictionary, x)[..., 0]
+        scale = self.dictionary.decoder_scale(x)[..., 0]
         return acts, torch.where(counted & (acts != 0), acts * scale, torch.zeros_like(acts))
 
-    def _ablated(self, window: Window, values: Tensor, special_ids: list[int]) -> Bools:
+    def _ablated(self, window: Window, relative: Floats | None) -> Bools:
         """Where a text is ablated."""
         if self.where is not None:
             return self.where[window.text]
         if self.special:
             return np.ones(len(window), bool)
-        is_special: Bools = np.isin(np.array(window.ids), special_ids)
-        return ~(is_special | norm_outliers(values.float().norm(dim=-1).cpu().numpy(), is_special))
+        return self.engine.counting.roles(window.ids, relative).counted
 
     def _effect(
         self, window: Window, acts: Tensor, gone: Tensor, found: Changes, direct: Tensor | str

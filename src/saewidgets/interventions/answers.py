@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from ..engine.errors import SaewidgetsError
+from ..engine.memory import in_batches
 from .checks import RecipeError, refuse_past_the_end
 from .edits import Edits
 from .generation import scope_of
 from .make import scale
 from .prompts import Prompt, PromptInput, read_prompt
 from .recipe.recipe import Intervention, Recipe
-from .rows import in_batches
 from .scales import Index, Maxima, maxima_of, resolve
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..engine.arrays import Bools
 from ..engine.errors import SaewidgetsError
 from .checks import RecipeError
 from .edits import Edits
@@ -26,6 +27,7 @@ from .scales import Index, Resolved, maxima_of, resolve
 from .scope import Scope
 
 if TYPE_CHECKING:
+    from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
 
 __all__ = ["applied"]
@@ -169,9 +171,17 @@ class _Follower:
         if not (grown and before is not None and torch.equal(tokens[:, :-1], before)):
             self._prompt = [tokens.shape[1]] * len(tokens) if real is None else real.sum(1).tolist()
         self._text = tokens
-        scope = Scope(self._engine.tokenizer, self._prompt, think=think_ids(self._engine))
+        outlier = partial(self._outliers, tokens, real)
+        scope = Scope(self._engine.tokenizer, self._prompt, think=think_ids(self._engine), outlier=outlier)
         self._edits = Edits(self._engine, [self._resolved] * len(tokens), scope)
         self._edits.hooks(tokens, real)
+
+    def _outliers(self, tokens: Tensor, real: Tensor | None, dictionary: Dictionary) -> list[Bools]:
+        """Norm outliers of each row's prompt, by a clean forward on the engine's thread, where no edit is."""
+        every = torch.ones_like(tokens, dtype=torch.bool) if real is None else real.to(tokens.device)
+        texts = [row[keep].tolist()[:n] for row, keep, n in zip(tokens, every, self._prompt, strict=True)]
+        engine = self._engine
+        return [roles.outlier for roles in engine.worker.run(lambda ticket: engine.roles.of(texts, dictionary, ticket))]
 
 
 def _cached(given: Sequence[object]) -> int:

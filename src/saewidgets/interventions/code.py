@@ -15,7 +15,6 @@ import torch
 from ..engine.cache import CachedForward
 from ..engine.dictionary.base import Dictionary
 from ..engine.dictionary.sae import SaeDictionary
-from ..engine.readout import writing_hook
 from .checks import RecipeError
 from .edits import Edits
 from .generation import scope_of
@@ -103,12 +102,10 @@ class _Writer:
         writers: dict[str, list[tuple[str, bool]]] = {}
         sources: dict[str, list[str]] = {}
         for n, terms in enumerate(self.edits.terms):
-            place = writing_hook(model, terms.dictionary)
-            source = self._source(terms.dictionary, place)
+            site = self.engine.site(terms.dictionary)
+            place, source = site.write_hook, site.source
             parts.append(self._function(n, terms, place, source))
-            writers.setdefault(model.resolve(place), []).append(
-                (f"change_{n}", source is not None and terms.dictionary.hook_name_out is None)
-            )
+            writers.setdefault(model.resolve(place), []).append((f"change_{n}", site.later))
             if source:
                 sources.setdefault(model.resolve(source), []).append(source)
         if sources:
@@ -127,11 +124,6 @@ class _Writer:
     def _uses_saes(self) -> bool:
         return any(isinstance(terms.dictionary, SaeDictionary) for terms in self.edits.terms)
 
-    def _source(self, dictionary: Dictionary, place: str) -> str | None:
-        if dictionary.hook_name_out is not None:
-            return dictionary.hook_name
-        return None if place == dictionary.hook_name else f"{place.rsplit('.', 1)[0]}.hook_resid_pre"
-
     def _hook(self, n: int, changes: Sequence[tuple[str, bool]], kept: bool, name: str) -> str:
         lines = [f"def edit_{n}(value, hook):"]
         # Those that read the sum of this and the stream come after what is added here itself.
@@ -147,14 +139,14 @@ class _Writer:
 
     def _function(self, n: int, terms: Terms, place: str, source: str | None) -> str:
         dictionary, model = terms.dictionary, self.engine.model
-        head = getattr(dictionary, "head", None)
+        head = dictionary.head
         amounts = [a for a in self.resolved.amounts if self._key(a) == terms.key]
         read = "value" if source is None else f"inputs[{model.resolve(source)!r}]"
         if source is not None and dictionary.hook_name_out is None:
             read = f"({read} + value)  # the residual stream between attention and MLP"
         lines = [f"def change_{n}(value):", f'    """What {dictionary.name} adds at {place}."""']
         lines += [f"    at = positions({f'change_{n}'!r}, value)", f"    x = {read}"]
-        heads = int(model.raw.cfg.n_heads)
+        heads = self.engine.site(dictionary).n_heads
         if head is not None:
             lines.append(f"    x = (x if x.ndim == 4 else x.unflatten(-1, ({heads}, -1)))[:, :, {head}]")
         lines.append("    x = x.flatten(2)")
@@ -181,7 +173,7 @@ class _Writer:
         """W, the vectors as stored; D, what one unit of activation adds; size, the token's scale."""
         if isinstance(dictionary, SaeDictionary):
             lines = [f"    sae = saes[{dictionary.name!r}]", "    W = sae.W_dec.detach().float()"]
-            divides = not torch.equal(dictionary.sae.W_dec[:1].detach().float(), _first(dictionary))
+            divides = not torch.equal(dictionary.sae.W_dec[:1].detach().float(), dictionary.decoder(torch.tensor([0])))
             lines.append("    D = W / W.norm(dim=-1, keepdim=True)  # as its decode() does" if divides else "    D = W")
             kind = "" if dictionary.hook_name_out else dictionary.sae.cfg.normalize_activations
             size = {
@@ -214,9 +206,7 @@ class _Writer:
         return lines
 
     def _outliers(self, terms: Terms) -> list[int]:
-        seen = self.edits.seen[terms.key]
-        found = self.edits.scope.outliers(seen.before.float().norm(dim=-1))
-        return found[0].nonzero()[:, 0].tolist()
+        return self.edits.scope.outliers(terms.key)[0].nonzero()[:, 0].tolist()
 
     def _lines(self, amount: Amount, outliers: Sequence[int]) -> list[str]:
         i, f, v = amount.intervention, amount.feature, repr(amount.value)
@@ -276,9 +266,3 @@ class _Writer:
         if not self.resolved.recipe.system:
             left |= set(self.prompt.system.nonzero()[0].tolist())
         return sorted(left)
-
-
-def _first(dictionary: Dictionary) -> torch.Tensor:
-    from ..engine.readout import decoder
-
-    return decoder(dictionary, torch.tensor([0]))

@@ -11,13 +11,9 @@ import torch
 
 from ..engine.dictionary.base import Dictionary
 from ..engine.ranking import Ints
-from ..engine.reading import flatten
-from ..engine.readout import decoder_scale
 from .prompts import Prompt
 from .recipe.recipe import Condition, Intervention, Recipe, replace_in
 from .scales import Index, Maxima, dictionary_of, prompt_max, resolve
-from .terms import stored
-from .writing import contribution
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -90,9 +86,9 @@ def controls_for(
                 recipes.append(_in_place(recipe, row, rows))
             made.append(Control("feature", ", ".join(f"feature {f}" for f in others), tuple(recipes)))
     if pushes:
-        width = contribution(dictionary, torch.tensor([varied.features[0] if varied.features else 0])).shape[-1]
+        width = dictionary.contribution(torch.tensor([varied.features[0] if varied.features else 0])).shape[-1]
         place = dictionary.hook_name_out or dictionary.hook_name
-        if getattr(dictionary, "head", None) is not None:
+        if dictionary.head is not None:
             notes.append("There are no random directions for one head of several.")
         else:
             totals = _totals(dictionary, varied, strengths, norms)
@@ -126,7 +122,7 @@ def _norm(
         if amount.median_norm is not None:
             found.append(amount.value * amount.median_norm)
         elif amount.intervention.unit == "raw":
-            found.append(amount.value * float(stored(amount.dictionary, torch.tensor([amount.feature])).norm()))
+            found.append(amount.value * float(amount.dictionary.stored(torch.tensor([amount.feature])).norm()))
         else:
             found.append(amount.value * amount.norm)
     return found
@@ -144,7 +140,7 @@ def _free(
     """Features that can be controls, and what is to be said of them."""
     varied, said = recipe.interventions[row], ""
     taken = {f for i in recipe.active if (i.sae or engine.default) == dictionary.name for f in (*i.features, i.by)}
-    alive = contribution(dictionary, torch.arange(dictionary.n_features)).norm(dim=-1).cpu().numpy() > 0
+    alive = dictionary.contribution(torch.arange(dictionary.n_features)).norm(dim=-1).cpu().numpy() > 0
     if index is not None:
         alive &= np.asarray(index.column("count"), dtype=np.float64) > 0
     if varied.kind != "add" and varied.unit == "max" and varied.max_activation is None:
@@ -180,7 +176,7 @@ def _totals(
     dictionary: Dictionary, varied: Intervention, strengths: Doubles, norms: Sequence[Sequence[float]]
 ) -> list[float]:
     """The norm of all that the edit adds at each strength, with the sign of the strength."""
-    rows = contribution(dictionary, torch.tensor(varied.features or (0,))).double().cpu()
+    rows = dictionary.contribution(torch.tensor(varied.features or (0,))).double().cpu()
     units = (rows / rows.norm(dim=-1, keepdim=True)).numpy()
     return [float(np.copysign(np.linalg.norm(norm @ units), s)) for norm, s in zip(norms, strengths, strict=True)]
 
@@ -190,10 +186,10 @@ def _typical_scale(engine: Engine, dictionary: Dictionary, prompt: Prompt, ticke
     tokens = torch.tensor([prompt.ids], device=engine.model.input_device)
     with engine.lock, torch.no_grad():
         hook = dictionary.hook_name
-        x = flatten(engine.model.read(tokens, [hook], ticket)[hook], dictionary, engine.model)
-        scale = decoder_scale(dictionary, x)[0, :, 0].double().cpu().numpy()
-    special = np.isin(prompt.ids, sorted(engine.tokenizer.special_ids))
-    median = float(np.median(scale if special.all() else scale[~special]))
+        x = engine.site(dictionary).flatten(engine.model.read(tokens, [hook], ticket)[hook])
+        scale = dictionary.decoder_scale(x)[0, :, 0].double().cpu().numpy()
+    counted = prompt.roles(engine, dictionary, ticket).counted
+    median = float(np.median(scale[counted] if counted.any() else scale))
     if (scale == 1).all():
         return 1.0, []
     return median, [
@@ -206,7 +202,7 @@ def _same_norm(
 ) -> list[Intervention]:
     # In units of activation, an SAE that normalises its input scales both alike, token by token.
     activations = varied.unit == "max"
-    rows = (contribution if activations else stored)(dictionary, torch.tensor(list(others)))
+    rows = (dictionary.contribution if activations else dictionary.stored)(torch.tensor(list(others)))
     made = []
     for n, (f, norm, length) in enumerate(zip(others, norms, rows.norm(dim=-1).tolist(), strict=True)):
         one = replace(

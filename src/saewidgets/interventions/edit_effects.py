@@ -10,6 +10,7 @@ import numpy as np
 
 from ..engine.activations import Bools
 from ..engine.ranking import Floats, Ints
+from ..engine.text.counted import predictions
 from .scales import Resolved
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class EditedFeature:
 
 @dataclass(frozen=True)
 class SideEffect:
-    """A feature that the recipe does not name, and that changed: mean activations over tokens that are not special.
+    """A feature that the recipe does not name, and that changed: mean activations over the tokens that count for it.
 
     Attributes:
         change: mean edited less mean clean.
@@ -82,6 +83,7 @@ class EditEffects:
     Attributes:
         token_ids, tokens, parts: [pos] the text; see `TokenText` for `parts`.
         special: [pos] special and chat-template tokens, left out of means.
+        outlier: [pos] norm outliers of the clean text, at a dictionary that is edited; left out of means, too.
         n_prompt: tokens of it that are prompt.
         p_clean, p_edited: [pos] probability of each token given those before it, as the model is and edited; NaN at 0.
         delta: [pos] change of its log-probability; NaN at 0.
@@ -89,7 +91,7 @@ class EditEffects:
         lowered_ids, lowered, raised_ids, raised: [pos, k] the tokens whose log-probability changed most there, and by how
             much; -1 and 0 where nothing changed.
         vocabulary: strings of those tokens.
-        loss_clean, loss_edited: mean of minus log-probability over counted tokens.
+        loss_clean, loss_edited: mean of minus log-probability over `counted` tokens.
         frozen: the same with attention patterns frozen, if asked for.
         features: what the recipe changes, requested and realised.
         side_effects: what else changed, largest first, of every dictionary of the engine.
@@ -102,6 +104,7 @@ class EditEffects:
     tokens: tuple[str, ...]
     parts: tuple[int, ...]
     special: Bools
+    outlier: Bools
     n_prompt: int
     p_clean: Floats
     p_edited: Floats
@@ -123,10 +126,8 @@ class EditEffects:
 
     @property
     def counted(self) -> Bools:
-        """[pos] tokens that means are over: not special, and predicted from something."""
-        counted: Bools = ~self.special
-        counted[:1] = False
-        return counted
+        """[pos] tokens that means are over: neither special nor norm outliers, nor predicted at one, nor the first."""
+        return predictions(~(self.special | self.outlier), self.outlier)
 
     @property
     def mean_kl(self) -> float:
@@ -140,6 +141,7 @@ class EditEffects:
         columns: dict[str, object] = {
             "token": list(self.tokens),
             "special": self.special,
+            "outlier": self.outlier,
             "p clean": self.p_clean,
             "p edited": self.p_edited,
             "delta": self.delta,

@@ -16,14 +16,11 @@ import torch
 from torch import Tensor
 
 from ..engine.activations import Bools
-from ..engine.dictionary.base import Dictionary
 from ..engine.errors import NonFiniteError
-from ..engine.reading import flatten
-from ..engine.readout import writing_hook
+from ..engine.model.site import Site
 from .scales import Amount, Resolved
 from .scope import Scope
 from .terms import Terms
-from .writing import with_change
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -83,6 +80,9 @@ class Edits:
                 key += "'"
             taken.add(key)
             self.terms.append(Terms(key, amount, self.rows))
+            if self.terms[-1].counts:
+                self.scope.judge(key, amount.dictionary)
+        self._sites = {terms.key: self.engine.site(terms.dictionary) for terms in self.terms}
         self._inputs: dict[str, Tensor] = {}
         self._history: dict[str, Tensor] = {}
 
@@ -109,12 +109,10 @@ class Edits:
         writes: dict[str, list[Terms]] = {}
         reads: dict[str, list[str]] = {}
         for terms in self.terms:
-            model, dictionary = self.engine.model, terms.dictionary
-            place = writing_hook(model, dictionary)
-            writes.setdefault(model.resolve(place), []).append(terms)
-            source = _source(dictionary, place)
-            if source is not None:
-                reads.setdefault(model.resolve(source), []).append(source)
+            model, site = self.engine.model, self._site(terms)
+            writes.setdefault(model.resolve(site.write_hook), []).append(terms)
+            if site.source is not None:
+                reads.setdefault(model.resolve(site.source), []).append(site.source)
         names = dict.fromkeys([*reads, *writes])
         return {name: partial(self._at, writes.get(name, []), reads.get(name, [])) for name in names}
 
@@ -127,12 +125,12 @@ class Edits:
 
     def _at(self, writers: list[Terms], readers: list[str], value: Tensor) -> Tensor:
         new = value
-        # Those that read the sum of this and the stream (see `_source`) come after what is edited here itself.
+        # Those that read the sum of this and the stream come after what is edited here itself.
         for later in (False, True):
             base = new
             for terms in writers:
-                if self._is_later(terms) == later:
-                    new = with_change(new, self._change(terms, base), terms.dictionary)
+                if self._site(terms).later == later:
+                    new = self._site(terms).add(new, self._change(terms, base))
         if not torch.isfinite(new).all() and self._broken(value, new):
             names = ", ".join(repr(terms.dictionary.name) for terms in writers)
             raise NonFiniteError(
@@ -151,25 +149,19 @@ class Edits:
         broken = torch.isfinite(value) & ~torch.isfinite(new)
         return bool(broken[self.scope.real.to(value.device)].any())
 
-    def _is_later(self, terms: Terms) -> bool:
-        dictionary = terms.dictionary
-        return dictionary.hook_name_out is None and writing_hook(self.engine.model, dictionary) != dictionary.hook_name
+    def _site(self, terms: Terms) -> Site:
+        return self._sites[terms.key]
 
     def _read(self, terms: Terms, value: Tensor) -> Tensor:
         """What the dictionary reads [batch, pos, d_in], where the hook that it writes to has `value`."""
-        dictionary, model = terms.dictionary, self.engine.model
-        source = _source(dictionary, writing_hook(model, dictionary))
-        if source is None:
-            return flatten(value, dictionary, model)
-        if dictionary.hook_name_out is not None:
-            return flatten(self._inputs[source], dictionary, model)
-        return self._inputs[source] + value  # resid_mid of a bridge: what was there and what is being added
+        site = self._site(terms)
+        return site.read(value, None if site.source is None else self._inputs[site.source])
 
     def _change(self, terms: Terms, value: Tensor) -> Tensor:
         """What `terms` adds to `value`: [batch, pos, d_out] float32."""
         dictionary = terms.dictionary
         x = self._read(terms, value)
-        h = x if dictionary.hook_name_out is None else value.flatten(2)
+        h = x if dictionary.hook_name_out is None else self._site(terms).target(value)
         if dictionary.device is not None:
             x, h = x.to(dictionary.device), h.to(dictionary.device)
         encode = partial(self._encode, terms, x)
@@ -204,15 +196,6 @@ class Edits:
         joined = torch.cat([acts for acts, _ in results]).float()
         rebuilds = [r for _, r in results if r is not None]
         return joined, torch.cat(rebuilds) if rebuilds else None
-
-
-def _source(dictionary: Dictionary, place: str) -> str | None:
-    """The hook whose value is needed besides the one that is written; None if it is the same."""
-    if dictionary.hook_name_out is not None:
-        return dictionary.hook_name
-    if place != dictionary.hook_name:
-        return f"{place.rsplit('.', 1)[0]}.hook_resid_pre"
-    return None
 
 
 def _unpadded(values: Tensor, real: Tensor, n: int) -> Tensor:

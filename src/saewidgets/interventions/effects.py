@@ -18,6 +18,7 @@ from torch import Tensor
 from ..engine.activations import Bools
 from ..engine.errors import HookDidNotFireError, SaewidgetsError
 from ..engine.ranking import Floats
+from ..engine.text.counted import TokenRoles, predictions
 from .checks import refuse_past_the_end
 from .edit_effects import EditedFeature, EditEffects, FrozenEffects, SideEffect
 from .edits import Edits
@@ -30,6 +31,7 @@ from .scales import Index, Maxima, Resolved, maxima_of, resolve
 from .sides import side_effects
 
 if TYPE_CHECKING:
+    from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
     from ..engine.model.model import Edit
     from ..engine.worker import Progress, Ticket
@@ -119,9 +121,11 @@ class _Reading:
         self._engine, self._prompt, self._ids, self._resolved = engine, prompt, ids, resolved
         self._ticket, self._k, self._n_side = ticket, k, side
         self._tokens = torch.tensor([ids], device=engine.model.input_device)
-        special = np.isin(np.array(ids), sorted(engine.tokenizer.special_ids))
-        special[: len(prompt)] |= prompt.template
-        self._special: Bools = special
+        self._roles: dict[str, TokenRoles] = {}
+        self._outlier: Bools = np.zeros(len(ids), bool)
+        """Norm outliers of any dictionary that is edited."""
+        roles = engine.counting.roles(ids, None, template=prompt.template)
+        self._special: Bools = roles.special | roles.template
 
     def run(self, freeze: bool) -> EditEffects:
         engine, ticket = self._engine, self._ticket
@@ -131,6 +135,7 @@ class _Reading:
         with engine.lock, torch.no_grad():
             before: dict[str, Tensor] = {}
             clean = self._clean(patterns, before)
+            self._judge(before)
             ticket.progress(1, total)
             ticket.check()
             edits, after = self._edits(), dict[str, Tensor]()
@@ -148,6 +153,7 @@ class _Reading:
             tokens=tuple(shown.strings),
             parts=tuple(shown.parts),
             special=self._special,
+            outlier=self._outlier,
             n_prompt=len(self._prompt),
             p_clean=found.clean.exp().numpy(),
             p_edited=(found.clean + found.delta).exp().numpy(),
@@ -189,12 +195,37 @@ class _Reading:
         return model.logits(self._tokens, hooks, reads, ticket=self._ticket)[0]
 
     def _clean(self, patterns: Patterns | None, before: dict[str, Tensor]) -> Tensor:
+        names = [
+            *self._watched(),
+            *(n for d in self._dictionaries() for n in self._engine.roles.streams(d, self._ticket)),
+        ]
         if patterns is None:
-            return self._forward({}, self._watched(), before)
+            return self._forward({}, names, before)
         try:
-            return self._forward({}, self._watched(), before, patterns.reads())
+            return self._forward({}, names, before, patterns.reads())
         except HookDidNotFireError as error:
             raise (patterns.missing(error) if "hook_pattern" in str(error) else error) from None
+
+    def _dictionaries(self) -> list[Dictionary]:
+        """The engine's, and raw directions that the recipe edits."""
+        edited = [amount.dictionary for amount in self._resolved.amounts]
+        own = list(self._engine.dictionaries.values())
+        return [*own, *(d for d in edited if all(d is not other for other in own))]
+
+    def _judge(self, clean: Mapping[str, Tensor]) -> None:
+        """Which tokens count, for each dictionary: by the clean forward, whatever the edit makes of them."""
+        edited = [amount.dictionary for amount in self._resolved.amounts] or [self._engine.dictionary()]
+        for dictionary in self._dictionaries():
+            norms = self._engine.roles.relative_norm(dictionary, clean)
+            roles = self._engine.counting.roles(
+                self._ids,
+                None if norms is None else norms[0],
+                template=self._prompt.template,
+                n_prompt=len(self._prompt),
+            )
+            if any(dictionary is one for one in edited):
+                self._outlier = self._outlier | roles.outlier
+            self._roles.setdefault(dictionary.name, roles)
 
     def _watched(self) -> list[str]:
         """Hooks at which the engine's dictionaries read: for side effects."""
@@ -220,8 +251,7 @@ class _Reading:
         return changes(clean, edited, self._tokens[0], first, self._k)
 
     def _loss(self, logprobs: Tensor) -> float:
-        counted = torch.from_numpy(~self._special)
-        counted[0] = False
+        counted = torch.from_numpy(predictions(~(self._special | self._outlier), self._outlier))
         return float(-logprobs[counted].mean()) if counted.any() else float("nan")
 
     def _strings(self, found: Changes) -> dict[int, str]:
@@ -264,7 +294,8 @@ class _Reading:
         # A raw direction is no feature of a dictionary that happens to have its name.
         own = self._engine.dictionaries.values()
         named = {(t.dictionary.name, f) for t in edits.terms if t.dictionary in own for f in t.features}
-        return side_effects(self._engine, before, after, ~self._special, named, self._n_side)
+        counted = {name: self._roles[name].counted for name in self._engine.dictionaries}
+        return side_effects(self._engine, before, after, counted, named, self._n_side)
 
 
 def _kept(seen: dict[str, Tensor], name: str, edit: Callable[[Tensor], Tensor] | None, value: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from .scales import Index, Maxima, Resolved, maxima_of, resolve
 from .scope import Scope
 
 if TYPE_CHECKING:
+    from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
     from ..engine.worker import Progress, Ticket
 
@@ -214,7 +215,11 @@ def _step(number: int, logits: Tensor, chosen: Tensor, alive: Bools) -> Step:
 def scope_of(engine: Engine, prompt: Prompt, n_rows: int) -> Scope:
     """The scope of rows that all start with `prompt`."""
     masks = [prompt.template] * n_rows, [prompt.system] * n_rows
-    return Scope(engine.tokenizer, [len(prompt)] * n_rows, *masks, think_ids(engine))
+
+    def outlier(dictionary: Dictionary) -> list[Bools]:
+        return [prompt.roles(engine, dictionary).outlier] * n_rows
+
+    return Scope(engine.tokenizer, [len(prompt)] * n_rows, *masks, think_ids(engine), outlier)
 
 
 def think_ids(engine: Engine) -> tuple[int, int] | None:

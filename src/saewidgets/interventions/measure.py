@@ -7,20 +7,21 @@ wrote it, so that texts of different strengths can be compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 
+from ..engine.memory import in_batches
 from ..engine.ranking import Ints
-from ..engine.reading import flatten
+from ..engine.text.counted import TokenRoles
 from .dose import Measures
 from .edits import Edits
 from .generation import Continuation, scope_of
 from .logprobs import changes
 from .prompts import Prompt
 from .recipe.recipe import Intervention
-from .rows import in_batches
 from .scales import Resolved, dictionary_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ class Measurer:
         self._engine, self._prompt, self._target = engine, prompt, target
         self._dictionary = dictionary_of(engine, varied)
         self._feature = varied.features[0] if varied.features else 0
-        self._special_ids = torch.tensor(sorted(engine.tokenizer.special_ids), dtype=torch.long)
         kind = self._dictionary.activation_name
         what = "the direction" if varied.direction is not None else f"feature {self._feature}"
         self.name = (
@@ -92,11 +92,14 @@ class Measurer:
         hook = self._dictionary.hook_name
         seen: dict[str, torch.Tensor] = {}
         with engine.lock, torch.no_grad():
-            clean = engine.model.logits(tokens, reads={hook: lambda x: seen.__setitem__(hook, x)}, ticket=ticket)
+            names = {hook, *engine.roles.streams(self._dictionary, ticket)}
+            reads = {name: partial(seen.__setitem__, name) for name in names}
+            clean = engine.model.logits(tokens, reads=reads, ticket=ticket)
+            relative = engine.roles.relative_norm(self._dictionary, seen)
             edits = Edits(engine, rows, scope_of(engine, self._prompt, len(rows)))
             hooks = edits.hooks(tokens, real)
             edited = clean if edits.noop else engine.model.logits(tokens, hooks, ticket=ticket)
-            x = flatten(seen[hook], self._dictionary, engine.model)
+            x = engine.site(self._dictionary).flatten(seen[hook])
             return [
                 self._one(
                     rows[b],
@@ -105,6 +108,7 @@ class Measurer:
                     edited[b, : len(ids[b])],
                     tokens[b, : len(ids[b])],
                     x[b : b + 1, : len(ids[b])],
+                    engine.counting.roles(ids[b], None if relative is None else relative[b, : len(ids[b])]),
                 )
                 for b, text in enumerate(texts)
             ]
@@ -117,6 +121,7 @@ class Measurer:
         edited: torch.Tensor,
         ids: torch.Tensor,
         x: torch.Tensor,
+        roles: TokenRoles,
     ) -> _Numbers:
         n = len(self._prompt)
         if not len(text):
@@ -124,9 +129,10 @@ class Measurer:
         found = changes(clean, None if row is None else edited, ids, 0, 0)
         x = x if self._dictionary.device is None else x.to(self._dictionary.device)
         acts = self._dictionary.encode(x, torch.tensor([self._feature]))[0, n:, 0].float().cpu()
-        target = float(acts[~torch.isin(ids[n:].cpu(), self._special_ids)].mean())
-        perplexity = float((-found.clean[n:].mean()).exp())
-        return target, float(found.kl[n:].mean()), perplexity, repetition(text.token_ids)
+        counted, predicted = (torch.from_numpy(mask[n:]) for mask in (roles.counted, roles.predicted))
+        target = float(acts[counted].mean())
+        perplexity = float((-found.clean[n:][predicted].mean()).exp())
+        return target, float(found.kl[n:][predicted].mean()), perplexity, repetition(text.token_ids)
 
 
 def repetition(ids: Ints | Sequence[int], n: int = 4) -> float:

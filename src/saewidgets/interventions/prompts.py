@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -15,7 +15,10 @@ from ..engine.errors import SaewidgetsError
 from ..engine.tokens import clean
 
 if TYPE_CHECKING:
+    from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
+    from ..engine.text.counted import TokenRoles
+    from ..engine.worker import Ticket
 
 __all__ = ["Message", "Prompt", "PromptInput", "read_prompt"]
 
@@ -43,9 +46,22 @@ class Prompt:
     template: Bools
     system: Bools
     chat: bool
+    _roles: dict[tuple[str, ...], TokenRoles] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def plain(cls, ids: Sequence[int]) -> Prompt:
+        """A prompt of token ids as they are."""
+        return cls(tuple(ids), np.zeros(len(ids), bool), np.zeros(len(ids), bool), False)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def roles(self, engine: Engine, dictionary: Dictionary, ticket: Ticket | None = None) -> TokenRoles:
+        """What its tokens are, norm outliers judged on the clean text around `dictionary`. On the worker; kept."""
+        streams = engine.roles.streams(dictionary, ticket)
+        if streams not in self._roles:
+            self._roles[streams] = engine.roles.of([self.ids], dictionary, ticket, [self.template])[0]
+        return self._roles[streams]
 
 
 def read_prompt(engine: Engine, prompt: PromptInput, n_tokens: int = 0) -> Prompt:
@@ -63,7 +79,7 @@ def read_prompt(engine: Engine, prompt: PromptInput, n_tokens: int = 0) -> Promp
         if len(texts) > 1:
             raise SaewidgetsError(f"Give one prompt, not {len(texts)}.")
         ids = texts[0]
-        made = Prompt(tuple(ids), np.zeros(len(ids), bool), np.zeros(len(ids), bool), False)
+        made = Prompt.plain(ids)
     else:
         made = _chat(engine, cast("Sequence[Message]", prompt))
     if not made.ids:

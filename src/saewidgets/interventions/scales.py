@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from ..engine.activations import Bools
 from ..engine.dictionary.base import Dictionary
 from ..engine.dictionary.directions import Directions
 from ..engine.errors import FeatureIndexError, HookNotFoundError, SaewidgetsError
 from ..engine.ranking import Floats
-from ..engine.reading import flatten
-from ..engine.results import norm_outliers
 from .checks import RecipeError, clash
 from .prompts import Prompt
 from .recipe.recipe import Intervention, Recipe
-from .writing import contribution
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -189,7 +185,7 @@ def _amounts(
     for field, other in (("by", i.by), ("when", i.when.feature if i.when else None)):
         if other is not None and not other < dictionary.n_features:
             raise RecipeError(f"{dictionary.name!r} has no feature {other}: it has {dictionary.n_features}.", field)
-    norms = contribution(dictionary, torch.tensor([*features, *([i.by] if i.by is not None else [])])).norm(dim=-1)
+    norms = dictionary.contribution(torch.tensor([*features, *([i.by] if i.by is not None else [])])).norm(dim=-1)
     for f, norm in zip([*features, i.by], norms.tolist(), strict=False):
         if not norm > 0:  # NaN, where a decoder divides by it
             raise RecipeError(
@@ -241,18 +237,16 @@ def prompt_max(
 
     Special tokens, the chat template and norm outliers do not count.
     """
-    ids, template = _tokens_of(prompt)
-    if not ids:
+    if not len(prompt):
         return [0.0] * len(features)
-    acts = engine.activations(ids, sae=dictionary.name, features=features)
-    counted = ~(acts.special | acts.outlier | template)
-    return [float(max(acts[:, f][counted], default=0.0)) for f in features]
+    known = _prompt_of(prompt)
+    acts = engine.activations(list(known.ids), sae=dictionary.name, features=features)
+    counted = acts.counted & ~known.template
+    return [float(max(np.abs(acts[:, f][counted]), default=0.0)) for f in features]
 
 
-def _tokens_of(prompt: Prompt | Sequence[int]) -> tuple[list[int], Bools]:
-    if isinstance(prompt, Prompt):
-        return list(prompt.ids), prompt.template
-    return list(prompt), np.zeros(len(prompt), bool)
+def _prompt_of(prompt: Prompt | Sequence[int]) -> Prompt:
+    return prompt if isinstance(prompt, Prompt) else Prompt.plain(prompt)
 
 
 def median_norm(engine: Engine, dictionary: Dictionary, prompt: Prompt | Sequence[int], ticket: Ticket | None) -> float:
@@ -261,21 +255,19 @@ def median_norm(engine: Engine, dictionary: Dictionary, prompt: Prompt | Sequenc
     Raises:
         RecipeError: for a prompt without any.
     """
-    place = dictionary.hook_name_out or dictionary.hook_name
-    known, template = _tokens_of(prompt)
-    ids = np.array(known, dtype=np.int64)
-    special = np.isin(ids, sorted(engine.tokenizer.special_ids)) | template
-    if special.all():
+    known = _prompt_of(prompt)
+    counted = known.roles(engine, dictionary, ticket).counted if len(known) else np.zeros(0, bool)
+    if not counted.any():
         raise RecipeError(
             "'× residual norm' needs a prompt: its median norm is the unit. Give a prompt, or use another unit.", "unit"
         )
-    tokens = torch.from_numpy(ids[: engine.context_size])[None].to(engine.model.input_device)
+    place = dictionary.hook_name_out or dictionary.hook_name
+    site = engine.site(dictionary)
+    tokens = torch.tensor([known.ids], device=engine.model.input_device)
     with engine.lock, torch.no_grad():
         value = engine.model.read(tokens, [place], ticket)[place]
-        flat = value.flatten(2) if dictionary.hook_name_out else flatten(value, dictionary, engine.model)
+        flat = site.target(value) if dictionary.hook_name_out else site.flatten(value)
         norm = flat[0].float().norm(dim=-1).cpu().numpy()
-    special = special[: len(norm)]
-    counted = ~(special | norm_outliers(norm, special))
     return float(np.median(norm[counted]))
 
 

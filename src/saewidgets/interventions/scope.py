@@ -2,12 +2,12 @@
 
 Where an edit acts is most of what it does, and every one of these distinctions has been got wrong somewhere: positions
 under a KV cache, left padding, BOS, chat templates. They are settled here, from token ids alone (and, for outliers,
-from the values at the hook), the same way whether a text comes at once or token by token.
+from the clean prompt), the same way whether a text comes at once or token by token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..engine.activations import Bools
-from ..engine.results import norm_outliers
+from ..engine.dictionary.base import Dictionary
 from ..engine.tokens import Tokenizer
 from .recipe.recipe import Intervention, Recipe
 
@@ -34,6 +34,8 @@ class Scope:
         template: for each row a mask over its prompt: tokens of the chat template, which are as special as BOS.
         system: for each row a mask over its prompt: the system message.
         think: token ids that open and close thinking, if the model has them.
+        outlier: for each row a mask over its prompt: the norm outliers of a dictionary, judged before any edit. Tokens that
+            were generated are never outliers, so that a token is the same whether its text is generated or read again.
 
     Attributes:
         positions: [batch, pos] absolute positions of the tokens of the present forward, BOS 0; -1 at padding.
@@ -46,6 +48,7 @@ class Scope:
     template: Sequence[Bools] | None = None
     system: Sequence[Bools] | None = None
     think: tuple[int, int] | None = None
+    outlier: Callable[[Dictionary], Sequence[Bools]] | None = None
     positions: Tensor = field(init=False)
     real: Tensor = field(init=False)
     real_before: Tensor = field(init=False)
@@ -58,6 +61,7 @@ class Scope:
         self.real_before = torch.zeros(n, 0, dtype=torch.bool)
         self._special_ids = torch.tensor(sorted(self.tokenizer.special_ids), dtype=torch.long)
         self._prompt = torch.tensor(list(self.n_prompt))[:, None]
+        self._outliers: dict[str, Sequence[Bools]] = {}
 
     def advance(self, tokens: Tensor, real: Tensor | None = None) -> None:
         """Go on to the next forward, of `tokens` [batch, pos]."""
@@ -93,21 +97,14 @@ class Scope:
         # The closing token belongs to the thought, too.
         return after | (closed & before)
 
-    def outliers(self, norm: Tensor) -> Tensor:
-        """Norm outliers [batch, pos] among the prompt's tokens of this forward; `norm` [batch, pos] of the values there.
+    def judge(self, key: str, dictionary: Dictionary) -> None:
+        """Find the norm outliers of a dictionary, to be asked for by `key`: before the first edited forward."""
+        if self.outlier is not None:
+            self._outliers[key] = self.outlier(dictionary)
 
-        By the prompt alone, so that a token is the same whether its text is generated or read again; tokens that were
-        generated are never outliers.
-        """
-        found = torch.zeros_like(self.real)
-        among = self.real & ~self.generated
-        for b in range(len(norm)):
-            at = among[b].nonzero()[:, 0]
-            if len(at) > 1:
-                values = norm[b, at.to(norm.device)].detach().float().cpu().numpy()
-                special = self._structural[b, at].numpy()
-                found[b, at] = torch.from_numpy(norm_outliers(values, special))
-        return found
+    def outliers(self, key: str) -> Tensor:
+        """Norm outliers [batch, pos] among the prompt's tokens of this forward."""
+        return self._masked(self._outliers.get(key))
 
     def where(self, intervention: Intervention, recipe: Recipe) -> Tensor:
         """[batch, pos] where `intervention` may act, as far as tokens tell (outliers and conditions come on top)."""

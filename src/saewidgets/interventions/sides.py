@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from ..engine.activations import Bools
-from ..engine.reading import flatten
 from .edit_effects import SideEffect
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def side_effects(
     engine: Engine,
     before: Mapping[str, Tensor],
     after: Mapping[str, Tensor],
-    counted: Bools,
+    counted: Mapping[str, Bools],
     named: Collection[tuple[str, int]],
     n: int,
 ) -> list[SideEffect]:
@@ -38,16 +37,20 @@ def side_effects(
 
     Args:
         before, after: hook name to its value [1, pos, ...] in the clean and in the edited run.
-        counted: [pos].
+        counted: for each dictionary by name, [pos].
         named: (dictionary, feature) to leave out, because the recipe names them.
 
     Returns:
         Largest |change of mean| first. Features that changed at no counted token are not among them.
     """
     found: list[SideEffect] = []
-    for dictionary in engine.dictionaries.values() if counted.any() and n else ():
-        clean, edited = (flatten(run[dictionary.hook_name], dictionary, engine.model) for run in (before, after))
-        old, new, largest = _compared(dictionary, clean, edited, counted)
+    for dictionary in engine.dictionaries.values() if n else ():
+        among = counted[dictionary.name]
+        if not among.any():
+            continue
+        site = engine.site(dictionary)
+        clean, edited = (site.flatten(run[dictionary.hook_name]) for run in (before, after))
+        old, new, largest = _compared(dictionary, clean, edited, among)
         change = new - old
         skip = {f for name, f in named if name == dictionary.name}
         for f in change.abs().topk(min(n + len(skip), len(change))).indices.tolist():

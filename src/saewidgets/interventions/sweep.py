@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..engine.errors import SaewidgetsError
+from ..engine.memory import in_batches
 from .checks import RecipeError, refuse_past_the_end
 from .controls import Control, controls_for
 from .dose import PERPLEXITY_FACTOR, REPETITION, Sweep, band_of
@@ -21,7 +22,6 @@ from .generation import Continuation, continuations, write
 from .measure import Measurer, Target, repetition
 from .prompts import Prompt, PromptInput, read_prompt
 from .recipe.recipe import Intervention, Recipe
-from .rows import in_batches
 from .sampling import Sampling
 from .scales import Index, Maxima, Resolved, maxima_of, resolve
 

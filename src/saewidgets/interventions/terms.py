@@ -12,16 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..engine.dictionary.base import Dictionary
-from ..engine.dictionary.directions import Directions
-from ..engine.dictionary.sae import SaeDictionary
-from ..engine.readout import decoder_scale
 from .recipe.recipe import Intervention, Recipe
 from .scales import Amount, Resolved
 from .scope import Scope
-from .writing import contribution
 
-__all__ = ["Change", "Terms", "stored"]
+__all__ = ["Change", "Terms"]
 
 Encode = Callable[[Tensor | None], tuple[Tensor, Tensor | None]]
 
@@ -84,11 +79,11 @@ class Terms:
         self._place: dict[int, int] = {}
         changed = torch.tensor(self.features)
         dictionary = self.dictionary
-        self._contribution = contribution(dictionary, changed)
+        self._contribution = dictionary.contribution(changed)
         self._unit = self._contribution / self._contribution.norm(dim=-1, keepdim=True)
-        self._stored = stored(dictionary, changed)
+        self._stored = dictionary.stored(changed)
         others = [t.intervention.by for t in self._terms if t.intervention.by is not None]
-        self._others = dict(zip(others, contribution(dictionary, torch.tensor(others, dtype=torch.long)), strict=True))
+        self._others = dict(zip(others, dictionary.contribution(torch.tensor(others, dtype=torch.long)), strict=True))
 
     def _put(self, by_shape: dict[object, _Term], b: int, amount: Amount, recipe: Recipe) -> None:
         i = amount.intervention
@@ -118,6 +113,11 @@ class Terms:
         """Whether the formulas need activations at all."""
         return bool(len(self._columns)) or bool(self.spliced.any())
 
+    @property
+    def counts(self) -> bool:
+        """Whether it matters which tokens are norm outliers."""
+        return any(not t.intervention.special for t in self._terms)
+
     def kinds(self, feature: int) -> list[str]:
         """What is done to a feature."""
         return list(dict.fromkeys(t.intervention.kind for t in self._terms if t.feature == feature))
@@ -131,7 +131,7 @@ class Terms:
             want: also what `Seen` tells.
         """
         acts, rebuilt = self._activations(encode, want)
-        scale = decoder_scale(self.dictionary, x)
+        scale = self.dictionary.decoder_scale(x)
         outliers: Tensor | None = None
         change = torch.zeros(*h.shape, device=h.device, dtype=torch.float32)
         edited = torch.zeros(*x.shape[:2], len(self.features) if want else 0, dtype=torch.bool, device=x.device)
@@ -142,7 +142,7 @@ class Terms:
                 continue
             if not term.intervention.special:
                 if outliers is None:
-                    outliers = scope.outliers(x.float().norm(dim=-1))
+                    outliers = scope.outliers(self.key)
                 mask = mask & ~outliers
             where = self._conditions(term, mask.to(x.device), acts)
             part, asked = self._formula(term, where, acts, scale, h)
@@ -247,13 +247,3 @@ class Terms:
             gained = values * a if i.unit == "own" and a is not None else values.expand_as(one)
             amount, vector = gained * one, d
         return along(vector, amount), none if a is None else a + gained
-
-
-def stored(dictionary: Dictionary, columns: Tensor) -> Tensor:
-    """The vectors as their makers stored them: what steering code elsewhere adds."""
-    if isinstance(dictionary, SaeDictionary):
-        rows: Tensor = dictionary.sae.W_dec.detach()
-        return rows[columns.to(rows.device)].float()
-    if isinstance(dictionary, Directions):
-        return dictionary.vectors[columns.to(dictionary.vectors.device)].float()
-    return contribution(dictionary, columns)

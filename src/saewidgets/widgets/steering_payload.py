@@ -16,7 +16,6 @@ from ..interventions.prompts import Message, Prompt, PromptInput, read_prompt
 from ..interventions.recipe.recipe import Intervention, Recipe, intervention_from
 from ..interventions.sampling import Sampling
 from ..interventions.scales import Maxima, dictionary_of, median_norm, prompt_max, resolve
-from ..interventions.writing import contribution
 from . import wire
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ class Units:
         return (largest, "prompt") if largest > 0 else (None, "prompt")
 
     def _length(self, dictionary: Dictionary, feature: int) -> float:
-        return float(contribution(dictionary, torch.tensor([feature])).norm())
+        return float(dictionary.contribution(torch.tensor([feature])).norm())
 
     def _norm(self, dictionary: Dictionary, ticket: Ticket) -> float | None:
         key = ("norm", dictionary.hook_name_out or dictionary.hook_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +23,11 @@ class Dictionary(ABC):
         n_features: number of features.
         activation_name: what the numbers are, for labels.
         labels: feature index to label.
-        per_text: True if texts must be encoded one by one (the result depends on what else is in the batch).
+        architecture: sae-lens's name of it, "directions" or "neurons".
+        signed: whether activations can be negative.
+        head: the one attention head that it reads and writes, of a hook that has several; None for all of them.
+        dense: whether nearly every feature is active on every token.
+        direction_name: what the rows of `decoder` are called, for labels.
     """
 
     name: str
@@ -34,6 +39,9 @@ class Dictionary(ABC):
     labels: Mapping[int, str]
     architecture: str
     signed: bool = False
+    head: int | None = None
+    direction_name: str = "W_dec"
+    dense: bool = False
 
     @property
     def per_text(self) -> bool:
@@ -58,6 +66,66 @@ class Dictionary(ABC):
         """All activations of `x`, and what the dictionary makes of `x` (None if it is no autoencoder)."""
         return self.encode(x), None
 
+    # -- what it writes
+
+    @abstractmethod
+    def decoder(self, columns: Tensor | None = None) -> Tensor:
+        """What one unit of each feature adds to the hook that the dictionary writes to: [n, d_out] float32, a copy.
+
+        On the device of the weights. SAEs and transcoders: the rows of W_dec as stored; where decoding divides by their
+        norms (TopK SAEs with `rescale_acts_by_decoder_norm`), the unit rows. An SAE that normalises its input scales them
+        anew at every token: see `decoder_scale`. Directions: the vectors. Neurons: one-hot rows; ask for a few `columns`
+        where there are many.
+
+        Args:
+            columns: [n] feature indices; default: all.
+        """
+
+    def decoder_scale(self, x: Tensor) -> Tensor:
+        """By what decoding multiplies the rows of `decoder` at each token: [..., 1] float32 for `x` [..., d_in].
+
+        1, unless the dictionary normalises its input token by token.
+        """
+        return torch.ones(*x.shape[:-1], 1, device=x.device)
+
+    def stored(self, columns: Tensor) -> Tensor:
+        """The vectors [n, d_out] float32 as their makers stored them: what steering code elsewhere adds."""
+        return self.contribution(columns)
+
+    def contribution(self, columns: Tensor) -> Tensor:
+        """What one unit of each feature's activation adds to the value at the hook: [n, d_out] float32.
+
+        `decoder`, except for raw directions: their activation is h·v, so the part of h that it stands for is
+        (h·v) v / |v|^2. Without the division, ablating a direction that is no unit vector would overshoot.
+        """
+        return self.decoder(columns)
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether its rows say anything of their own: neurons are the basis itself."""
+        return True
+
+    # -- what it is
+
+    def weights(self) -> dict[str, Tensor]:
+        """Name to tensor of everything that its numbers depend on."""
+        return {}
+
+    def weights_hash(self) -> str:
+        """A hash of weights, hooks and kind. The same SAE in another dtype has another, as it gives other numbers."""
+        digest = hashlib.sha256(f"{self.hook_name} {self.hook_name_out} {self.architecture}".encode())
+        for name, tensor in sorted(self.weights().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def fit(self, width: int) -> None:  # noqa: B027 (most know their width)
+        """Told how wide the hook is, before anything is read: for dictionaries that do not know it by themselves."""
+
+    def metadata(self, name: str) -> object:
+        """What its maker says of its training under `name`; None if nothing."""
+        return None
+
     def facts(self) -> dict[str, str]:
         """Provenance: what a reader must know to compare the numbers."""
         return {self.kind: self.name, "architecture": self.architecture, "hook": self.hook_name}
@@ -80,3 +148,9 @@ class Dictionary(ABC):
                 f"Feature {wrong} is outside {self.name!r}, which has {self.n_features} features (0 to {self.n_features - 1})."
             )
         return plain
+
+
+def rows_of(weights: Tensor, columns: Tensor | None) -> Tensor:
+    """Rows of `weights` in float32, copied: whoever scales them in place must not scale the user's weights."""
+    rows = weights.detach()
+    return (rows if columns is None else rows[columns.to(rows.device)]).to(torch.float32, copy=True)

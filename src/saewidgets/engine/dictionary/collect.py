@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -52,9 +53,10 @@ def _as_dictionary(one: OneSae, name: str | None) -> Dictionary:
     from sae_lens import SAE
 
     if isinstance(one, Dictionary):
-        if name is not None:
-            one.name = name
-        return one
+        # A copy with a name and labels of its own, on the same weights: the user's object may be in another engine, too.
+        own = copy.copy(one)
+        own.name, own.labels = one.name if name is None else name, dict(one.labels)
+        return own
     if isinstance(one, SAE):
         return SaeDictionary(cast("SAE[Any]", one), name)
     raise TypeError(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NonFiniteError, SaeMismatchError
-from .base import Dictionary
+from .base import Dictionary, rows_of
 
 
 class Directions(Dictionary):
@@ -30,6 +30,8 @@ class Directions(Dictionary):
     architecture = "directions"
     activation_name = "dot product"
     signed = True
+    dense = True
+    direction_name = "direction"
 
     def __init__(
         self, vectors: Tensor, hook_name: str, names: Sequence[str] | None = None, name: str = "directions"
@@ -59,6 +61,19 @@ class Directions(Dictionary):
         vectors = self.vectors if columns is None else self.vectors[columns.to(self.vectors.device)]
         return x.to(vectors.dtype) @ vectors.T
 
+    def decoder(self, columns: Tensor | None = None) -> Tensor:
+        return rows_of(self.vectors, columns)
+
+    def stored(self, columns: Tensor) -> Tensor:
+        return rows_of(self.vectors, columns)
+
+    def contribution(self, columns: Tensor) -> Tensor:
+        rows = self.decoder(columns)
+        return rows / rows.square().sum(-1, keepdim=True)
+
+    def weights(self) -> dict[str, Tensor]:
+        return {"vectors": self.vectors}
+
 
 class Neurons(Dictionary):
     """The neuron basis of a hook as a dictionary, for a fair comparison: feature i is the i-th coordinate.
@@ -74,6 +89,9 @@ class Neurons(Dictionary):
     architecture = "neurons"
     activation_name = "neuron value"
     signed = True
+    dense = True
+    direction_name = "neuron"
+    has_decoder = False
 
     def __init__(self, hook_name: str, n_features: int | None = None, name: str | None = None) -> None:
         self.hook_name = hook_name
@@ -87,3 +105,12 @@ class Neurons(Dictionary):
 
     def encode(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
         return x if columns is None else x[..., columns.to(x.device)]
+
+    def decoder(self, columns: Tensor | None = None) -> Tensor:
+        # Built from the indices, so that a few of many cost little.
+        wanted = torch.arange(self.n_features) if columns is None else columns.cpu()
+        return torch.zeros(len(wanted), self.n_features).scatter_(1, wanted[:, None], 1.0)
+
+    def fit(self, width: int) -> None:
+        if not self.n_features:
+            self.n_features = self.d_in = width

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NonFiniteError, SaeMismatchError
-from .base import Dictionary
+from .base import Dictionary, rows_of
 
 if TYPE_CHECKING:
     from sae_lens import SAE
@@ -111,6 +111,59 @@ class SaeDictionary(Dictionary):
         if skip is not None:
             reconstruction = reconstruction + x.to(skip.dtype) @ skip.T
         return _dense(activations), reconstruction
+
+    # -- what it writes
+
+    @property
+    def _divides_by_norm(self) -> bool:
+        from sae_lens.saes import TopKSAE, TopKTrainingSAE
+
+        # By class: others have no such setting, or keep it without heeding it in decode().
+        return isinstance(self.sae, (TopKSAE, TopKTrainingSAE)) and bool(
+            getattr(self.sae.cfg, "rescale_acts_by_decoder_norm", False)
+        )
+
+    @property
+    def direction_name(self) -> str:  # type: ignore[override]
+        return "W_dec/|W_dec|" if self._divides_by_norm else "W_dec"
+
+    def decoder(self, columns: Tensor | None = None) -> Tensor:
+        rows = rows_of(self.sae.W_dec, columns)
+        return rows / rows.norm(dim=-1, keepdim=True) if self._divides_by_norm else rows
+
+    def decoder_scale(self, x: Tensor) -> Tensor:
+        """By what decoding multiplies the rows of `decoder` at each token: [..., 1] float32 for `x` [..., d_in].
+
+        `layer_norm` multiplies by the standard deviation of the token's vector, `constant_norm_rescale` by its norm over
+        sqrt(d_in); 1 for others. Transcoders do not undo the normalisation, because what they write is not what they read.
+        """
+        from sae_lens.saes import Transcoder
+
+        one = super().decoder_scale(x)
+        kind = self.sae.cfg.normalize_activations
+        if isinstance(self.sae, Transcoder) or kind in ("none", "expected_average_only_in"):
+            return one
+        # sae-lens's own functions, on a copy (they keep the token statistics on the SAE). Undoing the normalisation is
+        # affine; the difference of two points leaves its slope.
+        x = x.to(self.dtype).float()
+        twin = self._twin()
+        ends = []
+        for end in (torch.zeros_like(one), one):
+            twin.run_time_activation_norm_fn_in(x)
+            ends.append(twin.run_time_activation_norm_fn_out(end))
+        return cast(Tensor, ends[1] - ends[0])
+
+    def stored(self, columns: Tensor) -> Tensor:
+        return rows_of(self.sae.W_dec, columns)
+
+    # -- what it is
+
+    def weights(self) -> dict[str, Tensor]:
+        return {**dict(self.sae.named_parameters()), **dict(self.sae.named_buffers())}
+
+    def metadata(self, name: str) -> object:
+        # sae-lens' metadata answers None for whatever it does not know.
+        return getattr(self.sae.cfg.metadata, name)
 
     def facts(self) -> dict[str, str]:
         facts = super().facts()

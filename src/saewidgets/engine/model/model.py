@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from ..errors import HookDidNotFireError, HookNotFoundError, SaewidgetsError
+from ..errors import HookDidNotFireError, HookNotFoundError
 from ..worker import Ticket
 
 if TYPE_CHECKING:
@@ -287,15 +287,3 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if wanted.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("MPS was asked for, but torch finds no Metal device. Pass device='cpu'.")
     return wanted
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` is an allocator's 'no', on any device."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return (
-        isinstance(error, (RuntimeError, MemoryError))
-        and not isinstance(error, SaewidgetsError)
-        and ("out of memory" in text or "not enough memory" in text or "can't allocate memory" in text)
-    )
