@@ -16,6 +16,7 @@ from torch import Tensor
 import saewidgets as sw
 from saewidgets.interventions.edits import Edits
 from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
+from saewidgets.interventions.prompts import Prompt
 from saewidgets.interventions.recipe.recipe import Intervention, Recipe
 from saewidgets.interventions.scales import Resolved, resolve
 from saewidgets.interventions.scope import Scope
@@ -61,9 +62,13 @@ def logits_of(
     """Ours: [recipes, pos, d_vocab] of one text under several recipes, in one batch."""
     rows = [None if recipe is None else resolved(engine, recipe, ids[:n_prompt]) for recipe in recipes]
     n = len(rows)
-    edits = Edits(
-        engine, rows, Scope(engine.tokenizer, [n_prompt or len(ids)] * n, **{k: [v] * n for k, v in scope.items()})
-    )
+    prompt = Prompt.plain(ids[:n_prompt])
+
+    def outlier(dictionary: Any) -> list[Any]:
+        return [engine.worker.run(lambda ticket: prompt.roles(engine, dictionary, ticket)).outlier] * n
+
+    more = {k: [v] * n for k, v in scope.items()}
+    edits = Edits(engine, rows, Scope(engine.tokenizer, [n_prompt or len(ids)] * n, outlier=outlier, **more))
     tokens = torch.tensor([list(ids)] * n)
     with torch.no_grad():
         return engine.model.logits(tokens, edits.hooks(tokens))

@@ -38,7 +38,15 @@ def test_top_by_definition(
         if column:
             at = max(column, key=lambda i: (abs(column[i]), -i))
             total = sum(column.values())
-            expected[feature] = (column[at], total, total / len(counted), len(column), at)
+            expected[feature] = (
+                column[at],
+                total,
+                total / len(counted),
+                len(column),
+                at,
+                max(column.values()),
+                min(column.values()),
+            )
     place = {"max": 0, "sum": 1, "mean": 2}[sort]
     order = sorted(expected, key=lambda f: (-abs(np.float32(expected[f][place])), f))
 
@@ -47,8 +55,9 @@ def test_top_by_definition(
     assert found.total == len(expected)
     assert list(found) == order
     for i, feature in enumerate(order):
-        largest, total, mean, n, at = expected[feature]
-        assert (found.max[i], found.n_active[i], found.argmax[i]) == (np.float32(largest), n, at)
+        largest, total, mean, n, at, highest, lowest = expected[feature]
+        assert (found.extreme[i], found.n_active[i], found.argmax[i]) == (np.float32(largest), n, at)
+        assert (found.max[i], found.min[i]) == (np.float32(highest), np.float32(lowest))
         np.testing.assert_allclose([found.sum[i], found.mean[i]], [total, mean], rtol=1e-5, atol=1e-6)
     assert list(acts.top(4, sort=sort, tokens=tokens, include_special=include_special)) == order[:4]
 
@@ -56,7 +65,7 @@ def test_top_by_definition(
 def test_filters(acts: sw.FeatureActivations) -> None:
     everything = acts.top(None)
     strong = acts.top(None, minimum=2.5)
-    assert set(strong) == {f for f, v in zip(everything, everything.max, strict=True) if abs(v) >= 2.5}
+    assert set(strong) == {f for f, v in zip(everything, everything.extreme, strict=True) if abs(v) >= 2.5}
     assert strong.total == len(strong) < everything.total
     assert set(acts.top(None, label="genesis")) == {3, 7} & set(everything)
     assert set(acts.top(None, among=[3, 4])) == {3, 4} & set(everything)

@@ -25,7 +25,7 @@ def test_means_and_largest_of_all_features(architecture: str, tokens: int, monke
     kept = {PRE: before[PRE].clone()}, {PRE: after[PRE].clone()}
     counted = np.array([False, True, True, False, *[True] * 7])
     with torch.no_grad():
-        found = side_effects(engine, before, after, counted, {("a", 5), ("b", 6)}, 10**6)
+        found = side_effects(engine, before, after, {"a": counted}, {("a", 5), ("b", 6)}, 10**6)
         old, new = (sae.encode(x[PRE])[0][torch.from_numpy(counted)] for x in (before, after))
     wanted: dict[int, Any] = {
         f: (old[:, f].mean(), new[:, f].mean(), (new - old)[:, f].mean(), (new - old)[:, f].abs().max())
@@ -40,8 +40,8 @@ def test_means_and_largest_of_all_features(architecture: str, tokens: int, monke
     assert sizes == sorted(sizes, reverse=True)
     most = found[0].feature
     with torch.no_grad():
-        assert side_effects(engine, before, after, counted, {("a", 5)}, 3) == found[:3]
-        assert side_effects(engine, before, after, counted, {("a", 5), ("a", most)}, 1) == found[1:2]
+        assert side_effects(engine, before, after, {"a": counted}, {("a", 5)}, 3) == found[:3]
+        assert side_effects(engine, before, after, {"a": counted}, {("a", 5), ("a", most)}, 1) == found[1:2]
     assert torch.equal(before[PRE], kept[0][PRE]) and torch.equal(after[PRE], kept[1][PRE])
 
 
@@ -51,8 +51,9 @@ def test_the_values_at_the_hook_are_left_alone_where_they_are_the_activations() 
     hook = "blocks.0.mlp.hook_post"
     before, after = ({hook: torch.randn(1, 6, tiny.D_MLP)} for _ in range(2))
     kept = after[hook].clone()
-    every = np.ones(6, bool)
+    (name,) = engine.dictionaries
+    every, none = {name: np.ones(6, bool)}, {name: np.zeros(6, bool)}
     found = side_effects(engine, before, after, every, (), 5)
     assert torch.equal(after[hook], kept) and len(found) == 5
     assert side_effects(engine, before, before, every, (), 5) == []
-    assert side_effects(engine, before, after, ~every, (), 5) == [] == side_effects(engine, before, after, every, (), 0)
+    assert side_effects(engine, before, after, none, (), 5) == [] == side_effects(engine, before, after, every, (), 0)

@@ -56,7 +56,7 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
                     onClick={() => save(model, { sort: name })}
                     title={EXPLAINED[name]}
                   >
-                    {name}
+                    {name === "max" && data.json.signed ? "max |a|" : name}
                     {name === sort ? " \u25be" : ""}
                   </button>
                 </th>
@@ -91,7 +91,7 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
 }
 
 const EXPLAINED: Record<Sort, string> = {
-  max: "The activation largest in magnitude over the counted tokens",
+  max: "The activation largest in magnitude over the counted tokens, with its sign",
   sum: "Sum of the activations over the counted tokens",
   mean: "Sum divided by the number of counted tokens (silent tokens count as 0)",
 };

@@ -1,7 +1,7 @@
 """FeatureActivations, the sparse result that everything else consumes.
 
 Stored as CSR over tokens: most features are silent on most tokens. An activation may be negative (AbsTopK, raw
-directions), so "active" means not zero, and "max" is the activation largest in magnitude, with its sign.
+directions), so "active" means not zero, and features are ranked by magnitude.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class FeatureActivations:
         parts: [n] bits: 1 a character goes on after the token, 2 one went on into it.
         text_ptr: [texts + 1] where each text starts and ends.
         special: [n] BOS, EOS, PAD, SEP.
-        outlier: [n] norm outliers: residual norm over 10 times the median of the non-special tokens (attention sinks).
+        outlier: [n] norm outliers (attention sinks): see `engine.text.counted`; the rule stands in `provenance`.
         beyond_context: [n] positions past the context size the SAE was trained with.
         indptr, feature_ids, values: CSR of the activations, features ascending within a token.
         n_features: size of the dictionary.
@@ -160,7 +160,7 @@ class FeatureActivations:
 
         Args:
             k: how many; None for all.
-            sort: "max", "sum" or "mean" over the counted tokens, compared by magnitude; ties by feature index.
+            sort: "max" (max |activation|), "sum" or "mean" over the counted tokens, by magnitude; ties by feature index.
             tokens: count only these tokens.
             include_special: count special tokens and norm outliers too.
             minimum: only features whose largest activation is at least this, in magnitude.
@@ -178,17 +178,25 @@ class FeatureActivations:
         if among is not None:
             keep &= np.isin(self.feature_ids, np.asarray(list(among), dtype=np.int64))
         ranking = summarise(self.feature_ids[keep], self.values[keep], self.token_of[keep], int(counts.sum()), sort)
-        passes = np.abs(ranking.max) >= minimum
+        passes = np.abs(ranking.extreme) >= minimum
         if label:
             query = label.casefold()
             passes &= np.array([query in self.labels.get(f, "").casefold() for f in ranking], dtype=bool)
         chosen_rows = np.flatnonzero(passes)
-        order = np.argsort(-np.abs(getattr(ranking, sort)[chosen_rows].astype(np.float64)), kind="stable")
+        order = np.argsort(-np.abs(ranking.key()[chosen_rows].astype(np.float64)), kind="stable")
         rows = chosen_rows[order][:k]
         columns = {
-            name: getattr(ranking, name)[rows] for name in ("features", "max", "sum", "mean", "n_active", "argmax")
+            name: getattr(ranking, name)[rows]
+            for name in ("features", "max", "min", "extreme", "sum", "mean", "n_active", "argmax")
         }
-        return replace(ranking, **columns, total=len(chosen_rows), labels=self.labels, token_strings=self.tokens)
+        return replace(
+            ranking,
+            **columns,
+            total=len(chosen_rows),
+            signed=self.signed,
+            labels=self.labels,
+            token_strings=self.tokens,
+        )
 
     # -- other forms
 

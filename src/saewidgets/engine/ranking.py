@@ -25,19 +25,23 @@ class FeatureRanking:
 
     Attributes:
         features: [k] feature indices.
-        max: [k] the activation largest in magnitude, with its sign.
+        max, min: [k] largest and smallest activation that is not 0, as in an index.
+        extreme: [k] the activation largest in magnitude, with its sign: `max` unless activations can be negative.
         sum: [k] sum of the activations.
         mean: [k] `sum / n_tokens` (silent tokens count as 0).
         n_active: [k] number of tokens where the feature is not 0.
-        argmax: [k] the token where `max` is.
+        argmax: [k] the token where `extreme` is.
         total: how many features passed the filters, of which the first k are here.
         n_tokens: how many tokens were counted.
-        sort: "max", "sum" or "mean", by magnitude.
+        sort: "max", "sum" or "mean", by magnitude: "max" is max |activation|.
+        signed: whether activations can be negative.
         labels: feature index to label.
     """
 
     features: Ints
     max: Floats
+    min: Floats
+    extreme: Floats
     sum: Floats
     mean: Floats
     n_active: Ints
@@ -45,6 +49,7 @@ class FeatureRanking:
     total: int
     n_tokens: int
     sort: Sort
+    signed: bool = False
     labels: Mapping[int, str] = field(default_factory=dict)
     token_strings: Sequence[str] = field(default_factory=tuple)
 
@@ -54,27 +59,37 @@ class FeatureRanking:
     def __iter__(self) -> Iterator[int]:
         return (int(f) for f in self.features)
 
+    @property
+    def sorted_by(self) -> str:
+        """What the features are ranked by, in words."""
+        return (
+            f"|{self.sort}|" if self.signed and self.sort != "max" else "max |activation|" if self.signed else self.sort
+        )
+
+    def key(self) -> Floats:
+        """[k] what the features are ranked by (in magnitude)."""
+        return self.extreme if self.sort == "max" else self.sum if self.sort == "sum" else self.mean
+
     def to_pandas(self) -> pd.DataFrame:
-        """One row a feature, indexed by feature."""
+        """One row a feature, indexed by feature. `min` stands there where activations can be negative."""
         import pandas as pd
 
         table = {
             "label": [self.labels.get(int(f), "") for f in self.features],
             "max": self.max,
+            **({"min": self.min} if self.signed else {}),
             "sum": self.sum,
             "mean": self.mean,
             "tokens active": self.n_active,
-            "max at token": self.argmax,
+            "max at token": self.argmax,  # of max |activation|
             "max at": [self.token_strings[i] for i in self.argmax] if self.token_strings else [""] * len(self),
         }
         return pd.DataFrame(table, index=pd.Index(self.features, name="feature"))
 
     def __repr__(self) -> str:
-        shown = ", ".join(
-            f"{f}: {v:.4g}" for f, v in list(zip(self.features, getattr(self, self.sort), strict=True))[:5]
-        )
+        shown = ", ".join(f"{f}: {v:.4g}" for f, v in list(zip(self.features, self.key(), strict=True))[:5])
         more = ", ..." if len(self) > 5 else ""
-        return f"FeatureRanking({self.sort} over {self.n_tokens} tokens, {len(self)} of {self.total} features: {shown}{more})"
+        return f"FeatureRanking({self.sorted_by} over {self.n_tokens} tokens, {len(self)} of {self.total} features: {shown}{more})"
 
 
 def summarise(features: Ints, values: Floats, tokens: Ints, n_tokens: int, sort: Sort) -> FeatureRanking:
@@ -85,13 +100,15 @@ def summarise(features: Ints, values: Floats, tokens: Ints, n_tokens: int, sort:
     if not len(ids):
         none = np.zeros(0, np.int64)
         empty = np.zeros(0, np.float32)
-        return FeatureRanking(none, empty, empty, empty, none, none, 0, n_tokens, sort)
+        return FeatureRanking(none, empty, empty, empty, empty, empty, none, none, 0, n_tokens, sort)
     # The first of the largest magnitudes of each feature: sort by feature, then magnitude down, then token.
     strongest = np.lexsort((tokens, -np.abs(values), features))[starts]
     sums = np.add.reduceat(values.astype(np.float64), starts)
     return FeatureRanking(
         features=ids,
-        max=values[strongest],
+        max=np.maximum.reduceat(values, starts),
+        min=np.minimum.reduceat(values, starts),
+        extreme=values[strongest],
         sum=sums.astype(np.float32),
         mean=(sums / max(n_tokens, 1)).astype(np.float32),
         n_active=counts.astype(np.int64),

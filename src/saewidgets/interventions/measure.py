@@ -15,7 +15,7 @@ import torch
 
 from ..engine.memory import in_batches
 from ..engine.ranking import Ints
-from ..engine.text.counted import TokenRoles
+from ..engine.text.counted import TokenRoles, predictions
 from .dose import Measures
 from .edits import Edits
 from .generation import Continuation, scope_of
@@ -129,7 +129,9 @@ class Measurer:
         found = changes(clean, None if row is None else edited, ids, 0, 0)
         x = x if self._dictionary.device is None else x.to(self._dictionary.device)
         acts = self._dictionary.encode(x, torch.tensor([self._feature]))[0, n:, 0].float().cpu()
-        counted, predicted = (torch.from_numpy(mask[n:]) for mask in (roles.counted, roles.predicted))
+        # An end-of-text token is part of what was written, a prediction at or of an attention sink is not.
+        usual = predictions(~roles.outlier, roles.outlier)
+        counted, predicted = (torch.from_numpy(mask[n:]) for mask in (roles.counted, usual))
         target = float(acts[counted].mean())
         perplexity = float((-found.clean[n:][predicted].mean()).exp())
         return target, float(found.kl[n:][predicted].mean()), perplexity, repetition(text.token_ids)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.generic]
 
 Maxima = Mapping[str, Floats]
-"""Maximal activation of every feature, by name of the dictionary."""
+"""Max |activation| of every feature, by name of the dictionary: as a scale, a feature that is only ever negative has one."""
 
 
 class Index(Protocol):
@@ -56,7 +56,8 @@ def maxima_of(engine: Engine, index: Index | None) -> Maxima:
         except SaewidgetsError as error:
             refused = refused or error
         else:
-            return {name: np.nan_to_num(index.column("high").astype(np.float32))}
+            high, low = (np.nan_to_num(index.column(side).astype(np.float32)) for side in ("high", "low"))
+            return {name: np.maximum(np.abs(high), np.abs(low))}
     assert refused is not None
     raise refused
 
@@ -69,7 +70,7 @@ class Amount:
         row: index of the intervention in the recipe.
         feature: index in `dictionary`.
         value: `Intervention.value` in activations, "own" and factors as they are.
-        max_activation, max_from: maximal activation and its source ("index", "prompt", "given"), where "max" is used.
+        max_activation, max_from: max |activation| and its source ("index", "prompt", "given"), where "max" is used.
         median_norm: median residual norm of the prompt's counted tokens at the hook, where "resid" is used.
         norm: |d|, of what one unit of activation adds.
     """
@@ -233,7 +234,7 @@ def _max_of(
 def prompt_max(
     engine: Engine, dictionary: Dictionary, features: Sequence[int], prompt: Prompt | Sequence[int]
 ) -> list[float]:
-    """The largest activation of each feature over the prompt's counted tokens; 0 where there is none.
+    """Max |activation| of each feature over the prompt's counted tokens; 0 where it is silent.
 
     Special tokens, the chat template and norm outliers do not count.
     """

@@ -62,7 +62,7 @@ def fallback_of(acts: FeatureActivations, feature: int | None, sort: Sort, inclu
         for i in range(shown)
     ]
     ranking = acts.top(10, sort=sort, include_special=include_special)
-    table = ranking.to_pandas()[["label", "max", "sum", "mean", "tokens active"]]
+    table = ranking.to_pandas().drop(columns=["max at token", "max at"])
     heading = "Active features"
     if feature is not None:
         label = f" {acts.labels[feature]}" if feature in acts.labels else ""
@@ -74,7 +74,7 @@ def fallback_of(acts: FeatureActivations, feature: int | None, sort: Sort, inclu
         heading=heading,
         tokens=tokens,
         left_out=len(acts) - shown,
-        caption=f"{len(ranking)} of {ranking.total} active features, by {sort} over {tokens_counted}",
+        caption=f"{len(ranking)} of {ranking.total} active features, by {ranking.sorted_by} over {tokens_counted}",
         columns=["feature", *table.columns],
         rows=[[str(f), *map(_cell, row)] for f, row in zip(ranking, table.to_numpy().tolist(), strict=True)],
         provenance=list(acts.provenance.items()),

@@ -148,9 +148,9 @@ def rank_reply(acts: FeatureActivations, params: RankParams) -> Reply:
 
 
 def rows(ranking: FeatureRanking) -> list[Json]:
-    """A ranking as JSON rows."""
+    """A ranking as JSON rows; "max" is the activation of max |activation|."""
     fields = zip(
-        ranking.features, ranking.max, ranking.sum, ranking.mean, ranking.n_active, ranking.argmax, strict=True
+        ranking.features, ranking.extreme, ranking.sum, ranking.mean, ranking.n_active, ranking.argmax, strict=True
     )
     return [
         {
