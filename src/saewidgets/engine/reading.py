@@ -18,6 +18,7 @@ from torch import Tensor
 from .batching import Window, batches, to_tensor, windows
 from .dictionary.base import Dictionary
 from .errors import NonFiniteError, OutOfMemoryError, SaeMismatchError
+from .model.heads import heads_at
 from .model.model import Model, is_out_of_memory
 from .ranking import Floats, Ints
 from .tokens import Tokenizer
@@ -153,7 +154,7 @@ def flatten(x: Tensor, dictionary: Dictionary, model: Model) -> Tensor:
     """
     head = getattr(dictionary, "head", None)
     if head is not None:
-        heads = x if x.ndim == 4 else x.reshape(*x.shape[:-1], int(model.raw.cfg.n_heads), -1)
+        heads = x if x.ndim == 4 else x.reshape(*x.shape[:-1], heads_at(model, dictionary.hook_name), -1)
         x = heads[:, :, head]
     elif x.ndim == 4:
         x = x.flatten(2)
@@ -195,6 +196,7 @@ def _encode_rows(
     dictionary: Dictionary, x: Tensor, target: Tensor, columns: Ints | None, reconstruction: bool
 ) -> Piece:
     rebuilt: Tensor | None = None
+    norm = _norm(x, dictionary.name, dictionary.hook_name)
     if reconstruction and columns is None:
         acts, rebuilt = dictionary.autoencode(x)
     else:
@@ -212,14 +214,31 @@ def _encode_rows(
     error: Floats | None = None
     if rebuilt is not None:
         wanted = target.flatten(0, -2).float()
+        _norm(wanted, dictionary.name, dictionary.hook_name_out or dictionary.hook_name)
         error = ((wanted - rebuilt.reshape(wanted.shape).float()).norm(dim=-1) / wanted.norm(dim=-1)).cpu().numpy()
     return Piece(
         counts=counts,
         features=features if columns is None else columns[features],
         values=values,
-        norm=x.flatten(0, -2).float().norm(dim=-1).cpu().numpy(),
+        norm=norm,
         error=error,
     )
+
+
+def _norm(x: Tensor, name: str, hook: str) -> Floats:
+    """Norm of each token's vector, flat: what an SAE makes of a broken one (0, often) must not be seen as a number.
+
+    Raises:
+        NonFiniteError: if one is not finite, whichever features were asked for.
+    """
+    norm: Floats = x.flatten(0, -2).float().norm(dim=-1).cpu().numpy()
+    if not np.isfinite(norm).all():
+        raise NonFiniteError(
+            f"The model's values at {hook!r}, which {name!r} is about, are NaN or infinite on {int((~np.isfinite(norm)).sum())} "
+            "tokens. If the model runs in float16, its values overflow: load it in bfloat16 or float32. Otherwise the "
+            "model's weights, or a hook that changes its values, are broken."
+        )
+    return norm
 
 
 def join(pieces: Sequence[Piece]) -> Piece:
