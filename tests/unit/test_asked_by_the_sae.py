@@ -226,7 +226,8 @@ def values(model: Any) -> dict[str, torch.Tensor]:
     with torch.no_grad():
         _, cache = model.run_with_cache(model.to_tokens(TEXT, prepend_bos=True))
     resolve = getattr(model, "_resolve_hook_name", str)
-    return {hook: cache[resolve(hook)].flatten(2) for hook in HOOKS}
+    own = {"hook_embed": "embed.hook_out", "hook_pos_embed": "pos_embed.hook_out"} if resolve is not str else {}
+    return {hook: cache[own.get(hook) or resolve(hook)].flatten(2) for hook in HOOKS}
 
 
 @pytest.mark.parametrize("wrapper", tiny.MODELS)
@@ -306,6 +307,7 @@ def test_a_bos_against_the_metadata_is_told() -> None:
 
 def loaded(monkeypatch: pytest.MonkeyPatch, kwargs: dict[str, Any], kind: str, **wanted: Any) -> dict[str, Any]:
     asked: dict[str, Any] = {}
+    booted = twins.gpt2(wrapper="bridge")
 
     def hooked(name: str, **given: Any) -> Any:
         asked.update(given)
@@ -313,7 +315,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, kwargs: dict[str, Any], kind: str, *
 
     def bridge(name: str, **given: Any) -> Any:
         asked.update(given)
-        return tiny.bridge()
+        return booted
 
     monkeypatch.setattr(sae_lens.HookedSAETransformer, "from_pretrained_no_processing", hooked)
     monkeypatch.setattr(sae_lens.SAETransformerBridge, "boot_transformers", bridge)

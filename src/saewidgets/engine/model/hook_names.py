@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 _GLOBAL = {
     "embed.hook_out": "hook_embed",
     "pos_embed.hook_out": "hook_pos_embed",
-    "ln_final.hook_out": "unembed.hook_in",
 }
 _BLOCK = {
     "hook_in": "hook_resid_pre",
