@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -137,6 +139,28 @@ def test_the_scale_of_a_checkpoint_is_folded(named: str, tmp_path: Path) -> None
         sw.Engine(model, load_sae_folder(tmp_path, "cpu", "float32"))
 
 
+@pytest.mark.parametrize("named", NAMED)
+def test_the_remedy_of_a_training_works_as_it_is_written(named: str) -> None:
+    """What the note says to type gives encode(scaler(x)), the trainer's activations, and leaves the SAE in training be."""
+    model, sae = tiny.hooked(), training_sae(named)
+    note = next(note for note in engine_of(model, sae).activations(TEXT).notes if named in note)
+    with torch.no_grad():
+        x = model.run_with_cache(model.to_tokens(TEXT, prepend_bos=True))[1]["blocks.1.hook_resid_pre"][0]
+        scaler = ActivationScaler()
+        if named == NAMED[0]:
+            scaler.scaling_factor = 0.37
+        else:
+            scaler.estimate_whitening(16, iter([x]), 1)
+        wanted, before = sae.encode(scaler(x)).numpy(), {n: p.clone() for n, p in sae.named_parameters()}
+    names: dict[str, Any] = {"copy": copy, "sae": sae, "trainer": SimpleNamespace(activation_scaler=scaler)}
+    exec(note.partition("fold a copy: ")[2].removesuffix("."), names)
+    acts = sw.Engine(model, names["c"]).activations(TEXT)
+    np.testing.assert_allclose(acts[:, :], wanted, atol=1e-4, rtol=1e-3)
+    assert not acts.notes
+    assert all(torch.equal(before[n], p) for n, p in sae.named_parameters())
+    assert sae.cfg.normalize_activations == named
+
+
 def test_an_index_carries_its_notes(tmp_path: Path) -> None:
     sae = tiny.sae("standard", seqpos_slice=[3, None])
     sae.cfg.normalize_activations = NAMED[0]
@@ -259,6 +283,7 @@ def test_a_model_that_is_centred_against_the_metadata(wrapper: str) -> None:
     remedy = "from_pretrained_no_processing" if wrapper == "hooked" else "without enable_compatibility_mode"
     assert remedy in note
     assert note in sw.generate(engine, "In the", n_tokens=1).notes
+    assert note in sw.sweep(engine, "In the", sw.add(3, 1.0), strengths=[1.0], controls=0, n_tokens=2).notes
     assert acts.provenance["weight processing"] == "LayerNorm folded, writing weights centred"
 
 
