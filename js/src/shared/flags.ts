@@ -16,7 +16,7 @@ export function remarks(flags: number): string[] {
   const out = [];
   if (flags & SPECIAL) out.push("special token: not counted");
   if (flags & OUTLIER) out.push("norm outlier (attention sink): not counted");
-  if (flags & BEYOND) out.push("beyond the SAE\u2019s training context");
+  if (flags & BEYOND) out.push("a position that the SAE was not trained on");
   if (flags & (FIRST_PIECE | LATER_PIECE)) out.push("a piece of a character spread over several tokens");
   return out;
 }

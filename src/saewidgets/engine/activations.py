@@ -36,7 +36,8 @@ class FeatureActivations:
         text_ptr: [texts + 1] where each text starts and ends.
         special: [n] BOS, EOS, PAD, SEP.
         outlier: [n] norm outliers (attention sinks): see `engine.text.counted`; the rule stands in `provenance`.
-        beyond_context: [n] positions past the context size the SAE was trained with.
+        beyond_context: [n] positions that the SAE was not trained on: past the context size of its training, or outside
+            the part of it that was used (`seqpos_slice`).
         indptr, feature_ids, values: CSR of the activations, features ascending within a token.
         n_features: size of the dictionary.
         columns: the encoded features if only some were asked for, else None.

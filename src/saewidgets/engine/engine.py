@@ -6,6 +6,7 @@ the user's and are never changed.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
@@ -22,7 +23,7 @@ from .model.model import Model, lock_of
 from .model.reference_norms import ReferenceNorms
 from .model.site import Site
 from .predictions import Predictions, Predictor
-from .provenance import context_of, describe, prepend_bos_of, same_model, special_of
+from .provenance import describe, notes_of_dictionary, numbers_are_others, prepend_bos_of, same_model, special_of
 from .ranking import Ints
 from .reading import Reader
 from .results import assemble_result
@@ -112,6 +113,9 @@ class Engine:
         self._extra = dict(provenance or {})
         self.default = first.name
         self.worker.run(self._probe)
+        for dictionary in self.dictionaries.values():
+            for note in numbers_are_others(dictionary, self.model):
+                warnings.warn(note, stacklevel=2)
 
     # -- making one
 
@@ -290,7 +294,6 @@ class Engine:
         ticket: Ticket,
     ) -> list[FeatureActivations]:
         pieces = self._reader.read(texts, dictionaries, columns, reconstruction, ticket)
-        notes = self._notes(texts)
         return [
             assemble_result(
                 texts,
@@ -300,14 +303,13 @@ class Engine:
                 self.counting,
                 columns,
                 self.provenance(d.name),
-                context_of(d),
-                notes,
+                self._notes(texts, d),
             )
             for d, of_texts in zip(dictionaries, pieces, strict=True)
         ]
 
-    def _notes(self, texts: Sequence[Sequence[int]]) -> list[str]:
-        notes = []
+    def _notes(self, texts: Sequence[Sequence[int]], dictionary: Dictionary) -> list[str]:
+        notes = notes_of_dictionary(dictionary, self.model)
         limit = self._reader.context_size
         cut = max((len(ids) for ids in texts), default=0)
         if cut > limit:

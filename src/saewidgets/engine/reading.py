@@ -223,6 +223,7 @@ def _encode_rows(
     dictionary: Dictionary, x: Tensor, target: Tensor, columns: Ints | None, reconstruction: bool
 ) -> Piece:
     rebuilt: Tensor | None = None
+    norm = _norm(x, dictionary.name, dictionary.hook_name)
     if reconstruction and columns is None:
         acts, rebuilt = dictionary.autoencode(x)
     else:
@@ -240,15 +241,32 @@ def _encode_rows(
     error: Floats | None = None
     if rebuilt is not None:
         wanted = target.flatten(0, -2).float()
+        _norm(wanted, dictionary.name, dictionary.hook_name_out or dictionary.hook_name)
         error = ((wanted - rebuilt.reshape(wanted.shape).float()).norm(dim=-1) / wanted.norm(dim=-1)).cpu().numpy()
     return Piece(
         counts=counts,
         features=features if columns is None else columns[features],
         values=values,
-        norm=x.flatten(0, -2).float().norm(dim=-1).cpu().numpy(),
+        norm=norm,
         error=error,
         relative=np.zeros(len(acts), np.float32),
     )
+
+
+def _norm(x: Tensor, name: str, hook: str) -> Floats:
+    """Norm of each token's vector, flat: what an SAE makes of a broken one (0, often) must not be seen as a number.
+
+    Raises:
+        NonFiniteError: if one is not finite, whichever features were asked for.
+    """
+    norm: Floats = x.flatten(0, -2).float().norm(dim=-1).cpu().numpy()
+    if not np.isfinite(norm).all():
+        raise NonFiniteError(
+            f"The model's values at {hook!r}, which {name!r} is about, are NaN or infinite on {int((~np.isfinite(norm)).sum())} "
+            "tokens. If the model runs in float16, its values overflow: load it in bfloat16 or float32. Otherwise the "
+            "model's weights, or a hook that changes its values, are broken."
+        )
+    return norm
 
 
 def join(pieces: Sequence[Piece]) -> Piece:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .activations import FeatureActivations
 from .dictionary.base import Dictionary
+from .provenance import context_of, untrained_positions
 from .ranking import Ints
 from .reading import Piece, join
 from .text.counted import Counting
@@ -22,7 +23,6 @@ def assemble_result(
     counting: Counting,
     columns: Ints | None,
     provenance: Mapping[str, str],
-    sae_context: int | None,
     notes: Sequence[str],
 ) -> FeatureActivations:
     """Put the windows of one dictionary together, with everything a reader of the numbers must know."""
@@ -32,13 +32,15 @@ def assemble_result(
     ids = np.array([i for text in texts for i in text], dtype=np.int64)
     displays = [tokenizer.display(text) for text in texts]
     roles = counting.roles(ids, joined.relative)
-    beyond = [np.arange(len(text)) >= sae_context if sae_context else np.zeros(len(text), bool) for text in texts]
+    beyond = [untrained_positions(dictionary, len(text)) for text in texts]
     beyond_context = np.concatenate(beyond) if beyond else np.zeros(0, bool)
     said = [*notes]
-    if beyond_context.any():
+    sae_context = context_of(dictionary)
+    past = sum(max(0, len(text) - sae_context) for text in texts) if sae_context else 0
+    if past:
         said.append(
-            f"{int(beyond_context.sum())} tokens lie beyond the {sae_context} tokens of context that {dictionary.name!r} was "
-            "trained with: their activations may mean little."
+            f"{past} tokens lie beyond the {sae_context} tokens of context that {dictionary.name!r} was trained with: their "
+            "activations may mean little."
         )
     n_outliers = int(roles.outlier.sum())
     if n_outliers:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.engine import Engine
 from ..engine.locking import process_lock
-from ..engine.provenance import context_of
+from ..engine.provenance import context_of, noted
 from ..engine.worker import Ticket
 from .corpus import chunks
 from .errors import CorpusError, IndexMismatchError, writing
@@ -292,7 +292,7 @@ class _Job:
             number=(before.number if before else 0) + 1,
             identity=self.state.identity,
             settings=self.settings,
-            provenance=self.engine.provenance(dictionary.name),
+            provenance={**self.engine.provenance(dictionary.name), **noted(dictionary, self.engine.model)},
             corpus={**facts["corpus"], "tokens": facts["tokens"], "counted": facts["counted"]},
             parts=len(self.state.parts),
             exhausted=bool(self.state.parts[-1]["exhausted"]),

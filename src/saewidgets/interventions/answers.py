@@ -18,7 +18,7 @@ from ..engine.errors import SaewidgetsError
 from ..engine.memory import in_batches
 from .checks import RecipeError, refuse_past_the_end
 from .edits import Edits
-from .generation import scope_of
+from .generation import notes_of, scope_of
 from .make import scale
 from .prompts import Prompt, PromptInput, read_prompt
 from .recipe.recipe import Intervention, Recipe
@@ -158,7 +158,14 @@ def answers_on_worker(
     rows, ran_out = in_batches(len(conditions), _LOGITS // (n * int(engine.model.cfg.d_vocab)), run)
     shown = tokenizer.display(after).strings
     text = "".join(tokenizer.display(read.ids).strings)
-    return AnswerEffects(text, tuple(after), tuple(shown), tuple(rows), (*notes, *ran_out), tuple(resolved.lines()))
+    return AnswerEffects(
+        text,
+        tuple(after),
+        tuple(shown),
+        tuple(rows),
+        (*notes_of(engine, read), *notes, *ran_out),
+        tuple(resolved.lines()),
+    )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..engine.activations import Bools
 from ..engine.cache import CachedForward
 from ..engine.errors import CancelledError, NonFiniteError
+from ..engine.provenance import notes_of_dictionary
 from .checks import RecipeError, refuse_past_the_end
 from .edits import Edits
 from .generated import Continuation, Generation, Step, continuations
@@ -244,7 +245,7 @@ def _refuse_unlike_read(edits: Edits) -> None:
 
 def notes_of(engine: Engine, prompt: Prompt) -> list[str]:
     """What a reader of any result on this prompt must know."""
-    notes = []
+    notes = [note for d in engine.dictionaries.values() for note in notes_of_dictionary(d, engine.model)]
     if engine.model.dropout_active():
         notes.append("The model is in training mode and its dropout is on: numbers are random. Call model.eval().")
     if prompt.chat:

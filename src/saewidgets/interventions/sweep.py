@@ -18,7 +18,7 @@ from ..engine.memory import in_batches
 from .checks import RecipeError, refuse_past_the_end
 from .controls import Control, controls_for
 from .dose import PERPLEXITY_FACTOR, REPETITION, Sweep, band_of
-from .generation import Continuation, continuations, write
+from .generation import Continuation, continuations, notes_of, write
 from .measure import Measurer, Target, repetition
 from .prompts import Prompt, PromptInput, read_prompt
 from .recipe.recipe import Intervention, Recipe
@@ -157,7 +157,7 @@ def sweep_on_worker(
         band=band,
         band_rule=rule,
         sampling=sampling,
-        notes=tuple(notes),
+        notes=(*notes_of(engine, read), *notes),
         provenance=engine.provenance(),
     )
 

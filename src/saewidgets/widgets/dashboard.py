@@ -217,7 +217,9 @@ class FeatureDashboard(EngineWidget):
 
     def _feature_reply(self, feature: int, order: Ints, *, can_label: bool) -> wire.Reply:
         info = self._index.feature(feature)
-        notes = list(filter(None, [self._index.folder.facts.get("decoder_missing")]))
+        notes = list(
+            filter(None, [self._index.provenance.get("notes"), self._index.folder.facts.get("decoder_missing")])
+        )
         if not info.complete:
             notes.append(
                 f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count:,} active tokens."

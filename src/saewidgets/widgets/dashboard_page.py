@@ -73,7 +73,7 @@ def fallback_of(index: FeatureIndex, feature: Feature) -> str:
         columns=["fires on", "count", "mean", "share", "promotes", "logit weight"],
         rows=rows,
         provenance=list(index.provenance.items()),
-        notes=[] if feature.logits_missing is None else [feature.logits_missing],
+        notes=list(filter(None, [index.provenance.get("notes"), feature.logits_missing])),
     )
 
 

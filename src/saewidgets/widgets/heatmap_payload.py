@@ -71,7 +71,7 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
 
 
 def token_flags(acts: FeatureActivations) -> npt.NDArray[np.uint8]:
-    """One byte a token: special, norm outlier, pieces of characters, beyond the SAE's context."""
+    """One byte a token: special, norm outlier, pieces of characters, positions the SAE was not trained on."""
     flags = np.zeros(len(acts), np.uint8)
     for bit, where in (
         (SPECIAL, acts.special),

@@ -119,6 +119,11 @@ class Dictionary(ABC):
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
+    @property
+    def unfolded(self) -> str | None:
+        """What of its training's input normalisation is not applied here, and what to do; None if nothing is missing."""
+        return None
+
     def fit(self, width: int) -> None:  # noqa: B027 (most know their width)
         """Told how wide the hook is, before anything is read: for dictionaries that do not know it by themselves."""
 

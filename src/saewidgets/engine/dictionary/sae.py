@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     AnySae: TypeAlias = SAE[Any]
 
 
+# Applied by sae-lens's trainer to what it gives the SAE, and by nothing else until it is folded into the weights: how to.
+_NOT_AT_INFERENCE = {
+    "expected_average_only_in": "fold_activation_norm_scaling_factor({0}.scaling_factor)",
+    "covariance_whitening": (
+        "fold_activation_whitening({0}.whitening.mean, {0}.whitening.matrix, {0}.whitening.inverse_matrix)"
+    ),
+}
+
+
 class SaeDictionary(Dictionary):
     """An SAE or transcoder of sae-lens, of any architecture, trained or in training.
 
@@ -170,9 +179,36 @@ class SaeDictionary(Dictionary):
         if self.hook_name_out:
             facts["writes to"] = self.hook_name_out
         facts["SAE dtype"] = str(self.dtype).removeprefix("torch.")
-        if self.sae.cfg.normalize_activations != "none":
-            facts["input normalisation"] = str(self.sae.cfg.normalize_activations)
+        named = str(self.sae.cfg.normalize_activations)
+        if named in _NOT_AT_INFERENCE:
+            facts["input normalisation"] = f"{named}: not applied (sae-lens applies none at inference)"
+        elif named != "none":
+            facts["input normalisation"] = named
+        elif folded := self.sae.cfg.metadata.input_normalisation_folded:
+            facts["input normalisation"] = str(folded)
         return facts
+
+    @property
+    def unfolded(self) -> str | None:
+        """What to know where a normalisation is named that only the training applies, outside the SAE; else None."""
+        named = str(self.sae.cfg.normalize_activations)
+        fold = _NOT_AT_INFERENCE.get(named)
+        if fold is None:
+            return None
+        from sae_lens import TrainingSAE
+
+        if isinstance(self.sae, TrainingSAE):
+            how = f"It is in training, so fold a copy: c = copy.deepcopy(sae); c.{fold.format('trainer.activation_scaler')}."
+        else:
+            how = (
+                f"Fold it: sae.{fold.format('scaler')}, with the sae_lens.training.activation_scaler.ActivationScaler of the "
+                "training run (activation_scaler.json of its checkpoint)."
+            )
+        return (
+            f"{self.name!r} names the input normalisation {named!r}, which its training applied outside the SAE and which is "
+            "not folded into its weights: sae-lens applies none at inference, and neither is any applied here, so these are "
+            f"not the activations of its training. {how}"
+        )
 
     def _sliceable(self) -> bool:
         """Whether an activation depends on its own column only. Exact types: a subclass may do anything."""

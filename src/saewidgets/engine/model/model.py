@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from ..errors import HookDidNotFireError, HookNotFoundError
 from ..worker import Ticket
+from .hook_names import bridge_names
+from .processing import processing_of
 
 if TYPE_CHECKING:
     from transformer_lens import HookedTransformer
@@ -121,10 +123,7 @@ class Model:
     @property
     def processing(self) -> str:
         """What was done to the weights: decides whether numbers can be compared with other tools."""
-        if self.is_bridge:
-            return "compatibility mode" if getattr(self.raw, "compatibility_mode", False) else "none"
-        folded = str(getattr(self.raw.cfg, "normalization_type", "") or "").endswith("Pre")
-        return "LayerNorm folded" if folded else "none"
+        return str(processing_of(self.raw))
 
     def dropout_active(self) -> bool:
         """True if the model is in training mode with a dropout that would make every number random."""
@@ -137,18 +136,16 @@ class Model:
     def hook_names(self) -> list[str]:
         """Every hook name the model answers to, aliases included."""
         names = list(self.raw.hook_dict)
-        if self.is_bridge:
-            names += [name for name in self._aliases() if name not in self.raw.hook_dict]
-        return names
+        return names + [name for name in self._aliases() if name not in self.raw.hook_dict]
 
     def resolve(self, name: str) -> str:
-        """The canonical name of a hook point; legacy names work on a bridge too.
+        """The canonical name of a hook point; legacy names work on a bridge, a bridge's on a HookedTransformer.
 
         Raises:
             HookNotFoundError: naming the nearest valid names.
         """
         if name not in self._resolved:
-            canonical = self._aliases().get(name, name) if self.is_bridge else name
+            canonical = self._aliases().get(name, name)
             try:
                 self._module(canonical)
             except (AttributeError, IndexError, KeyError, ValueError):
@@ -157,6 +154,8 @@ class Model:
         return self._resolved[name]
 
     def _aliases(self) -> dict[str, str]:
+        if not self.is_bridge:
+            return bridge_names(cast("HookedTransformer", self.raw))
         # TransformerBridge ignores legacy names silently unless it is in compatibility mode, so they are resolved here.
         bridge = cast("TransformerBridge", self.raw)
         found = {**bridge.hook_aliases, **bridge._collect_hook_aliases_from_registry()}  # type: ignore[no-untyped-call]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..dictionary.base import Dictionary
 from ..errors import HookNotFoundError, SaeMismatchError
+from .heads import heads_at
 from .model import Model
 
 __all__ = ["Site"]
@@ -25,8 +26,6 @@ _BLOCK = re.compile(r"blocks\.(\d+)\.")
 _STREAM = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post")
 # What a block's MLP reads or makes: a sink that begins in this MLP shows only after it.
 _MLP = ("mlp.", "ln2", "hook_mlp")
-# Hooks that have one part for each key-value head, where those are fewer than the query heads.
-_KEY_VALUE = ("hook_k", "hook_v", "hook_rot_k", "k.hook_out", "v.hook_out", "hook_k_input", "hook_v_input")
 
 
 class Site:
@@ -125,9 +124,7 @@ class Site:
     @property
     def n_heads(self) -> int:
         """Heads of the hook: fewer than the query heads at keys and values, where the model groups its queries."""
-        cfg = self.model.raw.cfg
-        grouped = getattr(cfg, "n_key_value_heads", None)
-        return int(grouped if grouped and self.read_hook.endswith(_KEY_VALUE) else cfg.n_heads)
+        return heads_at(self.model, self.read_hook)
 
     def flatten(self, x: Tensor) -> Tensor:
         """The value at `read_hook` as [batch, pos, d_in]: heads joined, or the one head that the dictionary reads.
