@@ -105,6 +105,8 @@ function rowScale(row: Intervention): RowScale {
       in_resid: moves ? raw / NORM : null,
     })),
     range: row.kind === "ablate" ? null : { min: -5, max: 10, step: 0.1 },
+    median_norm: NORM,
+    norm_name: row.hook?.endsWith("mlp_out") ? `norm of the value at ${row.hook}` : "residual norm",
   };
 }
 
