@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..engine.errors import SaewidgetsError
-from .checks import RecipeError
+from .checks import RecipeError, clash
 from .edits import Edits
 from .generation import think_ids
 from .prompts import PromptInput, read_prompt
@@ -169,6 +169,8 @@ class _Follower:
         if not (grown and before is not None and torch.equal(tokens[:, :-1], before)):
             self._prompt = [tokens.shape[1]] * len(tokens) if real is None else real.sum(1).tolist()
         self._text = tokens
+        for n_prompt in set(self._prompt):
+            clash(self._resolved.recipe.interventions, self._engine.default, n_prompt)
         scope = Scope(self._engine.tokenizer, self._prompt, think=think_ids(self._engine))
         self._edits = Edits(self._engine, [self._resolved] * len(tokens), scope)
         self._edits.hooks(tokens, real)
