@@ -14,7 +14,7 @@ from edit_truth import PRE, TEXT, WRAPPERS, assert_close, model_of, name_of
 
 import saewidgets as sw
 from saewidgets.interventions.code import to_code
-from saewidgets.interventions.make import add, clamp
+from saewidgets.interventions.make import add, clamp, scale
 from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
 
 BOS, EOS = 0, 1
@@ -145,16 +145,25 @@ def test_a_new_text_after_a_generated_one_starts_at_zero(wrapper: str) -> None:
     ("positions", "at"), [("generated", range(5, 12)), ("all", range(1, 12)), ([(3, 7)], range(3, 7))]
 )
 def test_generate(wrapper: str, cached: bool, positions: Any, at: Any) -> None:
-    """Greedy text: each token is the likeliest under the definition, given those before it; EOS is not edited."""
+    """Greedy text: each token is the likeliest under the definition, given those before it; and again the same."""
     recipe = add(5, 8, positions=positions)
     for prompt in (PROMPT, PROMPT[:1]):
         with copied(wrapper, recipe, prompt) as (model, _):
-            made = model.generate(
-                torch.tensor([prompt]), max_new_tokens=6, do_sample=False, stop_at_eos=False, verbose=False,
-                use_past_kv_cache=cached, return_type="tokens", prepend_bos=False,
-            )[0].tolist()  # fmt: skip
+            made, again = (
+                model.generate(
+                    torch.tensor([prompt]),
+                    max_new_tokens=6,
+                    do_sample=False,
+                    stop_at_eos=False,
+                    verbose=False,
+                    use_past_kv_cache=cached,
+                    return_type="tokens",
+                    prepend_bos=False,
+                )[0].tolist()
+                for _ in range(2)
+            )
+        assert len(made) == len(prompt) + 6 and again == made
         acts = [p for p in range(12) if (p >= len(prompt) if positions == "generated" else p in at)]
-        assert len(made) == len(prompt) + 6
         logits = edited(wrapper, made, [p for p in acts if p < len(made) and made[p] not in (BOS, EOS)], value=8.0)
         assert logits[len(prompt) - 1 : -1].argmax(-1).tolist() == made[len(prompt) :]
 
@@ -188,16 +197,19 @@ def test_a_temporal_sae_looks_back_through_a_cache(wrapper: str) -> None:
     sae = tiny.sae("temporal")
     ids = [*PROMPT, 50, 51, 52, 53]
     model = model_of(wrapper)
+    with torch.no_grad():
+        h = model.run_with_cache(torch.tensor([ids]))[1][name_of(model, PRE)]
+        alone = torch.cat([sae.encode(h[:, p : p + 1]) for p in range(len(ids))], 1)
+        f = int((sae.encode(h) - alone)[0].abs().sum(0).argmax())
 
     def definition(h: torch.Tensor, hook: object) -> torch.Tensor:
-        a = sae.encode(h)
-        change = (2.0 - a[..., 5])[..., None] * sae.W_dec[5]
+        change = (2.0 * sae.encode(h)[..., f])[..., None] * sae.W_dec[f]
         change[:, 0] = 0
         return h + change
 
     with torch.no_grad():
         expected = model.run_with_hooks(torch.tensor([ids]), fwd_hooks=[(name_of(model, PRE), definition)])[0]
-    with copied(wrapper, clamp(5, 2.0), PROMPT, tiny.sae("temporal")) as (model, _):
+    with copied(wrapper, scale(f, 3), PROMPT, tiny.sae("temporal")) as (model, _):
         for _again in range(2):
             assert_close(token_by_token(wrapper, model, ids, len(PROMPT)), expected, atol=1e-4)
             assert_close(model(torch.tensor([ids]))[0], expected, atol=1e-4)
