@@ -98,7 +98,7 @@ def test_applied_judges_by_the_prompt_of_the_call(wrapper: str) -> None:
     model = model_of(wrapper)
     engine = sw.Engine(model, tiny.sae())
     recipe = Recipe([add(3, 1, positions="prompt"), scale(3, 2, positions=[(5, 9)])])
-    with engine.applied(recipe), torch.no_grad():
+    with engine.applied(recipe, text=TEXT), torch.no_grad():  # a text for units is no prompt
         model(torch.tensor([[0, 10, 11, 12, 13]]))
         with pytest.raises(RecipeError, match="position 5"):
             model(torch.tensor([[0, 20, 21, 22, 23, 24]]))

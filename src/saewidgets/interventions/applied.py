@@ -62,7 +62,7 @@ def applied(
     whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
     prompt = () if text is None else read_prompt(engine, text)
     maxima = maxima_of(engine, index)
-    resolved = engine.worker.run(lambda ticket: resolve(engine, whole, prompt, maxima, ticket))
+    resolved = engine.worker.run(lambda ticket: resolve(engine, whole, prompt, maxima, ticket, for_units=True))
     if resolved.noop:
         yield
         return

@@ -139,17 +139,20 @@ def resolve(
     prompt: Prompt | Sequence[int],
     maxima: Maxima | None = None,
     ticket: Ticket | None = None,
+    *,
+    for_units: bool = False,
 ) -> Resolved:
     """Look up features, directions and units. Runs on the engine's worker; a forward only where a unit needs one.
 
     Args:
         prompt: a prompt or token ids, for median norms, and for maximal activations that neither recipe nor `maxima` know.
+        for_units: it is given for that alone; what will be run may be of another length.
 
     Raises:
         RecipeError: with `row` and `field`, for whatever the engine cannot do.
     """
     # Again, now that it is known which dictionary is meant where none is named.
-    clash(recipe.interventions, engine.default, len(prompt) or None)
+    clash(recipe.interventions, engine.default, None if for_units else len(prompt) or None)
     amounts: list[Amount] = []
     for row, i in enumerate(recipe.interventions):
         if not i.on:
