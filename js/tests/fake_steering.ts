@@ -88,7 +88,9 @@ const LABELS: Record<number, string> = { 7650: "days of the week", 2717: "sport 
 
 function rowScale(row: Intervention): RowScale {
   const value = row.value ?? 0;
-  const raw = row.unit === "max" ? value * MAX : row.unit === "resid" ? value * NORM : value;
+  const elsewhere = row.hook?.endsWith("mlp_out");
+  const norm = elsewhere ? 7.5 : NORM;
+  const raw = row.unit === "max" ? value * MAX : row.unit === "resid" ? value * norm : value;
   const moves = row.kind === "add" || row.kind === "clamp";
   return {
     ok: true,
@@ -102,9 +104,11 @@ function rowScale(row: Intervention): RowScale {
       norm: 1,
       raw: moves ? raw : null,
       in_max: moves && !row.direction ? raw / MAX : null,
-      in_resid: moves ? raw / NORM : null,
+      in_resid: moves ? raw / norm : null,
     })),
     range: row.kind === "ablate" ? null : { min: -5, max: 10, step: 0.1 },
+    median_norm: norm,
+    norm_name: elsewhere ? `norm of the value at ${row.hook}` : "residual norm",
   };
 }
 

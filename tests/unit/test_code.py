@@ -139,7 +139,7 @@ def test_raw_directions_and_neurons_are_written_out(tmp_path: Path) -> None:
         [Intervention(direction=tuple(vector.tolist()), hook=hook, kind="ablate"), add(vector, 2, hook=hook)]
     )
     prompt = engine.to_ids(PROMPT)[0]
-    namespace: dict[str, object] = {"saes": {}}
+    namespace: dict[str, object] = {"model": engine.model.raw, "saes": {}}
     exec(to_code(engine, prompt, recipe), namespace)
     tokens = torch.tensor([prompt])
     with torch.no_grad(), engine.model.raw.hooks(fwd_hooks=namespace["fwd_hooks"]):
@@ -153,7 +153,7 @@ def test_token_by_token_with_a_cache_it_is_the_same(tmp_path: Path) -> None:
     model = tiny.hooked()
     engine = sw.Engine(model, {"mine": tiny.sae()})
     prompt = engine.to_ids(PROMPT)[0]
-    namespace: dict[str, object] = {"saes": {"mine": tiny.sae()}}
+    namespace: dict[str, object] = {"model": model, "saes": {"mine": tiny.sae()}}
     exec(to_code(engine, prompt, RECIPES["where"]), namespace)
     cache = TransformerLensKeyValueCache.init_cache(model.cfg, "cpu", 1)
     ids = [*prompt, 20, 30, 40, 50]
@@ -173,7 +173,7 @@ def test_two_saes_of_which_one_writes_where_the_other_reads_a_sum() -> None:
     engine = sw.Engine(tiny.bridge(), saes)
     recipe = Recipe([clamp(5, 4, sae="out"), clamp(6, 4, sae="mid"), ablate(7, sae="mid")])
     prompt = engine.to_ids(PROMPT)[0]
-    namespace: dict[str, object] = {"saes": saes}
+    namespace: dict[str, object] = {"model": engine.model.raw, "saes": saes}
     exec(to_code(engine, prompt, recipe), namespace)
     with torch.no_grad(), engine.model.raw.hooks(fwd_hooks=namespace["fwd_hooks"]):
         found = engine.model.raw(torch.tensor([prompt]), return_type="logits")

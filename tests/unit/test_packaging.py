@@ -29,6 +29,7 @@ CARRIED = [
     "saewidgets/static/steering.js",
     "saewidgets/static/steering.css",
     "saewidgets/static/steering.snapshot.js",
+    "saewidgets/interventions/recipe/kinds.json",
     "saewidgets/demo/assets/cfg.json",
     "saewidgets/demo/assets/sae_weights.safetensors",
     "saewidgets/demo/assets/corpus.parquet",

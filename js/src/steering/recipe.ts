@@ -1,13 +1,14 @@
 /**
- * A recipe as the panel edits it (its twin is src/saewidgets/interventions/recipe.py). What stands in the trait is what is
+ * A recipe as the panel edits it (its twin is src/saewidgets/interventions/recipe; both read its kinds.json). What stands in the trait is what is
  * asked with, to the letter: a page without a kernel finds its recorded answers by it.
  */
 
+import words from "../../../src/saewidgets/interventions/recipe/kinds.json";
 import type { Json } from "../shared/types";
 import { short } from "./bits";
 
-export type Kind = "add" | "scale" | "clamp" | "ablate" | "orthogonal" | "cap" | "replace";
-export type Unit = "raw" | "max" | "resid" | "own";
+export type Kind = keyof typeof words.kinds;
+export type Unit = keyof typeof words.units;
 export type Span = number | [number, number | null];
 export type Positions = "all" | "prompt" | "generated" | Span[];
 
@@ -59,28 +60,36 @@ const PLAIN: Intervention = {
 };
 const EMPTY: Recipe = { version: 1, name: "", keep_error: true, system: true, thinking: true, interventions: [] };
 
-/** What each kind does, for people; h is the value at the hook, a the activation, d what one unit of it adds. */
-export const KINDS: Record<Kind, { says: string; formula: string; units: Unit[]; value: number | null }> = {
-  add: { says: "add", formula: "h += v \u00b7 d", units: ["raw", "max", "resid", "own"], value: 1 },
-  scale: { says: "scale", formula: "a becomes v \u00b7 a", units: [], value: 2 },
-  clamp: { says: "clamp", formula: "a becomes v", units: ["raw", "max", "resid"], value: 1 },
-  ablate: { says: "ablate", formula: "a becomes 0", units: [], value: null },
-  orthogonal: {
-    says: "scale direction",
-    formula: "(h \u00b7 d\u0302) becomes v (h \u00b7 d\u0302)",
-    units: [],
-    value: 0,
-  },
-  cap: { says: "cap direction", formula: "(h \u00b7 d\u0302) at most v", units: ["raw", "resid"], value: 1 },
-  replace: { says: "replace by", formula: "h += (v \u00b7 d of the other \u2212 d) \u00b7 a", units: [], value: 1 },
-};
+interface KindWords {
+  says: string;
+  formula: string;
+  /** None: a bare factor, or nothing. */
+  units: Unit[];
+  /** The value of a new row; null: it takes none. */
+  start: number | null;
+  /** What a bare number is called. */
+  factor?: string;
+  /** Whether another feature, or a lower bound, goes with it. */
+  other?: boolean;
+  bounded?: boolean;
+}
 
-export const UNITS: Record<Unit, string> = {
-  raw: "raw",
-  max: "\u00d7 max activation",
-  resid: "\u00d7 residual norm",
-  own: "\u00d7 own activation",
-};
+/** What each kind does, for people; h is the value at the hook, a the activation, d what one unit of it adds. */
+export const KINDS = words.kinds as unknown as Record<Kind, KindWords>;
+
+/** A kind; the kernel may know more of them than this view was built with. */
+export function kindOf({ kind }: { kind: string }): KindWords {
+  return KINDS[kind as Kind] ?? { says: kind, formula: "", units: ["raw"], start: 1 };
+}
+
+/** A unit in words; `norm` is what the kernel calls the norm at the row's hook. */
+export function sayUnit(unit: Unit, norm = "norm at the hook"): string {
+  return words.units[unit].says.replace("{norm}", norm);
+}
+
+export const UNITS = Object.fromEntries(
+  Object.keys(words.units).map((unit) => [unit, sayUnit(unit as Unit)]),
+) as Record<Unit, string>;
 
 /** The recipe in a trait, with what is missing filled in. */
 export function complete(data: Partial<Recipe> | null | undefined): Recipe {
@@ -95,15 +104,15 @@ export function intervention(feature: number, sae: string | null, value: number,
 
 /** The same row as another kind: what does not go with it goes. */
 export function asKind(row: Intervention, kind: Kind): Intervention {
-  const { units, value } = KINDS[kind];
-  const keeps = units.includes(row.unit) && row.value !== null && KINDS[row.kind].units.length > 0;
+  const { units, start, bounded, other } = kindOf({ kind });
+  const keeps = units.includes(row.unit) && row.value !== null && kindOf(row).units.length > 0;
   return {
     ...row,
     kind,
-    value: keeps ? row.value : value,
+    value: keeps ? row.value : start,
     unit: keeps ? row.unit : "raw",
-    low: kind === "cap" ? row.low : null,
-    by: kind === "replace" ? row.by : null,
+    low: bounded ? row.low : null,
+    by: other ? row.by : null,
     max_activation: keeps ? row.max_activation : null,
   };
 }
@@ -136,10 +145,10 @@ export function sayPositions(spans: Span[]): string {
 /** One intervention in a line. */
 export function summary(row: Intervention): string {
   const what = row.direction ? (row.label ?? "direction") : row.features.join(", ");
-  const value = row.value === null || row.kind === "ablate" ? "" : ` ${short(row.value)}`;
+  const value = row.value === null || kindOf(row).start === null ? "" : ` ${short(row.value)}`;
   const unit = row.unit === "raw" ? "" : ` ${UNITS[row.unit]}`;
-  const by = row.kind === "replace" ? ` ${row.by ?? "?"}` : "";
-  return `${row.on ? "" : "(off) "}${KINDS[row.kind]?.says ?? row.kind} ${what}${by}${value}${unit}`;
+  const by = kindOf(row).other ? ` ${row.by ?? "?"}` : "";
+  return `${row.on ? "" : "(off) "}${kindOf(row).says} ${what}${by}${value}${unit}`;
 }
 
 /** A whole recipe in a line. */

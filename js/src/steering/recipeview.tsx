@@ -47,7 +47,6 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
               key={i}
               row={row}
               scale={fits?.rows[i] ?? null}
-              median={scales?.median_norm[row.sae ?? facts.saes[0]?.name ?? ""]}
               facts={facts}
               channels={channels}
               id={`${prefix}-row${i}`}

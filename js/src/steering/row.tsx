@@ -5,14 +5,13 @@ import { Amount } from "./amount";
 import type { Channels } from "./channels";
 import { Features, sizeOf } from "./features";
 import { NumberBox } from "./numberbox";
-import { asKind, type Intervention, KINDS, type Kind, type Recipe } from "./recipe";
+import { asKind, type Intervention, KINDS, type Kind, kindOf, type Recipe } from "./recipe";
 import { Options, optionsUsed, Positions } from "./where";
 import type { Facts, RowScale } from "./wire";
 
 interface Props {
   row: Intervention;
   scale: RowScale | null;
-  median: number | undefined;
   facts: Facts;
   channels: Channels;
   id: string;
@@ -22,7 +21,7 @@ interface Props {
   onRemove: () => void;
 }
 
-export function Row({ row, scale, median, facts, channels, id, onChange, onPreset, onRemove }: Props) {
+export function Row({ row, scale, facts, channels, id, onChange, onPreset, onRemove }: Props) {
   const [open, setOpen] = useState(false);
   const used = optionsUsed(row);
   const who = row.direction ? "the direction" : `feature ${row.features.join(", ")}`;
@@ -72,8 +71,8 @@ export function Row({ row, scale, median, facts, channels, id, onChange, onPrese
             choose(value);
           }}
         >
-          {Object.entries(KINDS).map(([kind, { says }]) =>
-            row.direction && kind === "replace" ? null : (
+          {Object.entries(KINDS).map(([kind, { says, other }]) =>
+            row.direction && other ? null : (
               <option key={kind} value={kind}>
                 {says}
               </option>
@@ -89,7 +88,7 @@ export function Row({ row, scale, median, facts, channels, id, onChange, onPrese
             </optgroup>
           )}
         </select>
-        {row.kind === "replace" && (
+        {kindOf(row).other && (
           <NumberBox
             name="Feature that replaces it"
             value={row.by}
@@ -101,9 +100,9 @@ export function Row({ row, scale, median, facts, channels, id, onChange, onPrese
             onChange={(by) => onChange({ by })}
           />
         )}
-        <span class="saew-small saew-mono saew-formula">{KINDS[row.kind].formula}</span>
+        <span class="saew-small saew-mono saew-formula">{kindOf(row).formula}</span>
       </div>
-      <Amount row={row} scale={scale} median={median} onChange={onChange} />
+      <Amount row={row} scale={scale} onChange={onChange} />
       <div class="saew-row-where">
         <Positions row={row} scale={scale} facts={facts} onChange={onChange} />
         <button type="button" class="saew-link" aria-expanded={open} onClick={() => setOpen(!open)}>

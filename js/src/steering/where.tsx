@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { label } from "../shared/visible";
 import { sizeOf } from "./features";
 import { NumberBox } from "./numberbox";
-import { type Intervention, readPositions, sayPositions } from "./recipe";
+import { type Intervention, kindOf, readPositions, sayPositions } from "./recipe";
 import type { Facts, RowScale } from "./wire";
 
 interface Props {
@@ -105,7 +105,7 @@ export function Options({ row, facts, onChange }: Props) {
         </label>
       )}
       {!row.direction && <When row={row} n={sizeOf(facts, row.sae)} onChange={onChange} />}
-      {row.kind === "cap" && (
+      {kindOf(row).bounded && (
         <NumberBox
           name="Lower bound of the cap, in the unit of the value"
           says="at least"

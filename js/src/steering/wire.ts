@@ -74,6 +74,9 @@ export interface RowScale {
   error_field: string | null;
   features: Scaled[];
   range: { min: number; max: number; step: number } | null;
+  /** The median norm over the prompt behind the unit "resid", and what it is the norm of; null without a prompt. */
+  median_norm?: number | null;
+  norm_name?: string;
 }
 
 export interface Scales {

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..engine.arrays import Bools
 from ..engine.errors import SaewidgetsError
-from .checks import RecipeError
+from .checks import RecipeError, clash
 from .edits import Edits
 from .generation import think_ids
 from .prompts import PromptInput, read_prompt
@@ -64,7 +64,7 @@ def applied(
     whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
     prompt = () if text is None else read_prompt(engine, text)
     maxima = maxima_of(engine, index)
-    resolved = engine.worker.run(lambda ticket: resolve(engine, whole, prompt, maxima, ticket))
+    resolved = engine.worker.run(lambda ticket: resolve(engine, whole, prompt, maxima, ticket, for_units=True))
     if resolved.noop:
         yield
         return
@@ -171,6 +171,8 @@ class _Follower:
         if not (grown and before is not None and torch.equal(tokens[:, :-1], before)):
             self._prompt = [tokens.shape[1]] * len(tokens) if real is None else real.sum(1).tolist()
         self._text = tokens
+        for n_prompt in set(self._prompt):
+            clash(self._resolved.recipe.interventions, self._engine.default, n_prompt)
         outlier = partial(self._outliers, tokens, real)
         scope = Scope(self._engine.tokenizer, self._prompt, think=think_ids(self._engine), outlier=outlier)
         self._edits = Edits(self._engine, [self._resolved] * len(tokens), scope)

@@ -5,22 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from ..engine.errors import SaewidgetsError, nearest
+from .recipe.kinds import KINDS, UNITS, kind_of
 
 if TYPE_CHECKING:
-    from .recipe.recipe import Intervention, Recipe
+    from .recipe.recipe import Intervention, Positions, Recipe
 
-KINDS = ("add", "scale", "clamp", "ablate", "orthogonal", "cap", "replace")
-UNITS = ("raw", "max", "resid", "own")
-
-_UNITS_OF = {
-    "add": UNITS,
-    "clamp": ("raw", "max", "resid"),
-    "cap": ("raw", "resid"),
-}
-"""The others take a bare factor, or nothing."""
 _LARGEST = 3.4e38
 """Of float32, in which edits are computed."""
 _NAMED = ("all", "prompt", "generated")
@@ -119,16 +112,16 @@ def check(i: Intervention) -> None:
 
 
 def _check_kind(i: Intervention) -> None:
-    if i.kind not in KINDS:
+    if not isinstance(i.kind, str) or i.kind not in KINDS:
         near = nearest(str(i.kind), KINDS, 1)
         raise RecipeError(
             f"There is no kind {i.kind!r}; {f'did you mean {near[0]!r}?' if near else 'kinds are ' + ', '.join(KINDS)}",
             "kind",
         )
-    if i.unit not in UNITS:
+    if not isinstance(i.unit, str) or i.unit not in UNITS:
         raise RecipeError(f"There is no unit {i.unit!r}; units are {', '.join(UNITS)}.", "unit")
-    if i.unit not in _UNITS_OF.get(i.kind, ("raw",)):
-        allowed = _UNITS_OF.get(i.kind)
+    allowed = kind_of(i).units
+    if i.unit not in (allowed or ("raw",)):
         raise RecipeError(
             f"{i.kind} takes {'the units ' + ', '.join(allowed) if allowed else 'no unit'}, not {i.unit!r}.", "unit"
         )
@@ -149,22 +142,24 @@ def _check_target(i: Intervention) -> None:
             raise RecipeError("The direction holds NaN or infinity.", "direction")
         if not any(i.direction):
             raise RecipeError("The direction is zero: it points nowhere.", "direction")
-        if i.kind == "replace" or i.unit == "max":
+        if kind_of(i).other or UNITS[i.unit].of_features:
             raise RecipeError("A raw direction has no maximal activation and is replaced by no feature.", "kind")
-    if (i.kind == "replace") != (i.by is not None):
-        raise RecipeError("`by` names the feature that replaces: needed by replace(), and only there.", "by")
+    if kind_of(i).other != (i.by is not None):
+        taking = ", ".join(f"{name}()" for name, kind in KINDS.items() if kind.other)
+        raise RecipeError(f"`by` names the feature that replaces: needed by {taking}, and only there.", "by")
     if i.by is not None and (i.by < 0 or i.by in i.features):
         raise RecipeError(f"A feature cannot be replaced by {i.by!r}: name another feature.", "by")
 
 
 def _check_value(i: Intervention) -> None:
-    if i.kind == "ablate":
+    kind = kind_of(i)
+    if kind.start is None:
         if i.value is not None:
-            raise RecipeError("ablate takes no value: it sets the activation to 0. Use clamp for another one.", "value")
+            raise RecipeError(f"{i.kind} takes no value: {kind.formula}. Use another kind, such as clamp.", "value")
         return
     if i.value is None or not _finite(i.value):
         raise RecipeError(f"The value must be a finite number, not {i.value!r}.", "value")
-    if i.low is not None and (i.kind != "cap" or not _finite(i.low) or i.low > i.value):
+    if i.low is not None and (not kind.bounded or not _finite(i.low) or i.low > i.value):
         raise RecipeError("`low` is the lower bound of a cap: a finite number, not above the value.", "low")
     if i.max_activation is not None and (not _finite(i.max_activation) or i.max_activation == 0):
         raise RecipeError("`max_activation` must be a finite number other than 0.", "max_activation")
@@ -192,25 +187,60 @@ def _check_positions(i: Intervention) -> None:
             raise RecipeError(f"The span {p!r} is empty: it stops before it starts.", "positions")
 
 
-def clash(interventions: Sequence[Intervention]) -> None:
-    """Refuse the same feature twice where both would act: which of the two is meant cannot be known.
+def clash(interventions: Sequence[Intervention], default: str | None = None, n_prompt: int | None = None) -> None:
+    """Refuse the same feature twice at a position where both may act: which of the two is meant cannot be known.
+
+    Whether "prompt" or "generated" meets positions that are listed depends on the length of the prompt. Until it is
+    known, only what must meet is refused: a prompt has position 0, and a text may go on for ever.
+
+    Args:
+        default: the dictionary that is meant where none is named.
+        n_prompt: tokens of the prompt, where it is known.
 
     Raises:
-        RecipeError: naming the feature.
+        RecipeError: with `row`, naming the feature and the first position that both have.
     """
     seen: dict[tuple[str | None, int], list[Intervention]] = {}
     for row, i in enumerate(interventions):
         for f in i.features if i.on else ():
-            for other in seen.setdefault((i.sae, f), []):
-                if {i.positions, other.positions} != {"prompt", "generated"}:
+            others = seen.setdefault((i.sae or default, f), [])
+            for other in others:
+                at = _meeting(i.positions, other.positions, n_prompt)
+                if at is not None:
                     error = RecipeError(
-                        f"Feature {f} is changed twice. Put both into one intervention, switch one off, or give one the "
-                        "positions 'prompt' and the other 'generated'.",
+                        f"Feature {f} is changed twice at position {at}. Put both into one intervention, switch one off, or "
+                        "give them positions that they do not share (such as 'prompt' and 'generated').",
                         "features",
                     )
                     error.row = row
                     raise error
-            seen[i.sae, f].append(i)
+            others.append(i)
+
+
+def _meeting(a: Positions, b: Positions, n_prompt: int | None) -> int | None:
+    """The first position that both have; None if they share none, or if that is not known."""
+    if {a, b} == {"prompt", "generated"}:
+        return None
+    spans_a, spans_b = _spans(a, b, n_prompt), _spans(b, a, n_prompt)
+    shared = [max(x[0], y[0]) for x in spans_a for y in spans_b if max(x[0], y[0]) < min(x[1], y[1])]
+    return min(shared, default=None)
+
+
+def _spans(positions: Positions, beside: Positions, n_prompt: int | None) -> list[tuple[int, float]]:
+    """[start, stop) of positions. Of a prompt of unknown length, what it has in any case, unless both are it."""
+    if not isinstance(positions, str):
+        return [(p, p + 1) if isinstance(p, int) else (p[0] or 0, inf if p[1] is None else p[1]) for p in positions]
+    if positions == "all" or positions == beside:
+        return [(0, inf)]
+    if positions == "prompt":
+        return [(0, 1 if n_prompt is None else n_prompt)]
+    return [(n_prompt if n_prompt is not None else _longest(beside), inf)]
+
+
+def _longest(positions: Positions) -> int:
+    """The first position past everything that ends: there, a text may still be going on."""
+    ends = [p + 1 if isinstance(p, int) else p[1] or p[0] or 0 for p in positions if not isinstance(p, str)]
+    return max(ends, default=1)
 
 
 def refuse_past_the_end(recipe: Recipe, n: int) -> None:

@@ -6,6 +6,7 @@ units, positions instead of policies. It is exact for the prompt it was made for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from .checks import RecipeError
 from .edits import Edits
 from .generation import scope_of
 from .prompts import Prompt, PromptInput, read_prompt
+from .recipe.kinds import kind_of
 from .recipe.recipe import Intervention, Recipe
 from .scales import Amount, Index, Maxima, Resolved, maxima_of, resolve
 from .terms import Terms
@@ -40,11 +42,15 @@ def to_code(
     """Python code that edits `model` as `recipe` does on `prompt`, with torch, sae-lens and TransformerLens alone.
 
     It expects `model`, and `saes`, a dict of the SAEs by the names they have in the engine; it defines `fwd_hooks`, to be
-    used as `with model.hooks(fwd_hooks=fwd_hooks): logits = model(tokens)`, on the prompt, on prompt and continuation, or
-    token by token with a KV cache.
+    used as `with model.hooks(fwd_hooks=fwd_hooks): logits = model(tokens)`, on the prompt, on prompt and continuation,
+    token by token with a KV cache, or in `model.generate(...)`. Texts may be a batch, but have no padding, and start at
+    their tokens (not at embeddings, nor at a later layer: that raises). Positions are not guessed: the code looks at
+    the token ids at the embedding and at the length of the KV cache at the first block, with two PyTorch hooks that
+    change nothing (`unwatch()` takes them away).
 
     Raises:
-        RecipeError: for what plain code cannot know (what is thinking and what is not).
+        RecipeError: for what plain code cannot know: what is thinking and what is not, and positions at hooks before the
+            first block.
 
     Example:
         >>> print(sw.to_code(engine, "My favourite day is", sw.add(2717, 2, unit="max")))
@@ -60,6 +66,13 @@ def code_on_worker(engine: Engine, prompt: Prompt, recipe: Recipe, maxima: Maxim
     if not recipe.thinking and scope_of(engine, prompt, 1).think is not None:
         raise RecipeError("Plain code does not follow thinking: set `thinking` to true to copy it as code.", "thinking")
     edits = Edits(engine, [resolved], scope_of(engine, prompt, 1), keep=True)
+    early = next((name for name in edits.functions if _EARLY.match(name)), None)
+    if early is not None:
+        raise RecipeError(
+            f"{early!r} comes before the first block, where plain code does not know positions yet: edit at "
+            "'blocks.0.hook_resid_pre', the sum of the embeddings.",
+            "hook",
+        )
     tokens = torch.tensor([prompt.ids], device=engine.model.input_device)
     with engine.lock, torch.no_grad():
         CachedForward(engine.model, 1)(tokens, edits.hooks(tokens), ticket, last_only=True)
@@ -70,16 +83,56 @@ _HEAD = '''\
 import torch
 
 N_PROMPT = {n_prompt}  # tokens of the prompt
-_start, _length = {{}}, {{}}
+SPECIAL = torch.tensor({special}, dtype=torch.long)  # ids of special tokens
+_forward = {{}}  # the present one: its token ids, the position of the first, and what has been edited
 
 
-def positions(name, value):
-    """Absolute positions of the tokens of this forward; one token alone goes on after those before it (KV cache)."""
-    n = value.shape[1]
-    _start[name] = _start[name] + _length[name] if n == 1 and name in _start else 0
-    _length[name] = n
-    return torch.arange(_start[name], _start[name] + n, device=value.device)
+def _see_ids(module, args):
+    _forward["new"] = args[0].detach()
+
+
+def _see_start(module, args, kwargs):
+    """At the first block: how many tokens a KV cache holds is where this forward starts."""
+    start = 0
+    for given in (*args[1:], *kwargs.values()):
+        if hasattr(given, "get_seq_length"):  # Hugging Face's
+            start = int(given.get_seq_length())
+        elif hasattr(given, "past_keys"):  # TransformerLens's
+            start = given.past_keys.shape[1]
+    if "new" not in _forward:
+        raise RuntimeError("The edit needs token ids: run the model on tokens, not on embeddings.")
+    ids, n = _forward.pop("new"), (args[0] if args else kwargs["hidden_states"]).shape[1]
+    if ids.shape[1] < n:  # generate() without a cache embeds only the newest token
+        ids = torch.cat([_forward["ids"], ids], 1)
+    _forward.update(ids=ids, start=start, edited=set())
+
+
+def here(name, value):
+    """Absolute positions [pos] of this forward's tokens, and which of them are special [batch, pos]."""
+    ids = _forward.get("ids")
+    if ids is None or name in _forward["edited"] or ids.shape[1] != value.shape[1]:
+        raise RuntimeError("The edit lost track of the text: run whole forwards from tokens on, of a model in watch().")
+    _forward["edited"].add(name)
+    at = torch.arange(_forward["start"], _forward["start"] + value.shape[1], device=value.device)
+    return at, torch.isin(ids, SPECIAL.to(ids.device)).to(value.device)
+
+
+def watch(model):
+    """Look at what each forward of `model` gets; no number changes by it."""
+    unwatch()
+    _watching.append(model.embed.register_forward_pre_hook(_see_ids))
+    _watching.append(model.blocks[0].register_forward_pre_hook(_see_start, with_kwargs=True))
+
+
+def unwatch():
+    while _watching:
+        _watching.pop().remove()
+
+
+_watching = globals().get("_watching", [])  # when this code runs again, what the last time left goes
+watch(model)
 '''
+_EARLY = re.compile(r"(?!blocks\.)(.*embed|rotary)")
 
 
 @dataclass
@@ -96,9 +149,11 @@ class _Writer:
             "Made by saewidgets; needs `model`" + (", and `saes`, your SAEs by name." if self._uses_saes() else "."),
             *self.resolved.lines(),
             f"Error {'kept' if self.resolved.recipe.keep_error else 'dropped'}; " + ", ".join(facts) + ".",
+            "For texts without padding that begin with the prompt: at once, token by token with a KV cache, or generated.",
         ]
         parts = ["\n".join(f"# {line}" for line in said)]
-        parts.append(_HEAD.format(n_prompt=len(self.prompt)).rstrip())
+        special = sorted(self.engine.tokenizer.special_ids)
+        parts.append(_HEAD.format(n_prompt=len(self.prompt), special=special).rstrip())
         writers: dict[str, list[tuple[str, bool]]] = {}
         sources: dict[str, list[str]] = {}
         for n, terms in enumerate(self.edits.terms):
@@ -110,6 +165,8 @@ class _Writer:
                 sources.setdefault(model.resolve(source), []).append(source)
         if sources:
             parts.append("inputs = {}  # what is read at one hook and written at another")
+        if any(terms.dictionary.architecture == "temporal" for terms in self.edits.terms):
+            parts.append("texts = {}  # what a temporal SAE has read so far")
         for n, name in enumerate(dict.fromkeys([*sources, *writers])):
             parts.append(self._hook(n, writers.get(name, []), name in sources, name))
             names.append((name, f"edit_{n}"))
@@ -145,7 +202,7 @@ class _Writer:
         if source is not None and dictionary.hook_name_out is None:
             read = f"({read} + value)  # the residual stream between attention and MLP"
         lines = [f"def change_{n}(value):", f'    """What {dictionary.name} adds at {place}."""']
-        lines += [f"    at = positions({f'change_{n}'!r}, value)", f"    x = {read}"]
+        lines += [f"    at, special = here({f'change_{n}'!r}, value)", f"    x = {read}"]
         heads = self.engine.site(dictionary).n_heads
         if head is not None:
             lines.append(f"    x = (x if x.ndim == 4 else x.unflatten(-1, ({heads}, -1)))[:, :, {head}]")
@@ -154,7 +211,7 @@ class _Writer:
         lines += self._vectors(dictionary)
         needs = terms.reads
         if needs:
-            lines += self._encoding(dictionary, any(not self.resolved.recipe.keep_error for _ in amounts))
+            lines += self._encoding(dictionary, any(not self.resolved.recipe.keep_error for _ in amounts), n)
         lines.append("    change = torch.zeros(h.shape, device=h.device)")
         outliers = self._outliers(terms)
         for amount in amounts:
@@ -188,18 +245,20 @@ class _Writer:
         made = f"    W = torch.tensor({[list(map(float, row)) for row in vectors.tolist()]})"
         return [made, "    D = W / W.square().sum(-1, keepdim=True)", one]
 
-    def _encoding(self, dictionary: Dictionary, rebuild: bool) -> list[str]:
+    def _encoding(self, dictionary: Dictionary, rebuild: bool, n: int) -> list[str]:
         if not isinstance(dictionary, SaeDictionary):
             return ["    a = x.float() @ W.T" if hasattr(dictionary, "vectors") else "    a = x.float()"]
         lines = []
         if dictionary.sae.hook_z_reshaping_mode:
             lines.append("    sae.turn_off_forward_pass_hook_z_reshaping()  # x is flat already")
-        lines.append("    a = sae.encode(x)")
-        if dictionary.architecture == "temporal" and rebuild:
-            lines.append("    rebuilt = sae(x)")
-        elif rebuild:
+        if dictionary.architecture == "temporal":  # it looks back at the whole text
+            lines.append(f"    past = texts[{n}] = torch.cat([texts[{n}], x], 1) if at[0] > 0 else x")
+            lines.append("    a = sae.encode(past)[:, -len(at):]")
+            lines += ["    rebuilt = sae(past)[:, -len(at):]"] if rebuild else []
+        else:
+            lines.append("    a = sae.encode(x)")
             skip = " + x @ sae.W_skip.T" if getattr(dictionary.sae, "W_skip", None) is not None else ""
-            lines.append(f"    rebuilt = sae.decode(a){skip}")
+            lines += [f"    rebuilt = sae.decode(a){skip}"] if rebuild else []
         if dictionary.sae.hook_z_reshaping_mode:
             lines.append("    sae.turn_on_forward_pass_hook_z_reshaping()")
         lines.append("    a = (a if a.layout == torch.strided else a.to_dense()).float()")
@@ -209,37 +268,18 @@ class _Writer:
         return self.edits.scope.outliers(terms.key)[0].nonzero()[:, 0].tolist()
 
     def _lines(self, amount: Amount, outliers: Sequence[int]) -> list[str]:
-        i, f, v = amount.intervention, amount.feature, repr(amount.value)
+        i, f = amount.intervention, amount.feature
         lines = ["", f"    # {amount}", f"    w = {self._where(i, outliers)}"]
         if i.only_active:
             lines.append(f"    w = w & (a[..., {f}] != 0)")
         if i.when is not None:
             lines.append(f"    w = w & (a[..., {i.when.feature}] > {i.when.above!r})")
-        median = repr(amount.median_norm)
-        if i.kind in ("orthogonal", "cap"):
-            lines += [f"    u = D[{f}] / D[{f}].norm()", "    along = h.float() @ u"]
-            unit = amount.median_norm if amount.median_norm is not None else 1.0
-            low = None if i.low is None else i.low * unit
-            bounded = f"along.clamp(min={low!r}, max={amount.value * unit!r})"
-            amounts = f"{amount.value - 1!r} * along" if i.kind == "orthogonal" else f"{bounded} - along"
-            return [*lines, f"    change = change + (w * ({amounts}))[..., None] * u"]
-        vector = f"D[{f}]"
-        if i.kind == "add" and i.unit in ("raw", "resid"):
-            vector = f"W[{f}]" if i.unit == "raw" else f"(D[{f}] / D[{f}].norm())"
-            coefficient = v if i.unit == "raw" else f"{v} * {median}"
-        elif i.kind == "add":
-            coefficient = f"{v} * size" if i.unit == "max" else f"{v} * a[..., {f}] * size"
-        elif i.kind == "replace":
-            coefficient, vector = f"a[..., {f}] * size", f"({v} * D[{i.by}] - D[{f}])"
-        else:
-            wanted = {"scale": f"{v} * a[..., {f}]", "ablate": "0.0"}.get(i.kind, v)
-            if i.kind == "clamp" and i.unit == "resid":
-                wanted = f"{v} * {median} / (D[{f}].norm() * size)"
-            coefficient = f"({wanted} - a[..., {f}]) * size"
-        return [*lines, f"    change = change + (w * ({coefficient}))[..., None] * {vector}"]
+        written = kind_of(i).code(amount)
+        lines += [f"    {line}" for line in written.before]
+        return [*lines, f"    change = change + (w * ({written.coefficient}))[..., None] * {written.vector}"]
 
     def _where(self, i: Intervention, outliers: Sequence[int]) -> str:
-        """The positions of `i`, as an expression over `at` that gives [1, pos]."""
+        """The positions of `i`, as an expression over `at` and `special` that gives [batch, pos], or [1, pos]."""
         if i.positions == "all":
             said = "torch.ones_like(at, dtype=torch.bool)"
         elif isinstance(i.positions, str):
@@ -255,14 +295,11 @@ class _Writer:
         left_out = self._left_out(i, outliers)
         if left_out:
             said = f"({said}) & ~torch.isin(at, torch.tensor({left_out}, device=at.device))"
-        return f"({said})[None]"
+        return f"({said})[None]" + ("" if i.special else " & ~special")
 
     def _left_out(self, i: Intervention, outliers: Sequence[int]) -> list[int]:
-        """The prompt's positions that policy leaves out."""
+        """The prompt's positions that policy leaves out, besides special tokens: those are known by their ids."""
         left = set() if i.special else {*outliers, *self.prompt.template.nonzero()[0].tolist()}
-        if not i.special:
-            special = self.engine.tokenizer.special_ids
-            left |= {n for n, token in enumerate(self.prompt.ids) if token in special}
         if not self.resolved.recipe.system:
             left |= set(self.prompt.system.nonzero()[0].tolist())
         return sorted(left)

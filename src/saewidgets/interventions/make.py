@@ -41,8 +41,9 @@ def add(target: Target, value: float, unit: str = "raw", **where: Unpack[Where])
 
     Units of `value`: "raw": v = value, and the row of W_dec as it is stored, as steering code has it (Neuronpedia's
     SIMPLE_ADDITIVE). In the other units what is added is a contribution of the feature, d times an activation:
-    "max": of value · max activation (the SAELens tutorial); "resid": so that |what is added| = value · median residual
-    norm at the hook; "own": of value · a. For most SAEs W_dec[f] and d are the same; they differ where the SAE
+    "max": of value · max activation (the SAELens tutorial); "resid": so that |what is added| = value · median norm of the
+    value at the hook (over the prompt; the median residual norm, where the hook is of the residual stream); "own": of
+    value · a. For most SAEs W_dec[f] and d are the same; they differ where the SAE
     normalises its input token by token, or divides by the norms of W_dec.
 
     Args:
@@ -104,7 +105,7 @@ def cap(
 ) -> Intervention:
     """Bound the projection: h += (clip(h·d̂, low, v) − h·d̂) d̂, with no lower bound unless `low` is given.
 
-    "raw" is in units of h, "resid" in median residual norms (`low` too).
+    "raw" is in units of h, "resid" in median norms of h over the prompt (`low` too).
 
     Example:
         >>> sw.cap(20115, 2.0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
+from .recipe.kinds import kind_of
+
 if TYPE_CHECKING:
     from .recipe.recipe import Intervention
 
@@ -28,11 +30,12 @@ def as_call(i: Intervention) -> str:
         parts = [f"<direction of {len(i.direction)}>"]
     else:
         parts = [str(i.features[0]) if len(i.features) == 1 else str(list(i.features))]
-    if i.kind == "replace":
+    kind = kind_of(i)
+    if kind.other:
         parts.append(f"by={i.by}")
-    if i.value is not None and not (i.kind == "replace" and i.value == 1):
+    if i.value is not None and i.value != kind.default:
         number = repr(int(i.value) if i.value.is_integer() and abs(i.value) < 2**53 else i.value)
-        parts.append(f"factor={number}" if i.kind == "replace" else number)
+        parts.append(f"factor={number}" if kind.other else number)
     defaults = {f.name: f.default for f in fields(i)}
     for name in ("hook", "unit", "low", "sae", "positions", "special", "only_active", "when", "max_activation", "on"):
         value = getattr(i, name)

@@ -1,4 +1,4 @@
-"""The units of a recipe as numbers: what "× max activation" and "× residual norm" come to, and where that was taken from.
+"""The units of a recipe as numbers: what "× max activation" and "× median norm" come to, and where that was taken from.
 
 A strength means nothing without its unit, and a unit means nothing without its source; so both are looked up in one
 place, once, before anything runs, and go with every result.
@@ -7,7 +7,7 @@ place, once, before anything runs, and go with every result.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..engine.errors import FeatureIndexError, HookNotFoundError, SaewidgetsErro
 from ..engine.ranking import Floats
 from .checks import RecipeError, clash
 from .prompts import Prompt
+from .recipe.kinds import norm_name
 from .recipe.recipe import Intervention, Recipe
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Amount:
         feature: index in `dictionary`.
         value: `Intervention.value` in activations, "own" and factors as they are.
         max_activation, max_from: max |activation| and its source ("index", "prompt", "given"), where "max" is used.
-        median_norm: median residual norm of the prompt's counted tokens at the hook, where "resid" is used.
+        median_norm: median norm of the value at the hook over the prompt's counted tokens, where "resid" is used.
         norm: |d|, of what one unit of activation adds.
     """
 
@@ -94,17 +95,23 @@ class Amount:
     def __str__(self) -> str:
         i = self.intervention
         said = f"{i.kind} {i.label or (f'feature {self.feature}' if i.direction is None else 'direction')}"
-        if i.kind == "ablate":
+        if i.value is None:
             return said
         said += f": {i.value:g}"
         if i.unit == "max":
             source = {"index": "in the index", "prompt": "in the prompt", "given": "as given"}[self.max_from]
-            said += f" × max activation {self.max_activation:.4g} ({source}) = {self.value:.4g}"
+            name = "max |activation|" if self.dictionary.signed else "max activation"
+            said += f" × {name} {self.max_activation:.4g} ({source}) = {self.value:.4g}"
         elif i.unit == "resid":
-            said += f" × median residual norm {self.median_norm:.4g} (of the prompt)"
+            said += f" × median {norm_of(self.dictionary)} {self.median_norm:.4g} (of the prompt)"
         elif i.unit == "own":
             said += " × its own activation"
         return said
+
+
+def norm_of(dictionary: Dictionary) -> str:
+    """What the norm behind the unit "resid" is called for a dictionary: "residual norm", or the hook that it is of."""
+    return norm_name(dictionary.hook_name_out or dictionary.hook_name, getattr(dictionary, "head", None))
 
 
 @dataclass(frozen=True)
@@ -130,17 +137,20 @@ def resolve(
     prompt: Prompt | Sequence[int],
     maxima: Maxima | None = None,
     ticket: Ticket | None = None,
+    *,
+    for_units: bool = False,
 ) -> Resolved:
     """Look up features, directions and units. Runs on the engine's worker; a forward only where a unit needs one.
 
     Args:
         prompt: a prompt or token ids, for median norms, and for maximal activations that neither recipe nor `maxima` know.
+        for_units: it is given for that alone; what will be run may be of another length.
 
     Raises:
         RecipeError: with `row` and `field`, for whatever the engine cannot do.
     """
     # Again, now that it is known which dictionary is meant where none is named.
-    clash([i if i.direction else replace(i, sae=i.sae or engine.default) for i in recipe.interventions])
+    clash(recipe.interventions, engine.default, None if for_units else len(prompt) or None)
     amounts: list[Amount] = []
     for row, i in enumerate(recipe.interventions):
         if not i.on:
@@ -260,7 +270,9 @@ def median_norm(engine: Engine, dictionary: Dictionary, prompt: Prompt | Sequenc
     counted = known.roles(engine, dictionary, ticket).counted if len(known) else np.zeros(0, bool)
     if not counted.any():
         raise RecipeError(
-            "'× residual norm' needs a prompt: its median norm is the unit. Give a prompt, or use another unit.", "unit"
+            f"'× {norm_of(dictionary)}' needs a prompt: the median over its tokens is the unit. Give a prompt, or use "
+            "another unit.",
+            "unit",
         )
     place = dictionary.hook_name_out or dictionary.hook_name
     site = engine.site(dictionary)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .recipe.kinds import Tokens, kind_of
 from .recipe.recipe import Intervention, Recipe
 from .scales import Amount, Resolved
 from .scope import Scope
@@ -44,7 +45,7 @@ class _Term:
 
     def needs_activation(self) -> bool:
         i = self.intervention
-        return i.kind in ("scale", "clamp", "ablate", "replace") or i.unit == "own" or i.only_active
+        return kind_of(i).reads(i) or i.only_active
 
 
 class Terms:
@@ -184,66 +185,22 @@ class Terms:
         self, term: _Term, where: Tensor, acts: Tensor | None, scale: Tensor, h: Tensor
     ) -> tuple[Tensor, Tensor]:
         """What the term adds [batch, pos, d_out], and the activation it asks for [batch, pos] (NaN for none)."""
-        i, n = term.intervention, self.features.index(term.feature)
-        device = h.device
-        values, median = term.values[:, None].to(device), term.median[:, None].to(device)
-        d, unit = self._contribution[n].to(device), self._unit[n].to(device)
-        one = scale[..., 0].to(device)
-        a = (
-            acts[..., self._place[term.feature]].to(device)
-            if acts is not None and term.feature in self._place
-            else None
+        i, n, device = term.intervention, self.features.index(term.feature), h.device
+        known = acts is not None and term.feature in self._place
+        tokens = Tokens(
+            value=term.values[:, None].to(device),
+            low=term.low[:, None].to(device),
+            median=term.median[:, None].to(device),
+            a=acts[..., self._place[term.feature]].to(device) if acts is not None and known else None,
+            size=scale[..., 0].to(device),
+            h=h,
+            d=self._contribution[n].to(device),
+            unit=self._unit[n].to(device),
+            stored=self._stored[n].to(device),
+            other=None if i.by is None else self._others[i.by].to(device),
         )
-        none = torch.full(where.shape, torch.nan, device=device)
-
-        def along(vector: Tensor, amount: Tensor) -> Tensor:
-            return torch.where(where, amount, 0.0)[..., None] * vector
-
-        if i.kind in ("orthogonal", "cap"):
-            projection = h.float() @ unit
-            if i.kind == "orthogonal":
-                return along(unit, (values - 1) * projection), none
-            low = term.low[:, None].to(device)
-            bounded = projection.clamp(min=torch.where(low.isinf(), low, low * median), max=values * median)
-            return along(unit, bounded - projection), none
-        if i.kind == "add":
-            return self._addition(term, along, values, median, one, a, none)
-        assert a is not None
-        if i.kind == "replace":
-            assert i.by is not None
-            other = self._others[i.by].to(device)
-            moved = torch.where(where, a * one, 0.0)
-            return moved[..., None] * -d + (moved * values)[..., None] * other, torch.zeros_like(a)
-        if i.kind == "scale":
-            wanted = a * values
-        elif i.kind == "clamp":
-            size = median / (d.norm() * one) if i.unit == "resid" else torch.ones_like(one)
-            wanted = values * size
-        else:
-            wanted = torch.zeros_like(a)
-        return along(d, (wanted - a) * one), wanted.expand_as(a)
-
-    def _addition(
-        self,
-        term: _Term,
-        along: Callable[[Tensor, Tensor], Tensor],
-        values: Tensor,
-        median: Tensor,
-        one: Tensor,
-        a: Tensor | None,
-        none: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        i, n, device = term.intervention, self.features.index(term.feature), one.device
-        d = self._contribution[n].to(device)
-        if i.unit == "raw":
-            stored = self._stored[n].to(device)
-            # In units of activation: how long the stored row is beside d.
-            amount, vector = values.expand_as(one), stored
-            gained = values * (stored.norm() / (d.norm() * one))
-        elif i.unit == "resid":
-            amount, vector = (values * median).expand_as(one), self._unit[n].to(device)
-            gained = values * median / (d.norm() * one)
-        else:
-            gained = values * a if i.unit == "own" and a is not None else values.expand_as(one)
-            amount, vector = gained * one, d
-        return along(vector, amount), none if a is None else a + gained
+        added = kind_of(i).adds(i, tokens)
+        parts = [torch.where(where, amount, 0.0)[..., None] * vector for amount, vector in added.parts]
+        change = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+        asked = torch.full(where.shape, torch.nan, device=device) if added.wanted is None else added.wanted
+        return change, asked

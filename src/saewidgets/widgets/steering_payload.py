@@ -13,9 +13,10 @@ from ..engine.errors import SaewidgetsError
 from ..interventions.checks import RecipeError
 from ..interventions.generation import Continuation, Generation, Step
 from ..interventions.prompts import Message, Prompt, PromptInput, read_prompt
+from ..interventions.recipe.kinds import kind_of
 from ..interventions.recipe.recipe import Intervention, Recipe, intervention_from
 from ..interventions.sampling import Sampling
-from ..interventions.scales import Maxima, dictionary_of, median_norm, prompt_max, resolve
+from ..interventions.scales import Maxima, dictionary_of, median_norm, norm_of, prompt_max, resolve
 from . import wire
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Units:
         features = [0] if intervention.direction is not None else intervention.features
         shown = [self._feature(intervention, dictionary, f, ticket) for f in features]
         told: dict[str, wire.Json] = {"ok": True, "error": None, "error_field": None, "features": list(shown)}
+        told |= {"median_norm": self._norm(dictionary, ticket), "norm_name": norm_of(dictionary)}
         return {**told, "range": _range(intervention, shown)}
 
     def _feature(self, i: Intervention, dictionary: Dictionary, feature: int, ticket: Ticket) -> dict[str, wire.Json]:
@@ -129,7 +131,7 @@ class Units:
         length = self._length(dictionary, feature)
         median = self._norm(dictionary, ticket)
         raw: float | None = None
-        if i.value is not None and i.kind in ("add", "clamp"):
+        if i.value is not None and kind_of(i).in_activations:
             size = {"raw": 1.0, "max": largest, "resid": None if median is None else median / length}.get(i.unit)
             raw = None if size is None else i.value * size
         return {
@@ -161,7 +163,7 @@ class Units:
         return float(dictionary.contribution(torch.tensor([feature])).norm())
 
     def _norm(self, dictionary: Dictionary, ticket: Ticket) -> float | None:
-        key = ("norm", dictionary.hook_name_out or dictionary.hook_name)
+        key = ("norm", norm_of(dictionary), dictionary.hook_name_out or dictionary.hook_name)  # heads have their own
         if key not in self._known:
             try:
                 self._known[key] = median_norm(self._engine, dictionary, self._prompt, ticket)
@@ -180,20 +182,12 @@ def _refusal(error: SaewidgetsError) -> dict[str, wire.Json]:
 
 def _range(i: Intervention, shown: Sequence[Mapping[str, wire.Json]]) -> dict[str, wire.Json] | None:
     """Where a slider is useful: wide enough to break the model, fine enough to find where it does."""
-    if i.kind == "ablate":
+    largest = max([cast(float, f["max"] or 0.0) for f in shown], default=0.0)
+    reach = kind_of(i).reach(i.unit, largest, min([cast(float, f["norm"]) for f in shown], default=1.0))
+    if reach is None:
         return None
-    low, high = {"raw": (-100.0, 100.0), "max": (-5.0, 10.0), "resid": (-2.0, 2.0), "own": (-5.0, 10.0)}[i.unit]
-    if i.kind in ("scale", "replace"):
-        low, high = -2.0, 10.0
-    elif i.kind == "orthogonal":
-        low, high = -1.0, 3.0
-    elif i.unit == "raw":
-        largest = max([cast(float, f["max"] or 0.0) for f in shown], default=0.0)
-        lengths = [cast(float, f["norm"]) for f in shown]
-        high = 10 * largest or 100.0 / max(min(lengths, default=1.0), 1e-6)
-        low = -high / 2
     value = i.value or 0.0
-    low, high = min(low, value), max(high, value)
+    low, high = min(reach[0], value), max(reach[1], value)
     return {"min": low, "max": high, "step": float(10 ** np.floor(np.log10((high - low) / 100)))}
 
 

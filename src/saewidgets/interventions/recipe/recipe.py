@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ..checks import KINDS, UNITS, RecipeError, check, clash, plain
+from ..checks import RecipeError, check, clash, plain
 from ..plain import as_call, as_dict
+from .kinds import KINDS, UNITS
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -50,8 +51,9 @@ class Intervention:
         features: indices; each is changed for itself. Empty for a raw direction.
         kind: one of `KINDS`.
         value: how much, in `unit`.
-        unit: "raw"; "max", times the feature's maximal activation; "resid", so that the vector added has that many
-            times the median residual norm at the hook; "own", times the token's own activation.
+        unit: "raw"; "max", times the feature's maximal activation; "resid", so that the vector added is that many times
+            as long as the median value at the hook (the median residual norm, where that is the residual stream);
+            "own", times the token's own activation.
         sae: name of a dictionary of the engine; None: the first.
         positions: "all", "prompt", "generated" or a tuple of positions and (start, stop) pairs. The first generated
             token is predicted at the last *prompt* position: "generated" leaves it as it is.
@@ -84,8 +86,8 @@ class Intervention:
     label: str | None = None
 
     def __post_init__(self) -> None:
-        if self.value is None and self.kind == "replace":
-            object.__setattr__(self, "value", 1.0)
+        if self.value is None and isinstance(self.kind, str) and self.kind in KINDS:
+            object.__setattr__(self, "value", KINDS[self.kind].default)
         for name, value in plain(self).items():
             object.__setattr__(self, name, value)
         check(self)
@@ -113,7 +115,7 @@ class Recipe:
         name: for people.
 
     Raises:
-        RecipeError: for the same feature twice in the same place.
+        RecipeError: for the same feature twice at positions that both have (disjoint ones are simply both done).
 
     Example:
         >>> recipe = sw.Recipe([sw.add(20115, 4, unit="max"), sw.ablate(16873)])
