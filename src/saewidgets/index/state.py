@@ -26,7 +26,9 @@ class State:
     Attributes:
         identity: see identity.py.
         neurons: whether sums of products with neurons are kept.
-        parts: one for each corpus that was added: its first shard, whether it was read to its `tokens` or its end.
+        parts: one for each corpus that was added: "first_shard" and "first_document" in the index, and whether it is
+            "done"; then "tokens" and "chunks" that were read, whether that is all of it ("exhausted"), the number of the
+            "documents" until its end, and a hash of their names and columns ("rows").
     """
 
     identity: dict[str, Any]
