@@ -65,8 +65,9 @@ def build_index(
             context size.
         path: folder of the index. If a scan there was interrupted, it goes on where it stopped and ends with the same
             numbers as an uninterrupted one. If the index is finished, it is opened, after all of the corpus was tokenized
-            again and compared with it. With a larger `tokens`, or documents after the end of the former corpus, it goes
-            on; with other settings it is made anew; both from its scan, which a shipped index does not have.
+            again and compared with it (some 4 s a million tokens; `FeatureIndex.open` reads no corpus). With a larger
+            `tokens`, or documents after the end of the former corpus, it goes on; with other settings it is made anew;
+            both from its scan, which a shipped index does not have.
         tokens: stop after so many tokens (rounded up to a whole chunk).
         sae: which dictionary of the engine; default: the first.
         text_column, id_column: columns of the text ("text") and of a document's name ("id"). The others are kept, for
