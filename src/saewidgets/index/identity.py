@@ -47,7 +47,7 @@ def identity(engine: Engine, dictionary: Dictionary, context_size: int, *, fresh
     """What an index says of its making; JSON. Whatever changes a number stands here, or in the corpus.
 
     Args:
-        fresh: read all weights of the model (about 0.7 s a GB); else only look whether they changed (weights.py).
+        fresh: read all weights of the model (about 1 s a GB); else only look whether they changed (weights.py).
     """
     return {
         "model": official_name(engine.model.name),

@@ -178,7 +178,11 @@ def differs(stream: Passage) -> str:
     """Where a corpus is another one than what was scanned."""
     chunk = stream.peek()
     if chunk is None:
-        told = "It ends earlier." if stream.passed else f"It is empty. {_READ_ONCE}"
+        told = (
+            "The corpus that was given ends before what was scanned does."
+            if stream.passed
+            else f"It is empty. {_READ_ONCE}"
+        )
     else:
         told = f"It differs from the document {chunk.document.name!r} on."
     return told

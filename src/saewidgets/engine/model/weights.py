@@ -35,7 +35,7 @@ def weights_hash(model: nn.Module, *, fresh: bool = True) -> str:
 
     The model's own: an SAE that is spliced into it is left out, and so are tables that are computed from its
     configuration. Names are left out as well, so that the hash does not change when a library renames its modules. It
-    takes about 0.7 s a GB on a CPU core (and once the copy of weights that are on a GPU).
+    takes about 1 s a GB on a CPU core (and once the copy of weights that are on a GPU).
 
     Args:
         fresh: read every byte. Else the hash that was computed before is given again if no weight has changed since: the
