@@ -111,7 +111,7 @@ def must_agree(
         IndexMismatchError: naming what differs.
     """
     for key, called in _NAMES.items():
-        if key not in but and key in stored and stored.get(key) != now.get(key):
+        if key not in but and stored.get(key) != now.get(key):
             told = "" if key in _UNTOLD else f": {stored.get(key)!r} there, {now.get(key)!r} here"
             raise IndexMismatchError(
                 f"The index at {where} was made with something else: {called} differs{told}. "

@@ -85,13 +85,10 @@ class Manifest:
         """The manifest of the index at `path`.
 
         Raises:
-            IndexVersionError: if it is of a newer format; IndexCorruptError: if it cannot be read.
+            IndexVersionError: if it is of another format; IndexCorruptError: if it cannot be read.
         """
         content = read_json(path / MANIFEST)
         try:
-            if "exhausted" in content:
-                known = {"done": True, "tokens": content["corpus"]["tokens"], "exhausted": content.pop("exhausted")}
-                content["parts"] = [dict(known) for _ in range(content["parts"])]
             settings = dict(content.pop("settings"))
             settings["keep"] = Keeping(**settings["keep"])
             return cls(settings=Settings(**settings), **content)

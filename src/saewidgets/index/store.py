@@ -66,7 +66,7 @@ class FeatureIndex:
 
         Raises:
             IndexMismatchError: if there is none, its scan did not end, or it is of another SAE.
-            IndexVersionError: if a newer version wrote it. IndexCorruptError: if a file is missing or was altered.
+            IndexVersionError: if another version wrote it. IndexCorruptError: if a file is missing or was altered.
         """
         folder = Path(path)
         if not (folder / MANIFEST).exists():
