@@ -410,7 +410,7 @@ def test_a_damaged_shard_is_noticed(copy: Path, engine: sw.Engine) -> None:
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "scan.json"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"format": 1}', b'{"format": "x"}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"format": 2}', b'{"format": "x"}', b"\xff\xfe"])
 def test_a_damaged_manifest_or_scan_is_named(name: str, content: bytes, copy: Path, engine: sw.Engine) -> None:
     (copy / name).write_bytes(content)
     with pytest.raises(IndexCorruptError, match=name):
@@ -426,6 +426,27 @@ def test_a_newer_format_says_so(name: str, copy: Path, engine: sw.Engine) -> Non
     if name == "manifest.json":
         with pytest.raises(IndexVersionError, match="format 99"):
             sw.FeatureIndex.open(copy)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "scan.json"])
+def test_a_former_format_says_that_it_must_be_built_again(name: str, copy: Path, engine: sw.Engine) -> None:
+    content = json.loads((copy / name).read_text())
+    (copy / name).write_text(json.dumps({**content, "format": 1}))
+    before = contents(copy) if name == "scan.json" else None
+    with pytest.raises(
+        IndexVersionError, match=f"{name} is of format 1.*Build the index again with build_index, at another"
+    ):
+        build(engine, TEXTS, copy)
+    if name == "manifest.json":
+        for work in (
+            lambda: sw.FeatureIndex.open(copy),
+            lambda: sw.FeatureIndex.open(copy, engine=engine),
+            lambda: sw.extend_index(engine, TEXTS[:2], copy, progress=False),
+        ):
+            with pytest.raises(IndexVersionError, match="format 1.*Build the index again"):
+                work()
+    else:
+        assert contents(copy) == before
 
 
 def test_what_is_no_index(engine: sw.Engine, tmp_path: Path) -> None:

@@ -119,8 +119,11 @@ class Tokenizer:
         """Whether messages can become a prompt."""
         return bool(getattr(self._tokenizer, "chat_template", None))
 
-    def chat_text(self, messages: Sequence[Mapping[str, str]]) -> str | None:
+    def chat_text(self, messages: Sequence[Mapping[str, str]], *, answer: bool = True) -> str | None:
         """The prompt that the model's chat template makes of `messages`, up to the answer; None without a template.
+
+        Args:
+            answer: whether an answer is to follow; else it ends after the last message, as a transcript.
 
         Raises:
             SaewidgetsError: for what is no message, or what the template refuses.
@@ -132,7 +135,7 @@ class Tokenizer:
                 raise SaewidgetsError("A message is {'role': 'user', 'content': 'text'}, with both as strings.")
         plain = [{"role": m["role"], "content": clean(m["content"])} for m in messages]
         try:
-            return str(self._tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True))
+            return str(self._tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=answer))
         except Exception as error:
             # Templates are programs of the model's makers, and say no in their own ways.
             raise SaewidgetsError(f"The model's chat template refuses these messages: {error}") from error

@@ -12,12 +12,13 @@ from ..engine.engine import Engine
 from ..engine.locking import process_lock
 from ..engine.provenance import context_of, noted
 from ..engine.worker import Ticket
-from .corpus import chunks
+from .compare import compare
 from .errors import CorpusError, IndexMismatchError, writing
 from .files import Folder
 from .finish import Settings, write_store
 from .identity import identity, must_agree
 from .manifest import MANIFEST, Manifest
+from .passage import Passage, Source
 from .progress import follow
 from .sampling import Keeping
 from .scan import Plan, RepeatedCorpus, Scan, load_sums
@@ -59,11 +60,14 @@ def build_index(
 
     Args:
         engine: model and SAE.
-        corpus: texts; a table or dataset with a text column (also a streamed one); dicts; or token ids [n, length],
-            which are taken as they are. Each document is cut into chunks of the context size.
+        corpus: texts; a table (pandas, polars, pyarrow) or dataset with a text column (also a streamed one); dicts; chats
+            (lists of messages); or token ids, without their padding (corpus.py). Each document is cut into chunks of the
+            context size.
         path: folder of the index. If a scan there was interrupted, it goes on where it stopped and ends with the same
-            numbers as an uninterrupted one. If the index is finished, it is opened; with a larger `tokens` it goes on,
-            and with other settings it is made anew, both from its scan, which a shipped index does not have.
+            numbers as an uninterrupted one. If the index is finished, it is opened, after all of the corpus was tokenized
+            again and compared with it (some 4 s a million tokens; `FeatureIndex.open` reads no corpus). With a larger
+            `tokens`, or documents after the end of the former corpus, it goes on; with other settings it is made anew;
+            both from its scan, which a shipped index does not have.
         tokens: stop after so many tokens (rounded up to a whole chunk).
         sae: which dictionary of the engine; default: the first.
         text_column, id_column: columns of the text ("text") and of a document's name ("id"). The others are kept, for
@@ -81,8 +85,8 @@ def build_index(
 
     Raises:
         CorpusError: for an empty corpus, or something that is none.
-        IndexMismatchError: if `path` holds an index of another SAE, model or corpus, other files, or an index without its
-            scan that is not all that is asked for.
+        IndexMismatchError: if `path` holds an index of another SAE, model (its weights, not only its name) or corpus,
+            other files, or an index without its scan that is not all that is asked for.
         IndexWriteError: if the disk is full or `path` cannot be written. Finished shards are kept.
         NonFiniteError: if an activation is NaN or infinite.
         KeyboardInterrupt: on Ctrl-C; the same call goes on from the last shard.
@@ -98,7 +102,8 @@ def build_index(
     _check(engine, tokens, shard_tokens, context_size)
     size = context_size or min(context_of(dictionary) or engine.context_size, engine.context_size)
     folder = Path(path)
-    plan = Plan(corpus, folder, dictionary, size, tokens, shard_tokens, text_column, id_column)
+    source = Source(corpus, engine, size, text_column, id_column)
+    plan = Plan(source, folder, dictionary, size, tokens, shard_tokens)
     return _run(engine, plan, settings, neuron_correlations, keep_activations, progress, grow=False)
 
 
@@ -116,13 +121,14 @@ def extend_index(
 ) -> FeatureIndex:
     """Add another corpus to a finished index; its statistics are then those of both together.
 
-    A corpus that begins like one that is in the index is taken for the same (a cell that is run again must not count
-    twice): a warning says that nothing was added.
+    A corpus all of which is in the index, from the beginning of one that was added, is taken for the same (a cell that is
+    run again must not count twice): a warning says that nothing was added.
 
     Interrupted, the same call goes on. Until it ends, the index as it was stays readable. Arguments as in `build_index`.
 
     Raises:
-        IndexMismatchError: if there is no finished index, it is of another SAE, or it is without its scan.
+        IndexMismatchError: if there is no finished index, it is of another SAE or model, or it is without its scan; and
+            for a corpus that begins with all of one that is in the index, and goes on: pass only what is new.
 
     Example:
         >>> index = sw.extend_index(engine, more_texts, "my-index")
@@ -139,19 +145,13 @@ def extend_index(
             f"The index at {folder} was made with a context of {size} tokens; this engine reads {engine.context_size}. Use "
             "an engine with the same context_size."
         )
-    plan = Plan(corpus, folder, dictionary, size, tokens, shard_tokens, text_column, id_column)
+    source = Source(corpus, engine, size, text_column, id_column)
+    plan = Plan(source, folder, dictionary, size, tokens, shard_tokens)
     return _run(engine, plan, manifest.settings, None, True, progress, grow=True)
 
 
 def _run(
-    engine: Engine,
-    plan: Plan,
-    settings: Settings,
-    neurons: bool | None,
-    keep_activations: bool,
-    progress: bool,
-    *,
-    grow: bool,
+    engine: Engine, plan: Plan, settings: Settings, neurons: bool | None, keep: bool, progress: bool, *, grow: bool
 ) -> FeatureIndex:
     path = plan.path
     who = identity(engine, plan.dictionary, plan.context_size)
@@ -161,38 +161,39 @@ def _run(
         must_agree(manifest.identity, who, path)
         state = state or manifest.state(path)
     state = begin(path, state, who, plan.dictionary, neurons)
-    if _Job(engine, plan, settings, state, keep_activations, grow).needed():
+    job = _Job(engine, plan, settings, state, keep, grow)
+    if not job.needed():
+        follow(engine, job.check, job, progress, plan.source.corpus)
+    if job.needed():
         with ExitStack() as stack:
             with writing(path):
                 stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
             state = State.load(path) or state  # another process may have ended it meanwhile
-            job = _Job(engine, plan, settings, state, keep_activations, grow)
+            job = _Job(engine, plan, settings, state, keep, grow, job.ahead)
             if job.needed():
-                follow(engine, job.run, job, progress, plan.corpus)
+                follow(engine, job.run, job, progress, plan.source.corpus)
             if job.repeated:
-                warnings.warn(
-                    f"This corpus is in the index at {path} already (it begins the same): nothing was added.",
-                    stacklevel=3,
-                )
-        return FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
-    index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
-    first = next(chunks(plan.corpus, engine, plan.context_size, plan.text, plan.name), None)
-    if first is None or first.ids != index.texts.ids(0, len(first.ids)):
-        add = "add to it with extend_index, " if Manifest.load(path).has_scan(path) else ""
-        raise IndexMismatchError(
-            f"The finished index at {path} is of another corpus. Open it with FeatureIndex.open, {add}or choose another path."
-        )
-    return index
+                told = f"This corpus is in the index at {path} already, all of it: nothing was added."
+                warnings.warn(told, stacklevel=3)
+    return FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
 
 
 class _Job:
     """What runs on the worker, and what it says of itself to the thread that waits."""
 
     def __init__(
-        self, engine: Engine, plan: Plan, settings: Settings, state: State, keep_activations: bool, grow: bool
+        self,
+        engine: Engine,
+        plan: Plan,
+        settings: Settings,
+        state: State,
+        keep_activations: bool,
+        grow: bool,
+        ahead: Passage | None = None,
     ) -> None:
         self.engine, self.plan, self.settings, self.state = engine, plan, settings, state
         self.keep_activations = keep_activations
+        self.ahead = ahead  # a pass over the corpus that is past all that was scanned, and goes on
         self.doing = ("scan", 0, 0)
         self.scan: Scan | None = None
         self.repeated = False
@@ -204,15 +205,14 @@ class _Job:
         if self._manifest and not self._manifest.has_scan(plan.path):
             self._manifest.must_hold(plan.path, settings, more=grow or self._wants_more(parts[0]))
             self._scans, self._as_it_is = False, True
-        elif not grow and len(parts) > 1 and self._manifest and self._manifest.parts < len(parts):
+        elif not grow and len(parts) > 1 and self._manifest and len(self._manifest.parts) < len(parts):
             # An extension that did not end waits for extend_index; until then the index is what it was.
             self._scans, self._as_it_is = False, True
         elif parts and parts[-1]["done"]:
-            if grow and not (self._manifest and self._manifest.parts < len(parts)):
+            if grow and not (self._manifest and len(self._manifest.parts) < len(parts)):
                 self._add_part()
             elif not grow and self._wants_more(parts[0]):
-                parts[-1]["done"] = False
-                self._scans = True
+                self._go_on()
         elif not parts:
             self._add_part()
 
@@ -222,9 +222,10 @@ class _Job:
         return 0 if self.scan is None else self.scan.documents_done
 
     def _wants_more(self, part: dict[str, Any]) -> bool:
-        if part.get("exhausted") or part.get("tokens") is None:
+        if not part["done"]:
             return False
-        more = self.plan.tokens is None or self.plan.tokens > part["tokens"]
+        tokens = self.plan.tokens
+        more = self.ahead is not None or (not part["exhausted"] and (tokens is None or tokens > part["tokens"]))
         if more and len(self.state.parts) > 1:
             raise IndexMismatchError(
                 f"The index at {self.plan.path} was extended by another corpus: the first one cannot go on any more. Choose "
@@ -232,26 +233,29 @@ class _Job:
             )
         return more
 
+    def _go_on(self) -> None:
+        self.state.parts[-1]["done"] = False
+        self._scans = True
+
     def _add_part(self) -> None:
         documents = sum(int(part["documents"]) - int(part["first_document"]) for part in self.state.parts)
         shards = len(shards_in(self.plan.path))
         self.state.parts.append({"first_shard": shards, "first_document": documents, "done": False})
         self._scans = True
 
-    def _check_corpus(self) -> None:
-        """Raise unless what is to be finished begins like the corpus that was given."""
-        plan, part = self.plan, self.state.parts[-1 if self._grow else 0]
-        first = next(chunks(plan.corpus, self.engine, plan.context_size, plan.text, plan.name), None)
-        if first is None or not shards_in(plan.path)[int(part["first_shard"])].starts_with(first.ids):
-            raise IndexMismatchError(
-                f"The scan at {plan.path} is of another corpus: pass the same one to finish it, or choose another path."
-            )
+    def check(self, ticket: Ticket) -> None:
+        """Compare all of the corpus with what was scanned of it; where it goes on after that, so does the scan."""
+        self.doing = ("check", 0, 0)
+        number, opened = len(self.state.parts) - 1 if self._grow else 0, not self.needed()
+        self.ahead = compare(self.plan, self.state, self._manifest, number, opened, self._as_it_is, ticket)
+        if self.ahead is not None:
+            self._go_on()
 
     def needed(self) -> bool:
         """Whether there is anything to do."""
         if self._as_it_is:
             return False
-        if self._scans or self._manifest is None or self._manifest.parts < len(self.state.parts):
+        if self._scans or self._manifest is None or len(self._manifest.parts) < len(self.state.parts):
             return True
         return self._store_is_old(self._manifest) or self._manifest.settings != self.settings
 
@@ -263,17 +267,20 @@ class _Job:
     def run(self, ticket: Ticket) -> None:
         path, dictionary = self.plan.path, self.plan.dictionary
         if not self._scans:
-            self._check_corpus()
-        else:
+            self.check(ticket)
+        if self._scans:
+            self.doing = ("scan", 0, 0)
             with writing(path):
                 self.state.save(path)
-            self.scan = Scan(self.engine, self.plan, self.state)
+            self.scan = Scan(self.engine, self.plan, self.state, self.ahead)
             try:
                 self.scan.run(ticket)
-            except RepeatedCorpus:
+            except RepeatedCorpus as found:
                 self.state.parts.pop()
                 with writing(path):
                     self.state.save(path)
+                if str(found):
+                    raise IndexMismatchError(str(found)) from None
                 self.repeated = True
                 return
 
@@ -294,8 +301,7 @@ class _Job:
             settings=self.settings,
             provenance={**self.engine.provenance(dictionary.name), **noted(dictionary, self.engine.model)},
             corpus={**facts["corpus"], "tokens": facts["tokens"], "counted": facts["counted"]},
-            parts=len(self.state.parts),
-            exhausted=bool(self.state.parts[-1]["exhausted"]),
+            parts=self.state.parts,
             growable=self.keep_activations,
         )
         with writing(path):

@@ -1,6 +1,6 @@
 """Whatever a user calls a corpus, as a stream of chunks that fit the SAE's context.
 
-Texts, tables, datasets (also streamed ones) and token arrays all become documents; documents become chunks under the
+Texts, tables, datasets (also streamed ones), chats and token arrays all become documents; documents become chunks under the
 engine's one prompt policy. Nothing is held: a corpus may be larger than memory.
 """
 
@@ -16,11 +16,20 @@ import torch
 
 from ..engine.batching import windows
 from ..engine.engine import Engine
-from ..engine.errors import TokenIdError
+from ..engine.errors import SaewidgetsError, TokenIdError
+from .corpus_rows import TOKEN_COLUMN, rows_of
 from .errors import CorpusError
+from .padding import unmasked, unpadded
 
 Corpus: TypeAlias = Iterable[object]
-"""Texts, rows with a text column (a DataFrame, a dataset, dicts), or token ids ([n, length], or a list of lists)."""
+"""Texts; rows with a text column (a DataFrame, a dataset, an Arrow table, dicts); chats (lists of messages); or token ids
+([n, length], lists, rows or batches with "input_ids"). Of token ids padding is left out: where "attention_mask" is 0, or
+without one the pad tokens at both ends."""
+
+_TEXT_COLUMNS = ("text", TOKEN_COLUMN, "messages")
+_IS_A = "is a"
+# What tokenizers give beside the ids, one value a token: nothing to filter examples by.
+_BESIDE_IDS = frozenset("attention_mask token_type_ids special_tokens_mask position_ids offset_mapping labels".split())
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class Document:
     ids: list[int]
     name: str
     columns: Mapping[str, object] = field(default_factory=dict)
+    named: bool = True
+    """Whether the corpus names it; else its name is its number."""
 
 
 @dataclass(frozen=True)
@@ -63,67 +74,51 @@ def documents(corpus: Corpus, engine: Engine, text: str | None, name: str | None
     """The documents of a corpus, tokenized.
 
     Args:
-        text: the column that holds the text (or the token ids); default: "text", or the only column.
+        text: the column that holds the text, the token ids or the messages; default: "text", the only column,
+            "input_ids" or "messages".
         name: the column that names a document; default: "id" if there is one, else its number.
 
     Raises:
-        CorpusError: for something that is no corpus, or lacks the column.
+        CorpusError: for something that is no corpus, or lacks the column; for padding that cannot be told from text.
     """
-    for number, row in enumerate(_rows(corpus), first):
+    for number, row in enumerate(rows_of(corpus), first):
         columns: dict[str, object] = {}
         value = row
-        label = str(number)
+        label, named = str(number), False
         if isinstance(row, Mapping):
             value, columns = _split(row, text)
             key = name if name is not None else "id"
             if name is not None and name not in row:
                 raise CorpusError(f"The corpus has no column {name!r}; it has {', '.join(map(repr, row))}.")
             if key in columns:
-                label = str(columns.pop(key))
-        yield Document(number, _ids(value, engine, number), label, columns)
-
-
-def _rows(corpus: object) -> Iterator[object]:
-    if isinstance(corpus, (str, bytes)):
-        raise CorpusError(
-            "A corpus is a list of texts, a table or dataset with a text column, or an array of token ids; this is one "
-            "string. Put it into a list; a file is read by `saewidgets index FILE` or pandas."
-        )
-    if isinstance(corpus, torch.Tensor):
-        corpus = corpus.cpu().numpy()
-    if isinstance(corpus, np.ndarray):
-        if corpus.dtype.kind in "iu":
-            if corpus.ndim not in (1, 2):
-                raise CorpusError(f"An array of token ids is [n, length] or [length], not {corpus.shape}.")
-            return iter(corpus if corpus.ndim == 2 else corpus[None])
-        if corpus.dtype.kind not in "OUT":
-            raise CorpusError(f"An array of {corpus.dtype} is no corpus: token ids are integers.")
-        return iter(corpus)
-    if hasattr(corpus, "iter_rows"):  # polars
-        return iter(cast(Any, corpus).iter_rows(named=True))
-    if hasattr(corpus, "itertuples"):  # pandas: row by row, without turning the whole table into objects
-        names = [str(column) for column in cast(Any, corpus).columns]
-        return (dict(zip(names, row, strict=True)) for row in cast(Any, corpus).itertuples(index=False, name=None))
-    if isinstance(corpus, Mapping):
-        raise CorpusError(
-            f"A dict is no corpus. If it is a dataset with splits, pass one of them: {', '.join(map(repr, corpus))}."
-        )
-    if not isinstance(corpus, Iterable):
-        raise CorpusError(f"A {type(corpus).__name__} is no corpus: pass texts, a table, a dataset or token ids.")
-    return iter(corpus)
+                label, named = str(columns.pop(key)), True
+        try:
+            ids = _ids(value, engine, row if isinstance(row, Mapping) else {})
+        except (CorpusError, TokenIdError) as error:
+            joint = " " if str(error).startswith(_IS_A) else ": "
+            raise CorpusError(f"Document {number}{joint}{error}") from error
+        yield Document(number, ids, label, columns, named)
 
 
 def _split(row: Mapping[str, object], text: str | None) -> tuple[object, dict[str, object]]:
-    column = text if text is not None else "text" if "text" in row else next(iter(row)) if len(row) == 1 else None
+    """The text of a row, and its other columns."""
+    column = text
+    if text is None:
+        column = next(iter(row)) if len(row) == 1 else next((name for name in _TEXT_COLUMNS if name in row), None)
     if column is None or column not in row:
-        asked = f"no column {text!r}" if text is not None else "several columns, none of them called 'text'"
+        if set(row) == {"role", "content"}:
+            raise CorpusError("This is one chat: a corpus is a list of chats. Put it into a list.")
+        called = ", ".join(map(repr, _TEXT_COLUMNS))
+        asked = f"no column {text!r}" if text is not None else f"several columns, none of them called {called}"
         raise CorpusError(f"The corpus has {asked}: pass text_column= one of {', '.join(map(repr, row))}.")
-    return row[column], {str(key): _plain(value) for key, value in row.items() if key != column}
+    value = row[column]
+    beside = _BESIDE_IDS if _are_ids(value) else frozenset[str]()
+    return value, {str(k): _plain(v) for k, v in row.items() if k != column and not (k in beside and _are_ids(v))}
 
 
 def _plain(value: object) -> object:
     """NumPy's scalars and a table's missing values as Python's."""
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and not value.ndim):
         value = value.item()
     return None if _missing(value) else value
 
@@ -135,19 +130,57 @@ def _missing(value: object) -> bool:
     )
 
 
-def _ids(value: object, engine: Engine, number: int) -> list[int]:
+def _ids(value: object, engine: Engine, row: Mapping[str, object]) -> list[int]:
+    """Token ids of one document: of its text, its messages, or its token ids, without their padding."""
+    tokenizer = engine.tokenizer
     if _missing(value):
         return []  # a missing text in a table
     if isinstance(value, str):
-        return engine.tokenizer.encode(value) if value else []
+        return tokenizer.encode(value) if value else []
+    if hasattr(value, "to_list"):  # a cell of a polars column
+        value = cast(Any, value).to_list()
+    if _are_messages(value):
+        return _chat(list(cast("Sequence[Mapping[str, str]]", value)), engine)
+    if not _are_ids(value):
+        raise CorpusError(f"{_IS_A} {type(value).__name__}: texts are strings, token ids or chats.")
     if isinstance(value, torch.Tensor):
         value = value.cpu().numpy()
-    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, bytes):
-        try:
-            return engine.tokenizer.check_ids(cast("Sequence[int]", value))
-        except TokenIdError as error:
-            raise CorpusError(f"Document {number}: {error}") from error
-    raise CorpusError(f"Document {number} is a {type(value).__name__}: texts are strings or token ids.")
+    ids = tokenizer.check_ids(cast("Sequence[int]", value))
+    mask, places = _array(row.get("attention_mask")), _array(row.get("position_ids"))
+    if mask is not None:
+        return unmasked(ids, mask, places)
+    pad = cast("int | None", getattr(engine.model.tokenizer, "pad_token_id", None))
+    return unpadded(ids, pad, tokenizer.bos_id, tokenizer.eos_id)
+
+
+def _chat(messages: Sequence[Mapping[str, str]], engine: Engine) -> list[int]:
+    """A conversation as the model sees one: its chat template's text, in which nothing is left to be answered."""
+    if not all(isinstance(message, Mapping) for message in messages):
+        raise CorpusError("A chat is a list of messages such as {'role': 'user', 'content': 'text'}, and nothing else.")
+    try:
+        text = engine.tokenizer.chat_text(messages, answer=False)
+        ids = [] if text is None else engine.tokenizer.encode_raw(text)[0]
+    except SaewidgetsError as error:
+        raise CorpusError(str(error)) from error
+    if text is None:
+        raise CorpusError("these are messages, and the model has no chat template. Pass texts.")
+    return ids
+
+
+def _are_ids(value: object) -> bool:
+    """Whether it can be token ids: a sequence that is no string."""
+    return isinstance(value, (Sequence, np.ndarray, torch.Tensor)) and not isinstance(value, (str, bytes))
+
+
+def _are_messages(value: object) -> bool:
+    return _are_ids(value) and len(cast("Sequence[object]", value)) > 0 and isinstance(cast(Any, value)[0], Mapping)
+
+
+def _array(value: object) -> object:
+    """A column beside token ids; None if the row has none."""
+    if _missing(value):
+        return None
+    return value.cpu().numpy() if isinstance(value, torch.Tensor) else value
 
 
 def fingerprint(some: Iterable[Chunk]) -> str:

@@ -7,33 +7,48 @@ from typing import Any
 
 from ..engine.dictionary.base import Dictionary
 from ..engine.engine import Engine
+from ..engine.model.weights import weights_hash as model_weights_hash
 from ..engine.provenance import official_name
 from .errors import IndexMismatchError
 
-# What a reader calls the entries of an identity.
+# What a reader calls the entries of an identity, in the order in which a difference is told.
 _NAMES = {
     "model": "the model",
-    "dictionary": "the SAE (or its dtype)",
     "hook": "the hook",
+    "head": "the head",
     "n_features": "the number of features",
+    "dictionary": "the SAE (or its dtype)",
+    "encoding": "how the SAE encodes",
     "d_vocab": "the vocabulary",
     "processing": "the weight processing",
+    "dtype": "the model's dtype",
+    "weights": "the model (its weights, not its name)",
     "prepend_bos": "the BOS policy (prepend_bos)",
     "special": "the special tokens",
     "outlier_factor": "the rule for norm outliers (outlier_factor)",
     "context_size": "the context size (context_size)",
 }
+# Hashes and long lists: that they differ says it all.
+_UNTOLD = frozenset({"dictionary", "weights", "special"})
 
 
-def identity(engine: Engine, dictionary: Dictionary, context_size: int) -> dict[str, Any]:
-    """What an index says of its making; JSON."""
+def identity(engine: Engine, dictionary: Dictionary, context_size: int, *, fresh: bool = True) -> dict[str, Any]:
+    """What an index says of its making; JSON. Whatever changes a number stands here, or in the corpus.
+
+    Args:
+        fresh: read all weights of the model (about 1 s a GB); else only look whether they changed (weights.py).
+    """
     return {
         "model": official_name(engine.model.name),
-        "dictionary": dictionary.weights_hash(),
-        "hook": dictionary.hook_name,
-        "n_features": dictionary.n_features,
-        "d_vocab": int(engine.model.cfg.d_vocab),
+        "weights": model_weights_hash(engine.model.raw, fresh=fresh),
+        "dtype": str(engine.model.dtype).removeprefix("torch."),
         "processing": engine.model.processing,
+        "d_vocab": int(engine.model.cfg.d_vocab),
+        "dictionary": dictionary.weights_hash(),
+        "encoding": dictionary.encoding(),
+        "hook": dictionary.hook_name,
+        "head": dictionary.head,
+        "n_features": dictionary.n_features,
         "prepend_bos": engine.tokenizer.prepend_bos,
         "special": sorted(engine.counting.special_ids),
         "outlier_factor": engine.counting.factor,
@@ -41,15 +56,20 @@ def identity(engine: Engine, dictionary: Dictionary, context_size: int) -> dict[
     }
 
 
-def must_agree(stored: Mapping[str, Any], now: Mapping[str, Any], where: object) -> None:
+def must_agree(
+    stored: Mapping[str, Any], now: Mapping[str, Any], where: object, *, but: frozenset[str] = frozenset()
+) -> None:
     """Raise unless `now` is what the index was made with.
+
+    Args:
+        but: entries that need not agree.
 
     Raises:
         IndexMismatchError: naming what differs.
     """
     for key, called in _NAMES.items():
-        if key in now and stored.get(key) != now[key]:
-            told = "" if key in ("dictionary", "special") else f": {stored.get(key)!r} there, {now[key]!r} here"
+        if key not in but and stored.get(key) != now.get(key):
+            told = "" if key in _UNTOLD else f": {stored.get(key)!r} there, {now.get(key)!r} here"
             raise IndexMismatchError(
                 f"The index at {where} was made with something else: {called} differs{told}. "
                 "Use the engine that it was made with, or build another index at another path."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ..engine.dictionary.base import Dictionary
+from ..engine.engine import Engine
 from .errors import IndexCorruptError, IndexMismatchError
 from .files import Folder
 from .finish import Settings
+from .identity import identity, must_agree
 from .sampling import Keeping
 from .shards import shard_name
 from .state import FORMAT, SCAN, State, read_json, write_json
@@ -27,8 +31,7 @@ class Manifest:
         settings: how it was finished.
         provenance: what is shown beside the numbers (dtype and versions among it).
         corpus: tokens, tokens counted, documents, and a hash of the token ids.
-        parts: how many corpora it holds.
-        exhausted: whether the last one was read to its end.
+        parts: the corpora that it holds (state.py).
         growable: whether its activations were kept.
     """
 
@@ -37,8 +40,7 @@ class Manifest:
     settings: Settings
     provenance: Mapping[str, str]
     corpus: Mapping[str, Any]
-    parts: int
-    exhausted: bool
+    parts: Sequence[Mapping[str, Any]]
     growable: bool
     format: int = field(default=FORMAT)
 
@@ -72,9 +74,8 @@ class Manifest:
 
     def state(self, path: Path) -> State:
         """What the scan's state said, as far as the finished index at `path` tells."""
-        part = {"done": True, "tokens": self.corpus["tokens"], "exhausted": self.exhausted}
         neurons = "neurons_missing" not in Folder(path / self.store).facts
-        return State(dict(self.identity), neurons, [dict(part) for _ in range(self.parts)])
+        return State(dict(self.identity), neurons, [dict(part) for part in self.parts])
 
     def save(self, path: Path) -> None:
         write_json(path / MANIFEST, asdict(self))
@@ -84,7 +85,7 @@ class Manifest:
         """The manifest of the index at `path`.
 
         Raises:
-            IndexVersionError: if it is of a newer format; IndexCorruptError: if it cannot be read.
+            IndexVersionError: if it is of another format; IndexCorruptError: if it cannot be read.
         """
         content = read_json(path / MANIFEST)
         try:
@@ -93,3 +94,24 @@ class Manifest:
             return cls(settings=Settings(**settings), **content)
         except (KeyError, TypeError) as error:
             raise IndexCorruptError(f"{path / MANIFEST} is damaged: build the index again.") from error
+
+
+def must_open(manifest: Manifest, engine: Engine, dictionary: Dictionary, path: Path) -> None:
+    """Raise unless the finished index at `path` is of the engine's dictionary and model.
+
+    A model whose weights are known to be another version is no other model by accident: where index and engine both say
+    in their provenance which "weights" they were made with, and say another thing, that is a warning.
+
+    Raises:
+        IndexMismatchError: naming what differs.
+    """
+    now = identity(engine, dictionary, int(manifest.identity["context_size"]), fresh=False)
+    there, here = manifest.provenance.get("weights"), engine.provenance(dictionary.name).get("weights")
+    said = there is not None and here is not None and there != here
+    must_agree(manifest.identity, now, path, but=frozenset({"weights"} if said else ()))
+    if said:
+        warnings.warn(
+            f"The index was made with weights: {there}; the engine has {here}. Activations on your own text differ a "
+            "little from those of the index.",
+            stacklevel=4,
+        )

@@ -30,12 +30,12 @@ def follow(engine: Engine, run: Callable[[Ticket], None], job: Doing, progress: 
     bars: dict[str, tqdm[None]] = {}
 
     def draw(doing: str, done: int, total: int) -> None:
-        if not progress:
-            return
+        if not progress or (doing == "check" and not done):
+            return  # a corpus that is compared at once needs no bar
         if doing not in bars:
             for bar in bars.values():
                 bar.close()
-            unit = "tok" if doing == "scan" else "feature"
+            unit = "tok" if doing in ("scan", "check") else "feature"
             bars[doing] = tqdm(desc=doing, unit=unit, unit_scale=True, initial=done, dynamic_ncols=True)
         bar = bars[doing]
         bar.total = total or None
@@ -45,7 +45,7 @@ def follow(engine: Engine, run: Callable[[Ticket], None], job: Doing, progress: 
         if not total and job.documents_done and hasattr(corpus, "__len__"):
             # Nobody knows how long a corpus is before it is read: by the documents read so far.
             total = max(done, round(done / job.documents_done * len(cast(Sized, corpus))))
-        job.doing = ("scan", done, total)
+        job.doing = (job.doing[0], done, total)
 
     submitted = engine.worker.submit(run, on_progress=heard)
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import pairwise
 from pathlib import Path
 
 from ..engine.dictionary.base import Dictionary
@@ -17,9 +17,10 @@ from ..engine.engine import Engine
 from ..engine.errors import NonFiniteError
 from ..engine.text.counted import Counting
 from ..engine.worker import Ticket
-from .corpus import Chunk, Corpus, Document, chunks, fingerprint
+from .corpus import Chunk, Document
 from .errors import CorpusError, IndexMismatchError, writing
 from .neurons import NeuronSums
+from .passage import Passage, Source, agree, chunks_of_shards, differs, must_tell_the_same, same, telling
 from .shards import Block, Shard, block_of, shard_name, shards_in, write_shard
 from .state import State
 
@@ -34,17 +35,14 @@ class Plan:
     Attributes:
         tokens: stop once so many tokens were read; None: all of the corpus.
         shard_tokens: tokens between two points from which a killed scan goes on.
-        text, name: columns of the corpus (see corpus.py).
     """
 
-    corpus: Corpus
+    source: Source
     path: Path
     dictionary: Dictionary
     context_size: int
     tokens: int | None
     shard_tokens: int
-    text: str | None
-    name: str | None
 
 
 class Scan:
@@ -52,10 +50,12 @@ class Scan:
 
     Args:
         state: of the index; its last part is the one that is read.
+        ahead: a pass over the corpus that is past all that was scanned of that part.
     """
 
-    def __init__(self, engine: Engine, plan: Plan, state: State) -> None:
+    def __init__(self, engine: Engine, plan: Plan, state: State, ahead: Passage | None = None) -> None:
         self.engine, self.plan, self.state = engine, plan, state
+        self._ahead = ahead
         self.documents_done = 0
         self._shards = 0
         self._sums: NeuronSums | None = None
@@ -72,11 +72,15 @@ class Scan:
         self._shards = len(before)
         first = int(part["first_document"])
         plan = self.plan
-        stream = chunks(plan.corpus, self.engine, plan.context_size, plan.text, plan.name, first)
-        stream = self._unless_repeated(stream, before)
-        last = self._skip(stream, [len(s.folder.read("chunk_length")) for s in before[part["first_shard"] :]], before)
+        mine = before[part["first_shard"] :]
+        stream = self._ahead
+        if stream is None or stream.passed != sum(len(s.folder.read("chunk_length")) for s in mine):
+            stream = plan.source.open(first)
+            self._unless_repeated(stream, before)
+            self._skip(stream, mine, ticket)
+        last = first - 1 if stream.last is None else stream.last.number
         self._sums = self._load_sums(len(before))
-        done = sum(len(s) for s in before[part["first_shard"] :])
+        done = sum(map(len, mine))
         blocks: list[Block] = []
         seen = last
         for some in self._blocks(stream, done, ticket):
@@ -96,8 +100,14 @@ class Scan:
             for useless in (*plan.path.glob("shard-*"), *plan.path.glob("sums-*")):
                 shutil.rmtree(useless)
             raise CorpusError("The corpus has no token to count: all of its tokens are special ones (BOS, EOS, PAD).")
-        exhausted = next(stream, None) is None
-        part.update(done=True, tokens=self.plan.tokens, exhausted=exhausted, documents=seen + 1)
+        part.update(
+            done=True,
+            tokens=done,
+            chunks=stream.passed,
+            exhausted=stream.peek() is None,
+            documents=seen + 1,
+            rows=stream.rows(),
+        )
         with writing(self.plan.path):
             self.state.save(self.plan.path)
 
@@ -145,30 +155,42 @@ class Scan:
         self._shards += 1
         return max([seen, *documents])
 
-    def _skip(self, stream: Iterator[Chunk], lengths: list[int], before: list[Shard]) -> int:
-        """Pass over the chunks that are scanned already, checking that they are the same; the last document's number."""
-        part = self.state.parts[-1]
-        last = int(part["first_document"]) - 1
-        for length, shard in zip(lengths, before[part["first_shard"] :], strict=True):
-            some = list(islice(stream, length))
-            if fingerprint(some) != shard.folder.facts["hash"]:
-                raise IndexMismatchError(
-                    f"The index at {self.plan.path} was begun with another corpus (or another order of its texts). Pass "
-                    "the same corpus to go on, use extend_index to add another one, or choose another path."
-                )
-            last = some[-1].document.number
-        return last
+    def _skip(self, stream: Passage, mine: list[Shard], ticket: Ticket) -> None:
+        """Pass over the chunks that are scanned already, all of which must be the same."""
+        if not agree(stream, telling(chunks_of_shards(mine), sum(map(len, mine)), ticket)):
+            raise IndexMismatchError(
+                f"The index at {self.plan.path} was begun with another corpus (or another order of its texts). Pass "
+                f"the same corpus to go on, use extend_index to add another one, or choose another path. {differs(stream)}"
+            )
+        must_tell_the_same(stream, self.state.parts[-1], self.plan.path)
 
-    def _unless_repeated(self, stream: Iterator[Chunk], before: list[Shard]) -> Iterator[Chunk]:
-        """The stream, unless a part that is about to begin starts like one that is in the index already."""
+    def _unless_repeated(self, stream: Passage, before: list[Shard]) -> None:
+        """Raise if a part that is about to begin is one that is in the index already: all of it, not its beginning."""
         begins = [int(part["first_shard"]) for part in self.state.parts]
         if len(begins) < 2 or begins[-1] < len(before):
-            return stream
-        first = next(stream, None)
-        for i in begins[:-1]:
-            if first is not None and before[i].starts_with(first.ids):
-                raise RepeatedCorpus
-        return stream if first is None else chain([first], stream)
+            return
+        stream.keep()
+        limit, done = self.plan.tokens, 0
+        alike = [chunks_of_shards(before[a:b]) for a, b in pairwise(begins) if a < b]
+        over = False
+        while alike:
+            chunk = stream.peek()
+            if chunk is None or (limit is not None and done >= limit):
+                if stream.passed:
+                    raise RepeatedCorpus
+                break
+            found = [(stored, next(stored, None)) for stored in alike]
+            alike = [stored for stored, ids in found if ids is not None and same(chunk, ids)]
+            over = over or any(ids is None for _, ids in found)
+            if alike:
+                next(stream)
+                done += len(chunk.ids)
+        if over:
+            raise RepeatedCorpus(
+                f"The corpus begins with all of one that is in the index at {self.plan.path}, and goes on: its texts would "
+                "count twice. Pass only those that are new."
+            )
+        stream.rewind()
 
     def _load_sums(self, n_shards: int) -> NeuronSums | None:
         if not self.state.neurons:
@@ -185,7 +207,7 @@ class Scan:
 
 
 class RepeatedCorpus(Exception):
-    """The corpus that was to be added is in the index already."""
+    """The corpus that was to be added is in the index already; with a message: and it goes on after that."""
 
 
 class _Quiet(Ticket):

@@ -123,11 +123,6 @@ class Shard:
     def __len__(self) -> int:
         return int(self.folder.facts["tokens"])
 
-    def starts_with(self, ids: Sequence[int]) -> bool:
-        """Whether its first chunk is `ids`."""
-        length = int(self.folder.read("chunk_length", 0, 1)[0])
-        return tuple(ids) == tuple(self.folder.read("tokens", 0, length).tolist())
-
     def entries(self, low: int, high: int) -> tuple[Array, Array, Array]:
         """Entries of features low .. high-1, by feature and position: [high-low+1] pointers, positions, values."""
         ptr = self.folder.read("feature_ptr", low, high + 1).astype(np.int64)

@@ -13,7 +13,8 @@ from .errors import IndexCorruptError, IndexMismatchError, IndexVersionError, wr
 from .files import sync
 from .identity import must_agree
 
-FORMAT = 1
+# 2: with the model's weights and dtype, how the SAE encodes, and all of the corpus of each part.
+FORMAT = 2
 SCAN = "scan.json"
 # Entries of the two sums of products with neurons: 256 MB of float64.
 _MOST_PRODUCTS = 2**25
@@ -26,7 +27,9 @@ class State:
     Attributes:
         identity: see identity.py.
         neurons: whether sums of products with neurons are kept.
-        parts: one for each corpus that was added: its first shard, whether it was read to its `tokens` or its end.
+        parts: one for each corpus that was added: "first_shard" and "first_document" in the index, and whether it is
+            "done"; then "tokens" and "chunks" that were read, whether that is all of it ("exhausted"), the number of the
+            "documents" until its end, and a hash of their names and columns ("rows").
     """
 
     identity: dict[str, Any]
@@ -62,13 +65,19 @@ def read_json(path: Path) -> dict[str, Any]:
     """A file of an index that says its format.
 
     Raises:
-        IndexVersionError: if it is of a newer format; IndexCorruptError: if it cannot be read.
+        IndexVersionError: if it is of another format; IndexCorruptError: if it cannot be read.
     """
     try:
         content = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
         version = int(content["format"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IndexCorruptError(f"{path} is missing or damaged: build the index again.") from error
+    if version < FORMAT:
+        raise IndexVersionError(
+            f"{path} is of format {version}, which a former version of saewidgets wrote: it does not say all that its numbers "
+            f"depend on, and this version reads format {FORMAT} only. Build the index again with build_index, at another path "
+            "or after removing this one."
+        )
     if version > FORMAT:
         raise IndexVersionError(
             f"{path} is of format {version}; this version of saewidgets reads up to {FORMAT}. Upgrade saewidgets."

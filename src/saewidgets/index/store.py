@@ -6,7 +6,6 @@ Everything is memory-mapped; a feature costs the few pages that hold it.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +19,8 @@ from .errors import IndexMismatchError
 from .examples import Examples, select
 from .feature import Feature
 from .files import Array, Folder
-from .identity import identity, must_agree
 from .labels import Labels
-from .manifest import MANIFEST, Manifest
+from .manifest import MANIFEST, Manifest, must_open
 from .rows import read_feature
 from .shards import OUTLIER, shards_in
 from .state import State
@@ -68,7 +66,7 @@ class FeatureIndex:
 
         Raises:
             IndexMismatchError: if there is none, its scan did not end, or it is of another SAE.
-            IndexVersionError: if a newer version wrote it. IndexCorruptError: if a file is missing or was altered.
+            IndexVersionError: if another version wrote it. IndexCorruptError: if a file is missing or was altered.
         """
         folder = Path(path)
         if not (folder / MANIFEST).exists():
@@ -86,22 +84,14 @@ class FeatureIndex:
     def check(self, engine: Engine, sae: str | None = None) -> None:
         """Raise unless the index is of this engine's SAE and model, and take over the engine's labels.
 
+        Weights and dtypes must be the same, not only names. Where index and engine both say in their provenance which
+        "weights" they were made with, as the demo does, and say another thing, a warning says so.
+
         Raises:
             IndexMismatchError: naming what differs.
         """
         dictionary = engine.dictionary(sae)
-        must_agree(
-            self._manifest.identity, identity(engine, dictionary, self._manifest.identity["context_size"]), self.path
-        )
-        now = engine.provenance(dictionary.name)
-        for fact in ("weights", "dtype"):
-            there, here = self._manifest.provenance.get(fact), now.get(fact)
-            if there is not None and here is not None and there != here:
-                warnings.warn(
-                    f"The index was made with {fact}: {there}; the engine has {here}. Activations on your own text differ a "
-                    "little from those of the index.",
-                    stacklevel=3,
-                )
+        must_open(self._manifest, engine, dictionary, self.path)
         self._labels.given = dict(dictionary.labels)
 
     def verify(self) -> None:

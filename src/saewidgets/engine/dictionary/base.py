@@ -119,6 +119,10 @@ class Dictionary(ABC):
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
+    def encoding(self) -> dict[str, object]:
+        """JSON settings that change its activations though its weights stay the same, such as the k of a TopK."""
+        return {}
+
     @property
     def unfolded(self) -> str | None:
         """What of its training's input normalisation is not applied here, and what to do; None if nothing is missing."""

@@ -9,7 +9,9 @@ the weights are the same tensors.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import torch
@@ -31,6 +33,13 @@ _NOT_AT_INFERENCE = {
         "fold_activation_whitening({0}.whitening.mean, {0}.whitening.matrix, {0}.whitening.inverse_matrix)"
     ),
 }
+
+
+# Settings of an SAE that are about its training or its place in memory, or that are told elsewhere.
+_NOT_ENCODING = frozenset(
+    "metadata device dtype architecture d_in d_sae decoder_init_norm aux_loss_coefficient use_matryoshka_aux_loss "
+    "topk_threshold_lr use_sparse_activations".split()
+)
 
 
 class SaeDictionary(Dictionary):
@@ -170,6 +179,13 @@ class SaeDictionary(Dictionary):
     def weights(self) -> dict[str, Tensor]:
         return {**dict(self.sae.named_parameters()), **dict(self.sae.named_buffers())}
 
+    def encoding(self) -> dict[str, object]:
+        settings = self.sae.cfg.to_dict()
+        # An SAE in training and the same one loaded for use must agree: only what the latter has.
+        wanted = _settings_in_use(self.architecture) or settings.keys()
+        kept = {name: value for name, value in settings.items() if name in wanted and name not in _NOT_ENCODING}
+        return cast("dict[str, object]", json.loads(json.dumps(kept, default=str, sort_keys=True)))
+
     def metadata(self, name: str) -> object:
         # sae-lens' metadata answers None for whatever it does not know.
         return getattr(self.sae.cfg.metadata, name)
@@ -240,3 +256,11 @@ class SaeDictionary(Dictionary):
 def _dense(activations: Tensor) -> Tensor:
     """sae-lens can give sparse tensors (TopK with use_sparse_activations)."""
     return activations if activations.layout == torch.strided else activations.to_dense()
+
+
+def _settings_in_use(architecture: str) -> frozenset[str]:
+    """Names of the settings of an architecture's SAEs that are not in training; none if there are only trained ones."""
+    from sae_lens import registry
+
+    known = registry.SAE_CLASS_REGISTRY.get(architecture)
+    return frozenset(field.name for field in fields(known[1])) if known else frozenset()
