@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -383,3 +385,23 @@ def test_a_snapshot_counts_only_when_complete(tmp_path: Path, monkeypatch: pytes
     else:
         with pytest.raises(SourceError, match="unplugged"):
             hub_snapshot(lambda line: None)
+
+
+def test_folders_that_pip_removes_meanwhile_do_not_end_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from saewidgets.demo import sources
+
+    (tmp_path / "tracker" / "inner").mkdir(parents=True)
+    (tmp_path / "part").write_bytes(b"12345")
+    (tmp_path / "tracker" / "inner" / "more").write_bytes(b"123")
+    assert sources._bytes_below(tmp_path) == 8
+    real = os.scandir
+
+    def gone(path: Any = ".") -> Any:
+        if Path(path).name == "inner":
+            raise FileNotFoundError(2, "gone", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert sources._bytes_below(tmp_path) == 5

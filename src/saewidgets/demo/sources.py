@@ -233,9 +233,11 @@ def digest(path: Path) -> str:
 
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # pip moves its files while they are counted
-            total += path.stat().st_size if path.is_file() else 0
+    # os.walk passes over folders that are gone when it comes to them: pip makes and removes its own meanwhile.
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(parent, name)).st_size
     return total
 
 
