@@ -159,7 +159,7 @@ def test_the_other_views(notebook: Watched) -> None:
     expect(page.locator(f"{WIDGET} .saew-result")).to_contain_text("realised")
     page.get_by_role("tab", name="Dose-response").click()
     page.get_by_role("button", name="Run the sweep").click()
-    expect(page.locator(f"{WIDGET} .saew-figures svg")).to_have_count(4, timeout=60_000)
+    expect(page.locator(f"{WIDGET} .saew-figures svg")).to_have_count(6, timeout=60_000)
     shown = page.locator(f"{WIDGET} .saew-plain-text .saew-text").last
     slider = page.get_by_label("Strength to look at")
     slider.focus()
@@ -198,7 +198,7 @@ def test_the_page_works_without_a_kernel(notebook: Watched, tmp_path: Path) -> N
     root.get_by_role("tab", name="Effect on this text").click()
     expect(root.locator(".saew-heat .saew-t").first).to_be_visible()
     root.get_by_role("tab", name="Dose-response").click()
-    expect(root.locator(".saew-figures svg")).to_have_count(4)
+    expect(root.locator(".saew-figures svg")).to_have_count(6)
     seen = set()
     slider = root.get_by_label("Strength to look at")
     slider.focus()

@@ -25,6 +25,7 @@ from saewidgets.interventions.usable import (
     paired,
     rule_of,
     usable_at,
+    verdict_of,
 )
 
 PROMPT = "In the beginning God created 日本語 and"
@@ -293,6 +294,12 @@ def test_a_strength_is_usable_where_every_interval_clears() -> None:
 def test_bands(strengths: list[float], usable: list[int], directions: list[int], wanted: list[Any]) -> None:
     found = bands_of(np.array(strengths, float), np.array(usable, bool), np.array(directions))
     assert found == tuple(Band(*one) for one in wanted)
+
+
+def test_the_verdict_is_a_sentence() -> None:
+    assert verdict_of([]) == "No strength here is usable."
+    found = verdict_of([Band(-2.0, -1.0, "suppresses"), Band(0.5, 0.5, "raises")])
+    assert found == "Usable: from -2 to -1 (suppresses the target); at 0.5 (raises the target)."
 
 
 def simulated(seed: int, n: int, controls: int, effect: float = 0.0, skewed: bool = False) -> bool:

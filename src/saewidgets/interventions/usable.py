@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 
     Doubles: TypeAlias = npt.NDArray[np.float64]
 
-__all__ = ["CONFIDENCE", "Band", "Interval", "bands_of", "directions_of", "level_of", "paired", "rule_of", "usable_at"]
+__all__ = [
+    "CONFIDENCE",
+    "Band",
+    "Interval",
+    "bands_of",
+    "directions_of",
+    "level_of",
+    "paired",
+    "rule_of",
+    "usable_at",
+    "verdict_of",
+]
 
 CONFIDENCE = 0.95
 PERPLEXITY_FACTOR = 2.0
@@ -177,6 +188,15 @@ def rule_of(
         f"of texts that share prompt and dice{widened}); the geometric mean of perplexity is at most {perplexity_factor:g} times "
         f"the unedited texts'; on average at most {repetition_limit:.0%} of 4-grams are repeated."
     )
+
+
+def verdict_of(bands: Sequence[Band]) -> str:
+    """The bands as a sentence."""
+    if not bands:
+        return "No strength here is usable."
+    where = (f"from {b.low:g} to {b.high:g}" if b.high > b.low else f"at {b.low:g}" for b in bands)
+    said = "; ".join(f"{place} ({b.direction} the target)" for place, b in zip(where, bands, strict=True))
+    return f"Usable: {said}."
 
 
 def all_of(intervals: Sequence[Interval], n_strengths: int) -> Interval:

@@ -15,6 +15,7 @@ from ..interventions.recipe.recipe import Recipe
 from ..interventions.sampling import Sampling
 from ..interventions.scales import Index, Maxima
 from ..interventions.sweep import SAMPLES, Sweep, sweep_on_worker
+from ..interventions.usable import verdict_of
 from . import wire
 from .steering_payload import Asked
 
@@ -152,17 +153,35 @@ def _sweep(made: Sweep) -> wire.Reply:
             "baseline": [wire.sendable(t.text) for t in made.baseline],
             "n": made.n,
             "pairs": curves["target"].n.tolist(),
-            "level": made.level,
+            "about": list(_about(made)),
+            "verdict": _minus(verdict_of(made.bands)),
             "directions": made.directions.tolist(),
             "bands": [{"low": b.low, "high": b.high, "direction": b.direction} for b in made.bands],
             "band_rule": made.band_rule,
             "controls": [{"kind": kind, "name": name} for kind, name in made.controls],
-            "promoted": None if made.promoted is None else [wire.sendable(t) for t in made.promoted.tokens],
-            "promoted_label": "" if made.promoted is None else made.promoted.label,
             "notes": [wire.sendable(note) for note in made.notes],
         },
         arrays,
     )
+
+
+def _about(made: Sweep) -> tuple[str, str]:
+    """What the numbers of texts, and those of the prompt, are means over, and what their intervals are."""
+    texts = (
+        f"Texts: means over n = {made.n} at each strength. Whiskers and brackets: {made.level * 100:.4g}% interval of the mean "
+        "difference to the unedited texts with the same dice, laid around the mean."
+        if made.n > 1
+        else "Texts: one at each strength, so there are no intervals. Ask for more texts each."
+    )
+    prompt = "The prompt read again with the edit, without sampling."
+    if made.promoted is not None:
+        tokens = " · ".join(repr(wire.sendable(t)) for t in made.promoted.tokens)
+        prompt += f" The tokens it promotes most, by {made.promoted.label}: {tokens}."
+    return texts, prompt
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\u2212")
 
 
 def answer_reply(
