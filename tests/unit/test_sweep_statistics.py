@@ -229,20 +229,35 @@ def test_directions(edit: Any, strengths: list[float], unedited: float, signed: 
 def test_directions_of_a_sweep() -> None:
     engine = engine_of("hooked")
     (ids,) = engine.to_ids(PROMPT)
-    f = int(engine.activations(ids).top(1).features[0])
+    f: int = int(engine.activations(ids).top(1).features[0])
     made = run(engine, PROMPT, sw.scale(f, 0), [1.0, 0.0, 3.0])
     assert made.directions.tolist() == [0, -1, 1]
     base = float(made.base.target.mean())
     made = run(engine, PROMPT, sw.clamp(f, 1, unit="max", max_activation=base), [0.5, 2.0])
     assert made.directions.tolist() == [-1, 1], "a clamp is compared with what the feature does, in activations"
     # Where the edit acts only where the feature is active, that is what it is compared with.
-    active = [
-        float(a)
-        for t in made.baseline
-        for a in engine.activations([*ids, *t.token_ids.tolist()])[:, f][len(ids) :]
-        if a
-    ]
-    assert min(active) > 0
+    texts = sw.generate(engine, PROMPT, n_tokens=6, samples=3, seed=2).baseline
+    found = []
+    for f in range(tiny.D_SAE):
+        per_text, loud = [], []
+        for text in texts:
+            new = text.token_ids.tolist()
+            with torch.no_grad():
+                x = engine.model.raw.run_with_cache(torch.tensor([[*ids, *new]]))[1][PRE]
+            acts = [
+                a for a, i in zip(tiny.sae("standard").encode(x)[0, len(ids) :, f].tolist(), new, strict=True) if i > 1
+            ]
+            per_text.append(sum(acts) / len(acts))
+            loud += [[a for a in acts if a]]
+        if all(loud) and any(len(some) < 6 for some in loud):
+            overall = sum(per_text) / 3
+            where_active = sum(sum(some) / len(some) for some in loud) / 3
+            found.append((f, (overall + where_active) / 2, where_active - overall))
+    f, between, apart = max(found, key=lambda one: one[2])
+    assert apart > 0.1, "the case tests nothing"
+    for only_active, way in ((False, 1), (True, -1)):
+        edit = sw.clamp(f, 1, only_active=only_active)
+        assert run(engine, PROMPT, edit, [between]).directions.tolist() == [way]
     assert run(engine, PROMPT, sw.add(3, 1), [5.0], direction="suppresses").directions.tolist() == [-1]
     for given in ({"direction": "up"}, {"confidence": 1.0}, {"n_promoted": 0}):
         with pytest.raises(SaewidgetsError, match=next(iter(given))):

@@ -204,7 +204,7 @@ class Sweep:
             "perplexity": "perplexity of the text under the unedited model (geometric mean)",
             "repetition": "repetition: share of a text's 4-grams that stood in it before",
             "promoted": self._promoted_title(),
-            "activation": f"realised activation: {self._feature} as read from the edited run, {self._over}",
+            "activation": f"realised activation of {self._feature}, read from the edited run; {self._over}",
         }[measure]
 
     @property
@@ -214,17 +214,14 @@ class Sweep:
 
     @property
     def _over(self) -> str:
-        several = len(self.prompts) > 1
-        where = f"{len(self.prompts)} prompts" if several else "the prompt"
-        return f"mean over {int(self.reading_tokens.sum())} counted tokens of {where}, no sampling"
+        n, several = int(self.reading_tokens.sum()), len(self.prompts) > 1
+        return f"mean over {n} counted tokens of {f'{len(self.prompts)} prompts' if several else 'the prompt'}"
 
     def _promoted_title(self) -> str:
         if self.promoted is None:
             return "log-probability of promoted tokens: there are none"
         k = len(self.promoted.token_ids)
-        return (
-            f"log-probability that one of the {k} tokens that {self._feature} promotes comes next, nats; {self._over}"
-        )
+        return f"log-probability (nats) that one of {k} tokens that {self._feature} promotes comes next; {self._over}"
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a measure, strength and what was edited: the edit itself first, then the controls.

@@ -168,8 +168,8 @@ def _sweep(made: Sweep) -> wire.Reply:
 def _about(made: Sweep) -> tuple[str, str]:
     """What the numbers of texts, and those of the prompt, are means over, and what their intervals are."""
     texts = (
-        f"Texts: means over n = {made.n} at each strength. Whiskers and brackets: {made.level * 100:.4g}% interval of the mean "
-        "difference to the unedited texts with the same dice, laid around the mean."
+        f"Texts: means over n = {made.n} at each strength. Whiskers, and numbers in brackets: {made.level * 100:.4g}% interval of the mean "
+        "difference to the unedited texts, in pairs with the same dice, laid around the mean."
         if made.n > 1
         else "Texts: one at each strength, so there are no intervals. Ask for more texts each."
     )
