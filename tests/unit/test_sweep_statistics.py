@@ -258,7 +258,7 @@ def test_directions_of_a_sweep() -> None:
     for only_active, way in ((False, 1), (True, -1)):
         edit = sw.clamp(f, 1, only_active=only_active)
         assert run(engine, PROMPT, edit, [between]).directions.tolist() == [way]
-    assert run(engine, PROMPT, sw.add(3, 1), [5.0], direction="suppresses").directions.tolist() == [-1]
+    assert run(engine, PROMPT, sw.add(3, 1), [5.0, 0.0], direction="suppresses").directions.tolist() == [-1, 0]
     for given in ({"direction": "up"}, {"confidence": 1.0}, {"n_promoted": 0}):
         with pytest.raises(SaewidgetsError, match=next(iter(given))):
             run(engine, PROMPT, sw.add(3, 1), [5.0], **given)

@@ -29,7 +29,9 @@ def figure_of(sweep: Sweep) -> Figure:
         one = sweep.curve_of(name)
         for (kind, said), control in zip(sweep.controls, one.controls, strict=True):
             line = {"color": _CONTROL, "width": 1, "dash": "dot" if kind == "direction" else "solid"}
-            figure.add_trace(go.Scatter(x=x, y=control[order], name=said, line=line, showlegend=number == 0), **at)
+            figure.add_trace(
+                go.Scatter(x=x, y=control[order], name=said, mode="lines", line=line, showlegend=number == 0), **at
+            )
         above, below = (one.high - one.mean)[order], (one.mean - one.low)[order]
         edited = go.Scatter(
             x=x,
@@ -48,12 +50,16 @@ def figure_of(sweep: Sweep) -> Figure:
     texts = f"{sweep.n} texts a strength" if sweep.n > 1 else "one text a strength, no intervals"
     figure.update_layout(
         title=(
-            f"Dose-response of {sweep.intervention!r}: {texts}; bars: {sweep.level * 100:.4g}% interval of the mean "
-            "paired difference to the unedited texts (dashed)"
+            f"Dose-response of {sweep.intervention!r}: {texts}<br>bars: {sweep.level * 100:.4g}% interval of the mean "
+            "paired difference to the unedited texts (dashed); last row: no sampling, one number a prompt"
         ),
+        title_font_size=14,
+        margin_t=110,
         height=960,
     )
     figure.update_annotations(font_size=12)
+    unit = "" if sweep.unit == "raw" else f" ({sweep.unit})"
+    figure.update_xaxes(title_text=f"strength{unit}", row=3)
     return figure
 
 

@@ -192,11 +192,9 @@ def sweep_on_worker(
     in_activations = np.mean([w.in_activations[1 : 1 + len(doses)] for w in written], 0)
     unedited = mean_of("target", found.when_active if varied.only_active else found.activation)
     signed = measurer[0].signed
-    directions = (
-        directions_of(varied, doses, in_activations, float(unedited), signed)
-        if direction is None
-        else np.full(len(doses), _DIRECTIONS[direction])
-    )
+    directions = directions_of(varied, doses, in_activations, float(unedited), signed)
+    if direction is not None:  # no edit stays no edit
+        directions = np.where(directions == 0, 0, _DIRECTIONS[direction])
     level = level_of(confidence, len(doses), len(others))
     against_base = difference("target", found.curve.target, found.base.target, level)
     against = [difference("target", found.curve.target, c.target, level) for c in found.controls]
