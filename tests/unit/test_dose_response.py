@@ -389,6 +389,36 @@ def test_controls_are_seeded() -> None:
     assert first.direction == second.direction and second.value == pytest.approx(2 * first.value)
 
 
+@pytest.mark.parametrize("given", [{}, {"unit": "resid"}, {"unit": "max"}, {"kind": "clamp", "unit": "max"}])
+def test_controls_of_several_prompts_are_those_of_each_alone(given: dict[str, Any]) -> None:
+    """The same features and directions everywhere, each of the size that the edit has in that prompt."""
+    engine = sw.Engine(model_of("hooked"), tiny.sae("layer_norm"))
+    texts = [PROMPT, "the heaven and the earth"]
+    loud = set.intersection(*({int(f) for f in engine.activations(text).top(20).features} for text in texts))
+    make = sw.clamp if given.get("kind") == "clamp" else sw.add
+    recipe = Recipe(make(min(loud), 2.0, unit=given.get("unit", "raw")))
+    prompts = [read_prompt(engine, text) for text in texts]
+
+    def drawn(several: list[Any]) -> list[Control]:
+        doses = np.array([0.5, 3.0])
+        return engine.worker.run(
+            lambda ticket: controls_for(engine, recipe, 0, doses, 2, None, {}, several, 4, ticket)
+        )[0]
+
+    both = drawn(prompts)
+    assert len(both) == (2 if make is sw.clamp else 4) and all(len(control.of_prompt) == 2 for control in both)
+    for k in range(2):
+        if make is sw.clamp:  # only features that fire in both prompts can be controls, so they may be other ones
+            for control in both:
+                (one,) = control.of_prompt[k][1].interventions
+                assert all(engine.activations(text, features=[*one.features]).values.max() > 0 for text in texts)
+            continue
+        alone = drawn([prompts[k]])
+        assert [control.of_prompt[k] for control in both] == [control.of_prompt[0] for control in alone]
+    if given.get("unit") in ("resid", "max") and make is sw.add:
+        assert both[0].of_prompt[0] != both[0].of_prompt[1], "the case tests nothing"
+
+
 def test_controls_keep_to_what_the_recipe_leaves_free() -> None:
     """A control on a feature that the recipe changes elsewhere would be no control, and is refused besides."""
     engine = sw.Engine(model_of("hooked"), {"a": tiny.sae("standard")})
