@@ -135,8 +135,8 @@ function rangeOf(means: number[], { low, high }: Curve, positive: boolean): [num
   const [least, most] = [Math.min(...means), Math.max(...means)];
   const room = most - least;
   const ends = (values: Float32Array) => [...values].filter(Number.isFinite);
-  const bottom = Math.max(Math.min(least, ...ends(low)), positive ? least / 2 : least - room / 2);
-  return [bottom, Math.min(Math.max(most, ...ends(high)), most + room / 2)];
+  const bottom = Math.max(Math.min(least, ...ends(low)), positive ? least / 2 : least - room);
+  return [bottom, Math.min(Math.max(most, ...ends(high)), most + room)];
 }
 
 /** The index of the strength that is nearest to a value. */
