@@ -2,7 +2,17 @@
 
 import type { ArraySpec, FromKernel, Json } from "../src/shared/types";
 import type { Intervention, Recipe } from "../src/steering/recipe";
-import type { Facts, Part, PromptJson, RowScale, Scales, StepToken } from "../src/steering/wire";
+import {
+  type Facts,
+  MEASURES,
+  type Measure,
+  type Part,
+  type PromptJson,
+  type RowScale,
+  type Scales,
+  type StepToken,
+  type SweepJson,
+} from "../src/steering/wire";
 import { type Sent, spec } from "./fake";
 
 export const FACTS: Facts = {
@@ -300,70 +310,73 @@ export function effectAnswer(id: string, prompt: string, continuation: number[] 
   };
 }
 
-export function sweepAnswer(id: string, row: number, strengths: number[], controls: number): FromKernel {
+/** Texts and curves; measures of the second half are of the prompt, and have no intervals. */
+export function sweepAnswer(
+  id: string,
+  row: number,
+  strengths: number[],
+  controls: number,
+  samples: number,
+  extra: Partial<SweepJson> = {},
+): FromKernel {
   const n = strengths.length;
-  const made = (of: (v: number) => number) => Float32Array.from(strengths, of);
-  const many = (of: (v: number, k: number) => number) =>
-    Float32Array.from({ length: controls * n }, (_, i) => of(strengths[i % n] ?? 0, Math.floor(i / n)));
+  const shapes: Record<Measure, [(v: number) => number, (v: number, k: number) => number, number, number]> = {
+    target: [(v) => 12 / (1 + Math.exp(2 - 2 * v)), (v, k) => 0.4 + 0.1 * k + v * 0.05, 0.3, 0.5],
+    kl: [(v) => v * v * 0.12, (v, k) => v * v * (0.03 + 0.02 * k), 0, 0.1],
+    perplexity: [(v) => 9 * Math.exp(v * v * 0.14), (v, k) => 9 * Math.exp(v * v * (0.03 + 0.02 * k)), 9, 1],
+    repetition: [(v) => Math.min(0.9, 0.05 + (v * v) / 40), (v, k) => 0.05 + (v * v * (k + 1)) / 300, 0.05, 0.02],
+    promoted: [(v) => -8 + v, (v, k) => -8 + 0.1 * k * v, -8, Number.NaN],
+    activation: [(v) => Math.max(0, 3 * v), (v, k) => 0.1 * k * v, 0, Number.NaN],
+  };
+  const arrays = MEASURES.flatMap((name) => {
+    const [of, control, , half] = shapes[name];
+    const made = (change: number) => Float32Array.from(strengths, (v) => of(v) + change);
+    const c = Float32Array.from({ length: controls * n }, (_, i) => control(strengths[i % n] ?? 0, Math.floor(i / n)));
+    return [
+      spec(name, "f32", made(0)),
+      spec(`${name}_low`, "f32", made(samples > 1 ? -half : Number.NaN)),
+      spec(`${name}_high`, "f32", made(samples > 1 ? half : Number.NaN)),
+      spec(`c_${name}`, "f32", c),
+    ];
+  });
+  const texts = (of: string) => Array.from({ length: samples }, (_, s) => `${of}${s > 0 ? ` (${s + 1})` : ""} <i>`);
+  const r: SweepJson = {
+    strengths,
+    unit: "max",
+    row,
+    titles: {
+      target: "mean activation of feature 7650 in the text written",
+      kl: "KL",
+      perplexity: "perplexity",
+      repetition: "repetition",
+      promoted: "log-probability of promoted tokens",
+      activation: "realised activation",
+    },
+    texts: strengths.map((v) => texts(` text at ${v}`)),
+    baseline: texts(" Friday, because work is over"),
+    n: samples,
+    pairs: strengths.map(() => samples),
+    about: [`Texts: n = ${samples}.`, "No sampling. Promoted: Tuesday </script>"],
+    verdict: "Usable: from 1 to 3 (raises the target).",
+    directions: strengths.map(Math.sign),
+    bands: [{ low: 1, high: 3, direction: "raises" }],
+    band_rule: "the interval of the mean difference lies above 0.",
+    controls: Array.from({ length: controls }, (_, k) => ({ kind: "feature", name: `feature ${50 + k}` })),
+    notes: [],
+    ...extra,
+  };
   return {
     t: "res",
     id,
     ok: true,
-    r: {
-      strengths,
-      unit: "max",
-      row,
-      target_name: "mean activation of feature 7650 in the text written",
-      texts: strengths.map((v) => ` text at ${v} <i>`),
-      strings: strengths.map((v) => [" text", " at", ` ${v}`]),
-      baseline: " Friday, because work is over",
-      band: [1, 3],
-      band_rule: "target at least half of its largest, perplexity at most twice the unedited",
-      controls: Array.from({ length: controls }, (_, k) => ({ kind: "feature", name: `feature ${50 + k}` })),
-      notes: [],
-    },
+    r: r as unknown as Json,
     arrays: [
+      ...arrays,
       spec(
-        "target",
+        "base",
         "f32",
-        made((v) => 12 / (1 + Math.exp(2 - 2 * v))),
+        Float32Array.from(MEASURES, (name) => shapes[name][2]),
       ),
-      spec(
-        "kl",
-        "f32",
-        made((v) => v * v * 0.12),
-      ),
-      spec(
-        "perplexity",
-        "f32",
-        made((v) => 9 * Math.exp(v * v * 0.14)),
-      ),
-      spec(
-        "repetition",
-        "f32",
-        made((v) => Math.min(0.9, 0.05 + (v * v) / 40)),
-      ),
-      spec(
-        "c_target",
-        "f32",
-        many((v, k) => 0.4 + 0.1 * k + v * 0.05),
-      ),
-      spec(
-        "c_kl",
-        "f32",
-        many((v, k) => v * v * (0.03 + 0.02 * k)),
-      ),
-      spec(
-        "c_perplexity",
-        "f32",
-        many((v, k) => 9 * Math.exp(v * v * (0.03 + 0.02 * k))),
-      ),
-      spec(
-        "c_repetition",
-        "f32",
-        many((v, k) => 0.05 + (v * v * (k + 1)) / 300),
-      ),
-      spec("base", "f32", Float32Array.of(0.3, 0, 9, 0.05)),
     ],
   };
 }
@@ -427,7 +440,13 @@ export function answering(message: Sent): FromKernel | null {
     case "effect":
       return effectAnswer(id, prompt, p.continuation as number[] | null, p.freeze === true);
     case "sweep":
-      return sweepAnswer(id, Number(p.row), (p.strengths as number[] | null) ?? AUTO, Number(p.controls));
+      return sweepAnswer(
+        id,
+        Number(p.row),
+        (p.strengths as number[] | null) ?? AUTO,
+        Number(p.controls),
+        Number(p.samples),
+      );
     case "answer":
       return answerAnswer(id, String(p.answer));
     case "search": {

@@ -591,10 +591,10 @@ describe("dose-response", () => {
     expect(requests("sweep")).toEqual([]);
     button("Run the sweep")?.click();
     await settle();
-    expect(params("sweep")).toEqual(asked({ settings: SETTINGS, row: 0, strengths: null, controls: 3 }));
-    expect(all(".saew-figure").length).toBe(4);
+    expect(params("sweep")).toEqual(asked({ settings: SETTINGS, row: 0, strengths: null, controls: 2, samples: 4 }));
+    expect(all(".saew-figure").length).toBe(6);
     expect(all(".saew-control").length).toBe(12);
-    expect(all(".saew-band").length).toBe(4);
+    expect(all(".saew-band").length).toBe(6);
     expect(find(".saew-figure")?.textContent).toContain("mean activation of feature 7650 in the text written");
     // It begins in the middle of the band.
     expect(find(".saew-dose output")?.textContent).toBe("2 \u00d7 max activation");
@@ -602,6 +602,13 @@ describe("dose-response", () => {
     await settle();
     expect(find(".saew-dose output")?.textContent).toBe("4 \u00d7 max activation");
     expect(all(".saew-plain-text")[1]?.textContent).toContain(" text at 4 <i>");
+    // Every text of a strength can be read, beside the unedited one with the same dice.
+    choose(named("Text to look at"), "2");
+    await settle();
+    expect(all(".saew-plain-text").map((one) => one.textContent)).toEqual([
+      expect.stringContaining("Friday, because work is over (3) <i>"),
+      expect.stringContaining(" text at 4 (3) <i>"),
+    ]);
     button("Use this strength")?.click();
     await settle();
     expect(rows()[0]?.value).toBe(4);
@@ -610,6 +617,46 @@ describe("dose-response", () => {
     model.push({ prompt: "Other" });
     await settle();
     expect(find(".saew-state")?.textContent).toContain("earlier");
+  });
+
+  test("how many texts, their intervals, the verdict and its rule are said", async () => {
+    button("Run the sweep")?.click();
+    await settle();
+    const [texts, prompt] = all(".saew-sweep-part");
+    expect(texts?.textContent).toContain("Texts: n = 4.");
+    expect(prompt?.textContent).toContain("No sampling. Promoted: Tuesday </script>");
+    expect(find(".saew-verdict")?.textContent).toBe(
+      "Usable: from 1 to 3 (raises the target). A strength is usable where the interval of the mean difference lies above 0.",
+    );
+    // 2: 12 / (1 + e^-2) = 10.57, half a unit of interval on either side.
+    expect(all(".saew-figure figcaption")[0]?.textContent).toMatch(/10\.57.*\(10\.07 to 11\.07\).*unedited 0\.3/);
+    const whiskers = all(".saew-whiskers").map((one) => one.getAttribute("d")?.split("V").length ?? 0);
+    expect(whiskers).toEqual([9, 9, 9, 9, 1, 1]);
+  });
+
+  test("one text a strength has no interval", async () => {
+    model.answer = (message) =>
+      message.t === "req" && message.ch === "sweep"
+        ? fake.sweepAnswer(message.id, 0, [-2, -1, 0], 0, 1, {
+            bands: [{ low: -1, high: -1, direction: "suppresses" }],
+          })
+        : fake.answering(message);
+    type(named("Number of texts at each strength"), "1");
+    await settle();
+    button("Run the sweep")?.click();
+    await settle();
+    expect(params("sweep")).toMatchObject({ samples: 1 });
+    expect(find(".saew-sweep-part")?.textContent).toContain("n = 1");
+    expect(named("Text to look at")).toBeNull();
+    expect(all(".saew-whiskers").map((one) => one.getAttribute("d"))).toEqual(["", "", "", "", "", ""]);
+  });
+
+  test("as many texts as are generated, if those are several", async () => {
+    model.push({ samples: 6 });
+    await settle();
+    button("Run the sweep")?.click();
+    await settle();
+    expect(params("sweep")).toMatchObject({ samples: 6 });
   });
 
   test("strengths and controls of one's own, progress, stop", async () => {
@@ -687,8 +734,8 @@ describe("a page without a kernel", () => {
         ),
         recorded(
           "sweep",
-          asked({ settings: SETTINGS, row: 0, strengths: null, controls: 3 }),
-          fake.sweepAnswer("", 0, fake.AUTO, 3),
+          asked({ settings: SETTINGS, row: 0, strengths: null, controls: 2, samples: 4 }),
+          fake.sweepAnswer("", 0, fake.AUTO, 2, 4),
         ),
       ],
     });

@@ -16,7 +16,7 @@ from torch import Tensor
 import saewidgets as sw
 from saewidgets.engine.errors import SaewidgetsError
 from saewidgets.interventions.controls import Control, controls_for
-from saewidgets.interventions.dose import Measures, Sweep, band_of
+from saewidgets.interventions.dose import Sweep
 from saewidgets.interventions.edits import Edits
 from saewidgets.interventions.generation import scope_of
 from saewidgets.interventions.prompts import read_prompt
@@ -48,7 +48,18 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> tuple[sw.Engine, Any]:
 
 
 def run(engine: sw.Engine, recipe: Any, strengths: Sequence[float] | None = None, **more: Any) -> Sweep:
-    return sw.sweep(engine, PROMPT, recipe, strengths, **{"n_tokens": 8, "controls": 0, **more})
+    return sw.sweep(engine, PROMPT, recipe, strengths, **{"n_tokens": 8, "controls": 0, "samples": 1, **more})
+
+
+def same(a: Sweep, b: Sweep) -> None:
+    """Texts exactly, numbers to float tolerance."""
+    assert [[t.text for t in row] for row in a.texts] == [[t.text for t in row] for row in b.texts]
+    for x, y in zip((a.base, a.curve, *a.control_curves), (b.base, b.curve, *b.control_curves), strict=True):
+        for m in MEASURES:
+            np.testing.assert_allclose(getattr(x, m), getattr(y, m), rtol=1e-3, atol=1e-5)
+
+
+MEASURES = ("target", "kl", "perplexity", "repetition")
 
 
 # -- texts and measures
@@ -79,11 +90,12 @@ def test_texts_and_measures(
     f = int(engine.activations(ids).top(1).features[0])
     strengths = [6.0, 0.0, -3.0, 20.0]
     made = run(engine, [sw.clamp(f, 1), sw.add(5, 1)], strengths, temperature=temperature, seed=4, n_tokens=12)
-    assert made.strengths.tolist() == strengths and len(made.texts) == 4
+    assert made.strengths.tolist() == strengths and [len(row) for row in made.texts] == [1] * 4
     sae = tiny.sae(architecture, hook, hook_out=hook_out)
     if hook.endswith("hook_z"):
         sae.turn_off_forward_pass_hook_z_reshaping()
-    texts, curves = [made.baseline, *made.texts], [made.base, *[made.curve.part(slice(n, n + 1)) for n in range(4)]]
+    texts = [made.baseline[0], *(row[0] for row in made.texts)]
+    curves = [made.base, *[made.curve.part(n) for n in range(4)]]
     assert len({text.text for text in texts}) > 1, "the case tests nothing"
     for text, measures, strength in zip(texts, curves, [None, *strengths], strict=True):
         recipe = Recipe() if strength is None else Recipe([sw.clamp(f, strength), sw.add(5, 1)])
@@ -129,22 +141,15 @@ def test_unequal_lengths_and_small_batches(monkeypatch: pytest.MonkeyPatch) -> N
         model.unembed.b_U[1] += 5.0  # end of text, often
     engine = sw.Engine(model, tiny.sae("temporal"))
     strengths = list(np.linspace(-30, 30, 4))
-    made = run(engine, sw.add(3, 1), strengths, controls=1, n_tokens=10)
-    lengths = {len(text) for text in (made.baseline, *made.texts)}
-    assert len(lengths) > 1, "the case tests nothing"
+    made = run(engine, sw.add(3, 1), strengths, controls=1, n_tokens=10, samples=2)
+    assert len({len(text) for row in (made.baseline, *made.texts) for text in row}) > 1, "the case tests nothing"
     for n, strength in enumerate(strengths):
-        one = run(engine, sw.add(3, 1), [strength], n_tokens=10)
-        assert one.texts[0].token_ids.tolist() == made.texts[n].token_ids.tolist()
-        for m in ("target", "kl", "perplexity", "repetition"):
+        one = run(engine, sw.add(3, 1), [strength], n_tokens=10, samples=2)
+        assert [t.token_ids.tolist() for t in one.texts[0]] == [t.token_ids.tolist() for t in made.texts[n]]
+        for m in MEASURES:
             np.testing.assert_allclose(getattr(one, m)[0], getattr(made, m)[n], rtol=1e-3, atol=1e-5)
-    monkeypatch.setattr("saewidgets.interventions.sweep._LOGITS", 1)
-    again = run(engine, sw.add(3, 1), strengths, controls=1, n_tokens=10)
-    assert [t.text for t in again.texts] == [t.text for t in made.texts]
-    for a, b in zip(
-        (again.base, again.curve, *again.control_curves), (made.base, made.curve, *made.control_curves), strict=True
-    ):
-        for m in ("target", "kl", "perplexity", "repetition"):
-            np.testing.assert_allclose(getattr(a, m), getattr(b, m), rtol=1e-3, atol=1e-5)
+    monkeypatch.setattr("saewidgets.interventions.swept._LOGITS", 1)
+    same(run(engine, sw.add(3, 1), strengths, controls=1, n_tokens=10, samples=2), made)
 
 
 def test_special_tokens_are_left_out_of_the_target_alone() -> None:
@@ -158,7 +163,7 @@ def test_special_tokens_are_left_out_of_the_target_alone() -> None:
     f = int(acts[-1].argmax())
     made = run(engine, sw.add(f, 1), [0.0, 1.0, 2.0, 3.0], n_tokens=20, seed=1)
     ended = []
-    for text, target, perplexity in zip(made.texts, made.target, made.perplexity, strict=True):
+    for (text,), target, perplexity in zip(made.texts, made.target, made.perplexity, strict=True):
         new = text.token_ids.tolist()
         with torch.no_grad():
             logits, seen = model.run_with_cache(torch.tensor([[*ids, *new]]))
@@ -185,14 +190,8 @@ def test_when_memory_runs_out_batches_are_smaller_and_the_result_says_so(monkeyp
     monkeypatch.setattr(type(engine.model), "logits", scarce)
     found = run(engine, sw.add(3, 1), [0.0, 5.0, 10.0], controls=1)
     assert max(tried) > 4 and sum("Memory ran out" in note for note in found.notes) == 1
-    assert [t.text for t in found.texts] == [t.text for t in wanted.texts] and found.controls == wanted.controls
-    for a, b in zip(
-        (found.base, found.curve, *found.control_curves),
-        (wanted.base, wanted.curve, *wanted.control_curves),
-        strict=True,
-    ):
-        for m in ("target", "kl", "perplexity", "repetition"):
-            np.testing.assert_allclose(getattr(a, m), getattr(b, m), rtol=1e-3, atol=1e-5)
+    assert found.controls == wanted.controls
+    same(found, wanted)
     assert not any("Memory" in note for note in wanted.notes)
 
 
@@ -210,12 +209,14 @@ def test_a_target_of_ones_own() -> None:
     def vowels(text: str) -> int:
         return sum(c in "aeiou" for c in text)
 
-    made = run(engine, sw.add(3, 5), [0, 10, 40], target=vowels, controls=1)
-    assert made.target.tolist() == [vowels(t.text) for t in made.texts] and made.target_name == "vowels"
-    assert made.base.target.tolist() == [vowels(made.baseline.text)]
+    made = run(engine, sw.add(3, 5), [0, 10, 40], target=vowels, controls=1, samples=3)
+    assert made.curve.target.tolist() == [[vowels(t.text) for t in row] for row in made.texts]
+    assert made.target_name == "vowels" and made.base.target.tolist() == [vowels(t.text) for t in made.baseline]
+    np.testing.assert_allclose(made.target, [np.mean([vowels(t.text) for t in row]) for row in made.texts])
     assert "vowels" in str(made.figure().layout.annotations[0].text)
-    made = run(engine, sw.add(3, 5), [0, 10], target=lambda text: float("nan"))
-    assert made.band is None and np.isnan(made.target).all()
+    made = run(engine, sw.add(3, 5), [0, 10], target=lambda text: float("nan"), samples=2)
+    assert made.bands == () and made.band is None and np.isnan(made.target).all()
+    assert made.to_pandas()["n"][:1].tolist() == [0]
 
 
 def test_a_target_may_ask_the_engine() -> None:
@@ -225,21 +226,7 @@ def test_a_target_may_ask_the_engine() -> None:
         return float(engine.activations(text)[:, 3].sum())
 
     made = run(engine, sw.add(3, 5), [0, 10], target=loudest)
-    assert made.target.tolist() == [loudest(text.text) for text in made.texts]
-
-
-def test_the_limits_of_the_band_can_be_chosen() -> None:
-    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
-
-    def length(text: str) -> float:
-        return float(len(text))
-
-    given = {"target": length, "strengths": [0.0, 4.0, 8.0, 40.0]}
-    made = run(engine, sw.add(3, 5), **given, perplexity_factor=1e9, max_repetition=1.0)
-    assert made.band == band_of(made.strengths, made.base, made.curve, [], 1e9, 1.0)[0]
-    assert "1e+09 times" in made.band_rule and "100%" in made.band_rule and made.band is not None
-    none = run(engine, sw.add(3, 5), **given, perplexity_factor=0.0)
-    assert none.band is None and none.texts[1].text == made.texts[1].text
+    assert made.target.tolist() == [loudest(text.text) for (text,) in made.texts]
 
 
 def test_the_target_of_a_direction_is_its_dot_product() -> None:
@@ -248,7 +235,7 @@ def test_the_target_of_a_direction_is_its_dot_product() -> None:
     v = torch.randn(tiny.D_MODEL, generator=torch.Generator().manual_seed(5))
     made = run(engine, sw.add(v, 2, hook=PRE), [0.0, 3.0], controls=2)
     (ids,) = engine.to_ids(PROMPT)
-    for n, text in enumerate(made.texts):
+    for n, (text,) in enumerate(made.texts):
         with torch.no_grad():
             _, seen = model.run_with_cache(torch.tensor([[*ids, *text.token_ids.tolist()]]))
         np.testing.assert_allclose(made.target[n], float((seen[PRE][0, len(ids) :] @ v).mean()), rtol=1e-3)
@@ -266,7 +253,7 @@ def controls(
     prompt, maxima = read_prompt(engine, PROMPT), maxima_of(engine, index)
     return engine.worker.run(
         lambda ticket: controls_for(
-            engine, whole, row, np.array(strengths, dtype=float), n, index, maxima, prompt, seed, ticket
+            engine, whole, row, np.array(strengths, dtype=float), n, index, maxima, [prompt], seed, ticket
         )
     )
 
@@ -402,6 +389,36 @@ def test_controls_are_seeded() -> None:
     assert first.direction == second.direction and second.value == pytest.approx(2 * first.value)
 
 
+@pytest.mark.parametrize("given", [{}, {"unit": "resid"}, {"unit": "max"}, {"kind": "clamp", "unit": "max"}])
+def test_controls_of_several_prompts_are_those_of_each_alone(given: dict[str, Any]) -> None:
+    """The same features and directions everywhere, each of the size that the edit has in that prompt."""
+    engine = sw.Engine(model_of("hooked"), tiny.sae("layer_norm"))
+    texts = [PROMPT, "the heaven and the earth"]
+    loud = set.intersection(*({int(f) for f in engine.activations(text).top(20).features} for text in texts))
+    make = sw.clamp if given.get("kind") == "clamp" else sw.add
+    recipe = Recipe(make(min(loud), 2.0, unit=given.get("unit", "raw")))
+    prompts = [read_prompt(engine, text) for text in texts]
+
+    def drawn(several: list[Any]) -> list[Control]:
+        doses = np.array([0.5, 3.0])
+        return engine.worker.run(
+            lambda ticket: controls_for(engine, recipe, 0, doses, 2, None, {}, several, 4, ticket)
+        )[0]
+
+    both = drawn(prompts)
+    assert len(both) == (2 if make is sw.clamp else 4) and all(len(control.of_prompt) == 2 for control in both)
+    for k in range(2):
+        if make is sw.clamp:  # only features that fire in both prompts can be controls, so they may be other ones
+            for control in both:
+                (one,) = control.of_prompt[k][1].interventions
+                assert all(engine.activations(text, features=[*one.features]).values.max() > 0 for text in texts)
+            continue
+        alone = drawn([prompts[k]])
+        assert [control.of_prompt[k] for control in both] == [control.of_prompt[0] for control in alone]
+    if given.get("unit") in ("resid", "max") and make is sw.add:
+        assert both[0].of_prompt[0] != both[0].of_prompt[1], "the case tests nothing"
+
+
 def test_controls_keep_to_what_the_recipe_leaves_free() -> None:
     """A control on a feature that the recipe changes elsewhere would be no control, and is refused besides."""
     engine = sw.Engine(model_of("hooked"), {"a": tiny.sae("standard")})
@@ -454,55 +471,7 @@ def test_one_head_has_no_directions() -> None:
     assert [c.kind for c in made] == ["feature"] * 2 and any("one head" in note for note in notes)
 
 
-# -- the band
-
-
-def measures(
-    target: Sequence[float], perplexity: Sequence[float] | None = None, repeated: Sequence[float] | None = None
-) -> Measures:
-    n = len(target)
-    return Measures(
-        np.array(target, float),
-        np.zeros(n),
-        np.array([5.0] * n if perplexity is None else perplexity, float),
-        np.array([0.0] * n if repeated is None else repeated, float),
-    )
-
-
 NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("strengths", "curve", "controls", "wanted"),
-    [
-        ([0, 1, 2, 3], measures([1, 1, 1, 1]), [], None),
-        ([0, 1, 2, 3], measures([1, 2, 1, 1]), [], (1, 1)),
-        ([0, 1, 2, 3], measures([1, 2, 3, 4]), [], (1, 3)),
-        ([0, 1, 2, 3, 4], measures([2, 1, 2, 2, 1]), [], (2, 3)),
-        ([0, 1, 2, 3, 4], measures([2, 2, 1, 2, 2]), [], (0, 1)),
-        ([3, 0, 2, 1], measures([9, 1, 9, 1]), [], (2, 3)),
-        ([0, -1, -2], measures([1, 2, 3]), [], (-2, -1)),
-        ([0, 1, 2, 3], measures([1, 2, 3, 4], [5, 10, 10.1, 5]), [], (1, 1)),
-        ([0, 1, 2, 3], measures([1, 2, 3, 4], None, [0, 0.3, 0.31, 0]), [], (1, 1)),
-        ([0, 1, 2, 3], measures([1, 2, 3, 4]), [measures([0, 2, 0, 0])], (2, 3)),
-        ([0, 1, 2, 3], measures([1, 2, 3, 4]), [measures([0, 0, 0, 9]), measures([0, 9, 0, 0])], (2, 2)),
-        ([0, 1, 2, 3], measures([1, NAN, 3, 4]), [], (2, 3)),
-        ([0, 1, 2, 3], measures([1, 2, NAN, NAN]), [], (1, 1)),
-        ([0, 1, 2, 3], measures([1, 2, 3, 4], [NAN, NAN, NAN, 5]), [], (3, 3)),
-        ([0, 1, 2, 3], measures([1, 2, 3, 4]), [measures([0, NAN, 0, 0])], (2, 3)),
-        ([0, 1, 2, 3], measures([NAN] * 4), [], None),
-    ],
-)
-def test_band(strengths: Sequence[float], curve: Measures, controls: list[Measures], wanted: Any) -> None:
-    band, rule = band_of(np.array(strengths, float), measures([1]), curve, controls)
-    assert band == wanted
-    assert ("every control" in rule) == bool(controls) and "perplexity at most 2 times" in rule
-
-
-def test_a_text_that_repeats_itself_anyway_sets_the_limit() -> None:
-    base = measures([1], [5], [0.6])
-    band, rule = band_of(np.arange(3.0), base, measures([2, 2, 2], None, [0.5, 0.6, 0.7]), [])
-    assert band == (0, 1) and "60%" in rule
 
 
 # -- strengths, refusals, tables
@@ -556,33 +525,6 @@ def test_bad_input() -> None:
 def test_up_to_the_end_of_the_context(wrapper: str) -> None:
     engine = sw.Engine(model_of(wrapper), tiny.sae("standard"))
     prompt = [0, *range(2, tiny.N_CTX - 2)]
-    assert sw.sweep(engine, prompt, sw.add(3, 1), [1.0], n_tokens=3, controls=0, temperature=0).curve
+    assert sw.sweep(engine, prompt, sw.add(3, 1), [1.0], n_tokens=3, controls=0, temperature=0).texts
     with pytest.raises(SaewidgetsError, match="65 tokens.*at most 3"):
         sw.sweep(engine, prompt, sw.add(3, 1), [1.0], n_tokens=4, controls=0, temperature=0)
-
-
-def test_table_figure_repr() -> None:
-    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
-    made = run(engine, sw.add(3, 1), [5.0, 0.0, -5.0], controls=2)
-    table = made.to_pandas()
-    assert len(table) == 3 * 5 and table["edited"].tolist()[::3] == [
-        "edit",
-        "feature",
-        "feature",
-        "direction",
-        "direction",
-    ]
-    assert table["text"][:3].tolist() == [t.text for t in made.texts] and table["text"][3:].isna().all()
-    for m in ("target", "kl", "perplexity", "repetition"):
-        np.testing.assert_array_equal(table[m][:3], getattr(made, m))
-        np.testing.assert_array_equal(table[m][3:6], getattr(made.control_curves[0], m))
-    inside = [made.band is not None and made.band[0] <= s <= made.band[1] for s in made.strengths]
-    assert table["usable"].tolist() == [*inside, *[False] * 12]
-    figure = made.figure()
-    assert len(figure.data) == 4 * 5
-    edited = [trace for trace in figure.data if trace.name == "the edit"]
-    assert [list(trace.x) for trace in edited] == [[-5.0, 0.0, 5.0]] * 4, "lines go from left to right"
-    np.testing.assert_array_equal(np.array(edited[1].y, float), made.kl[::-1])
-    assert "3 strengths, 4 controls" in repr(made)
-    one = run(engine, sw.add(3, 1), [2.0])
-    assert one.figure() and "1 strengths" in repr(one)

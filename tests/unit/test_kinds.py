@@ -152,7 +152,7 @@ def test_the_neutral_value_changes_nothing_and_kinds_without_one_always_do(wrapp
     [
         *[(add(3, v, unit=unit), s) for v, s in ((2, 1), (-2, -1), (0, 0)) for unit in ("raw", "max", "resid", "own")],
         *[(scale(3, v), s) for v, s in ((2, 1), (1, 0), (0.5, -1), (0, -1), (-1, -1))],
-        *[(clamp(3, v), s) for v, s in ((2, 1), (0.1, 1), (0, -1), (-2, -1))],
+        *[(clamp(3, v), s) for v, s in ((2, 1), (0.1, 1), (0, 0), (-2, -1))],
         *[(orthogonal(3, v), s) for v, s in ((2, 1), (1, 0), (0, -1))],
         (ablate(3), -1),
         (cap(3, 2), -1),
@@ -161,7 +161,8 @@ def test_the_neutral_value_changes_nothing_and_kinds_without_one_always_do(wrapp
     ids=repr,
 )
 def test_whether_a_value_raises_or_suppresses(made: Intervention, wanted: int) -> None:
-    assert kind_of(made).direction(made.value) == wanted
+    value = made.value or 0.0
+    assert kind_of(made).direction(made, value, value, float("nan")) == wanted
 
 
 @pytest.mark.parametrize(

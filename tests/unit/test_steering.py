@@ -357,17 +357,39 @@ def test_effect_sweep_and_answer_are_what_the_functions_give(engine: sw.Engine, 
     assert all({"f", "clean", "edited", "change"} <= set(row) for row in r["side"])
     assert f not in [row["f"] for row in r["side"]]
 
-    settings = {**SETTINGS, "samples": 1}
-    r, arrays = good(
-        panel, "sweep", **prompt_of(recipe.to_dict(), settings=settings, row=0, strengths=[0.0, 1.0, 2.0], controls=1)
-    )
-    made = sw.sweep(
-        engine, PROMPT, recipe, [0.0, 1.0, 2.0], controls=1, index=index, n_tokens=6, temperature=1.0, seed=3
-    )
-    assert r["texts"] == [t.text for t in made.texts]
-    np.testing.assert_allclose(arrays["kl"], made.kl, rtol=1e-3, atol=1e-5)
-    assert arrays["c_kl"].shape == (len(r["controls"]), 3)
-    assert r["unit"] == "max"
+    strengths = [0.0, 1.0, 2.0]
+    for given, samples in (({"samples": 3}, 3), ({}, SETTINGS["samples"])):
+        r, arrays = good(
+            panel,
+            "sweep",
+            **prompt_of(recipe.to_dict(), settings=SETTINGS, row=0, strengths=strengths, controls=1, **given),
+        )
+        made = sw.sweep(
+            engine,
+            PROMPT,
+            recipe,
+            strengths,
+            controls=1,
+            index=index,
+            n_tokens=6,
+            temperature=1.0,
+            seed=3,
+            samples=samples,
+        )
+        assert r["n"] == samples == len(r["baseline"]) and r["pairs"] == [samples] * 3
+        assert r["texts"] == [[t.text for t in row] for row in made.texts]
+        for n, name in enumerate(("target", "kl", "perplexity", "repetition", "promoted", "activation")):
+            curve = made.curve_of(name)
+            for key, wanted in ((name, curve.mean), (f"{name}_low", curve.low), (f"{name}_high", curve.high)):
+                np.testing.assert_allclose(arrays[key], wanted, rtol=1e-3, atol=1e-5)
+            assert arrays[f"c_{name}"].shape == (len(r["controls"]), 3)
+            np.testing.assert_allclose(arrays["base"][n], curve.unedited, rtol=1e-3, atol=1e-5)
+            assert r["titles"][name] == made.title_of(name)
+        assert r["unit"] == "max" and r["directions"] == [0, 1, 1] and f"n = {samples}" in r["about"][0]
+        tokens = made.promoted.tokens  # type: ignore[union-attr]
+        assert all(repr(token) in r["about"][1] for token in tokens) and r["verdict"].startswith(
+            ("Usable", "No strength")
+        )
 
     r, _ = good(panel, "answer", **prompt_of(recipe.to_dict(), answer=" earth"))
     table = sw.answer_effects(engine, PROMPT, " earth", recipe, index=index).to_pandas()

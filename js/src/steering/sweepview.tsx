@@ -11,8 +11,8 @@ import { NumberBox } from "./numberbox";
 import { complete, type Intervention, KINDS, same, summary, UNITS } from "./recipe";
 import { Said } from "./said";
 import type { State } from "./state";
-import { MEASURES, type Measure, type Sweep, type SweepState } from "./sweepdata";
-import { OFFLINE } from "./wire";
+import type { Sweep, SweepState } from "./sweepdata";
+import { MEASURES, OFFLINE, type SweepBand } from "./wire";
 
 interface Props {
   state: State;
@@ -22,7 +22,7 @@ interface Props {
 
 export function SweepView({ state, channels, sweeping }: Props) {
   const { recipe, offline } = state;
-  const { sweep, row, controls, set } = sweeping;
+  const { sweep, row, controls, samples, set } = sweeping;
   const { busy } = channels.of("sweep");
   const rows = recipe.interventions;
   const varied = rows[row];
@@ -44,6 +44,16 @@ export function SweepView({ state, channels, sweeping }: Props) {
             </label>
           )}
           <Strengths sweeping={sweeping} />
+          <NumberBox
+            name="Number of texts at each strength"
+            says="texts each"
+            title="Texts written at each strength, each with dice of its own, which are the same at every strength"
+            value={samples}
+            min={1}
+            max={16}
+            whole
+            onChange={(n) => set({ samples: n })}
+          />
           <NumberBox
             name="Number of controls of each kind"
             says="controls"
@@ -69,8 +79,9 @@ export function SweepView({ state, channels, sweeping }: Props) {
       {sweep && <Swept key={sweep.json.strengths.join()} state={state} sweep={sweep} />}
       {!sweep && can && !busy && !offline && (
         <p class="saew-empty">
-          Writes a text at each strength, and measures how strongly the feature comes out, how far the model is pushed,
-          and whether the text falls apart.
+          Writes several texts at each strength with the same dice, and measures how strongly the feature comes out, how
+          far the model is pushed, and whether the texts fall apart; beside it, without sampling, what the edit does to
+          the prompt.
         </p>
       )}
     </>
@@ -119,19 +130,15 @@ function numbers(text: string): number[] | null {
   return out.every(Number.isFinite) ? out : null;
 }
 
-/** As src/saewidgets/interventions/dose.py has them. */
-const TITLES: Record<Measure, string> = {
-  target: "",
-  kl: "mean KL(unedited || edited) of the predictions, both reading the text, nats",
-  perplexity: "perplexity of the text under the unedited model",
-  repetition: "repetition: share of its 4-grams that stood in it before",
-};
+/** The measures of texts, and those of the prompt itself. */
+const PARTS = [MEASURES.slice(0, 4), MEASURES.slice(4)];
 
 function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
   const { json, curves } = sweep;
   const row = state.recipe.interventions[json.row];
   const [measure, width] = useWidth();
-  const [at, setAt] = useState(() => nearest(json.strengths, middle(json.band) ?? row?.value ?? 0));
+  const [at, setAt] = useState(() => nearest(json.strengths, middle(json.bands) ?? row?.value ?? 0));
+  const [sample, setSample] = useState(0);
   const strength = json.strengths[at] ?? 0;
   const varied = complete(sweep.asked.recipe).interventions[json.row];
   const unit = varied && KINDS[varied.kind].units.length === 0 ? "(a factor)" : UNITS[json.unit];
@@ -141,19 +148,27 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
   return (
     <>
       {stale && <p class="saew-state">The recipe or prompt has changed since: this sweep is of the earlier ones.</p>}
-      <div class="saew-figures" ref={measure}>
-        {MEASURES.map((name) => (
-          <LineChart
-            key={name}
-            title={TITLES[name] || label(json.target_name)}
-            curve={curves[name]}
-            strengths={json.strengths}
-            band={json.band}
-            at={at}
-            width={columns === 1 ? width : (width - 24) / 2}
-            spread={name === "perplexity"}
-            onPick={setAt}
-          />
+      <div ref={measure}>
+        {PARTS.map((names, i) => (
+          <section key={i} class="saew-sweep-part">
+            <p class="saew-small">{label(json.about[i] ?? "")}</p>
+            <div class="saew-figures">
+              {names.map((name) => (
+                <LineChart
+                  key={name}
+                  title={label(json.titles[name])}
+                  curve={curves[name]}
+                  strengths={json.strengths}
+                  bands={json.bands}
+                  at={at}
+                  width={columns === 1 ? width : (width - 24) / 2}
+                  spread={name === "perplexity"}
+                  floating={name === "promoted"}
+                  onPick={setAt}
+                />
+              ))}
+            </div>
+          </section>
         ))}
       </div>
       <p class="saew-small saew-chart-key">
@@ -162,17 +177,17 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
         {json.controls.length > 0
           ? ` controls: ${json.controls.map(({ name }) => label(name)).join(", ")}`
           : " no controls"}
-        <span class="saew-key-base" /> the unedited text
-        {json.band && (
+        <span class="saew-key-base" /> unedited
+        {json.bands.length > 0 && (
           <>
-            <span class="saew-key-band" />
-            {` ${short(json.band[0])} to ${short(json.band[1])}: ${json.band_rule}`}
+            <span class="saew-key-band" /> usable
           </>
         )}
       </p>
-      {!json.band && json.band_rule && (
-        <p class="saew-small">{`No strength here meets the rule for a usable one: ${json.band_rule}`}</p>
-      )}
+      <p class="saew-small saew-verdict">
+        <b>{json.verdict}</b>
+        {` A strength is usable where ${json.band_rule}`}
+      </p>
       <div class="saew-dose">
         <label>
           <span class="saew-small">strength </span>
@@ -188,6 +203,21 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
           />
         </label>
         <output>{shown}</output>
+        {json.n > 1 && (
+          <label>
+            <span class="saew-small">text </span>
+            <select
+              aria-label="Text to look at"
+              title="The same dice at every strength"
+              value={sample}
+              onChange={(event) => setSample(Number(event.currentTarget.value))}
+            >
+              {json.baseline.map((_, i) => (
+                <option key={i} value={i}>{`${i + 1} of ${json.n}`}</option>
+              ))}
+            </select>
+          </label>
+        )}
         <button
           type="button"
           disabled={state.offline || !row}
@@ -205,8 +235,8 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
         </button>
       </div>
       <div class="saew-pairs">
-        <Plain name="Baseline" says="the model as it is" text={json.baseline} />
-        <Plain name="Edited" says={`at ${shown}`} text={json.texts[at] ?? ""} />
+        <Plain name="Baseline" says="the model as it is" text={json.baseline[sample] ?? ""} />
+        <Plain name="Edited" says={`at ${shown}`} text={json.texts[at]?.[sample] ?? ""} />
       </div>
       <Notes notes={json.notes} />
     </>
@@ -241,6 +271,8 @@ function withoutValue({ asked }: Pick<Sweep, "asked">, row: number): unknown {
   return { ...asked, recipe: recipe.interventions.map((one, i) => (i === row ? { ...one, value: null } : one)) };
 }
 
-function middle(band: [number, number] | null): number | null {
-  return band && (band[0] + band[1]) / 2;
+/** The middle of the widest band. */
+function middle(bands: SweepBand[]): number | null {
+  const [widest] = [...bands].sort((a, b) => b.high - b.low - (a.high - a.low));
+  return widest ? (widest.low + widest.high) / 2 : null;
 }

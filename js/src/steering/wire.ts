@@ -135,15 +135,34 @@ export interface EffectJson {
   raised: string[][];
 }
 
+/** What a sweep measures, in the order of `base`: of the texts, then (without sampling) of the prompt read again. */
+export const MEASURES = ["target", "kl", "perplexity", "repetition", "promoted", "activation"] as const;
+export type Measure = (typeof MEASURES)[number];
+
+export interface SweepBand {
+  low: number;
+  high: number;
+  direction: "raises" | "suppresses";
+}
+
 export interface SweepJson {
   strengths: number[];
   unit: Unit;
   row: number;
-  target_name: string;
-  texts: string[];
-  strings: string[][];
-  baseline: string;
-  band: [number, number] | null;
+  /** What the numbers of each measure are. */
+  titles: Record<Measure, string>;
+  /** One text a strength and sample; samples have the same dice at every strength. */
+  texts: string[][];
+  baseline: string[];
+  /** Texts a strength; and of how many of them there is a target, by strength. */
+  n: number;
+  pairs: number[];
+  /** What the numbers of the texts, and those of the prompt, are means over, and what their intervals are. */
+  about: [string, string];
+  verdict: string;
+  /** What the edit should do to the target at each strength: 1 raises, -1 suppresses, 0 nothing. */
+  directions: number[];
+  bands: SweepBand[];
   band_rule: string;
   controls: { kind: string; name: string }[];
   notes: string[];

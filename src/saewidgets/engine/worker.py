@@ -11,6 +11,7 @@ are shared mutable state of the model. So there is exactly one thread that compu
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import weakref
@@ -66,6 +67,13 @@ class Ticket:
         self._reached = (done, total)
         if self._on_progress is not None:
             self._on_progress(done, total)
+
+    def share(self, start: float, stop: float, total: int) -> Ticket:
+        """A ticket for a piece of this job: its progress, whatever it counts, is this one's from `start` to `stop` of `total`."""
+        piece = copy.copy(self)  # the same cancelling, queue and parts
+        piece._reached = (0, 1)
+        piece._on_progress = lambda done, of: self.progress(int(start + (stop - start) * done / max(of, 1)), total)
+        return piece
 
     def part(self, data: object) -> None:
         """Hand over a part of the result before there is all of it."""

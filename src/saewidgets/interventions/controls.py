@@ -12,13 +12,14 @@ import torch
 from ..engine.dictionary.base import Dictionary
 from ..engine.ranking import Ints
 from .prompts import Prompt
+from .recipe.kinds import kind_of
 from .recipe.recipe import Condition, Intervention, Recipe, replace_in
 from .scales import Index, Maxima, dictionary_of, prompt_max, resolve
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.worker import Ticket
-    from .dose import Doubles
+    from .usable import Doubles
 
 __all__ = ["Control", "controls_for"]
 
@@ -28,16 +29,23 @@ _AMONG = 10
 
 @dataclass(frozen=True)
 class Control:
-    """One control: a recipe for every strength.
+    """One control: a recipe for every strength, in every prompt.
 
     Attributes:
         kind: "feature" or "direction".
         name: for people.
+        of_prompt: [prompts][strengths] recipes. They differ between prompts where the edit's own size does (a unit that
+            is measured in the prompt).
     """
 
     kind: str
     name: str
-    recipes: tuple[Recipe, ...]
+    of_prompt: tuple[tuple[Recipe, ...], ...]
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """[strengths] those of the first prompt."""
+        return self.of_prompt[0]
 
 
 def controls_for(
@@ -48,7 +56,7 @@ def controls_for(
     n: int,
     index: Index | None,
     maxima: Maxima,
-    prompt: Prompt,
+    prompts: Sequence[Prompt],
     seed: int,
     ticket: Ticket,
 ) -> tuple[list[Control], list[str]]:
@@ -58,7 +66,8 @@ def controls_for(
     features where the edit acts, directions at all its positions (they cannot look at activations).
     Other kinds depend on the feature's own activation: there the same intervention is made on the other features, value
     and unit as they are, and there are no directions. Features are drawn among those nearest in activation density
-    (`index` counts them), without one among all; never those that the recipe has to do with elsewhere.
+    (`index` counts them), without one among all; never those that the recipe has to do with elsewhere. The same ones in
+    every prompt.
     """
     if n <= 0:
         return [], []
@@ -67,46 +76,51 @@ def controls_for(
     draw = np.random.default_rng(seed)
     made: list[Control] = []
     notes: list[str] = []
-    pushes = varied.kind == "add" and varied.unit != "own"
-    norms = [_norm(engine, recipe, row, s, prompt, maxima, ticket) for s in strengths] if pushes else []
+    kind = kind_of(varied)
+    pushes = kind.in_activations and not kind.reads(varied)
+    # [prompts][strengths][features]
+    norms = [[_norm(engine, recipe, row, s, p, maxima, ticket) for s in strengths] if pushes else [] for p in prompts]
     if varied.features:
         counted = index if dictionary.name in maxima else None
-        free, said = _free(engine, recipe, row, dictionary, counted, maxima, prompt)
+        free, said = _free(engine, recipe, row, dictionary, counted, maxima, prompts)
         drawn, near = _others(varied, n, free, counted, draw)
         notes.append(near + said)
         if len(drawn) < n:
             notes.append(f"There are only {len(drawn)} control features to be had.")
         for others in drawn:
-            recipes = []
-            for at, strength in enumerate(strengths):
-                if pushes:
-                    rows = _same_norm(dictionary, varied, others, norms[at])
-                else:
-                    rows = [replace(varied, features=others, value=float(strength), label=None)]
-                recipes.append(_in_place(recipe, row, rows))
-            made.append(Control("feature", ", ".join(f"feature {f}" for f in others), tuple(recipes)))
+            of_prompt = []
+            for of_one in norms:
+                recipes = []
+                for at, strength in enumerate(strengths):
+                    if pushes:
+                        rows = _same_norm(dictionary, varied, others, of_one[at])
+                    else:
+                        rows = [replace(varied, features=others, value=float(strength), label=None)]
+                    recipes.append(_in_place(recipe, row, rows))
+                of_prompt.append(tuple(recipes))
+            made.append(Control("feature", ", ".join(f"feature {f}" for f in others), tuple(of_prompt)))
     if pushes:
         width = dictionary.contribution(torch.tensor([varied.features[0] if varied.features else 0])).shape[-1]
         place = dictionary.hook_name_out or dictionary.hook_name
         if dictionary.head is not None:
             notes.append("There are no random directions for one head of several.")
         else:
-            totals = _totals(dictionary, varied, strengths, norms)
+            totals = [_totals(dictionary, varied, strengths, of_one) for of_one in norms]
             if varied.unit == "max":
-                scale, of_scale = _typical_scale(engine, dictionary, prompt, ticket)
-                totals = [total * scale for total in totals]
-                notes += of_scale
+                for number, prompt in enumerate(prompts):
+                    scale, of_scale = _typical_scale(engine, dictionary, prompt, ticket)
+                    totals[number] = [total * scale for total in totals[number]]
+                    notes += [note for note in of_scale if note not in notes]
             if varied.only_active or varied.when is not None:
                 notes.append("Random directions act at all positions of the edit, not only where its condition holds.")
             for number in range(n):
                 vector = draw.standard_normal(width)
                 vector /= np.linalg.norm(vector)
-                rows_of = [_push(varied, vector, place, total) for total in totals]
-                made.append(
-                    Control(
-                        "direction", f"random direction {number + 1}", tuple(_in_place(recipe, row, r) for r in rows_of)
-                    )
+                pushed = tuple(
+                    tuple(_in_place(recipe, row, _push(varied, vector, place, total)) for total in of_one)
+                    for of_one in totals
                 )
+                made.append(Control("direction", f"random direction {number + 1}", pushed))
     else:
         notes.append(f"There are no random directions beside {varied.kind}: its size is the feature's own activation.")
     return made, notes
@@ -135,7 +149,7 @@ def _free(
     dictionary: Dictionary,
     index: Index | None,
     maxima: Maxima,
-    prompt: Prompt,
+    prompts: Sequence[Prompt],
 ) -> tuple[Ints, str]:
     """Features that can be controls, and what is to be said of them."""
     varied, said = recipe.interventions[row], ""
@@ -143,11 +157,14 @@ def _free(
     alive = dictionary.contribution(torch.arange(dictionary.n_features)).norm(dim=-1).cpu().numpy() > 0
     if index is not None:
         alive &= np.asarray(index.column("count"), dtype=np.float64) > 0
-    if varied.kind != "add" and varied.unit == "max" and varied.max_activation is None:
+    if kind_of(varied).reads(varied) and varied.unit == "max" and varied.max_activation is None:
         # Their own maxima are the unit, so they must have one.
         if index is None:
-            alive &= np.array(prompt_max(engine, dictionary, range(dictionary.n_features), prompt)) > 0
-            said = " Only those that fire in the prompt have a maximal activation."
+            for prompt in prompts:
+                alive &= np.array(prompt_max(engine, dictionary, range(dictionary.n_features), prompt)) > 0
+            said = (
+                f" Only those that fire in {'every' if len(prompts) > 1 else 'the'} prompt have a maximal activation."
+            )
         else:
             alive &= maxima[dictionary.name] > 0
     return np.array([f for f in np.flatnonzero(alive) if f not in taken], dtype=np.int64), said

@@ -1,4 +1,4 @@
-"""The result of a sweep: the curves, the usable band, a table and a picture."""
+"""The result of a sweep: what was measured of every text, means with intervals, usable strengths, tables and a picture."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from ..engine.activations import Bools
+from ..engine.ranking import Ints
 from .generation import Continuation
+from .promoted import Promoted, Readings
 from .recipe.recipe import Intervention
 from .sampling import Sampling
+from .usable import Band, Interval, paired
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,29 +23,55 @@ if TYPE_CHECKING:
 
     Doubles: TypeAlias = npt.NDArray[np.float64]
 
-__all__ = ["Measures", "Sweep", "band_of"]
+__all__ = ["MEASURES", "READINGS", "Curve", "Measures", "Sweep"]
 
-PERPLEXITY_FACTOR = 2.0
-REPETITION = 0.3
+MEASURES = ("target", "kl", "perplexity", "repetition")
+READINGS = ("promoted", "activation")
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Four numbers a text, over its generated tokens: see `Sweep`."""
+    """Four numbers a text, over its generated tokens, [..., texts] each: see `Sweep`."""
 
     target: Doubles
     kl: Doubles
     perplexity: Doubles
     repetition: Doubles
 
-    def part(self, which: slice) -> Measures:
-        """Those of some texts."""
+    def part(self, which: int | slice | Ints) -> Measures:
+        """Those of some rows."""
         return Measures(self.target[which], self.kl[which], self.perplexity[which], self.repetition[which])
 
 
 @dataclass(frozen=True)
+class Curve:
+    """One measure over the strengths, as it is drawn.
+
+    Attributes:
+        mean: [n] mean over the texts (geometric for perplexity).
+        low, high: [n] the interval of the mean difference to the unedited texts, in pairs that share prompt and dice (of
+            the ratio, for perplexity), laid around `mean`: where it holds `unedited`, the texts do not tell the edit from
+            no edit. NaN for fewer than two pairs.
+        n: [n] pairs.
+        unedited: the mean of the unedited texts.
+        controls: [controls, n] the means under each control.
+    """
+
+    mean: Doubles
+    low: Doubles
+    high: Doubles
+    n: Ints
+    unedited: float
+    controls: Doubles
+
+
+@dataclass(frozen=True)
 class Sweep:
-    """Texts at several strengths of one intervention, and what is measured of each, over its generated tokens.
+    """Texts at several strengths of one intervention, and what was measured of each.
+
+    There are `n` texts a strength: `samples` for each of `prompts`. Text i continues prompt i // samples with the dice of
+    sample i % samples, at every strength, in the unedited texts and in the controls alike, so texts with the same i are
+    pairs that differ in the edit. Of each text, over its generated tokens:
 
     - target: `target_name`; by default the mean activation of the edited feature over the text's tokens, special ones left
       out, when the *unedited* model reads it: whether the text became what the feature is about, not whether the feature
@@ -50,11 +80,23 @@ class Sweep:
     - perplexity: of the text under the unedited model.
     - repetition: share of its 4-grams that stood in it before.
 
+    And without sampling, of the prompts themselves (and what was given to follow them), see `Readings`:
+
+    - promoted: log-probability that the next token is one of those that the feature promotes, mean over counted tokens.
+    - activation: of the edited feature, read from the edited run ("realised"), mean over counted tokens.
+
     Attributes:
-        strengths: [n] values of the intervention, in `unit`; texts: one a strength; baseline: the unedited text.
-        curve, base: the measures of the texts and of the baseline; control_curves: of every control, at every strength.
+        strengths: [k] values of the intervention, in `unit`.
+        prompts: as text; samples: texts a prompt and strength.
+        texts: [k][n]; baseline: [n] the unedited texts.
+        curve, base: the measures of the texts [k, n] and of the unedited ones [n]; control_curves: of every control, [k, n].
         controls: (kind, name) of each.
-        band: the lowest and highest strength of the usable band, or None; band_rule: what makes it usable.
+        promoted: the tokens that the feature promotes; None if it has no direct path to the logits.
+        reading, reading_base: [k, prompts] and [prompts]; reading_controls: of every control, [k, prompts].
+        reading_tokens: [prompts] counted tokens of each.
+        directions: [k] which way the edit should move the feature: 1 raises, -1 suppresses, 0 no edit (`directions_of`).
+        usable: [k] the strengths that meet `band_rule`; bands: their runs.
+        level: of the intervals by which strengths are judged, and which `curve_of` gives (`level_of`).
     """
 
     strengths: Doubles
@@ -62,137 +104,215 @@ class Sweep:
     intervention: Intervention
     row: int
     target_name: str
-    texts: tuple[Continuation, ...]
-    baseline: Continuation
+    prompts: tuple[str, ...]
+    samples: int
+    texts: tuple[tuple[Continuation, ...], ...]
+    baseline: tuple[Continuation, ...]
     base: Measures
     curve: Measures
     controls: tuple[tuple[str, str], ...]
     control_curves: tuple[Measures, ...]
-    band: tuple[float, float] | None
+    promoted: Promoted | None
+    reading: Readings
+    reading_base: Readings
+    reading_controls: tuple[Readings, ...]
+    reading_tokens: Ints
+    directions: Ints
+    usable: Bools
+    bands: tuple[Band, ...]
     band_rule: str
+    level: float
     sampling: Sampling
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def n(self) -> int:
+        """Texts a strength: prompts times samples."""
+        return len(self.prompts) * self.samples
+
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """Lowest and highest strength of the longest run of usable ones (the lower of two as long); None without any."""
+        inside = [int((self.usable & (b.low <= self.strengths) & (self.strengths <= b.high)).sum()) for b in self.bands]
+        longest = self.bands[int(np.argmax(inside))] if inside else None
+        return None if longest is None else (longest.low, longest.high)
+
+    @property
     def target(self) -> Doubles:
-        """[n] the target measure at every strength."""
-        return self.curve.target
+        """[k] mean target at every strength."""
+        return mean_of("target", self.curve.target)
 
     @property
     def kl(self) -> Doubles:
-        """[n] mean KL at every strength."""
-        return self.curve.kl
+        """[k] mean KL at every strength."""
+        return mean_of("kl", self.curve.kl)
 
     @property
     def perplexity(self) -> Doubles:
-        """[n] perplexity at every strength."""
-        return self.curve.perplexity
+        """[k] geometric mean of perplexity at every strength."""
+        return mean_of("perplexity", self.curve.perplexity)
 
     @property
     def repetition(self) -> Doubles:
-        """[n] repetition at every strength."""
-        return self.curve.repetition
+        """[k] mean repetition at every strength."""
+        return mean_of("repetition", self.curve.repetition)
+
+    @property
+    def promoted_logprob(self) -> Doubles:
+        """[k] log-probability of the promoted tokens at every strength, mean over prompts."""
+        return mean_of("promoted", self.reading.promoted)
+
+    @property
+    def promoted_change(self) -> Doubles:
+        """[k] its change: edited minus unedited."""
+        return mean_of("promoted", self.reading.promoted - self.reading_base.promoted)
+
+    @property
+    def realised(self) -> Doubles:
+        """[k] activation of the feature read from the edited run at every strength, mean over prompts."""
+        return mean_of("activation", self.reading.activation)
+
+    def curve_of(self, measure: str) -> Curve:
+        """One of "target", "kl", "perplexity", "repetition", "promoted" and "activation", as it is drawn.
+
+        The first four over `n` pairs of texts; the last two over prompts.
+
+        Raises:
+            ValueError: for any other name.
+        """
+        if measure in MEASURES:
+            edited, base = getattr(self.curve, measure), getattr(self.base, measure)
+            controls = [getattr(c, measure) for c in self.control_curves]
+        elif measure in READINGS:
+            edited, base = getattr(self.reading, measure), getattr(self.reading_base, measure)
+            controls = [getattr(c, measure) for c in self.reading_controls]
+        else:
+            raise ValueError(f"There is no measure {measure!r}: choose from {', '.join((*MEASURES, *READINGS))}.")
+        interval = difference(measure, edited, base, self.level)
+        mean = mean_of(measure, edited)
+        low, high = interval.low - interval.mean, interval.high - interval.mean
+        low, high = (mean * np.exp(low), mean * np.exp(high)) if measure == "perplexity" else (mean + low, mean + high)
+        means = np.array([mean_of(measure, c) for c in controls], np.float64).reshape(len(controls), len(mean))
+        return Curve(mean, low, high, interval.n, float(mean_of(measure, base)), means)
+
+    def title_of(self, measure: str) -> str:
+        """What the numbers of a measure are, for a reader."""
+        return {
+            "target": self.target_name,
+            "kl": "mean KL(unedited || edited) of the predictions, both reading the text, nats",
+            "perplexity": "perplexity of the text under the unedited model (geometric mean)",
+            "repetition": "repetition: share of a text's 4-grams that stood in it before",
+            "promoted": self._promoted_title(),
+            "activation": f"realised activation of {self._feature}, read from the edited run; {self._over}",
+        }[measure]
+
+    @property
+    def _feature(self) -> str:
+        i = self.intervention
+        return "the direction" if i.direction is not None else f"feature {i.features[0]}"
+
+    @property
+    def _over(self) -> str:
+        n, several = int(self.reading_tokens.sum()), len(self.prompts) > 1
+        return f"mean over {n} counted tokens of {f'{len(self.prompts)} prompts' if several else 'the prompt'}"
+
+    def _promoted_title(self) -> str:
+        if self.promoted is None:
+            return "log-probability of promoted tokens: there are none"
+        k = len(self.promoted.token_ids)
+        return f"log-probability (nats) that one of {k} tokens that {self._feature} promotes comes next; {self._over}"
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a strength and what was edited: the feature itself first, then the controls (which show no text)."""
+        """One row a measure, strength and what was edited: the edit itself first, then the controls.
+
+        Columns: edited ("edit", "feature", "direction"), name, strength, measure, mean, low, high (see `Curve`; of the edit
+        alone), n (pairs), unedited, direction and usable (of the edit).
+        """
         import pandas as pd
 
-        said = [
-            ("edit", repr(self.intervention), self.curve),
-            *((k, n, c) for (k, n), c in zip(self.controls, self.control_curves, strict=True)),
-        ]
+        rows: list[dict[str, object]] = []
+        said = [("edit", repr(self.intervention)), *self.controls]
+        curves = {measure: self.curve_of(measure) for measure in (*MEASURES, *READINGS)}
+        for number, (kind, name) in enumerate(said):
+            for i, strength in enumerate(self.strengths.tolist()):
+                for measure, one in curves.items():
+                    edit = number == 0
+                    rows.append(
+                        {
+                            "edited": kind,
+                            "name": name,
+                            "strength": strength,
+                            "measure": measure,
+                            "mean": float(one.mean[i] if edit else one.controls[number - 1, i]),
+                            "low": float(one.low[i]) if edit else float("nan"),
+                            "high": float(one.high[i]) if edit else float("nan"),
+                            "n": int(one.n[i]),
+                            "unedited": one.unedited,
+                            "direction": _way(int(self.directions[i])) if edit else "",
+                            "usable": bool(edit and self.usable[i]),
+                        }
+                    )
+        return pd.DataFrame(rows)
+
+    def texts_to_pandas(self) -> pd.DataFrame:
+        """One row a text: the unedited ones (strength NaN), then the edit's at each strength."""
+        import pandas as pd
+
+        groups = [("unedited", float("nan"), self.baseline, self.base)]
+        for i, strength in enumerate(self.strengths.tolist()):
+            groups.append(("edit", strength, self.texts[i], self.curve.part(i)))
         rows = [
             {
                 "edited": kind,
-                "name": name,
-                "strength": float(self.strengths[i]),
-                "target": float(measures.target[i]),
-                "kl": float(measures.kl[i]),
-                "perplexity": float(measures.perplexity[i]),
-                "repetition": float(measures.repetition[i]),
-                "usable": bool(
-                    kind == "edit" and self.band is not None and self.band[0] <= self.strengths[i] <= self.band[1]
-                ),
-                "text": self.texts[i].text if kind == "edit" else None,
+                "strength": strength,
+                "prompt": self.prompts[j // self.samples],
+                "sample": j % self.samples,
+                **{measure: float(getattr(measures, measure)[j]) for measure in MEASURES},
+                "text": text.text,
             }
-            for kind, name, measures in said
-            for i in range(len(self.strengths))
+            for kind, strength, texts, measures in groups
+            for j, text in enumerate(texts)
         ]
         return pd.DataFrame(rows)
 
     def figure(self) -> Figure:
-        """The four curves over strength, controls grey, the usable band shaded."""
-        import plotly.graph_objects as go
-        from plotly.subplots import make_subplots
+        """The curves over strength with their intervals, controls grey, usable strengths shaded."""
+        from .dose_figure import figure_of
 
-        names = [
-            self.target_name,
-            "mean KL(clean || edited), nats",
-            "perplexity under the unedited model",
-            "repeated 4-grams",
-        ]
-        order = np.argsort(self.strengths, kind="stable")
-        figure = make_subplots(rows=2, cols=2, subplot_titles=names)
-        for n, field_name in enumerate(("target", "kl", "perplexity", "repetition")):
-            at = {"row": n // 2 + 1, "col": n % 2 + 1}
-            for (kind, name), measures in zip(self.controls, self.control_curves, strict=True):
-                dash = "dot" if kind == "direction" else "solid"
-                line = go.Scatter(
-                    x=self.strengths[order],
-                    y=getattr(measures, field_name)[order],
-                    name=name,
-                    line={"color": "#999", "width": 1, "dash": dash},
-                    showlegend=n == 0,
-                )
-                figure.add_trace(line, **at)
-            edited = go.Scatter(
-                x=self.strengths[order],
-                y=getattr(self.curve, field_name)[order],
-                name="the edit",
-                mode="lines+markers",
-                line={"color": "#0072b2"},
-                showlegend=n == 0,
-            )
-            figure.add_trace(edited, **at)
-            if self.band is not None:
-                figure.add_vrect(x0=self.band[0], x1=self.band[1], fillcolor="#0072b2", opacity=0.1, line_width=0, **at)
-        figure.update_layout(title=f"Dose-response of {self.intervention!r}", height=640)
-        return figure
+        return figure_of(self)
 
     def __repr__(self) -> str:
-        band = "no usable band" if self.band is None else f"usable from {self.band[0]:g} to {self.band[1]:g}"
-        return f"Sweep({self.intervention!r}: {len(self.strengths)} strengths, {len(self.controls)} controls, {band})"
+        said = ", ".join(f"{b.direction} from {b.low:g} to {b.high:g}" for b in self.bands)
+        texts = f"{self.n} texts each" if self.n > 1 else "one text each: no intervals"
+        return (
+            f"Sweep({self.intervention!r}: {len(self.strengths)} strengths, {texts}, {len(self.controls)} controls, "
+            f"{f'usable: {said}' if said else 'no usable strength'})"
+        )
 
 
-def band_of(
-    strengths: Doubles,
-    base: Measures,
-    curve: Measures,
-    controls: Sequence[Measures],
-    perplexity_factor: float = PERPLEXITY_FACTOR,
-    repetition: float = REPETITION,
-) -> tuple[tuple[float, float] | None, str]:
-    """The longest run of strengths at which the edit does more than the controls and the text stays a text.
+def mean_of(measure: str, values: Doubles) -> Doubles:
+    """Mean over the last axis of what is known there, NaN without any; geometric for perplexity."""
+    known = np.isfinite(values)
+    logs = measure == "perplexity"
+    kept = np.where(known, values, 1.0)
+    kept = np.where(known, np.log(kept) if logs else kept, 0.0)
+    count = known.sum(-1)
+    mean: Doubles = np.asarray(kept.sum(-1) / np.where(count > 0, count, np.nan))
+    return np.exp(mean) if logs else mean
 
-    Returns:
-        Its ends, or None; and the rule, as a sentence.
-    """
-    highest = np.max([c.target for c in controls], axis=0) if controls else np.full(len(strengths), -np.inf)
-    limit = max(repetition, float(base.repetition[0]))
-    usable = (
-        (curve.target > np.maximum(highest, base.target[0]))
-        & (curve.perplexity <= perplexity_factor * base.perplexity[0])
-        & (curve.repetition <= limit)
-    )
-    rule = (
-        f"Target above the unedited text's{' and above that of every control at the same strength' if controls else ''}, "
-        f"perplexity at most {perplexity_factor:g} times the unedited text's, at most {limit:.0%} of 4-grams repeated."
-    )
-    order = np.argsort(strengths, kind="stable")
-    best: list[int] = []
-    run: list[int] = []
-    for i in order:
-        run = [*run, int(i)] if usable[i] else []
-        best = run if len(run) > len(best) else best
-    return ((float(strengths[best[0]]), float(strengths[best[-1]])) if best else None), rule
+
+def difference(measure: str, edited: Doubles, other: Doubles, level: float) -> Interval:
+    """The paired difference `edited` [..., n] minus `other` [n] or [..., n]; of logarithms, for perplexity."""
+    if measure == "perplexity":
+        edited, other = np.log(edited), np.log(other)
+    return paired(edited - other, level)
+
+
+def _way(direction: int) -> str:
+    return {1: "raises", -1: "suppresses"}.get(direction, "no edit")
+
+
+def stacked(parts: Sequence[Measures], shape: tuple[int, int]) -> Measures:
+    """Measures of several prompts, each in `shape` [rows, samples], as [rows, prompts * samples]."""
+    return Measures(*(np.concatenate([getattr(p, name).reshape(shape) for p in parts], -1) for name in MEASURES))

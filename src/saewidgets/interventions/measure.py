@@ -7,6 +7,7 @@ wrote it, so that texts of different strengths can be compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -27,13 +28,34 @@ from .scales import Resolved, dictionary_of
 if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.worker import Ticket
+    from .usable import Doubles
 
-__all__ = ["Measurer", "Target", "repetition"]
+__all__ = ["Measured", "Measurer", "Numbers", "Target", "repetition"]
 
 Target: TypeAlias = Callable[[str], float]
 """A number for a text."""
 
-_Numbers: TypeAlias = "tuple[float, float, float, float]"
+Numbers: TypeAlias = "tuple[float, ...]"
+"""Activation, activation where active, KL, perplexity, repetition: of one text."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of texts.
+
+    Attributes:
+        measures: [texts] see `Sweep`.
+        activation: [texts] mean activation of the edited feature over the text's tokens, whatever the target is.
+        when_active: [texts] the same over the tokens where it is active; NaN where it nowhere is.
+    """
+
+    measures: Measures
+    activation: Doubles
+    when_active: Doubles
+
+    def part(self, which: Ints) -> Measured:
+        """Those of some texts."""
+        return Measured(self.measures.part(which), self.activation[which], self.when_active[which])
 
 
 class Measurer:
@@ -42,6 +64,9 @@ class Measurer:
     Args:
         varied: the intervention whose (first) feature, or direction, is the target.
         target: a number for each text instead.
+
+    Attributes:
+        name: what the target is, for people.
     """
 
     def __init__(self, engine: Engine, prompt: Prompt, varied: Intervention, target: Target | None) -> None:
@@ -58,31 +83,36 @@ class Measurer:
 
     def measure(
         self, rows: Sequence[Resolved | None], texts: Sequence[Continuation], limit: int, ticket: Ticket
-    ) -> tuple[Measures, list[str]]:
-        """The measures of each text, written by the recipe in its row, and notes.
+    ) -> tuple[list[Numbers], list[str]]:
+        """The numbers of each text, written by the recipe in its row, for `gather`; and notes.
 
         `limit`: logits of one batch, in numbers.
         """
         longest = len(self._prompt) + max(map(len, texts), default=1)
         step = limit // (2 * longest * int(self._engine.model.cfg.d_vocab))
 
-        def run(part: slice) -> Sequence[_Numbers]:
+        def run(part: slice) -> Sequence[Numbers]:
             ticket.breathe()
-            return self._batch(rows[part], texts[part], ticket)
+            found = self._batch(rows[part], texts[part], ticket)
+            ticket.progress(part.stop, len(rows))
+            return found
 
-        found, notes = in_batches(len(rows), step, run)
+        return in_batches(len(rows), step, run)
+
+    def gather(self, texts: Sequence[Continuation], found: Sequence[Numbers], ticket: Ticket) -> Measured:
+        """Numbers of `measure` as arrays, with the user's target in place where there is one."""
+        numbers = np.array(found, dtype=np.float64).reshape(len(found), 5)
+        activation, when_active, kl, perplexity, repeated = (numbers[:, i] for i in range(5))
         # A user's target may ask the engine, so it is not called while the engine is locked.
-        if self._target is not None:
-            found = [(self._asked(text, ticket), *one[1:]) for text, one in zip(texts, found, strict=True)]
-        numbers = np.array(found, dtype=np.float64).reshape(len(found), 4)
-        return Measures(*(numbers[:, i] for i in range(4))), notes
+        target = activation if self._target is None else np.array([self._asked(t, ticket) for t in texts], np.float64)
+        return Measured(Measures(target, kl, perplexity, repeated), activation, when_active)
 
     def _asked(self, text: Continuation, ticket: Ticket) -> float:
         assert self._target is not None
         ticket.check()
         return float(self._target(text.text)) if len(text) else float("nan")
 
-    def _batch(self, rows: Sequence[Resolved | None], texts: Sequence[Continuation], ticket: Ticket) -> list[_Numbers]:
+    def _batch(self, rows: Sequence[Resolved | None], texts: Sequence[Continuation], ticket: Ticket) -> list[Numbers]:
         engine, n = self._engine, len(self._prompt)
         longest = n + max(map(len, texts))
         filler = self._prompt.ids[-1]  # to the right, where a causal model does not see it
@@ -122,19 +152,24 @@ class Measurer:
         ids: torch.Tensor,
         x: torch.Tensor,
         roles: TokenRoles,
-    ) -> _Numbers:
+    ) -> Numbers:
         n = len(self._prompt)
         if not len(text):
-            return float("nan"), float("nan"), float("nan"), 0.0
+            return float("nan"), float("nan"), float("nan"), float("nan"), 0.0
         found = changes(clean, None if row is None else edited, ids, 0, 0)
         x = x if self._dictionary.device is None else x.to(self._dictionary.device)
-        acts = self._dictionary.encode(x, torch.tensor([self._feature]))[0, n:, 0].float().cpu()
+        acts = self._dictionary.encode(x, torch.tensor([self._feature]))[0, n:, 0].double().cpu()
         # An end-of-text token is part of what was written, a prediction at or of an attention sink is not.
         usual = predictions(~roles.outlier, roles.outlier)
         counted, predicted = (torch.from_numpy(mask[n:]) for mask in (roles.counted, usual))
-        target = float(acts[counted].mean())
-        perplexity = float((-found.clean[n:][predicted].mean()).exp())
-        return target, float(found.kl[n:][predicted].mean()), perplexity, repetition(text.token_ids)
+        acts = acts[counted]
+        return (
+            float(acts.mean()),
+            float(acts[acts != 0].mean()),
+            float(found.kl[n:][predicted].mean()),
+            float((-found.clean[n:][predicted].mean()).exp()),
+            repetition(text.token_ids),
+        )
 
 
 def repetition(ids: Ints | Sequence[int], n: int = 4) -> float:

@@ -12,7 +12,7 @@ from ..snapshot.page import Recorded, page
 from . import wire
 from .base import asset
 from .heatmap_page import recorded_answer
-from .steering_views import CONTROLS
+from .steering_views import CONTROLS, samples_of
 
 if TYPE_CHECKING:
     from .steering import SteeringPanel
@@ -71,7 +71,8 @@ def questions(
     if "effect" in views:
         yield "effect", {**asked, "continuation": None, "which": None, "freeze": freeze}
     if "sweep" in views:
-        yield "sweep", {**params, "row": 0, "strengths": None, "controls": CONTROLS}
+        samples = samples_of(cast("Mapping[str, wire.Json]", params["settings"]))
+        yield "sweep", {**params, "row": 0, "strengths": None, "controls": CONTROLS, "samples": samples}
     if "answer" in views:
         yield "answer", {**asked, "answer": answer}
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ..interventions.answers import answers_on_worker
+from ..interventions.dose import MEASURES, READINGS
 from ..interventions.effects import EditEffects, effects_on_worker
 from ..interventions.recipe.recipe import Recipe
 from ..interventions.sampling import Sampling
 from ..interventions.scales import Index, Maxima
-from ..interventions.sweep import Sweep, sweep_on_worker
+from ..interventions.sweep import SAMPLES, Sweep, sweep_on_worker
+from ..interventions.usable import verdict_of
 from . import wire
 from .steering_payload import Asked
 
@@ -20,8 +23,14 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.worker import Ticket
 
-CONTROLS = 3
-"""Controls of each kind that a view asks for."""
+CONTROLS = 2
+"""Controls of each kind that the sweep's view asks for, if nothing else is chosen; as in sweepdata.ts."""
+
+
+def samples_of(settings: Mapping[str, wire.Json]) -> int:
+    """Texts a strength that the sweep's view asks for, if nothing else is chosen: as many as are generated, if several."""
+    several = int(cast(int, settings.get("samples") or 1))
+    return several if several > 1 else SAMPLES
 
 
 def effect_reply(
@@ -107,6 +116,8 @@ def sweep_reply(
     ticket: Ticket,
 ) -> wire.Reply:
     """The answer of "sweep"."""
+    if params.get("samples") is not None:
+        sampling = replace(sampling, samples=int(cast(int, params["samples"])))
     given = cast("list[float] | None", params.get("strengths"))
     made = sweep_on_worker(
         engine,
@@ -124,28 +135,53 @@ def sweep_reply(
 
 
 def _sweep(made: Sweep) -> wire.Reply:
-    names = ("target", "kl", "perplexity", "repetition")
-    arrays: dict[str, wire.Array] = {name: getattr(made.curve, name).astype(np.float32) for name in names}
-    for name in names:
-        rows = [getattr(curve, name) for curve in made.control_curves]
-        arrays[f"c_{name}"] = np.array(rows, dtype=np.float32).reshape(len(rows), len(made.strengths))
-    arrays["base"] = np.array([getattr(made.base, name)[0] for name in names], dtype=np.float32)
+    names = (*MEASURES, *READINGS)
+    arrays: dict[str, wire.Array] = {}
+    curves = {name: made.curve_of(name) for name in names}
+    for name, curve in curves.items():
+        arrays[name] = curve.mean.astype(np.float32)
+        arrays[f"{name}_low"], arrays[f"{name}_high"] = curve.low.astype(np.float32), curve.high.astype(np.float32)
+        arrays[f"c_{name}"] = curve.controls.astype(np.float32)
+    arrays["base"] = np.array([curve.unedited for curve in curves.values()], dtype=np.float32)
     return wire.Reply(
         {
             "strengths": [float(s) for s in made.strengths],
             "unit": made.unit,
             "row": made.row,
-            "target_name": made.target_name,
-            "texts": [wire.sendable(t.text) for t in made.texts],
-            "strings": [[wire.sendable(s) for s in t.tokens] for t in made.texts],
-            "baseline": wire.sendable(made.baseline.text),
-            "band": None if made.band is None else list(made.band),
+            "titles": {name: wire.sendable(made.title_of(name)) for name in names},
+            "texts": [[wire.sendable(t.text) for t in several] for several in made.texts],
+            "baseline": [wire.sendable(t.text) for t in made.baseline],
+            "n": made.n,
+            "pairs": curves["target"].n.tolist(),
+            "about": list(_about(made)),
+            "verdict": _minus(verdict_of(made.bands)),
+            "directions": made.directions.tolist(),
+            "bands": [{"low": b.low, "high": b.high, "direction": b.direction} for b in made.bands],
             "band_rule": made.band_rule,
             "controls": [{"kind": kind, "name": name} for kind, name in made.controls],
-            "notes": list(made.notes),
+            "notes": [wire.sendable(note) for note in made.notes],
         },
         arrays,
     )
+
+
+def _about(made: Sweep) -> tuple[str, str]:
+    """What the numbers of texts, and those of the prompt, are means over, and what their intervals are."""
+    texts = (
+        f"Texts: means over n = {made.n} at each strength. Whiskers, and numbers in brackets: {made.level * 100:.4g}% interval of the mean "
+        "difference to the unedited texts, in pairs with the same dice, laid around the mean."
+        if made.n > 1
+        else "Texts: one at each strength, so there are no intervals. Ask for more texts each."
+    )
+    prompt = "The prompt read again with the edit, without sampling."
+    if made.promoted is not None:
+        tokens = " · ".join(repr(wire.sendable(t)) for t in made.promoted.tokens)
+        prompt += f" The tokens it promotes most, by {made.promoted.label}: {tokens}."
+    return texts, prompt
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\u2212")
 
 
 def answer_reply(

@@ -132,8 +132,13 @@ class Kind:
         """`adds` as plain code, with numbers in place of units."""
         raise NotImplementedError(f"The kind {self.name!r} has no plain code.")
 
-    def direction(self, value: float | None) -> int:
-        """Whether that value raises the feature (1), suppresses it (-1), or neither, or either by the text (0)."""
+    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+        """Whether it raises the feature at that value (1), suppresses it (-1), or neither (0), beside no edit.
+
+        Args:
+            value: of the intervention; activation: the same in units of activation.
+            unedited: mean activation of the feature where nothing is edited; NaN where it is not known.
+        """
         return 0
 
     def least(self, i: Intervention) -> float:

@@ -10,6 +10,7 @@ times `size` at a token, where the SAE normalises its input), d̂ = d / |d|, v t
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from .kind import UNITS, WORDS, Added, Kind, Tokens, Unit, Written, norm_name, pair
@@ -52,8 +53,9 @@ class _Add(Kind):
             return Written(f"{v} * {amount.median_norm!r}", f"(D[{f}] / D[{f}].norm())")
         return Written(f"{v} * size" if unit == "max" else f"{v} * a[..., {f}] * size", f"D[{f}]")
 
-    def direction(self, value: float | None) -> int:
-        return _sign(value or 0.0)
+    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+        # A multiple of an activation that is negative on average works the other way round.
+        return _sign(value) * (-1 if i.unit == "own" and unedited < 0 else 1)
 
 
 class _Set(Kind):
@@ -81,8 +83,8 @@ class _Scale(_Set):
     def wanted_code(self, amount: Amount) -> str:
         return f"{amount.value!r} * a[..., {amount.feature}]"
 
-    def direction(self, value: float | None) -> int:
-        return 0 if value is None else _sign(value - 1)
+    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+        return _sign(value - 1) * (-1 if unedited < 0 else 1)
 
 
 class _Clamp(_Set):
@@ -94,9 +96,9 @@ class _Clamp(_Set):
             return f"{amount.value!r} * {amount.median_norm!r} / (D[{amount.feature}].norm() * size)"
         return repr(amount.value)
 
-    def direction(self, value: float | None) -> int:
-        # Above 0 it raises the feature wherever it is silent, which is almost everywhere.
-        return 0 if value is None else 1 if value > 0 else -1
+    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+        # Without a mean to compare with (nothing is active), 0 is what the feature does.
+        return _sign(activation - (0.0 if math.isnan(unedited) else unedited))
 
 
 class _Ablate(_Set):
@@ -106,7 +108,7 @@ class _Ablate(_Set):
     def wanted_code(self, amount: Amount) -> str:
         return "0.0"
 
-    def direction(self, value: float | None) -> int:
+    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
         return -1
 
 
@@ -122,8 +124,8 @@ class _Orthogonal(Kind):
         before = f"u = D[{f}] / D[{f}].norm()", "along = h.float() @ u"
         return Written(f"{amount.value - 1!r} * along", "u", before)
 
-    def direction(self, value: float | None) -> int:
-        return 0 if value is None else _sign(value - 1)
+    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+        return _sign(value - 1)
 
 
 class _Cap(_Orthogonal):
@@ -138,7 +140,7 @@ class _Cap(_Orthogonal):
         bounded = f"along.clamp(min={low!r}, max={amount.value * m!r})"
         return Written(f"{bounded} - along", "u", super().code(amount).before)
 
-    def direction(self, value: float | None) -> int:
+    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
         return -1
 
 
@@ -152,7 +154,7 @@ class _Replace(Kind):
         f, by = amount.feature, amount.intervention.by
         return Written(f"a[..., {f}] * size", f"({amount.value!r} * D[{by}] - D[{f}])")
 
-    def direction(self, value: float | None) -> int:
+    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
         return -1
 
 
