@@ -215,6 +215,28 @@ def test_a_temporal_sae_looks_back_through_a_cache(wrapper: str) -> None:
             assert_close(model(torch.tensor([ids]))[0], expected, atol=1e-4)
 
 
+@WRAPPERS
+def test_a_temporal_sae_with_a_scale_of_its_own(wrapper: str) -> None:
+    """`constant_scalar_rescale` multiplies what goes in; what one unit of activation adds is divided by it."""
+    cls, config, kwargs = tiny.ARCHITECTURES["temporal"]
+    kwargs = {**kwargs, "normalize_activations": "constant_scalar_rescale", "activation_normalization_factor": 4.0}
+
+    def made() -> Any:
+        sae = cls(
+            config(d_in=tiny.D_MODEL, d_sae=tiny.D_SAE, metadata=tiny.sae("temporal", PRE).cfg.metadata, **kwargs)
+        )
+        sae.load_state_dict(tiny.sae("temporal").state_dict())
+        return sae
+
+    row = made().W_dec[5] / 4.0
+    with torch.no_grad():
+        where = torch.tensor([[p > 0 for p in range(len(PROMPT))]])
+        hooks = [(name_of(model_of(wrapper), PRE), lambda h, hook: h + where[..., None] * 6.0 * row)]
+        expected = model_of(wrapper).run_with_hooks(torch.tensor([list(PROMPT)]), fwd_hooks=hooks)[0]
+    with copied(wrapper, add(5, 2, unit="max", max_activation=3), PROMPT, made()) as (model, _):
+        assert_close(model(torch.tensor([list(PROMPT)]))[0], expected, atol=1e-4)
+
+
 def test_the_demo_text_has_the_same_policy() -> None:
     """A plain text: every token but BOS."""
     engine = sw.Engine(model_of("hooked"), {"mine": tiny.sae()})

@@ -104,6 +104,20 @@ def test_modules_are_short(module: str) -> None:
 
 
 @every_module
+def test_only_dictionaries_ask_what_a_dictionary_is(module: str) -> None:
+    """Others ask it for what they need: a new kind of dictionary is a class, and no search for places that know all kinds."""
+    if module.startswith(f"{PACKAGE}.engine.dictionary"):
+        return
+    kinds = {"SaeDictionary", "Directions", "Neurons", "Dictionary"}
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"isinstance", "issubclass"}:
+            asked = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
+            assert not asked & kinds, ast.unparse(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"getattr", "hasattr"}:
+            assert not ast.unparse(node.args[0]).endswith("dictionary"), ast.unparse(node)
+
+
+@every_module
 def test_nothing_that_runs_a_file_s_code(module: str) -> None:
     """Weights and tables are data: no pickle in any of its forms."""
     pickles = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

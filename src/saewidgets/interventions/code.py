@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..engine.cache import CachedForward
-from ..engine.dictionary.base import Dictionary
-from ..engine.dictionary.sae import SaeDictionary
 from .checks import RecipeError
 from .edits import Edits
 from .generation import scope_of
@@ -179,7 +177,7 @@ class _Writer:
         return "\n\n\n".join(parts) + "\n"
 
     def _uses_saes(self) -> bool:
-        return any(isinstance(terms.dictionary, SaeDictionary) for terms in self.edits.terms)
+        return any(terms.dictionary.kind in ("SAE", "transcoder") for terms in self.edits.terms)
 
     def _hook(self, n: int, changes: Sequence[tuple[str, bool]], kept: bool, name: str) -> str:
         lines = [f"def edit_{n}(value, hook):"]
@@ -208,10 +206,11 @@ class _Writer:
             lines.append(f"    x = (x if x.ndim == 4 else x.unflatten(-1, ({heads}, -1)))[:, :, {head}]")
         lines.append("    x = x.flatten(2)")
         lines.append("    h = value.flatten(2)" if dictionary.hook_name_out else "    h = x")
-        lines += self._vectors(dictionary)
+        lines += [f"    {line}" for line in dictionary.code_vectors()]
         needs = terms.reads
         if needs:
-            lines += self._encoding(dictionary, any(not self.resolved.recipe.keep_error for _ in amounts), n)
+            rebuild = bool(amounts) and not self.resolved.recipe.keep_error
+            lines += [f"    {line}" for line in dictionary.code_encoding(rebuild, f"texts[{n}]")]
         lines.append("    change = torch.zeros(h.shape, device=h.device)")
         outliers = self._outliers(terms)
         for amount in amounts:
@@ -225,44 +224,6 @@ class _Writer:
 
     def _key(self, amount: Amount) -> str:
         return amount.dictionary.name if amount.intervention.direction is None else f"direction {amount.row}"
-
-    def _vectors(self, dictionary: Dictionary) -> list[str]:
-        """W, the vectors as stored; D, what one unit of activation adds; size, the token's scale."""
-        if isinstance(dictionary, SaeDictionary):
-            lines = [f"    sae = saes[{dictionary.name!r}]", "    W = sae.W_dec.detach().float()"]
-            divides = not torch.equal(dictionary.sae.W_dec[:1].detach().float(), dictionary.decoder(torch.tensor([0])))
-            lines.append("    D = W / W.norm(dim=-1, keepdim=True)  # as its decode() does" if divides else "    D = W")
-            kind = "" if dictionary.hook_name_out else dictionary.sae.cfg.normalize_activations
-            size = {
-                "layer_norm": "x.float().std(dim=-1)",
-                "constant_norm_rescale": f"x.float().norm(dim=-1) / {dictionary.d_in**0.5!r}",
-            }.get(kind, "torch.ones(x.shape[:2], device=x.device)")
-            return [*lines, f"    size = {size}"]
-        one = "    size = torch.ones(x.shape[:2], device=x.device)"
-        vectors = getattr(dictionary, "vectors", None)
-        if vectors is None:
-            return [f"    W = D = torch.eye({dictionary.n_features})", one]
-        made = f"    W = torch.tensor({[list(map(float, row)) for row in vectors.tolist()]})"
-        return [made, "    D = W / W.square().sum(-1, keepdim=True)", one]
-
-    def _encoding(self, dictionary: Dictionary, rebuild: bool, n: int) -> list[str]:
-        if not isinstance(dictionary, SaeDictionary):
-            return ["    a = x.float() @ W.T" if hasattr(dictionary, "vectors") else "    a = x.float()"]
-        lines = []
-        if dictionary.sae.hook_z_reshaping_mode:
-            lines.append("    sae.turn_off_forward_pass_hook_z_reshaping()  # x is flat already")
-        if dictionary.architecture == "temporal":  # it looks back at the whole text
-            lines.append(f"    past = texts[{n}] = torch.cat([texts[{n}], x], 1) if at[0] > 0 else x")
-            lines.append("    a = sae.encode(past)[:, -len(at):]")
-            lines += ["    rebuilt = sae(past)[:, -len(at):]"] if rebuild else []
-        else:
-            lines.append("    a = sae.encode(x)")
-            skip = " + x @ sae.W_skip.T" if getattr(dictionary.sae, "W_skip", None) is not None else ""
-            lines += [f"    rebuilt = sae.decode(a){skip}"] if rebuild else []
-        if dictionary.sae.hook_z_reshaping_mode:
-            lines.append("    sae.turn_on_forward_pass_hook_z_reshaping()")
-        lines.append("    a = (a if a.layout == torch.strided else a.to_dense()).float()")
-        return lines
 
     def _outliers(self, terms: Terms) -> list[int]:
         return self.edits.scope.outliers(terms.key)[0].nonzero()[:, 0].tolist()

@@ -111,7 +111,7 @@ class Amount:
 
 def norm_of(dictionary: Dictionary) -> str:
     """What the norm behind the unit "resid" is called for a dictionary: "residual norm", or the hook that it is of."""
-    return norm_name(dictionary.hook_name_out or dictionary.hook_name, getattr(dictionary, "head", None))
+    return norm_name(dictionary.hook_name_out or dictionary.hook_name, dictionary.head)
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,22 @@ class Dictionary(ABC):
         """
         return self.decoder(columns)
 
+    # -- the same as plain code
+
+    @abstractmethod
+    def code_vectors(self) -> list[str]:
+        """Lines of Python that make, from `x` [batch, pos, d_in] (and `saes`, by name): W, the vectors as stored; D, what one
+        unit of activation adds; `size` [batch, pos], the token's scale.
+        """
+
+    @abstractmethod
+    def code_encoding(self, rebuild: bool, past: str) -> list[str]:
+        """Lines of Python that make `a`, the activations of `x` [batch, pos, n_features], and with `rebuild` also `rebuilt`.
+
+        Args:
+            past: where to keep what was read before, for dictionaries that look back; `at` [pos] are positions.
+        """
+
     @property
     def has_decoder(self) -> bool:
         """Whether its rows say anything of their own: neurons are the basis itself."""

@@ -71,6 +71,16 @@ class Directions(Dictionary):
         rows = self.decoder(columns)
         return rows / rows.square().sum(-1, keepdim=True)
 
+    def code_vectors(self) -> list[str]:
+        return [
+            f"W = torch.tensor({[list(map(float, row)) for row in self.vectors.tolist()]})",
+            "D = W / W.square().sum(-1, keepdim=True)",
+            "size = torch.ones(x.shape[:2], device=x.device)",
+        ]
+
+    def code_encoding(self, rebuild: bool, past: str) -> list[str]:
+        return ["a = x.float() @ W.T"]
+
     def weights(self) -> dict[str, Tensor]:
         return {"vectors": self.vectors}
 
@@ -114,3 +124,12 @@ class Neurons(Dictionary):
     def fit(self, width: int) -> None:
         if not self.n_features:
             self.n_features = self.d_in = width
+
+    def code_vectors(self) -> list[str]:
+        return [
+            f"W = D = torch.eye({self.n_features})",
+            "size = torch.ones(x.shape[:2], device=x.device)",
+        ]
+
+    def code_encoding(self, rebuild: bool, past: str) -> list[str]:
+        return ["a = x.float()"]

@@ -174,6 +174,41 @@ class SaeDictionary(Dictionary):
     def stored(self, columns: Tensor) -> Tensor:
         return rows_of(self.sae.W_dec, columns)
 
+    # -- the same as plain code
+
+    def code_vectors(self) -> list[str]:
+        divides = "D = W / W.norm(dim=-1, keepdim=True)  # as its decode() does"
+        lines = [
+            f"sae = saes[{self.name!r}]",
+            "W = sae.W_dec.detach().float()",
+            divides if self._divides_by_norm else "D = W",
+        ]
+        kind = "" if self.hook_name_out else self.sae.cfg.normalize_activations
+        by_token = {
+            "layer_norm": "x.float().std(dim=-1)",
+            "constant_norm_rescale": f"x.float().norm(dim=-1) / {self.d_in**0.5!r}",
+        }
+        constant = (
+            float(self.decoder_scale(torch.zeros(1, 1, self.d_in, device=self.device))) if kind not in by_token else 1.0
+        )
+        return [*lines, f"size = {by_token.get(kind, f'torch.full(x.shape[:2], {constant!r}, device=x.device)')}"]
+
+    def code_encoding(self, rebuild: bool, past: str) -> list[str]:
+        lines = []
+        if self.sae.hook_z_reshaping_mode:
+            lines.append("sae.turn_off_forward_pass_hook_z_reshaping()  # x is flat already")
+        if self.architecture == "temporal":  # it looks back at the whole text
+            lines.append(f"past = {past} = torch.cat([{past}, x], 1) if at[0] > 0 else x")
+            lines.append("a = sae.encode(past)[:, -len(at):]")
+            lines += ["rebuilt = sae(past)[:, -len(at):]"] if rebuild else []
+        else:
+            lines.append("a = sae.encode(x)")
+            skip = " + x @ sae.W_skip.T" if getattr(self.sae, "W_skip", None) is not None else ""
+            lines += [f"rebuilt = sae.decode(a){skip}"] if rebuild else []
+        if self.sae.hook_z_reshaping_mode:
+            lines.append("sae.turn_on_forward_pass_hook_z_reshaping()")
+        return [*lines, "a = (a if a.layout == torch.strided else a.to_dense()).float()"]
+
     # -- what it is
 
     def weights(self) -> dict[str, Tensor]:
