@@ -10,6 +10,7 @@ import tiny
 import torch
 
 import saewidgets as sw
+from saewidgets.engine.text.ends import end_ids_of
 
 PROMPT = "In the beginning God"
 
@@ -33,6 +34,18 @@ def set_end(model: Any, where: str, ids: Any) -> None:
     holder.eos_token_id = ids
 
 
+def talking(wrapper: str) -> Any:
+    """A model that says different tokens: greedily, the tiny ones say one for ever."""
+    model = tiny.MODELS[wrapper]()
+    with torch.no_grad():
+        if wrapper == "hooked":
+            for parameter in model.parameters():
+                parameter.mul_(3)
+        else:
+            model.original_model.transformer.wpe.weight.mul_(8)
+    return model
+
+
 def third(model: Any) -> tuple[list[int], int]:
     """What the model writes in 12 tokens, and one that comes up for the first time as the third or later."""
     ids = model.to_tokens(PROMPT, prepend_bos=True)[0].tolist()
@@ -54,11 +67,7 @@ def third(model: Any) -> tuple[list[int], int]:
     ],
 )
 def test_a_turn_ends_where_the_configuration_says(wrapper: str, where: str, shape: str) -> None:
-    model = tiny.MODELS[wrapper]()
-    if wrapper == "hooked":
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.mul_(3)  # so that it does not say one token for ever
+    model = talking(wrapper)
     text, at = third(model)
     end = text[at]
     set_end(model, where, {"list": [1, end], "int": end, "tensor": np.array([1, end])}[shape])
@@ -76,7 +85,7 @@ def test_a_turn_ends_where_the_configuration_says(wrapper: str, where: str, shap
 
 
 def test_as_many_tokens_as_the_bridge_itself() -> None:
-    model = tiny.bridge()
+    model = talking("bridge")
     text, at = third(model)
     set_end(model, "cfg", [1, text[at]])
     set_end(model, "generation_config", [1, text[at]])
@@ -110,9 +119,15 @@ def test_what_names_no_token_of_the_model_is_left_out(named: Any) -> None:
 
 
 def test_of_the_text_part_of_a_model_of_more_than_text() -> None:
-    model = tiny.bridge()
-    model.original_model.config.text_config = type("TextConfig", (), {"eos_token_id": [7, 9]})()
-    assert sw.Engine(model, tiny.sae()).tokenizer.end_ids == {1, 7, 9}
+    class Composite:
+        eos_token_id = None
+        text_config = type("TextConfig", (), {"eos_token_id": [7, 9]})()
+
+    model = tiny.hooked()
+    wrapped = type("Wrapped", (), {"config": Composite()})()
+    raw = type("Raw", (), {"cfg": model.cfg, "original_model": wrapped})()
+    asked = type("Model", (), {"raw": raw, "cfg": model.cfg, "is_bridge": True})()
+    assert end_ids_of(asked) == {7, 9}
 
 
 def test_a_model_without_a_tokenizer_ends_where_it_says() -> None:
