@@ -172,7 +172,7 @@ def test_the_dice_are_fair(options: dict[str, Any]) -> None:
     scores = allowed(logits, text, sampling)
     weights = np.array([np.exp(scores.get(t, -np.inf)) for t in range(12)])
     expected = weights / weights.sum()
-    dice = Dice(sampling, 12, torch.zeros(1, dtype=torch.long))
+    dice = Dice(sampling, torch.zeros(1, dtype=torch.long))
     drawn = np.bincount([int(dice.choose(logits[None], [text])) for _ in range(n)], minlength=12) / n
     assert (drawn[expected == 0] == 0).all()
     np.testing.assert_allclose(drawn, expected, atol=4 * np.sqrt(0.25 / n))
@@ -180,7 +180,7 @@ def test_the_dice_are_fair(options: dict[str, Any]) -> None:
 
 def test_a_penalty_lowers_negative_logits_too() -> None:
     logits = torch.tensor([[-1.0, -1.5, -3.0], [1.0, 0.8, -3.0], [0.0, -0.1, -3.0]])
-    dice = Dice(Sampling(temperature=0, repetition_penalty=2.0), 3, torch.zeros(3, dtype=torch.long))
+    dice = Dice(Sampling(temperature=0, repetition_penalty=2.0), torch.zeros(3, dtype=torch.long))
     assert dice.choose(logits, [[0], [0], [0]]).tolist() == [1, 1, 0]
     assert dice.choose(logits, [[2], [2, 1], [1]]).tolist() == [0, 0, 0]
 
@@ -189,7 +189,7 @@ def test_rows_share_the_dice_of_their_sample() -> None:
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, 50, generator=generator)
     sampling = Sampling(samples=2, seed=9)
-    dice = Dice(sampling, 50, torch.tensor([0, 1, 0, 1, 0]))
+    dice = Dice(sampling, torch.tensor([0, 1, 0, 1, 0]))
     same = 0
     for step in range(40):
         chosen = dice.choose(torch.stack([a, a, b, b, a]), [[0]] * 5).tolist()

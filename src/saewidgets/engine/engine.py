@@ -9,15 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 import torch
 
 from .activations import FeatureActivations
 from .dictionary.base import Dictionary
 from .dictionary.collect import by_name, columns_of
-from .errors import TokenIdError
 from .loading import load_model, load_sae
 from .model.model import Model, lock_of
 from .model.reference_norms import ReferenceNorms
@@ -28,7 +26,10 @@ from .ranking import Ints
 from .reading import Reader
 from .results import assemble_result
 from .roles import Roles
+from .text.answer import with_answer
 from .text.counted import OUTLIER_FACTOR, Counting
+from .text.ends import end_ids_of
+from .text.given import Given, TextInput, given
 from .tokens import Tokenizer
 from .worker import Progress, Ticket, Worker
 
@@ -43,9 +44,6 @@ class Applicable(Protocol):
     def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
         """A context manager in which the model is edited."""
         ...
-
-
-TextInput: TypeAlias = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | Ints
 
 
 class Engine:
@@ -98,6 +96,7 @@ class Engine:
             prepend_bos=bos,
             d_vocab=int(self.model.cfg.d_vocab),
             extra_special=special_of(self.dictionaries.values()),
+            end_ids=end_ids_of(self.model),
         )
         self.lock = lock_of(model)
         """Held while an engine's hooks are on the model. Take it (`with engine.lock:`) to keep every engine out."""
@@ -160,28 +159,30 @@ class Engine:
         """Feature activations of a text, several texts, or token ids (which are taken as they are, without a BOS).
 
         Args:
-            text: a string, a list of strings, token ids, or a list or [batch, pos] tensor of token ids.
+            text: a string, a list of strings, token ids, a list or [batch, pos] array of token ids, or a tokenizer's
+                output with input_ids and attention_mask. Padding is left out: the result is of the tokens without it.
             sae: which dictionary, if the engine has several; default: the first.
             features: only these features; cheaper where the architecture allows it.
             reconstruction: also the reconstruction error of every token (needs all features).
             on_progress: called with (tokens done, tokens in all), on the worker thread.
 
         Raises:
-            TokenIdError: for ids outside the vocabulary; FeatureIndexError: for a feature outside the dictionary.
+            TokenIdError: for ids outside the vocabulary, or padding that cannot be told from text.
+            FeatureIndexError: for a feature outside the dictionary.
             ValueError: for a reconstruction of some features only.
         """
         dictionary = self.dictionary(sae)
         columns = columns_of(dictionary, features)
         if reconstruction and columns is not None:
             raise ValueError("The reconstruction needs every feature: leave out features=, or reconstruction=True.")
-        texts = self.to_ids(text)
+        texts = self.tokenized(text)
         return self.worker.run(
             lambda ticket: self._read(texts, [dictionary], columns, reconstruction, ticket)[0], on_progress
         )
 
     def all_activations(self, text: TextInput, *, reconstruction: bool = False) -> dict[str, FeatureActivations]:
         """Activations of every dictionary of the engine, by name, from one forward."""
-        texts, dictionaries = self.to_ids(text), list(self.dictionaries.values())
+        texts, dictionaries = self.tokenized(text), list(self.dictionaries.values())
         results = self.worker.run(lambda ticket: self._read(texts, dictionaries, None, reconstruction, ticket))
         return dict(zip(self.dictionaries, results, strict=True))
 
@@ -197,13 +198,13 @@ class Engine:
 
         "With the SAE" is the model with the dictionary's reconstruction spliced in at every position (error dropped),
         as `run_with_saes` does it; None for directions and neurons. The tutorial's `test_prompt`, as numbers.
+
+        The tokens of a string `answer` are those that it has after the prompt: the two are tokenized together. Where the
+        prompt's own last tokens become others by that, the answer begins with the first that differs, and `notes` say so.
         """
-        ids = self.to_ids(prompt)[0]
-        after: list[int] = []
-        if answer is not None:
-            after = self.tokenizer.answer_ids(answer) if isinstance(answer, str) else self.tokenizer.check_ids(answer)
+        read = with_answer(self.tokenizer, prompt, "" if answer is None else answer)
         predictor = Predictor(self.model, self.tokenizer, self.lock)
-        return self.worker.run(lambda ticket: predictor.predict(ids, after, k, self.dictionary(sae), ticket))
+        return self.worker.run(lambda ticket: predictor.predict(read, k, self.dictionary(sae), ticket))
 
     def applied(self, recipe: Applicable, **options: object) -> AbstractContextManager[None]:
         """A context manager in which the user's own calls of the model are edited by `recipe` (a `Recipe`).
@@ -248,26 +249,16 @@ class Engine:
         """Tokens of the longest stretch of text that goes through the model at once."""
         return self._reader.context_size
 
+    def tokenized(self, text: TextInput) -> Given:
+        """Token ids, one list per text, under the engine's prompt policy, and what a reader must know about them.
+
+        See `given` for what a text may be, and for what is taken as padding and left out.
+        """
+        return given(self.tokenizer, text)
+
     def to_ids(self, text: TextInput) -> list[list[int]]:
-        """Token ids, one list per text, under the engine's prompt policy."""
-        if isinstance(text, str):
-            return [self.tokenizer.encode(text)]
-        if isinstance(text, (torch.Tensor, np.ndarray)):
-            fractional = text.is_floating_point() if isinstance(text, torch.Tensor) else text.dtype.kind not in "iu"
-            if text.ndim not in (1, 2) or fractional:
-                raise TokenIdError(
-                    f"Token ids must be an integer array [pos] or [batch, pos], not {text.dtype} {tuple(text.shape)}."
-                )
-            text = cast("Sequence[int] | Sequence[Sequence[int]]", text.tolist())
-        if not len(text):
-            raise TokenIdError("There is no text: pass a string, a list of strings, or token ids.")
-        if all(isinstance(item, str) for item in text):
-            return [self.tokenizer.encode(cast(str, item)) for item in text]
-        if all(isinstance(item, (int, np.integer)) for item in text):
-            return [self.tokenizer.check_ids(cast("Sequence[int]", text))]
-        if any(isinstance(item, (str, int, np.integer)) for item in text):
-            raise TokenIdError("Texts and token ids are mixed: pass strings only, or token ids only.")
-        return [self.tokenizer.check_ids(cast("Sequence[int]", item)) for item in text]
+        """The token ids of `tokenized`."""
+        return self.tokenized(text).ids
 
     def close(self) -> None:
         """End the worker thread; waiting requests are answered as cancelled. The model and SAE are not touched."""
@@ -287,12 +278,13 @@ class Engine:
 
     def _read(
         self,
-        texts: Sequence[Sequence[int]],
+        read: Given,
         dictionaries: Sequence[Dictionary],
         columns: Ints | None,
         reconstruction: bool,
         ticket: Ticket,
     ) -> list[FeatureActivations]:
+        texts = read.ids
         pieces = self._reader.read(texts, dictionaries, columns, reconstruction, ticket)
         return [
             assemble_result(
@@ -303,7 +295,7 @@ class Engine:
                 self.counting,
                 columns,
                 self.provenance(d.name),
-                self._notes(texts, d),
+                [*read.notes, *self._notes(texts, d)],
             )
             for d, of_texts in zip(dictionaries, pieces, strict=True)
         ]
@@ -324,7 +316,8 @@ class Engine:
 
     def _probe(self, ticket: Ticket) -> None:
         """Run a text, so that a wrong hook, a silent hook or a wrong width is an error now and not later."""
-        token = torch.tensor([[self.tokenizer.bos_id or 0]], device=self.model.input_device)
+        bos = self.tokenizer.bos_id or 0  # a tokenizer larger than the model may have one that the model has not
+        token = torch.tensor([[bos if bos < self.tokenizer.d_vocab else 0]], device=self.model.input_device)
         hooks = {h for d in self.dictionaries.values() for h in (d.hook_name, d.hook_name_out) if h}
         with self.lock:
             values = self.model.read(token, sorted(hooks), ticket)

@@ -15,6 +15,7 @@ from .dictionary.base import Dictionary
 from .errors import SaewidgetsError
 from .model.model import Model
 from .model.site import Site
+from .text.answer import Continued
 from .tokens import Tokenizer
 
 if TYPE_CHECKING:
@@ -46,12 +47,14 @@ class Prediction:
 class Predictions:
     """Next-token predictions of the model as it is (`clean`) and with the SAE's reconstruction spliced in (`spliced`).
 
-    `spliced` is None for dictionaries that reconstruct nothing (directions, neurons).
+    `spliced` is None for dictionaries that reconstruct nothing (directions, neurons). `prompt` is what stands before the
+    answer's first token; `notes` say where that is not the whole prompt.
     """
 
     prompt: str
     clean: Prediction
     spliced: Prediction | None
+    notes: tuple[str, ...] = ()
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a candidate: model ("clean" or "spliced"), kind ("top" or "answer"), token, logit, probability, rank."""
@@ -75,14 +78,13 @@ class Predictor:
     tokenizer: Tokenizer
     lock: RLock
 
-    def predict(
-        self, ids: Sequence[int], answer: Sequence[int], k: int, dictionary: Dictionary, ticket: Ticket
-    ) -> Predictions:
-        """Predictions after the tokens `ids`, and of the tokens `answer` that follow them.
+    def predict(self, read: Continued, k: int, dictionary: Dictionary, ticket: Ticket) -> Predictions:
+        """Predictions after a prompt's tokens, and of the answer's tokens that follow them.
 
         Raises:
             SaewidgetsError: without a prompt, or beyond the model's context.
         """
+        ids, answer = read.prompt, read.answer
         if not ids:
             raise SaewidgetsError("The prompt has no tokens: there is nothing to predict from.")
         if len(ids) + len(answer) > self.model.cfg.n_ctx:
@@ -95,7 +97,7 @@ class Predictor:
             clean = self._view(self.model.logits(tokens, ticket=ticket)[0], len(ids), answer, k)
             logits = _spliced_logits(self.model, tokens, dictionary, ticket)
         spliced = None if logits is None else self._view(logits[0], len(ids), answer, k)
-        return Predictions("".join(self.tokenizer.display(ids).strings), clean, spliced)
+        return Predictions("".join(self.tokenizer.display(ids).strings), clean, spliced, read.notes)
 
     def _view(self, logits: Tensor, n_prompt: int, answer: Sequence[int], k: int) -> Prediction:
         last = logits[n_prompt - 1].float()

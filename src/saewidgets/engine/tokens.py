@@ -7,14 +7,14 @@ two BOS tokens. Back again, a token is often only some bytes of a character, so 
 from __future__ import annotations
 
 import copy
-import json
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from .errors import SaewidgetsError, TokenIdError
+from .text.answer import after_ids
+from .text.pieces import byte_reader
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,7 +45,12 @@ class Tokenizer:
         tokenizer: the model's tokenizer, or None for a model without one (then only token ids can be given).
         prepend_bos: whether a text starts with the BOS token; from `sae.cfg.metadata.prepend_bos`.
         d_vocab: size of the model's vocabulary, to check token ids against.
-        extra_special: token ids to treat as special besides BOS, EOS, PAD, SEP.
+        extra_special: token ids to treat as special besides BOS, EOS, PAD, SEP and those that end a text.
+        end_ids: token ids that end a text or a turn by the model's own configuration, besides the tokenizer's EOS.
+
+    Attributes:
+        end_ids: every token id that ends a generated text.
+        special_ids: every token id that is no text.
     """
 
     def __init__(
@@ -55,15 +60,20 @@ class Tokenizer:
         prepend_bos: bool,
         d_vocab: int,
         extra_special: Iterable[int] = (),
+        end_ids: Iterable[int] = (),
     ) -> None:
         self._tokenizer = copy.deepcopy(tokenizer)
         self.d_vocab = d_vocab
         self.bos_id = cast("int | None", getattr(tokenizer, "bos_token_id", None))
         self.prepend_bos = prepend_bos and (tokenizer is None or self.bos_id is not None)
-        self.special_ids = frozenset(extra_special) | _structural_ids(tokenizer)
+        self.eos_id = cast("int | None", getattr(tokenizer, "eos_token_id", None))
+        self.pad_id = cast("int | None", getattr(tokenizer, "pad_token_id", None))
+        self.unk_id = cast("int | None", getattr(tokenizer, "unk_token_id", None))
+        self.end_ids = frozenset(end_ids) | ({self.eos_id} if self.eos_id is not None else frozenset())
+        self.special_ids = frozenset(extra_special) | _structural_ids(tokenizer) | self.end_ids
         self._adds_bos = self._added(0)
         self._adds_eos = self._added(-1)
-        self._to_bytes = _byte_reader(self._tokenizer) if self._tokenizer is not None else None
+        self._to_bytes = byte_reader(self._tokenizer) if self._tokenizer is not None else None
 
     def _added(self, where: int) -> bool:
         """Whether the tokenizer itself puts a BOS (0) or EOS (-1) around a text."""
@@ -81,6 +91,9 @@ class Tokenizer:
         """Token ids of `text`, as `model.to_tokens(text, prepend_bos=...)` gives them, but never with a second BOS.
 
         Lone surrogates, which no tokenizer accepts, become U+FFFD.
+
+        Raises:
+            TokenIdError: for a token that the tokenizer has and the model has not.
         """
         if self._tokenizer is None:
             raise SaewidgetsError(
@@ -96,7 +109,25 @@ class Tokenizer:
             ids = ids[:-1]
         if self._adds_bos and (not self.prepend_bos or ids[1:2] == [self.bos_id]):
             ids = ids[1:]
+        return self._known(ids)
+
+    def _known(self, ids: list[int]) -> list[int]:
+        """`ids` that the tokenizer made, if the model has them all."""
+        beyond = next((i for i in ids if i >= self.d_vocab), None)
+        if beyond is not None:
+            raise TokenIdError(self._beyond(beyond))
         return ids
+
+    def _beyond(self, token_id: int) -> str:
+        own = (
+            " It is the BOS token, which Engine(..., prepend_bos=False) leaves out." if token_id == self.bos_id else ""
+        )
+        return (
+            f"The tokenizer has the token {self.display([token_id]).strings[0]!r} (id {token_id}), but the model's vocabulary "
+            f"ends at {self.d_vocab - 1}: it was added without making the model larger. Call "
+            "model.resize_token_embeddings(len(tokenizer)) on the Hugging Face model before wrapping it, or use the "
+            f"tokenizer that the model came with.{own}"
+        )
 
     def check_ids(self, ids: Sequence[int]) -> list[int]:
         """`ids` as plain integers, checked against the vocabulary."""
@@ -106,6 +137,8 @@ class Tokenizer:
             raise TokenIdError("Token ids must be integers: one flat sequence per text.") from None
         wrong = next((i for i in plain if not 0 <= i < self.d_vocab), None)
         if wrong is not None:
+            if wrong >= self.d_vocab and self._tokenizer is not None and wrong < len(self._tokenizer):
+                raise TokenIdError(self._beyond(wrong))
             raise TokenIdError(
                 f"Token id {wrong} is outside the model's vocabulary (0 to {self.d_vocab - 1}). "
                 "Was the text tokenized with another model's tokenizer?"
@@ -149,17 +182,12 @@ class Tokenizer:
             raise SaewidgetsError(
                 "Chats need a fast tokenizer, which says where in the text its tokens are; this model has a slow one."
             ) from None
-        return list(found["input_ids"]), [(int(a), int(b)) for a, b in found["offset_mapping"]]
+        return self._known(list(found["input_ids"])), [(int(a), int(b)) for a, b in found["offset_mapping"]]
 
     def token_id(self, token: str) -> int | None:
         """The id of a token that stands for `token` whole, or None."""
         added = {str(t): i for i, t in self._tokenizer.added_tokens_decoder.items()} if self._tokenizer else {}
         return added.get(token)
-
-    @property
-    def eos_id(self) -> int | None:
-        """The end-of-text token, if there is one."""
-        return cast("int | None", getattr(self._tokenizer, "eos_token_id", None))
 
     def display(self, ids: Sequence[int]) -> TokenText:
         """Readable strings for `ids`. Bytes that are no valid UTF-8 are shown as `<0x..>`."""
@@ -172,10 +200,14 @@ class Tokenizer:
         return None if self._to_bytes is None else [self._to_bytes(i) for i in range(self.d_vocab)]
 
     def answer_ids(self, answer: str) -> list[int]:
-        """Token ids of a continuation: no BOS."""
+        """Token ids of a continuation of token ids: no BOS, and no space but its own. After a text, see `after_text`."""
         if self._tokenizer is None:
             raise SaewidgetsError("The model has no tokenizer: pass the answer as token ids.")
-        return list(self._tokenizer(clean(answer), add_special_tokens=False, verbose=False)["input_ids"])
+        return self._known(after_ids(clean(answer), self._bare))
+
+    def _bare(self, text: str) -> list[int]:
+        assert self._tokenizer is not None
+        return list(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def clean(text: str) -> str:
@@ -254,43 +286,3 @@ def _structural_ids(tokenizer: PreTrainedTokenizerBase | None) -> frozenset[int]
     names = ("bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id")
     ids = (getattr(tokenizer, name, None) for name in names)
     return frozenset(int(i) for i in ids if i is not None)
-
-
-@lru_cache(maxsize=1)
-def _byte_of_character() -> dict[str, int]:
-    """The inverse of GPT-2's byte alphabet: printable bytes stand for themselves, the others for U+0100 and on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    table = {chr(b): b for b in printable}
-    others = [b for b in range(256) if b not in set(printable)]
-    table.update({chr(0x100 + n): b for n, b in enumerate(others)})
-    return table
-
-
-def _byte_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[int], bytes]:
-    """A function from token id to the bytes that the token stands for."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    kind = json.dumps(json.loads(backend.to_str()).get("decoder")) if backend is not None else ""
-    added = {i: str(token) for i, token in tokenizer.added_tokens_decoder.items()}
-    of_character = _byte_of_character()
-    cache: dict[int, bytes] = {}
-
-    def read(token_id: int) -> bytes:
-        if token_id in added:
-            return added[token_id].encode()
-        piece = tokenizer.convert_ids_to_tokens(token_id)
-        if not isinstance(piece, str):
-            return f"<{token_id}>".encode()  # the model's vocabulary is padded beyond the tokenizer's
-        if "ByteLevel" in kind:
-            return bytes(of_character[c] for c in piece) if all(c in of_character for c in piece) else piece.encode()
-        if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
-            return bytes([int(piece[3:5], 16)])
-        if "\u2581" in kind or "Metaspace" in kind or "\\u2581" in kind:
-            return piece.replace("\u2581", " ").encode()
-        return str(tokenizer.decode([token_id], clean_up_tokenization_spaces=False)).encode()
-
-    def cached(token_id: int) -> bytes:
-        if token_id not in cache:
-            cache[token_id] = read(token_id)
-        return cache[token_id]
-
-    return cached

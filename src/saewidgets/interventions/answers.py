@@ -20,7 +20,7 @@ from .checks import RecipeError, refuse_past_the_end
 from .edits import Edits
 from .generation import notes_of, scope_of
 from .make import scale
-from .prompts import Prompt, PromptInput, read_prompt
+from .prompts import Prompt, PromptInput, read_with_answer
 from .recipe.recipe import Intervention, Recipe
 from .scales import Index, Maxima, maxima_of, resolve
 
@@ -64,7 +64,10 @@ class AnswerRow:
 
 @dataclass(frozen=True)
 class AnswerEffects:
-    """An answer's rank and probability under every condition; `to_pandas()` is the table."""
+    """An answer's rank and probability under every condition; `to_pandas()` is the table.
+
+    `prompt` is what stands before the answer's first token; `notes` say where that is not the whole prompt.
+    """
 
     prompt: str
     answer_ids: tuple[int, ...]
@@ -100,7 +103,7 @@ def answer_effects(
     The interventions stand at the positions of the recipe; the answer's tokens count as generated.
 
     Args:
-        answer: a string (as it follows the prompt: mind the space), or token ids.
+        answer: a string as it follows the prompt (mind the space), tokenized together with it; or token ids.
         k: how many of the likeliest next tokens.
 
     Raises:
@@ -128,12 +131,11 @@ def answers_on_worker(
 ) -> AnswerEffects:
     """`answer_effects`, inside a job."""
     tokenizer = engine.tokenizer
-    after = tokenizer.answer_ids(answer) if isinstance(answer, str) else tokenizer.check_ids(answer)
+    read, after = read_with_answer(engine, prompt, answer)
     if not after:
         raise SaewidgetsError("The answer has no tokens: type what should follow the prompt.")
     if k < 0:
         raise SaewidgetsError("`k` is how many tokens to show: 0 or more.")
-    read = read_prompt(engine, prompt)
     n = len(read) + len(after)
     if n > engine.context_size:
         raise SaewidgetsError(f"Prompt and answer have {n} tokens, more than the context of {engine.context_size}.")
@@ -158,14 +160,8 @@ def answers_on_worker(
     rows, ran_out = in_batches(len(conditions), _LOGITS // (n * int(engine.model.cfg.d_vocab)), run)
     shown = tokenizer.display(after).strings
     text = "".join(tokenizer.display(read.ids).strings)
-    return AnswerEffects(
-        text,
-        tuple(after),
-        tuple(shown),
-        tuple(rows),
-        (*notes_of(engine, read), *notes, *ran_out),
-        tuple(resolved.lines()),
-    )
+    said = (*notes_of(engine, read), *notes, *ran_out)
+    return AnswerEffects(text, after, tuple(shown), tuple(rows), said, tuple(resolved.lines()))
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def effects(
     if k < 0 or side < 0:
         raise SaewidgetsError("`k` and `side` are how many to show: 0 or more.")
     refuse_past_the_end(whole, len(read))
-    prompt = Prompt(read.ids[:n], read.template[:n], read.system[:n], read.chat)
+    prompt = read.first(n)
     return engine.worker.run(
         lambda ticket: effects_on_worker(
             engine, prompt, read.ids[n:], whole, maxima, ticket, k=k, side=side, freeze_attention=freeze_attention

@@ -33,7 +33,8 @@ class Continuation:
         logprobs: [n] log-probability of each token under the model that wrote it (edited or not), in nats, at
             temperature 1 and before top-k, top-p and penalties.
         entropy: [n] of that distribution, in nats.
-        ended: whether it came to the end-of-text token, which is then its last.
+        ended: whether it came to a token that ends a text or a turn (the tokenizer's EOS, or one that the model's
+            configuration names), which is then its last.
     """
 
     token_ids: Ints
@@ -128,7 +129,7 @@ class Step:
 
 def continuations(engine: Engine, steps: Sequence[Step], n_rows: int) -> tuple[Continuation, ...]:
     """The texts of the rows, each up to its own end."""
-    eos = engine.tokenizer.eos_id
+    ends = engine.tokenizer.end_ids
     made = []
     for row in range(n_rows):
         mine = [step for step in steps if step.alive[row]]
@@ -141,7 +142,7 @@ def continuations(engine: Engine, steps: Sequence[Step], n_rows: int) -> tuple[C
                 parts=tuple(shown.parts),
                 logprobs=np.array([step.logprobs[row] for step in mine], dtype=np.float32),
                 entropy=np.array([step.entropy[row] for step in mine], dtype=np.float32),
-                ended=bool(len(ids) and eos is not None and ids[-1] == eos),
+                ended=bool(len(ids) and int(ids[-1]) in ends),
             )
         )
     return tuple(made)

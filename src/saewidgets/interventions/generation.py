@@ -160,11 +160,11 @@ def write(
     edits = Edits(engine, rows, scope_of(engine, prompt, len(rows)))
     _refuse_unlike_read(edits)
     forward = CachedForward(engine.model, len(rows))
-    dice = Dice(sampling, int(engine.model.cfg.d_vocab), sample)
+    dice = Dice(sampling, sample)
     tokens = torch.tensor([prompt.ids] * len(rows), device=engine.model.input_device)
     texts = [list(prompt.ids) for _ in rows]
     alive = np.ones(len(rows), bool)
-    eos = engine.tokenizer.eos_id if sampling.stop_at_eos else None
+    ends = sorted(engine.tokenizer.end_ids) if sampling.stop_at_eos else []
     steps: list[Step] = []
     ticket.expect(sampling.n_tokens)
     try:
@@ -180,8 +180,7 @@ def write(
             steps.append(step)
             for text, token in zip(texts, step.ids.tolist(), strict=True):
                 text.append(token)
-            if eos is not None:
-                alive = alive & (step.ids != eos)
+            alive = alive & ~np.isin(step.ids, ends)
             if on_step is not None:
                 on_step(step)
             ticket.progress(number + 1, sampling.n_tokens)
@@ -250,4 +249,4 @@ def notes_of(engine: Engine, prompt: Prompt) -> list[str]:
         notes.append("The model is in training mode and its dropout is on: numbers are random. Call model.eval().")
     if prompt.chat:
         notes.append("The prompt went through the model's chat template.")
-    return notes
+    return [*notes, *prompt.notes]

@@ -31,7 +31,7 @@ class Sampling:
             (CTRL, Keskar et al. 2019; as in Hugging Face). 1 does nothing.
         seed: of the dice. The same seed gives the same text (bit for bit on a CPU).
         samples: texts, each with dice of its own.
-        stop_at_eos: end a text at its end-of-text token.
+        stop_at_eos: end a text at the tokenizer's EOS, or any token that the model's configuration ends texts or turns with.
 
     Raises:
         SaewidgetsError: for a value outside its range.
@@ -74,12 +74,11 @@ class Dice:
 
     Args:
         sampling: how to sample.
-        d_vocab: size of the vocabulary.
         sample: [rows] which sample each row belongs to; rows of one sample share their noise.
     """
 
-    def __init__(self, sampling: Sampling, d_vocab: int, sample: Tensor) -> None:
-        self._sampling, self._d_vocab, self._sample = sampling, d_vocab, sample
+    def __init__(self, sampling: Sampling, sample: Tensor) -> None:
+        self._sampling, self._sample = sampling, sample
         # On the CPU, whatever the model is on: a seed means the same everywhere.
         self._generators = [
             torch.Generator().manual_seed((sampling.seed * 1_000_003 + s) % 2**63) for s in range(sampling.samples)
@@ -92,13 +91,8 @@ class Dice:
             return logits.argmax(-1)
         # The largest becomes 0, so that no temperature, however low, makes two of them infinite.
         scores = self._kept((logits - logits.max(-1, keepdim=True).values) / self._sampling.temperature)
-        noise = torch.stack([self._gumbel(g) for g in self._generators])[self._sample]
+        noise = torch.stack([_gumbel(g, scores.shape[-1]) for g in self._generators])[self._sample]
         return (scores + noise.float().to(scores.device)).argmax(-1)
-
-    def _gumbel(self, generator: torch.Generator) -> Tensor:
-        # float64: a float32 uniform is exactly 0 once in 2^24 draws, and a vocabulary has 2^16 of them a step.
-        uniform = torch.rand(self._d_vocab, generator=generator, dtype=torch.float64)
-        return -(-uniform.clamp_min(1e-300).log()).log()
 
     def _penalised(self, logits: Tensor, texts: list[list[int]]) -> Tensor:
         penalty = self._sampling.repetition_penalty
@@ -121,3 +115,9 @@ class Dice:
             drop = torch.zeros_like(scores, dtype=torch.bool).scatter(1, at, before >= p)
             scores = scores.masked_fill(drop, -torch.inf)
         return scores
+
+
+def _gumbel(generator: torch.Generator, n: int) -> Tensor:
+    # float64: a float32 uniform is exactly 0 once in 2^24 draws, and a vocabulary has 2^16 of them a step.
+    uniform = torch.rand(n, generator=generator, dtype=torch.float64)
+    return -(-uniform.clamp_min(1e-300).log()).log()

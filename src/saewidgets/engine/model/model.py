@@ -208,7 +208,7 @@ class Model:
                 register = module.register_forward_pre_hook if spliced else module.register_forward_hook
                 handles.append(register(keep(name)))
             with suppress(_StopForward):
-                self.raw(tokens, return_type=None)
+                self.raw(tokens, return_type=None, **self._all_text(tokens))
         self._assert_fired([name for name in missing if name not in values])
         return values
 
@@ -241,9 +241,21 @@ class Model:
         with self._hooks(ticket, tokens) as handles:
             for name, fn in wanted:
                 handles.append(self._module(self.resolve(name)).register_forward_hook(act(name, fn)))
-            logits = run(tokens) if run is not None else self.raw(tokens, return_type="logits")
+            logits = (
+                run(tokens) if run is not None else self.raw(tokens, return_type="logits", **self._all_text(tokens))
+            )
         self._assert_fired([name for name, _ in wanted if name not in fired])
         return cast(Tensor, logits)
+
+    def _all_text(self, tokens: Tensor) -> dict[str, Tensor]:
+        """What tells the model that every token is text.
+
+        With a tokenizer that pads on the left, a HookedTransformer takes a text's own first BOS or EOS for padding and
+        hides them, where they are the pad token, too. Only then is a mask given: it costs a little in each layer.
+        """
+        if self.is_bridge or getattr(self.tokenizer, "padding_side", "right") != "left":
+            return {}
+        return {"attention_mask": torch.ones_like(tokens)}
 
     @contextmanager
     def _hooks(self, ticket: Ticket | None, tokens: Tensor) -> Iterator[list[torch.utils.hooks.RemovableHandle]]:

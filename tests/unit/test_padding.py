@@ -1,0 +1,244 @@
+"""Padding is no text: it never attends, is never attended to, and never counts; what cannot be told from text is asked for.
+
+Truth is always the text alone, without its pads, in a forward of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from transformers import BatchEncoding, PreTrainedTokenizerFast
+
+import saewidgets as sw
+from saewidgets.engine.errors import TokenIdError
+
+A, B = [0, 40, 41, 42, 43], [0, 50, 51]
+PRE = "blocks.1.hook_resid_pre"
+WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)
+
+
+def tokenizer_with(pad: str, **kwargs: Any) -> PreTrainedTokenizerFast:
+    """The tiny tokenizer (BOS 0, EOS 1) with another pad token; "<pad>" is a token of its own (2)."""
+    backend = tiny.tokenizer().backend_tokenizer
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend.__class__.from_str(backend.to_str().replace('"!"', '"<pad>"')),
+        bos_token="<|bos|>",
+        eos_token="<|eos|>",
+        pad_token=pad,
+        name_or_path="tiny",
+        add_bos_token=True,
+        **kwargs,
+    )
+
+
+PADS = {"own": ("<pad>", 2), "eos": ("<|eos|>", 1), "bos": ("<|bos|>", 0)}
+
+
+def model_with(wrapper: str, pad: str = "<pad>", **kwargs: Any) -> Any:
+    model = tiny.MODELS[wrapper]()
+    model.tokenizer = tokenizer_with(pad, **kwargs)
+    return model
+
+
+def engine_with(wrapper: str = "hooked", pad: str = "<pad>", **kwargs: Any) -> sw.Engine:
+    engine = sw.Engine(model_with(wrapper, pad, **kwargs), tiny.sae())
+    assert engine.tokenizer.bos_id == 0 and engine.tokenizer.eos_id == 1
+    return engine
+
+
+def alone(wrapper: str, ids: list[int]) -> np.ndarray:
+    """Activations [pos, feature] of one text, by sae-lens."""
+    model = tiny.MODELS[wrapper]()
+    with torch.no_grad():
+        _, cache = model.run_with_cache(torch.tensor([ids]))
+        name = model._resolve_hook_name(PRE) if hasattr(model, "_resolve_hook_name") else PRE
+        return tiny.sae().encode(cache[name])[0].numpy()
+
+
+def check(found: sw.FeatureActivations, wrapper: str, texts: list[list[int]]) -> None:
+    assert found.n_texts == len(texts)
+    for n, ids in enumerate(texts):
+        part = slice(int(found.text_ptr[n]), int(found.text_ptr[n + 1]))
+        assert found.token_ids[part].tolist() == ids
+        if ids:
+            np.testing.assert_allclose(found[part, :], alone(wrapper, ids), atol=2e-5)
+
+
+def padded(side: str, pad: int, rows: list[list[int]] | None = None) -> tuple[list[list[int]], list[list[int]]]:
+    rows = [A, B] if rows is None else rows
+    longest = max(map(len, rows))
+    fill = [[pad] * (longest - len(row)) for row in rows]
+    none = [[0] * len(f) for f in fill]
+    ones = [[1] * len(row) for row in rows]
+    if side == "left":
+        return [f + r for f, r in zip(fill, rows, strict=True)], [n + o for n, o in zip(none, ones, strict=True)]
+    return [r + f for f, r in zip(fill, rows, strict=True)], [o + n for n, o in zip(none, ones, strict=True)]
+
+
+FORMS = {"list": lambda x: x, "numpy": np.array, "torch": torch.tensor, "rows": lambda x: [np.array(r) for r in x]}
+
+
+@WRAPPERS
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("pad", PADS)
+def test_an_attention_mask_is_used(wrapper: str, side: str, form: str, pad: str) -> None:
+    token, number = PADS[pad]
+    ids, mask = padded(side, number)
+    batch = {"input_ids": FORMS[form](ids), "attention_mask": FORMS[form](mask)}
+    engine = engine_with(wrapper, token)
+    for given in (
+        batch,
+        BatchEncoding(batch),
+        {**batch, "token_type_ids": mask, "attention_mask": np.array(mask) == 1},
+    ):
+        found = engine.activations(given)
+        check(found, wrapper, [A, B])
+        assert any("2 tokens that the attention mask leaves out were not read" in note for note in found.notes)
+    rows = [{"input_ids": i, "attention_mask": m} for i, m in zip(ids, mask, strict=True)]
+    check(engine.activations(rows), wrapper, [A, B])
+    check(engine.activations({"input_ids": ids[1], "attention_mask": mask[1]}), wrapper, [B])
+    # A mask that keeps everything is taken at its word.
+    check(engine.activations({"input_ids": ids, "attention_mask": np.ones_like(mask)}), wrapper, ids)
+    assert not engine.activations({"input_ids": [A], "attention_mask": [[1] * len(A)]}).notes
+
+
+@WRAPPERS
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("form", FORMS)
+def test_pads_of_their_own_are_left_out_without_a_mask(wrapper: str, side: str, form: str) -> None:
+    engine = engine_with(wrapper)
+    ids, _ = padded(side, 2)
+    found = engine.activations(FORMS[form](ids))
+    check(found, wrapper, [A, B])
+    assert any("2 tokens of padding ('<pad>') were not read" in note for note in found.notes)
+    check(engine.activations({"input_ids": FORMS[form](ids)}), wrapper, [A, B])
+    check(engine.activations(FORMS[form](ids)[1]), wrapper, [B])  # one text, padded to some length
+    assert engine.to_ids(ids) == [A, B]
+    check(engine.activations([[2, 2, 2], [0, 40, 2]]), wrapper, [[], [0, 40]])
+    # In the middle of a text it is what the text says.
+    check(engine.activations([[0, 40, 2, 41]]), wrapper, [[0, 40, 2, 41]])
+    assert not engine.activations([[0, 40, 2, 41]]).notes
+
+
+def test_pads_of_their_own_by_every_way_in() -> None:
+    engine = engine_with()
+    clean, left = engine.predictions(B), engine.predictions([2, 2, *B])
+    assert clean.clean.top == left.clean.top and "padding" in left.notes[0] and not clean.notes
+    made, wanted = (sw.generate(engine, ids, sw.add(3, 2), n_tokens=5, temperature=0) for ids in ([2, 2, *B], B))
+    assert made.prompt.ids == wanted.prompt.ids == tuple(B)
+    assert made.edited[0].token_ids.tolist() == wanted.edited[0].token_ids.tolist()
+    assert any("padding" in note for note in made.notes) and not any("padding" in n for n in wanted.notes)
+    mask = {"input_ids": [[2, 2, *B]], "attention_mask": [[0, 0, 1, 1, 1]]}
+    assert sw.generate(engine, mask, n_tokens=2, temperature=0).prompt.ids == tuple(B)  # type: ignore[arg-type]
+    effects = sw.effects(engine, [2, *A], sw.add(3, 2))
+    assert effects.token_ids.tolist() == A and any("padding" in note for note in effects.notes)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_pad_that_ends_texts_too(form: str) -> None:
+    """As TransformerLens sets it where a tokenizer has no pad: pad and EOS are one token, and BOS is another."""
+    engine = engine_with("hooked", "<|eos|>")
+    make = FORMS[form]
+    # Left padding before a BOS can be nothing else; nor can a run of it at the end of a batch's rows.
+    check(engine.activations(make(padded("left", 1)[0])), "hooked", [A, B])
+    check(engine.activations(make(padded("right", 1)[0])), "hooked", [A, B])
+    # A single one at the end may be the text's own: it changes no other token, and counts nowhere.
+    found = engine.activations(make([[0, 40, 41, 1], [0, 50, 51, 52]]))
+    check(found, "hooked", [[0, 40, 41, 1], [0, 50, 51, 52]])
+    assert found.special.tolist() == [True, False, False, True, True, False, False, False]
+    # Without a BOS it cannot be told.
+    with pytest.raises(TokenIdError, match=r"Text 1 begins with 2 times '<\|eos\|>'.*attention_mask"):
+        engine.activations(make([[40, 41, 42, 43], [1, 1, 50, 51]]))
+    one = engine.activations(make([[40, 41, 42], [1, 50, 51]]))
+    check(one, "hooked", [[40, 41, 42], [1, 50, 51]])
+    assert any("attention_mask" in note for note in one.notes)
+    # A text by itself is not padded: what it begins with is its own, and more than one of it is said.
+    assert not engine.activations(make([[1, 50, 51]])).notes
+    assert any("attention_mask" in note for note in engine.activations([1, 1, 50, 51]).notes)
+    assert not engine.activations([[1, 50], [40, 41, 1, 1]][1]).notes
+
+
+def test_a_pad_that_begins_texts_too() -> None:
+    """As GPT-2's: BOS, EOS and pad are one token."""
+    engine = engine_with("hooked", "<|bos|>")
+    check(engine.activations([A, [0, 50, 51, 52, 53]]), "hooked", [A, [0, 50, 51, 52, 53]])
+    assert not engine.activations([A, [0, 50, 51, 52, 53]]).notes
+    with pytest.raises(TokenIdError, match=r"Text 1 begins with 3 times '<\|bos\|>'.*attention_mask"):
+        engine.activations(torch.tensor(padded("left", 0)[0]))
+    check(engine.activations(torch.tensor(padded("right", 0)[0])), "hooked", [A, B])
+    assert any("attention_mask" in note for note in engine.activations([0, 0, 50]).notes)
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"attention_mask": [1]}, "needs 'input_ids'.*'attention_mask'"),
+        ({}, "has nothing"),
+        ({"role": "user", "content": "a"}, "needs 'input_ids'"),
+        ({"input_ids": [[1, 2]], "attention_mask": [[1]]}, "same shape"),
+        ({"input_ids": [[1, 2]], "attention_mask": [[1, 1], [1, 1]]}, "same shape"),
+        ({"input_ids": [[1, 2]], "attention_mask": [[0, -10_000]]}, "1 for tokens"),
+        ({"input_ids": [[1, 2]], "attention_mask": torch.zeros(1, 2)}, "integer array"),
+        ({"input_ids": ["a"], "attention_mask": [1]}, "must be integers"),
+        ({"input_ids": [[1, 2]], "position_ids": [[4, 5]]}, "'position_ids' would not be used"),
+        ({"input_ids": [[1, 10**6]], "attention_mask": [[1, 1]]}, "outside the model's vocabulary"),
+        ([{"input_ids": [1]}, "a"], "mixed"),
+        (np.ones((2, 2), bool), "integer array"),
+        ([np.array([0.5])], "integer array"),
+        (b"abc", "string or token ids"),
+        (None, "string or token ids"),
+        ([None], "string or token ids"),
+    ],
+)
+def test_what_is_no_text(given: Any, match: str) -> None:
+    engine = engine_with()
+    with pytest.raises(TokenIdError, match=match):
+        engine.activations(given)
+
+
+def test_pads_beyond_the_model_are_left_out_too() -> None:
+    """Llama's users add a pad token without making the model larger."""
+    tokenizer = tokenizer_with("<|eos|>")
+    tokenizer.add_special_tokens({"pad_token": "<new pad>"})
+    model = tiny.hooked()
+    model.tokenizer = tokenizer
+    engine = sw.Engine(model, tiny.sae())
+    pad = tokenizer.pad_token_id
+    assert pad == model.cfg.d_vocab
+    check(engine.activations(padded("left", pad)[0]), "hooked", [A, B])
+    mask = padded("right", pad)
+    check(engine.activations({"input_ids": mask[0], "attention_mask": mask[1]}), "hooked", [A, B])
+    with pytest.raises(TokenIdError, match="'<new pad>'.*resize_token_embeddings"):
+        engine.activations([0, pad, 40])
+
+
+def test_masked_tokens_inside_a_text_are_left_out() -> None:
+    check(
+        engine_with().activations({"input_ids": [A], "attention_mask": [[1, 1, 0, 1, 1]]}), "hooked", [[0, 40, 42, 43]]
+    )
+
+
+# -- a text's own tokens are never taken for padding
+
+
+@pytest.mark.parametrize("pad", ["<|eos|>", "<|bos|>", "<pad>"])
+@pytest.mark.parametrize("ids", [[1, 40, 41], [0, 40, 41], [1, 1, 0, 40], [0, 0, 40], [1], [2, 40, 2]])
+def test_a_left_padding_tokenizer_hides_nothing(pad: str, ids: list[int]) -> None:
+    """Logits and activations are those of a model whose tokenizer pads on the right: it has no mask."""
+    model = model_with("hooked", pad, padding_side="left")
+    assert model.tokenizer.padding_side == "left"
+    engine = sw.Engine(model, tiny.sae())
+    given = {"input_ids": [ids], "attention_mask": [[1] * len(ids)]}
+    check(engine.activations(given), "hooked", [ids])
+    plain = tiny.hooked()
+    with torch.no_grad():
+        wanted = plain(torch.tensor([ids]))[0]
+    found = engine.model.logits(torch.tensor([ids]))[0]
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    top = sw.generate(engine, given, n_tokens=1, temperature=0).baseline[0]  # type: ignore[arg-type]
+    assert top.token_ids.tolist() == [int(wanted[-1].argmax())]
