@@ -99,6 +99,7 @@ def test_the_engine_and_other_threads_see_the_model_as_it_is(engine: sw.Engine) 
     seen: list[torch.Tensor] = []
     with engine.applied(add(5, 30)):
         assert engine.predictions(PROMPT).clean.top[0].logit == before
+        assert not torch.allclose(engine.model.raw(tokens, return_type="logits"), clean)
         thread = threading.Thread(target=lambda: seen.append(engine.model.raw(tokens, return_type="logits")))
         thread.start()
         thread.join()

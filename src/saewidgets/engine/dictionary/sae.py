@@ -92,6 +92,17 @@ class SaeDictionary(Dictionary):
     def _user_hooks(self) -> bool:
         return any(point._forward_hooks or point._forward_pre_hooks for point in self.sae.hook_dict.values())
 
+    def unhooked(self) -> SaeDictionary:
+        """The same weights without the hooks that are on the SAE: for where these have had their turn already."""
+        from transformer_lens.hook_points import HookPoint
+
+        made = copy.copy(self)
+        made.sae = copy.copy(self.sae)
+        fresh = {name: HookPoint() for name in self.sae.hook_dict}
+        made.sae.__dict__["_modules"] = {**self.sae._modules, **fresh}
+        made.sae.hook_dict = fresh
+        return made
+
     def encode(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
         if columns is not None and self._sliceable() and not self._user_hooks():
             return _dense(self._twin(columns.to(self.sae.W_dec.device)).encode(x))
