@@ -99,6 +99,7 @@ class Forwards:
             handles.append(embed.register_forward_pre_hook(self._on_embed, with_kwargs=True))
             for n, block in enumerate(cast("nn.ModuleList", raw.blocks)):
                 handles.append(block.register_forward_pre_hook(partial(self._on_block, n), with_kwargs=True))
+                handles.append(block.register_forward_hook(self._on_block_left, always_call=True))
             self._install()
             yield
         finally:
@@ -184,7 +185,7 @@ class Forwards:
         if self._elsewhere():
             return
         ids = next((value for value in (*inputs, *given.values()) if isinstance(value, Tensor)), None)
-        if self._now is not None and self._now.open:
+        if self._now is not None and self._now.open and self._now.block < 0:
             self._now.ids = ids
             return
         self.settle()
@@ -203,6 +204,13 @@ class Forwards:
         if now.edits is None:
             now.edits = self._step(now, value, given.get("attention_mask"), [*inputs, *given.values()])
         now.block = n
+
+    def _on_block_left(self, _module: nn.Module, _inputs: object, output: object) -> None:
+        """Without an output it failed; no door tells, where the forward came through none."""
+        now = self._now
+        if output is None and now is not None and not now.open and not self._elsewhere():
+            self._now = None
+            self._texts.forget()
 
     def _step(self, now: _Forward, value: Tensor, mask: object, given: Sequence[object]) -> Edits:
         batch, length = value.shape[:2]

@@ -98,7 +98,7 @@ class SaeDictionary(Dictionary):
 
         made = copy.copy(self)
         made.sae = copy.copy(self.sae)
-        fresh = {name: HookPoint() for name in self.sae.hook_dict}
+        fresh = {name: HookPoint() for name in self.sae.hook_dict}  # type: ignore[no-untyped-call]
         made.sae.__dict__["_modules"] = {**self.sae._modules, **fresh}
         made.sae.hook_dict = fresh
         return made
