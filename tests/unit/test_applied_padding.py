@@ -139,9 +139,9 @@ def test_a_batch_of_strings(
     model, engine = hooked if wrapper == "hooked" else bridge
     if wrapper == "bridge" and side == "left" and not bos:
         pytest.skip("a bridge makes its mask as if there were a BOS")
-    texts = ["God", "In the beginning God created", "the earth"]
+    texts = ["God", "In the beginning God created", "the heaven and the earth. In"]
     rows = [model.to_tokens(text, prepend_bos=bos)[0].tolist() for text in texts]
-    assert len({len(ids) for ids in rows}) == 3
+    assert len({len(ids) for ids in rows}) > 1
     _, mask = padded(rows, side)
     options = {"padding_side": side} if how == "per call" else {}
     positions = ((1, 3),)
@@ -213,8 +213,8 @@ def test_strings_are_written_by_a_bridge(bridge: tuple[Any, sw.Engine], way: str
     with engine.applied(recipe(((1, 3),))):
         found = getattr(model, way)(texts, return_type="tokens", **options)
     for row, text in zip(found, texts, strict=True):
-        ids = model.to_tokens(text, prepend_bos=None if way == "generate" else False)[0].tolist()
-        assert row[-N:].tolist() == written(model, ids, lambda p: 1 <= p < 3 and ids[p : p + 1] != [0], N)
+        ids = model.to_tokens(text)[0].tolist()  # with its BOS, as either of them makes it
+        assert row[-N:].tolist() == written(model, ids, lambda p: 1 <= p < 3, N)
 
 
 @pytest.mark.parametrize("cache", [True, False], ids=["cache", "no cache"])

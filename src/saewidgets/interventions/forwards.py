@@ -202,7 +202,10 @@ class Forwards:
             now = self._begin()
             now.ids, self._embedded = (self._embedded if n == 0 else None), None
         if now.edits is None:
-            now.edits = self._step(now, value, given.get("attention_mask"), [*inputs, *given.values()])
+            mask = given.get(
+                "attention_mask", next((x for x in inputs[1:] if isinstance(x, Tensor) and x.ndim == 4), None)
+            )
+            now.edits = self._step(now, value, mask, [*inputs, *given.values()])
         now.block = n
 
     def _on_block_left(self, _module: nn.Module, _inputs: object, output: object) -> None:
