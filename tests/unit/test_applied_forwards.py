@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
-import threading
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +17,7 @@ from transformer_lens.cache.key_value_cache import TransformerLensKeyValueCache
 import saewidgets as sw
 from saewidgets.engine.errors import HookDidNotFireError, SaewidgetsError
 from saewidgets.interventions.make import ablate, add, scale
-from saewidgets.interventions.recipe.recipe import Intervention, Recipe, RecipeError
+from saewidgets.interventions.recipe.recipe import Intervention, RecipeError
 
 WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)
 POST = "blocks.1.hook_resid_post"
@@ -354,69 +351,6 @@ def test_before_the_first_block_is_refused_and_says_so(wrapper: str, hook: str) 
     with pytest.raises(RecipeError, match=r"before the first block.*generate"), engine.applied(add(0, 1)):
         pass
     assert by_hand.n_hooks(model) == before
-
-
-# -- threads
-
-
-def in_a_thread(run: Callable[[], object]) -> None:
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-
-
-@WRAPPERS
-def test_forwards_in_other_threads_only(wrapper: str) -> None:
-    model, engine = make(wrapper)
-    wanted, clean = logits(model, IDS, [2]), model(TOKENS)
-    seen: list[Tensor] = []
-    with pytest.raises(SaewidgetsError, match="2 ran.*other.threads.*inside the thread"), engine.applied(edit()):
-        in_a_thread(lambda: seen.extend([model(TOKENS), model.forward(TOKENS)]))
-    assert torch.equal(seen[0], clean) and torch.equal(seen[1], clean)
-
-    def run() -> None:
-        with torch.no_grad(), engine.applied(edit(positions=(2,))):
-            seen.append(model(TOKENS))
-
-    in_a_thread(run)
-    close(seen[2][0], wanted)
-
-
-def test_the_streaming_idiom_of_hugging_face() -> None:
-    from transformers import TextIteratorStreamer
-
-    model, engine = make("bridge")
-    options = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 1, "attention_mask": torch.ones_like(TOKENS)}
-    streamer = TextIteratorStreamer(tiny.tokenizer())
-
-    def stream() -> str:
-        write = functools.partial(model.original_model.generate, TOKENS, streamer=streamer, **options)
-        thread = threading.Thread(target=write)
-        thread.start()
-        said = "".join(streamer)
-        thread.join()
-        return said
-
-    with pytest.raises(SaewidgetsError, match="streamer=streamer"), engine.applied(edit()):
-        assert stream()
-
-
-@WRAPPERS
-def test_no_forward_at_all_is_a_warning(wrapper: str) -> None:
-    model, engine = make(wrapper)
-    with (
-        pytest.warns(UserWarning, match="Nothing was edited: no forward of the engine's model"),
-        engine.applied(edit()),
-    ):
-        engine.activations("God")  # the engine's own are never edited, and do not count
-    with pytest.raises(ZeroDivisionError), engine.applied(edit()):
-        raise ZeroDivisionError
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with engine.applied(Recipe()):
-            pass
-        with engine.applied(edit()):
-            model(TOKENS)
 
 
 @WRAPPERS
