@@ -209,7 +209,7 @@ class Engine:
     def applied(self, recipe: Applicable, **options: object) -> AbstractContextManager[None]:
         """A context manager in which the user's own calls of the model are edited by `recipe` (a `Recipe`).
 
-        Options as in `saewidgets.interventions.applied`: `text` and `index`, for units that need one.
+        Options as in `saewidgets.interventions.applied`: `prompt`, what the texts begin with, and `index`.
 
         Example:
             >>> with engine.applied(sw.Recipe([sw.ablate(16873)])):

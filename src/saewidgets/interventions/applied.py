@@ -1,36 +1,38 @@
 """A recipe on the user's own calls of the model: `model(...)`, `model.generate(...)`, whatever they run.
 
-The edit must be the same as in a view, so positions have to be found out from outside: what a forward was given, how
-much a KV cache already holds, what is padding. That is read off the embedding and the first block, the two places
-that every forward of both model classes passes.
+The edit must be the same as in a view, so what every token is has to be found out from outside: `forwards.py` watches
+the forwards go by, `texts.py` knows which text each of them is of.
 """
 
 from __future__ import annotations
 
-import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
-from ..engine.arrays import Bools
 from ..engine.errors import SaewidgetsError
-from .checks import RecipeError, clash
-from .edits import Edits
-from .generation import think_ids
-from .prompts import PromptInput, read_prompt
+from .checks import RecipeError
+from .forwards import Forwards
+from .prompts import Prompt, PromptInput, read_prompt
 from .recipe.recipe import Intervention, Recipe
-from .scales import Index, Resolved, maxima_of, resolve
-from .scope import Scope
+from .scales import Index, maxima_of, resolve
+from .texts import Texts
 
 if TYPE_CHECKING:
-    from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
 
 __all__ = ["applied"]
+
+_OTHER_THREAD = (
+    "Nothing was edited: no forward of the model ran in the thread that entered applied(), but {n} ran meanwhile in other "
+    "threads, where it does not act. Enter it inside the thread that runs the model: def run(): with "
+    "engine.applied(recipe): model.generate(..., streamer=streamer); threading.Thread(target=run).start()."
+)
+_NOT_AT_ALL = (
+    "Nothing was edited: no forward of the engine's model ({name}) ran inside applied(). Is another model, or a copy of "
+    "it, being called?"
+)
 
 
 @contextmanager
@@ -38,160 +40,72 @@ def applied(
     engine: Engine,
     recipe: Recipe | Intervention | Sequence[Intervention],
     *,
+    prompt: PromptInput | None = None,
     text: PromptInput | None = None,
     index: Index | None = None,
 ) -> Iterator[None]:
     """Inside the `with`, every forward of the engine's model in this thread is edited, and nothing else is.
 
     The user's own hooks go on firing, and the engine's own numbers (its thread is another) stay those of the model as it
-    is. "prompt" is what the first forward of a text gets, "generated" what a cache, or a call with one token more, adds.
-    Chat templates are not known here: "special" is the tokenizer's special tokens.
+    is. Where sae-lens has an SAE spliced in at an edited hook (`run_with_saes`, `with model.saes(...)`, `add_sae`), what
+    comes out of it is edited, as in the views. Nested, the inner recipe acts on what the outer one has made.
+
+    What is which token: with `prompt`, a text that begins with it has prompt, chat template and system message where the
+    prompt has them, and what follows was generated. Any other text: "prompt" is what its first forward gets, "generated"
+    what a cache, or a call with one token more, adds; "special" is the tokenizer's special tokens (a chat template's
+    words are not known). Padding is what the model is told: its attention mask, or what HookedTransformer makes of a
+    tokenizer that pads on the left. Beams that change places in a beam search are not followed, which matters for
+    `thinking=False` and for SAEs that read the whole text.
 
     Args:
         engine: model and SAEs.
         recipe: what to change.
-        text: where median norms, and maximal activations without an index, are taken from; needed only for those units.
+        prompt: what the texts begin with: a string, token ids or chat messages, as `sw.generate` takes it. Also where
+            median norms, and maximal activations without an index, are taken from.
+        text: another name for `prompt`.
         index: where maximal activations are looked up.
 
     Raises:
-        RecipeError: for what the engine cannot do. HookDidNotFireError: on leaving, if a forward never reached an edited
-            hook. SaewidgetsError: for a KV cache that was filled outside.
+        RecipeError: for what the engine cannot do, and for `system=False` without a `prompt` that says what that is.
+        HookDidNotFireError: from a forward that ended without reaching an edited hook (`stop_at_layer`,
+            `start_at_layer`); where the model's `forward` is called directly, at the next forward or on leaving.
+        SaewidgetsError: for a KV cache that was filled outside; for vectors instead of token ids where ids are needed;
+            for a text that does not begin with the chat that is the `prompt`; on leaving, if the model ran in other
+            threads only.
+
+    Warns:
+        UserWarning: on leaving, if the model did not run at all.
 
     Example:
         >>> with engine.applied(sw.add(20115, 4, unit="max"), index=index):
         ...     model.generate("My favourite day is", max_new_tokens=20)
+        >>> def run():  # another thread enters by itself
+        ...     with engine.applied(recipe):
+        ...         model.original_model.generate(ids, streamer=streamer)
+        >>> threading.Thread(target=run).start()
     """
     whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
-    prompt = () if text is None else read_prompt(engine, text)
+    if prompt is not None and text is not None:
+        raise RecipeError("Give either prompt= or text=: they are the same.", "prompt")
+    given = text if prompt is None else prompt
+    read: Prompt | None = None if given is None else read_prompt(engine, given)
     maxima = maxima_of(engine, index)
-    resolved = engine.worker.run(lambda ticket: resolve(engine, whole, prompt, maxima, ticket, for_units=True))
+    resolved = engine.worker.run(lambda ticket: resolve(engine, whole, read or (), maxima, ticket, for_units=True))
     if resolved.noop:
         yield
         return
-    follower = _Follower(engine, resolved)
-    with follower.hooks():
+    if not whole.system and read is None:
+        raise RecipeError(
+            "system=False leaves the system message as it is, and applied() cannot tell it from token ids: give the chat, "
+            "engine.applied(recipe, prompt=messages), and call the model on texts that begin with it.",
+            "system",
+        )
+    forwards = Forwards(engine.model, Texts(engine, resolved, read))
+    with forwards.watched():
         yield
-    follower.check()
-
-
-class _Follower:
-    """Watches the forwards of one thread and keeps an `Edits` in step with them."""
-
-    def __init__(self, engine: Engine, resolved: Resolved) -> None:
-        self._engine, self._resolved = engine, resolved
-        self._thread = threading.get_ident()
-        self._embedded: Tensor | None = None
-        self._mask: Tensor | None = None
-        self._text: Tensor | None = None
-        self._edits: Edits | None = None
-        self._prompt: list[int] = []
-        self._forwards = 0
-        self._fired: set[str] = set()
-        self.names = list(Edits(engine, [resolved], Scope(engine.tokenizer, [1])).functions)
-        early = [name for name in self.names if not name.startswith("blocks.")]
-        if early:
-            raise RecipeError(
-                f"{early[0]!r} comes before the first block, where positions are not known yet: generate() can edit there, "
-                "applied() cannot.",
-                "features",
-            )
-
-    @contextmanager
-    def hooks(self) -> Iterator[None]:
-        model = self._engine.model
-        root, first = model.raw, cast("nn.ModuleList", model.raw.blocks)[0]
-        handles = []
-        try:
-            handles.append(root.register_forward_pre_hook(self._on_root, with_kwargs=True))
-            handles.append(cast(nn.Module, root.embed).register_forward_pre_hook(self._on_embed))
-            handles.append(first.register_forward_pre_hook(self._on_block, with_kwargs=True))
-            for name in self.names:
-                handles.append(model._module(name).register_forward_hook(partial(self._on_hook, name)))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def check(self) -> None:
-        if self._forwards:
-            self._engine.model._assert_fired([name for name in self.names if name not in self._fired])
-
-    def _elsewhere(self) -> bool:
-        return threading.get_ident() != self._thread
-
-    # Hooks get whatever the model's modules are called with.
-    def _on_root(self, _module: nn.Module, _inputs: object, given: dict[str, Any]) -> None:
-        if not self._elsewhere():
-            self._mask = given.get("attention_mask")
-
-    def _on_embed(self, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        if not self._elsewhere():
-            self._embedded = inputs[0]
-
-    def _on_block(self, _module: nn.Module, inputs: tuple[Any, ...], given: dict[str, Any]) -> None:
-        if self._elsewhere():
-            return
-        length = int(inputs[0].shape[1])
-        mask = given.get("attention_mask") if not self._engine.model.is_bridge else self._mask
-        self._step(self._tokens(length), mask, _cached([*inputs[1:], *given.values()]))
-        self._forwards += 1
-
-    def _on_hook(self, name: str, _module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
-        if self._elsewhere() or self._edits is None:
-            return None
-        self._fired.add(name)
-        return self._edits.functions[name](output)
-
-    def _tokens(self, length: int) -> Tensor:
-        """The ids of this forward's tokens. HookedTransformer.generate without a cache embeds only the newest."""
-        new = self._embedded
-        if new is None or new.ndim != 2:
-            raise SaewidgetsError(
-                "applied() needs token ids: the model was called on embeddings, or from a later layer."
-            )
-        if new.shape[1] == length:
-            return new
-        before = self._text
-        if before is None or before.shape[1] + new.shape[1] != length:
-            raise SaewidgetsError(
-                "applied() lost track of the text: call the model on whole texts, or with its KV cache."
-            )
-        return torch.cat([before, new], 1)
-
-    def _step(self, tokens: Tensor, mask: Tensor | None, cached: int) -> None:
-        real = mask[:, -tokens.shape[1] :].bool() if isinstance(mask, Tensor) and mask.ndim == 2 else None
-        before = self._text
-        if cached:
-            if self._edits is None or before is None or before.shape[1] != cached or len(before) != len(tokens):
-                raise SaewidgetsError("The KV cache was filled outside applied(): start the text inside it.")
-            self._text = torch.cat([before, tokens], 1)
-            self._edits.hooks(tokens, real)
-            return
-        grown = before is not None and tokens.shape[1] == before.shape[1] + 1 and len(tokens) == len(before)
-        if not (grown and before is not None and torch.equal(tokens[:, :-1], before)):
-            self._prompt = [tokens.shape[1]] * len(tokens) if real is None else real.sum(1).tolist()
-        self._text = tokens
-        for n_prompt in set(self._prompt):
-            clash(self._resolved.recipe.interventions, self._engine.default, n_prompt)
-        outlier = partial(self._outliers, tokens, real)
-        scope = Scope(self._engine.tokenizer, self._prompt, think=think_ids(self._engine), outlier=outlier)
-        self._edits = Edits(self._engine, [self._resolved] * len(tokens), scope)
-        self._edits.hooks(tokens, real)
-
-    def _outliers(self, tokens: Tensor, real: Tensor | None, dictionary: Dictionary) -> list[Bools]:
-        """Norm outliers of each row's prompt, by a clean forward on the engine's thread, where no edit is."""
-        every = torch.ones_like(tokens, dtype=torch.bool) if real is None else real.to(tokens.device)
-        texts = [row[keep].tolist()[:n] for row, keep, n in zip(tokens, every, self._prompt, strict=True)]
-        engine = self._engine
-        return [roles.outlier for roles in engine.worker.run(lambda ticket: engine.roles.of(texts, dictionary, ticket))]
-
-
-def _cached(given: Sequence[object]) -> int:
-    """How many tokens a KV cache among a block's arguments holds."""
-    for value in given:
-        if hasattr(value, "get_seq_length"):
-            return int(value.get_seq_length())
-        past = getattr(value, "past_keys", None)
-        if isinstance(past, Tensor):
-            return int(past.shape[1])
-    return 0
+    forwards.settle()
+    if forwards.here:
+        return
+    if forwards.elsewhere:
+        raise SaewidgetsError(_OTHER_THREAD.format(n=forwards.elsewhere))
+    warnings.warn(_NOT_AT_ALL.format(name=engine.model.name), UserWarning, stacklevel=3)

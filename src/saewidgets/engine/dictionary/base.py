@@ -135,6 +135,12 @@ class Dictionary(ABC):
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
+    def beside(self, spliced: Sequence[object]) -> Dictionary:
+        """The dictionary to read with while the SAEs `spliced` stand in the model: on its own weights, without the hooks that
+        are on it if it is one of them, for those have their turn there.
+        """
+        return self
+
     def encoding(self) -> dict[str, object]:
         """JSON settings that change its activations though its weights stay the same, such as the k of a TopK."""
         return {}

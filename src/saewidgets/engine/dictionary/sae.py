@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -109,6 +109,18 @@ class SaeDictionary(Dictionary):
 
     def _user_hooks(self) -> bool:
         return any(point._forward_hooks or point._forward_pre_hooks for point in self.sae.hook_dict.values())
+
+    def beside(self, spliced: Sequence[object]) -> Dictionary:
+        if not any(sae is self.sae for sae in spliced):
+            return self
+        from transformer_lens.hook_points import HookPoint
+
+        made = copy.copy(self)
+        made.sae = copy.copy(self.sae)
+        fresh = {name: HookPoint() for name in self.sae.hook_dict}  # type: ignore[no-untyped-call]
+        made.sae.__dict__["_modules"] = {**self.sae._modules, **fresh}
+        made.sae.hook_dict = fresh
+        return made
 
     def encode(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
         if columns is not None and self._sliceable() and not self._user_hooks():
