@@ -17,6 +17,7 @@ import torch
 from ..engine.batching import windows
 from ..engine.engine import Engine
 from ..engine.errors import TokenIdError
+from .columns import plain
 from .errors import CorpusError
 
 Corpus: TypeAlias = Iterable[object]
@@ -123,6 +124,8 @@ def _split(row: Mapping[str, object], text: str | None) -> tuple[object, dict[st
 
 def _plain(value: object) -> object:
     """NumPy's scalars and a table's missing values as Python's."""
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        value = plain(value)  # of nanoseconds `item` would make an integer
     if isinstance(value, np.generic):
         value = value.item()
     return None if _missing(value) else value
