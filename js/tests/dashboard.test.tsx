@@ -67,6 +67,14 @@ describe("showing", () => {
     expect(second?.querySelector(".saew-more")?.textContent).toBe("\u00d74");
   });
 
+  test("where not every repetition is known, a count says so", async () => {
+    start({}, (m) => (m.ch === "examples" ? examplesAnswer(m.id, 17, LINES, "top", false) : answering(m)));
+    await settle();
+    const folded = rows()[1]?.querySelector<HTMLElement>(".saew-more");
+    expect(folded?.textContent).toBe("\u2265\u20094\u00d7");
+    expect(folded?.title).toContain("at least 4 examples with this snippet");
+  });
+
   test("a dead feature: why there is nothing, and its weights", async () => {
     start({ feature: DEAD });
     await settle();

@@ -104,7 +104,7 @@ export function featureAnswer(id: string, f: number, extra: Partial<FeatureJson>
 }
 
 /** Examples from their words: the activation of each is its place in the list, the token is the middle word. */
-export function examplesAnswer(id: string, f: number, lines: string[][] = LINES, key = "top"): FromKernel {
+export function examplesAnswer(id: string, f: number, lines: string[][] = LINES, key = "top", exact = true): FromKernel {
   const examples: ExampleJson[] = [];
   const str: string[] = [];
   lines.forEach((words, i) => {
@@ -123,7 +123,7 @@ export function examplesAnswer(id: string, f: number, lines: string[][] = LINES,
     });
     str.push(...words);
   });
-  const groups: GroupJson[] = [{ key, title: "Top activations", detail: `${examples.length} tokens`, examples }];
+  const groups: GroupJson[] = [{ key, title: "Top activations", detail: `${examples.length} tokens`, exact, examples }];
   const r: ExamplesJson = { f, groups, str, parts: str.map(() => 0), scale: 10, note: null };
   const act = new Float32Array(str.length);
   for (const { a, start, b } of examples) act[start + b] = a ?? 0;

@@ -185,20 +185,20 @@ def test_gaps_in_a_table(engine: sw.Engine, tmp_path: Path) -> None:
     table = pd.DataFrame({"text": ["the earth", None, float("nan"), "", "and the heaven"], "n": [1.0, 2, 3, 4, None]})
     index = build(engine, table, tmp_path / "index")
     assert list(index.documents["name"]) == ["0", "4"]
-    assert index.texts.documents["n"].to_pylist() == [1.0, None]
+    assert index.texts.column("n").to_pylist() == [1.0, None]
     masked = table.convert_dtypes()
     masked["when"] = pd.to_datetime(["2020-01-01", None, None, None, None])
     index = build(engine, masked, tmp_path / "masked")
     assert list(index.documents["name"]) == ["0", "4"]
-    assert index.texts.documents["n"].to_pylist() == [1, None]
-    assert index.texts.documents["when"].to_pylist()[1] is None
+    assert index.texts.column("n").to_pylist() == [1, None]
+    assert index.texts.column("when").to_pylist()[1] is None
 
 
 def test_rows_that_do_not_have_the_same_columns(engine: sw.Engine, tmp_path: Path) -> None:
     rows = [{"text": "the earth"}, {"text": "and heaven", "lang": "en"}, {"text": "Zwölf", "lang": "de", "year": 1}]
     index = build(engine, rows, tmp_path / "index")
     assert set(index.columns) == {"lang", "year"}
-    assert index.texts.documents["lang"].to_pylist() == [None, "en", "de"]
+    assert index.texts.column("lang").to_pylist() == [None, "en", "de"]
     f = int(index.order("density")[0])
     assert {e.document for e in index.examples(f, where={"lang": "de"}, group="top", fold=False)} == {"2"}
 
@@ -213,8 +213,8 @@ MIXED: list[dict[str, Any]] = [
 
 def test_columns_of_mixed_types(engine: sw.Engine, tmp_path: Path) -> None:
     index = build(engine, MIXED, tmp_path / "index")
-    assert index.texts.documents["mixed"].to_pylist() == ["1", "one", "[1, 2]", None]
-    assert index.texts.documents["maybe"].to_pylist() == [None, "a", None, "b"], "missing is not the string 'None'"
+    assert index.texts.column("mixed").to_pylist() == ["1", "one", "[1, 2]", None]
+    assert index.texts.column("maybe").to_pylist() == [None, "a", None, "b"], "missing is not the string 'None'"
     f = int(index.order("density")[0])
     for e in index.examples(f, where={"year": 2000}, group="top", fold=False):
         assert e.document == "1"
@@ -246,7 +246,7 @@ def test_hostile_texts_names_and_columns(engine: sw.Engine, tmp_path: Path) -> N
     index = build(engine, rows, tmp_path / "index")
     names = list(index.documents["name"])
     assert len(names) == len(HOSTILE) and names[1:] == HOSTILE[1:]
-    assert index.texts.documents["note"].to_pylist()[1:] == HOSTILE[1:]
+    assert index.texts.column("note").to_pylist()[1:] == HOSTILE[1:]
     for f in index.order("density")[:5].tolist():
         for e in index.examples(f, window=None):
             assert "".join(e.tokens).encode(), "what is shown can be sent"
@@ -267,8 +267,8 @@ def test_columns_called_like_ours(engine: sw.Engine, tmp_path: Path) -> None:
     rows = [{"text": "the earth", "name": "n", "tokens": "t", "document": "d", "id": "i"}]
     index = build(engine, rows, tmp_path / "index")
     assert list(index.documents["name"]) == ["i"]
-    assert index.texts.documents["name_"].to_pylist() == ["n"]
-    assert index.texts.documents["tokens_"].to_pylist() == ["t"]
+    assert index.columns == ("name", "tokens", "document")
+    assert [index.texts.column(name).to_pylist() for name in index.columns] == [["n"], ["t"], ["d"]]
 
 
 # -- features
@@ -596,7 +596,10 @@ def test_examples_of_odd_arguments(built: Path) -> None:
     f = int(index.order("density")[0])
     assert not index.examples(f, low=1e9).groups[0].examples
     assert not index.examples(f, low=2, high=1).groups[0].examples
-    assert not index.examples(f, token="no such token", group="top").groups[0].examples
+    with pytest.raises(
+        ValueError, match="'no such token' is no token of the vocabulary, and the corpus has it nowhere"
+    ):
+        index.examples(f, token="no such token", group="top")
     assert not index.examples(f, top=0, group="top").groups[0].examples
     with pytest.raises(KeyError, match="no column 'colour'"):
         index.examples(f, where={"colour": "red"})

@@ -48,7 +48,7 @@ export function Controls({ model, json }: { model: Model; json: FeatureJson }) {
 function TokenFilter({ model }: { model: Model }) {
   const [draft, put] = useFilter(model, "token_filter", (text) => text.trim());
   return (
-    <label title="Only examples on this token">
+    <label title="Only examples on this token; of several words, on the token that ends them">
       <span class="saew-small">token </span>
       <input
         type="search"

@@ -98,12 +98,12 @@ export class ExamplesView {
     head.setAttribute("aria-hidden", "true");
     head.append(this.#make("b", "", group.title), " ", this.#make("span", "saew-small", group.detail));
     el.append(head);
-    for (const example of group.examples) el.append(this.#row(example));
+    for (const example of group.examples) el.append(this.#row(example, group.exact));
     if (group.examples.length === 0) el.append(this.#make("div", "saew-small saew-none", "No examples."));
     return el;
   }
 
-  #row(example: ExampleJson): HTMLElement {
+  #row(example: ExampleJson, exact: boolean): HTMLElement {
     const el = this.#make("div", "saew-ex");
     const index = this.rows.length;
     el.id = `${this.#prefix}-ex-${index}`;
@@ -114,8 +114,12 @@ export class ExamplesView {
     el.append(this.#answer?.view === "full" ? this.#full(example) : this.#snippet(example));
     const end = this.#make("span", "saew-ex-end");
     if (example.more > 0) {
-      const folded = this.#make("span", "saew-more", `\u00d7${example.more + 1}`);
-      folded.title = `${example.more + 1} examples with this snippet; the others are folded into this one`;
+      const count = example.more + 1;
+      // Of a feature that was cut down not every repetition is known.
+      const folded = this.#make("span", "saew-more", exact ? `\u00d7${count}` : `\u2265\u2009${count}\u00d7`);
+      folded.title = exact
+        ? `${count} examples with this snippet; the others are folded into this one`
+        : `at least ${count} examples with this snippet: so many were kept; the others are folded into this one`;
       end.append(folded);
     }
     const meta = example.meta.map(([name, value]) => `${label(name)}: ${label(value)}`);

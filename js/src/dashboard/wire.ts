@@ -98,6 +98,8 @@ export interface GroupJson {
   key: string;
   title: string;
   detail: string;
+  /** Whether an example's `more` counts all such snippets of the group; else there are at least so many. */
+  exact: boolean;
   examples: ExampleJson[];
 }
 

@@ -17,6 +17,7 @@ import torch
 from ..engine.batching import windows
 from ..engine.engine import Engine
 from ..engine.errors import SaewidgetsError, TokenIdError
+from .columns import plain
 from .corpus_rows import TOKEN_COLUMN, rows_of
 from .errors import CorpusError
 from .padding import unmasked, unpadded
@@ -118,6 +119,8 @@ def _split(row: Mapping[str, object], text: str | None) -> tuple[object, dict[st
 
 def _plain(value: object) -> object:
     """NumPy's scalars and a table's missing values as Python's."""
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        value = plain(value)  # of nanoseconds `item` would make an integer
     if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and not value.ndim):
         value = value.item()
     return None if _missing(value) else value

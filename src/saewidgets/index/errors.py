@@ -30,6 +30,10 @@ class IndexWriteError(SaewidgetsError):
     """An index cannot be written where it was asked for."""
 
 
+class FilterError(SaewidgetsError, ValueError):
+    """Examples were asked for by a token or a value that the corpus does not have."""
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write into an error that says what to do.

@@ -1,20 +1,26 @@
-"""Examples of a feature: the largest activations, a sample of each interval, and texts where it is silent."""
+"""Examples of a feature: the largest activations, a sample of each interval, and texts where it is silent.
+
+A list of examples says what it holds. Of a feature that was cut down only some activations are known to be the largest,
+and only some are a uniform sample (held.py): a list ends where these end, and says so, rather than be filled up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..engine.activations import Bools
-from ..engine.ranking import Ints
+from ..engine.ranking import Floats, Ints
+from .columns import in_table
 from .files import Folder
+from .filters import Filter
 from .finish import NONE
-from .sampling import drawn
+from .held import Held, Members
+from .notes import Listed, of_extremes, of_sample, of_silence
 from .snippets import Cutter, Example
-from .statistics import INTERVALS, interval_edges, interval_of, strongest
+from .statistics import INTERVALS, interval_edges
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -25,14 +31,22 @@ GroupName = Literal["all", "top", "intervals", "silent"]
 
 @dataclass(frozen=True)
 class Group:
-    """Examples that belong together.
+    """Examples that belong together, and what the list of them holds and what it does not.
 
     Attributes:
         key: "top", "bottom", "0" to "9" (intervals, lowest first), "range", "near", "silent".
         low, high: bounds of the activation, if it has any.
-        count, share: active tokens of the corpus in it, and their share of all active tokens; None if unknown.
-        sampled: whether the examples are a sample of those.
-        filtered: whether a token or document column was asked for, which `count` then does not tell of.
+        count: activations of the corpus that belong to it and pass the filters; None if that is not known.
+        share: of all active tokens of the corpus; None if it is not known, or filtered.
+        sampled: whether the examples come from a uniform sample of those, and not from all of them. Of "top" and "bottom"
+            they never do: such a list holds only what is known to be the largest, or most negative.
+        examples: the examples; equal snippets are one, if so asked.
+        filtered: whether a token or document column was asked for.
+        complete: whether the examples were chosen from all that belong to it.
+        held: activations that they were chosen from: all of them if `complete`, else those known to be the largest, or
+            those of the sample.
+        short: whether here are fewer than were asked for although the corpus has, or may have, more.
+        note: the same in words.
     """
 
     key: str
@@ -43,14 +57,34 @@ class Group:
     sampled: bool
     examples: tuple[Example, ...]
     filtered: bool = False
+    complete: bool = True
+    held: int = 0
+    short: bool = False
+    note: str = ""
+
+    @property
+    def covers(self) -> int:
+        """Activations that the examples stand for, folded ones included."""
+        return sum(example.repeats + 1 for example in self.examples)
+
+    @property
+    def repeats_exact(self) -> bool:
+        """Whether an example's `repeats` are all of the corpus, in this group; else there are at least so many."""
+        return self.complete
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Groups of examples of a feature."""
+    """Groups of examples of a feature.
+
+    Attributes:
+        feature: whose; groups: see `Group`.
+        columns: the corpus' own columns, which each example has values of.
+    """
 
     feature: int
     groups: tuple[Group, ...]
+    columns: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Example]:
         return (example for group in self.groups for example in group.examples)
@@ -65,29 +99,41 @@ class Examples:
         raise KeyError(f"There is no group {key!r}; there are {', '.join(group.key for group in self.groups)}.")
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row an example."""
+        """One row an example, with the columns of its document.
+
+        A column of the corpus keeps its name, unless a column of this table has it ("activation", "token", "text" ...):
+        then "document_" stands in front of it. `attrs["renamed"]` says which did, `attrs["notes"]` what each group holds.
+        """
         import pandas as pd
 
+        called = in_table(_TABLE, self.columns)
         rows = [
-            {
-                "group": group.key,
-                "position": e.position,
-                "activation": e.activation,
-                "token": e.tokens[e.focus],
-                "text": e.text,
-                "document": e.document,
-                "at": e.at,
-                "repeats": e.repeats,
-                **e.columns,
-            }
+            {**_row(group, e), **{called[name]: value for name, value in e.columns.items()}}
             for group in self.groups
             for e in group.examples
         ]
-        return pd.DataFrame(rows)
+        frame = pd.DataFrame(rows, columns=[*_TABLE, *called.values()])
+        frame.attrs["notes"] = {group.key: group.note for group in self.groups}
+        frame.attrs["renamed"] = {name: new for name, new in called.items() if name != new}
+        return frame
 
     def __repr__(self) -> str:
-        groups = ", ".join(f"{group.key}: {len(group.examples)}" for group in self.groups)
-        return f"Examples(feature {self.feature}; {groups})"
+        groups = ", ".join(
+            f"{group.key}: {len(group.examples)}{' (sampled)' if group.sampled else ''}" for group in self.groups
+        )
+        told = [f"\n  {group.key}: {group.note}" for group in self.groups if group.short or not group.examples]
+        return f"Examples(feature {self.feature}; {groups}){''.join(told)}"
+
+
+_TABLE = ("group", "position", "activation", "token", "text", "document", "at", "repeats", "repeats_exact", "sampled")
+
+
+def _row(group: Group, e: Example) -> dict[str, Any]:
+    values = (
+        *(group.key, e.position, e.activation, e.tokens[e.focus], e.text, e.document, e.at),
+        *(e.repeats, group.repeats_exact, group.sampled),
+    )
+    return dict(zip(_TABLE, values, strict=True))
 
 
 def select(
@@ -107,115 +153,92 @@ def select(
     """The examples of `FeatureIndex.examples`."""
     if group not in ("all", "top", "intervals", "silent"):
         raise ValueError(f"There is no group {group!r}: choose all, top, intervals or silent.")
-    source = _Source(folder, texts, feature, token, where)
-    cutter = Cutter(folder, texts, feature, window, fold)
+    source = _Source(folder, feature, Filter(texts, token, where), Cutter(folder, texts, feature, window, fold))
     groups: list[Group] = []
     if bounds is not None:
-        return Examples(feature, (source.range(cutter, *bounds, top),))
+        return Examples(feature, (source.range(*bounds, top),), texts.columns)
     if group in ("all", "top"):
-        groups += source.extremes(cutter, top)
+        groups += source.extremes(top)
     if group in ("all", "intervals"):
-        groups += source.intervals(cutter, per_interval)
+        groups += source.intervals(per_interval)
     if group in ("all", "silent"):
-        groups += source.silent(cutter)
-    return Examples(feature, tuple(groups))
+        groups += source.silent()
+    return Examples(feature, tuple(groups), texts.columns)
 
 
 class _Source:
-    """The activations that examples can come from, after the filters."""
+    """What examples can come from, after the filters."""
 
-    def __init__(
-        self, folder: Folder, texts: Texts, feature: int, token: str | None, where: Mapping[str, object]
-    ) -> None:
-        self._folder, self._texts, self._feature = folder, texts, feature
-        self._token, self._where = token or None, where
-        start, stop = folder.read("kept_ptr", feature, feature + 2).tolist()
-        chosen = folder.read("kept_listed", start, stop) != 0
-        position = folder.read("kept_position", start, stop).astype(np.int64)[chosen]
-        value = folder.read("kept_value", start, stop)[chosen]
-        self._count = int(folder.read("count", feature, feature + 1)[0])
-        self._complete = stop - start == self._count
-        self._filtered = self._token is not None or bool(where)
-        passing = self._passing(position)
-        self.position, self.value = position[passing], value[passing]
-        self._high = float(folder.read("high", feature, feature + 1)[0])
-        self._seed = int(folder.facts["settings"]["seed"])
+    def __init__(self, folder: Folder, feature: int, passing: Filter, cutter: Cutter) -> None:
+        self._folder, self._feature, self._filter, self._cutter = folder, feature, passing, cutter
+        self._held = Held(folder, feature)
+        self._passes = passing.passing(self._held.position)
+        self._filtered = bool(passing)
 
-    def _passing(self, position: Ints) -> Bools:
-        passing = np.ones(len(position), bool)
-        if self._token is not None:
-            passing &= np.isin(self._texts.tokens(position), self._texts.ids_called(self._token))
-        if self._where:
-            rows = self._texts.rows(self._texts.chunk(position))
-            for name, wanted in self._where.items():
-                table = self._texts.documents
-                if name not in table.column_names:
-                    raise KeyError(f"The corpus has no column {name!r}; it has {', '.join(table.column_names)}.")
-                values = table[name].to_pylist()
-                same = np.array([value == wanted or str(value) == str(wanted) for value in values], bool)
-                passing &= same[rows]
-        return passing
-
-    def extremes(self, cutter: Cutter, k: int) -> list[Group]:
+    def extremes(self, k: int) -> list[Group]:
         """The largest activations and, if there are negative ones, the most negative."""
-        groups = []
-        order = strongest(self.value, len(self.value))
-        order = order[self.value[order] > 0] if (self.value > 0).any() else order[:0]
-        groups.append(self._group("top", order, cutter, k, None, None, None))
-        if (self.value < 0).any():
-            order = strongest(-self.value, len(self.value))
-            groups.append(self._group("bottom", order[self.value[order] < 0], cutter, k, None, None, None))
+        groups = [self._extreme("top", self._held.top(), k)]
+        if self._held.low < 0:
+            groups.append(self._extreme("bottom", self._held.bottom(), k))
         return groups
 
-    def intervals(self, cutter: Cutter, k: int) -> list[Group]:
+    def intervals(self, k: int) -> list[Group]:
         """A uniform sample of each interval, highest interval first."""
-        if not self._high > 0:
+        if not self._held.high > 0:
             return []
-        edges = interval_edges(self._high)
-        counts = self._folder.read("intervals", self._feature, self._feature + 1)[0]
-        inside = interval_of(self.value, self._high)
-        groups = []
-        for i in reversed(range(INTERVALS)):
-            members = np.flatnonzero(inside == i)
-            order = members[drawn(self._seed, self._feature, self.position[members], len(members))]
-            count = None if self._filtered else int(counts[i])
-            groups.append(self._group(str(i), order, cutter, k, float(edges[i]), float(edges[i + 1]), count))
-        return groups
+        edges = interval_edges(self._held.high).tolist()
+        return [
+            self._sample(str(i), self._held.interval(i), k, edges[i], edges[i + 1]) for i in reversed(range(INTERVALS))
+        ]
 
-    def range(self, cutter: Cutter, low: float | None, high: float | None, k: int) -> Group:
+    def range(self, low: float | None, high: float | None, k: int) -> Group:
         """A uniform sample of the activations in [low, high), or [low, high] if high is the maximum, as in a histogram."""
         low = -np.inf if low is None else low
         high = np.inf if high is None else high
-        below = self.value <= high if high >= self._high else self.value < high
-        members = np.flatnonzero((self.value >= low) & below)
-        order = members[drawn(self._seed, self._feature, self.position[members], len(members))]
-        count = len(members) if self._complete else None
-        return self._group("range", order, cutter, k, low, high, count)
+        return self._sample("range", self._held.range(low, high), k, low, high)
 
-    def _group(
-        self,
-        key: str,
-        order: Ints,
-        cutter: Cutter,
-        k: int,
-        low: float | None,
-        high: float | None,
-        count: int | None,
-    ) -> Group:
-        found = cutter.cut(self.position[order], self.value[order], k)
-        found.sort(key=lambda e: -e.activation if key != "bottom" else e.activation)
-        share = None if count is None or self._filtered or not self._count else count / self._count
-        sampled = not self._complete and key not in ("top", "bottom")
-        sampled = sampled or (not self._complete and self._filtered)
-        return Group(key, low, high, count, share, sampled, tuple(found), self._filtered)
+    def _extreme(self, key: str, members: Members, k: int) -> Group:
+        group, listed = self._group(key, members, k, None, None)
+        return replace(group, note=of_extremes(listed, members, key))
 
-    def silent(self, cutter: Cutter) -> list[Group]:
+    def _sample(self, key: str, members: Members, k: int, low: float, high: float) -> Group:
+        group, listed = self._group(key, members, k, low, high)
+        return replace(group, note=of_sample(listed, members), sampled=not members.complete)
+
+    def _group(self, key: str, members: Members, k: int, low: float | None, high: float | None) -> tuple[Group, Listed]:
+        """The group without its words, and what they are of."""
+        order = members.index[self._passes[members.index]]
+        found, different = self._cutter.cut(self._held.position[order], self._held.value[order], k)
+        found.sort(key=lambda e: e.activation if key == "bottom" else -e.activation)
+        count = len(order) if members.complete else None if self._filtered else members.count
+        group = Group(
+            key=key,
+            low=low,
+            high=high,
+            count=count,
+            share=None if count is None or self._filtered or not self._held.count else count / self._held.count,
+            sampled=False,
+            examples=tuple(found),
+            filtered=self._filtered,
+            complete=members.complete,
+            held=len(order),
+            short=not members.complete and len(found) < k,
+        )
+        return group, Listed(len(found), group.covers, different, len(order), count, self._filtered)
+
+    def silent(self) -> list[Group]:
         """Texts on which the feature is silent: with a token that it usually fires on, and any."""
         groups = []
         for key in ("near", "silent"):
             position = self._folder.read(key, self._feature, self._feature + 1)[0].astype(np.int64)
-            position = position[position != NONE]
-            position = position[self._passing(position)]
-            found = cutter.cut(position, np.zeros(len(position), np.float32), len(position))
-            groups.append(Group(key, None, None, None, None, True, tuple(found)))
+            kept: Ints = position[position != NONE]
+            position = kept[self._filter.passing(kept)]
+            values: Floats = np.zeros(len(position), np.float32)
+            found, _ = self._cutter.cut(position, values, len(position))
+            note = of_silence(len(position), len(kept))
+            groups.append(
+                Group(
+                    key, None, None, None, None, True, tuple(found), self._filtered, False, len(position), False, note
+                )
+            )
         return groups

@@ -18,7 +18,9 @@ from ..engine.ranking import Floats, Ints
 from ..engine.reading import Piece
 from ..engine.text.counted import Counting
 from ..engine.tokens import clean
+from .columns import THEIRS
 from .corpus import Chunk, Document, fingerprint
+from .errors import CorpusError
 from .files import Array, Folder, FolderWriter
 
 SPECIAL, OUTLIER = 1, 2
@@ -89,11 +91,18 @@ def write_shard(path: Path, blocks: Sequence[Block], n_features: int, new: Seque
 
 def _table(documents: Sequence[Document]) -> pa.Table:
     rows = [
-        {"document": d.number, "name": d.name, "tokens": len(d.ids), **{_column(k): v for k, v in d.columns.items()}}
+        {"document": d.number, "name": d.name, "tokens": len(d.ids), **{THEIRS + k: v for k, v in d.columns.items()}}
         for d in documents
     ]
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table({clean(name): column([row.get(name) for row in rows]) for name in names})
+    stored = {name: clean(name) for name in names}
+    if len(set(stored.values())) < len(stored):
+        twice = [name[len(THEIRS) :] for name, kept in stored.items() if list(stored.values()).count(kept) > 1]
+        raise CorpusError(
+            f"The corpus' columns {', '.join(map(repr, twice))} differ only in characters that no text can hold (lone "
+            "surrogates): rename them."
+        )
+    return pa.table({stored[name]: column([row.get(name) for row in rows]) for name in names})
 
 
 def column(values: Sequence[object]) -> pa.Array:
@@ -102,11 +111,6 @@ def column(values: Sequence[object]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeError):
         return pa.array([None if value is None else clean(str(value)) for value in values])
-
-
-def _column(name: str) -> str:
-    """A corpus' column must not hide one of ours."""
-    return f"{name}_" if name in ("document", "name", "tokens") else name
 
 
 class Shard:

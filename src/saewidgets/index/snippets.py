@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -30,9 +30,9 @@ class Example:
         token_ids, tokens, parts: what is shown (see engine/tokens.py for parts).
         activations: of the tokens shown; NaN for those that are not counted.
         flags: 0 for counted tokens, 1 special, 2 norm outlier.
-        repeats: further activations of the group with exactly this snippet (20 tokens each side of it where the whole
-            chunk is shown).
-        columns: of the document.
+        repeats: further activations with exactly this snippet (20 tokens each side of it where the whole chunk is shown)
+            among those that its group holds; of the corpus there are at least so many (`Group.repeats_exact`).
+        columns: of the document, by the corpus' own names.
         before, after: whether the text goes on.
     """
 
@@ -72,17 +72,18 @@ class Cutter:
         self._position = folder.read("kept_position", start, stop)
         self._value = folder.read("kept_value", start, stop)
 
-    def cut(self, positions: Ints, values: Floats, k: int) -> list[Example]:
-        """The first k different snippets of `positions`, with how often each is there."""
+    def cut(self, positions: Ints, values: Floats, k: int) -> tuple[list[Example], int]:
+        """The first k different snippets of `positions`, with how often each is there; and how many there are."""
         first, counts = np.arange(len(positions)), np.ones(len(positions), np.int64)
         if self._fold:
             _, first, counts = np.unique(self._snippets(positions), return_index=True, return_counts=True)
             order = np.argsort(first)
             first, counts = first[order], counts[order]
-        return [
+        found = [
             self._example(int(positions[i]), float(values[i]), int(n) - 1)
             for i, n in zip(first[:k].tolist(), counts[:k].tolist(), strict=True)
         ]
+        return found, len(first)
 
     def _snippets(self, positions: Ints) -> Array:
         """A number for each snippet: equal for equal tokens around equal tokens."""
@@ -108,9 +109,7 @@ class Cutter:
         start, stop = self._span(position)
         chunk = int(texts.chunk(np.array([position]))[0])
         row = texts.row(chunk)
-        columns: dict[str, Any] = {name: texts.documents[name][row].as_py() for name in texts.documents.column_names}
-        name, length = str(columns.pop("name")), int(columns.pop("tokens"))
-        columns.pop("document")
+        name, length = str(texts.documents["name"][row].as_py()), int(texts.documents["tokens"][row].as_py())
         first, offset = int(texts.chunk_ptr[chunk]), texts.offset(chunk)
         display = texts.display(start, stop)
         flags = texts.flags(start, stop)
@@ -127,7 +126,7 @@ class Cutter:
             activations=self._activations(start, stop, flags),
             flags=flags,
             repeats=repeats,
-            columns=columns,
+            columns={column: texts.column(column)[row].as_py() for column in texts.columns},
             before=start > first or offset > 0,
             after=stop - first + offset < length,
         )

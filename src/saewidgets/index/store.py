@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -142,14 +142,14 @@ class FeatureIndex:
 
     @property
     def documents(self) -> pd.DataFrame:
-        """One row a document of the corpus, with its columns."""
-        return cast("pd.DataFrame", self.texts.documents.to_pandas())
+        """One row a document: its number ("document"), "name", length ("tokens"), and the corpus' own columns; those that
+        are called like one of the three have "document_" in front (`attrs["renamed"]` says which)."""
+        return self.texts.frame()
 
-    @cached_property
+    @property
     def columns(self) -> tuple[str, ...]:
         """The corpus' own columns, that examples can be filtered by."""
-        ours = ("document", "name", "tokens")
-        return tuple(name for name in self.texts.documents.column_names if name not in ours)
+        return self.texts.columns
 
     def column(self, name: str) -> Array:
         """One stored array over all features, such as "count", "total", "high" (see `features` for the usual ones)."""
@@ -198,14 +198,18 @@ class FeatureIndex:
                 ("intervals"), texts without an activation ("silent"), or all of them.
             low, high: instead of groups, a uniform sample of the activations with low <= activation < high (with the
                 maximum itself, if high is it).
-            token: only where this is the token (spaces around it aside).
-            where: only documents with these values in these columns.
+            token: only where this is the token (spaces around it aside). If it is no token but several ("the heaven"): only
+                where it ends, that is on the last of its tokens.
+            where: only documents with these values in these columns (a list: any of its values; None: a missing one; a date:
+                the whole day). If the corpus has no column "name", "document" or "tokens", these are the document's own.
             window: tokens shown before and after; None: the whole chunk.
-            top: how many of the largest; per_interval: how many of each interval.
+            top: how many of the largest; per_interval: how many of each interval. A list ends where what was kept of the
+                feature (`Keeping`) ends, and says so: see `Group`.
             fold: show equal snippets once, with a count.
 
         Raises:
             FeatureIndexError: if there is no such feature. KeyError: for an unknown column.
+            FilterError: for a value that no document has, or a token that is nowhere in the corpus.
 
         Example:
             >>> index.examples(2717, group="top", top=5)

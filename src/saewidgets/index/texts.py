@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ..engine.activations import Bools
+from ..engine.errors import nearest
+from ..engine.ranking import Ints
 from ..engine.tokens import TokenText, assemble
+from .columns import OURS, THEIRS, in_table
 from .files import Array, Folder
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 # A character is at most four bytes, so at most four tokens: so many beside a window may hold the rest of one.
 _BESIDE = 3
+# Tokens that are searched for words at once.
+_SEARCHED = 2**20
+# A token that does not end what is looked for.
+_NOT = -1
 
 
 class Texts:
@@ -27,6 +36,8 @@ class Texts:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
+        self._values: dict[str, tuple[list[Any], Array]] = {}
+        self._found: dict[str, bool] = {}
 
     @cached_property
     def chunk_ptr(self) -> Array:
@@ -35,8 +46,55 @@ class Texts:
 
     @cached_property
     def documents(self) -> pa.Table:
-        """One row a document: document (its number), name, tokens, and the corpus' own columns."""
+        """One row a document, as stored: document (its number), name, tokens, and the corpus' own columns.
+
+        The corpus' columns are stored under other names (`THEIRS`): see `columns` and `column`.
+        """
         return self._folder.read_table("documents.arrow")
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The corpus' own columns, by the names that they have there."""
+        return tuple(name[len(THEIRS) :] for name in self.documents.column_names if name.startswith(THEIRS))
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column of the corpus; or, where it has none of that name, what an index itself knows of a document.
+
+        Args:
+            name: a column of the corpus, or "document" (its number), "name", "tokens".
+
+        Raises:
+            KeyError: if there is none.
+        """
+        if name in self.columns:
+            return self.documents[THEIRS + name]
+        if name in OURS:
+            return self.documents[name]
+        near = nearest(name, self.columns)
+        raise KeyError(
+            f"The corpus has no column {name!r}; it has {', '.join(map(repr, self.columns)) or 'none'}."
+            + (f" Nearest: {', '.join(map(repr, near))}." if near else "")
+            + " An index itself knows a document's 'name', its number as 'document', and its 'tokens'."
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """`FeatureIndex.documents`."""
+        called = in_table(OURS, self.columns)
+        frame = cast("pd.DataFrame", self.documents.to_pandas())
+        frame = frame.rename(columns={THEIRS + name: new for name, new in called.items()})
+        frame.attrs["renamed"] = {name: new for name, new in called.items() if name != new}
+        return frame
+
+    def values(self, name: str) -> tuple[list[Any], Array]:
+        """The different values of a column (see `column`), and which of them each document has."""
+        if name not in self._values:
+            values = self.column(name)
+            try:
+                coded = values.combine_chunks().dictionary_encode(null_encoding="encode")
+                self._values[name] = coded.dictionary.to_pylist(), coded.indices.to_numpy().astype(np.int64)
+            except (NotImplementedError, TypeError):  # lists and structs
+                self._values[name] = different(values.to_pylist())
+        return self._values[name]
 
     def chunk(self, positions: Array) -> Array:
         """The chunk of each position."""
@@ -99,13 +157,87 @@ class Texts:
         return self.strings((token,)).strings[0]
 
     def ids_called(self, text: str) -> Array:
-        """Token ids whose text, without spaces around it, is `text`."""
+        """Token ids whose text, without spaces around it, is `text`; of spaces alone, whose text is exactly that."""
         wanted = text.strip()
-        return np.array([i for i, word in enumerate(self._words) if word == wanted], np.int64)
+        if not wanted:
+            return np.array([i for i, piece in enumerate(self._pieces) if piece == text.encode()], np.int64)
+        return np.array([i for i, word in enumerate(self.words) if word == wanted], np.int64)
+
+    def ends(self, text: str, positions: Ints) -> Bools:
+        """Which positions are of a token that ends `text`, as tokens of one chunk that follow each other.
+
+        The tokens joined, without spaces around them, are `text`; inside, every character counts. The token that ends it
+        is the first at which a model has read all of it.
+        """
+        wanted = text.strip().encode(errors="replace")
+        found = np.zeros(len(positions), bool)
+        first = self.chunk_ptr[self.chunk(positions)]
+        at = positions.astype(np.int64)
+        # By how much of the text is still to come before the token at `at`: which positions got so far.
+        waiting: dict[int, list[Ints]] = {len(wanted): [np.arange(len(positions))]}
+        while waiting:
+            rest = max(waiting)
+            here = np.concatenate(waiting.pop(rest))
+            here = here[at[here] >= first[here]]
+            ids, which = np.unique(self.tokens(at[here]), return_inverse=True)
+            at[here] -= 1
+            last = rest == len(wanted)
+            left = np.array([_before(wanted[:rest], self._pieces[i], last=last) for i in ids.tolist()], np.int64)
+            of = left[which]
+            for still in set(left.tolist()) - {_NOT}:
+                if still:
+                    waiting.setdefault(still, []).append(here[of == still])
+                else:
+                    found[here[of == still]] = True
+        return found
+
+    def holds(self, text: str) -> bool:
+        """Whether the corpus has `text` somewhere, as tokens of one chunk that follow each other."""
+        if text not in self._found:
+            tokens = int(self.chunk_ptr[-1])
+            self._found[text] = any(
+                self.ends(text, np.arange(start, min(tokens, start + _SEARCHED))).any()
+                for start in range(0, tokens if text.strip() else 0, _SEARCHED)
+            )
+        return self._found[text]
 
     @cached_property
-    def _words(self) -> list[str]:
+    def _pieces(self) -> list[bytes]:
+        """The bytes of each token."""
         if "vocabulary" not in self._folder:
-            return [f"<{i}>" for i in range(self._folder.length("occurrences"))]
+            return [f"<{i}>".encode() for i in range(self._folder.length("occurrences"))]
         ptr, raw = self._vocabulary
-        return [raw[a:b].decode(errors="replace").strip() for a, b in pairwise(ptr.tolist())]
+        return [raw[a:b] for a, b in pairwise(ptr.tolist())]
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Each token of the vocabulary without spaces around it."""
+        return [piece.decode(errors="replace").strip() for piece in self._pieces]
+
+
+def _before(wanted: bytes, piece: bytes, *, last: bool) -> int:
+    """How much of `wanted` comes before a token that ends it; `_NOT` if the token does not.
+
+    Args:
+        last: whether it is the last token of all, which may have spaces after the text but is not spaces alone.
+    """
+    body = piece.rstrip() if last else piece
+    if last and not body:
+        return _NOT
+    if body.endswith(wanted) and not body[: len(body) - len(wanted)].strip():
+        return 0
+    return len(wanted) - len(body) if wanted.endswith(body) else _NOT
+
+
+def different(values: list[Any]) -> tuple[list[Any], Array]:
+    """The different ones of values that need not be hashable, and which of them each is."""
+    known: dict[str, int] = {}
+    found: list[Any] = []
+    codes = np.zeros(len(values), np.int64)
+    for i, value in enumerate(values):
+        key = f"{type(value).__name__} {value!r}"
+        if key not in known:
+            known[key] = len(found)
+            found.append(value)
+        codes[i] = known[key]
+    return found, codes

@@ -18,7 +18,7 @@ from ..snapshot.page import page
 from . import wire
 from .base import EngineWidget, Handler, asset, live_asset
 from .dashboard_page import fallback_of, record
-from .dashboard_payload import ExampleParams, columns_of, examples_reply, feature_reply, text_reply
+from .dashboard_payload import ExampleParams, answer_examples, columns_of, feature_reply, text_reply
 from .effects_payload import Context, contexts, effects_reply
 
 if TYPE_CHECKING:
@@ -227,8 +227,7 @@ class FeatureDashboard(EngineWidget):
         return feature_reply(self._index, info, order, self._columns, notes, can_label)
 
     def _answer_examples(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
-        asked = ExampleParams.from_wire(params)
-        return examples_reply(self._index.feature(asked.feature), asked.select(self._index))
+        return answer_examples(self._index, ExampleParams.from_wire(params))
 
     def _answer_text(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
         feature = self._index.check_feature(int(cast(int, params["f"])))

@@ -10,7 +10,7 @@ import numpy as np
 from ..snapshot.fallback import FallbackRow, fallback
 from ..snapshot.page import Recorded
 from . import wire
-from .dashboard_payload import ExampleParams, examples_reply
+from .dashboard_payload import ExampleParams, answer_examples
 from .heatmap_page import recorded_answer
 
 if TYPE_CHECKING:
@@ -34,10 +34,7 @@ def record(
     # One feature may have all that is on screen.
     shown = (_PAGE_TOP, _PAGE_INTERVAL) if len(features) > 1 else ()
     for asked in params:
-        found = asked.select(index, *shown)
-        answers.append(
-            recorded_answer("examples", asked.to_wire(), examples_reply(index.feature(asked.feature), found))
-        )
+        answers.append(recorded_answer("examples", asked.to_wire(), answer_examples(index, asked, *shown)))
     return answers
 
 

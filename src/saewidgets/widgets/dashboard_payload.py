@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ..engine.ranking import Ints
+from ..index.columns import plain
+from ..index.errors import FilterError
 from ..index.examples import Examples, Group
 from ..index.feature import Feature, Histogram
+from ..index.filters import shown
 from ..index.sampling import NEAR_TOKENS, SILENT_REACH
 from ..index.snippets import Example
 from ..index.statistics import BINS
@@ -157,13 +160,23 @@ def feature_reply(
 
 
 def columns_of(index: FeatureIndex) -> list[wire.Json]:
-    """Document columns that have few enough values to choose from."""
+    """Columns of the corpus that have few enough values to choose from; the values as `where` understands them."""
     found: list[wire.Json] = []
     for name in index.columns:
-        values = sorted({str(v) for v in index.texts.documents[name].unique().to_pylist() if v is not None})
+        values = sorted({shown(v) for v in index.texts.values(name)[0] if plain(v) is not None})
         if 1 < len(values) <= _MOST_VALUES:
             found.append({"name": wire.sendable(name), "values": [wire.sendable(v) for v in values]})
     return found
+
+
+def answer_examples(index: FeatureIndex, asked: ExampleParams, *how_many: int) -> wire.Reply:
+    """The examples that are asked for; what the corpus does not have at all is said in place of them."""
+    feature = index.feature(asked.feature)
+    try:
+        return examples_reply(feature, asked.select(index, *how_many))
+    except FilterError as error:  # often half a word, still being typed
+        reply = examples_reply(feature, Examples(asked.feature, ()))
+        return wire.Reply({**reply.data, "note": wire.sendable(str(error))}, reply.arrays)
 
 
 def examples_reply(feature: Feature, examples: Examples) -> wire.Reply:
@@ -173,15 +186,17 @@ def examples_reply(feature: Feature, examples: Examples) -> wire.Reply:
     groups: list[wire.Json] = []
     acts, flags = [np.zeros(0, np.float32)], [np.zeros(0, np.uint8)]
     for group in examples.groups:
-        shown: list[wire.Json] = []
+        rows: list[wire.Json] = []
         for example in group.examples:
-            shown.append(_example(example, len(strings)))
+            rows.append(_example(example, len(strings)))
             strings += [wire.sendable(token) for token in example.tokens]
             parts += [int(part) for part in example.parts]
             acts.append(example.activations)
             flags.append(example.flags)
         title, detail = titles(group, feature)
-        groups.append({"key": group.key, "title": title, "detail": detail, "examples": shown})
+        groups.append(
+            {"key": group.key, "title": title, "detail": detail, "exact": group.repeats_exact, "examples": rows}
+        )
     sampled = f"Examples come from a sample of {feature.kept:,} of {feature.count:,} active tokens."
     data: dict[str, wire.Json] = {
         "f": feature.feature,
@@ -213,28 +228,34 @@ def titles(group: Group, feature: Feature) -> tuple[str, str]:
     """A group's heading and second line."""
     active = f"{feature.count:,} active tokens"
     reach = f"no activation within {SILENT_REACH} tokens"
+    # What is missing of a list stands beside it; a list that is whole needs no words.
+    missing = group.note if group.short or not group.examples else ""
     if group.key in ("top", "bottom"):
         name, extreme = "Top activations", "" if feature.maximum is None else f"max {feature.maximum:.4g}"
         if group.key == "bottom":
             name, extreme = "Most negative activations", f"min {feature.minimum or 0:.4g}"
         if group.filtered:  # the feature's extreme need not be among them
-            return name, "of those that pass the filter" + (", sampled" if group.sampled else "")
-        return name, extreme or "never active"
+            return name, _joined("of those that pass the filter", missing)
+        return name, _joined(extreme or "never active", missing)
     if group.key == "near":
-        return (
-            "Silent on its usual tokens",
-            f"one of its {NEAR_TOKENS} strongest tokens by total activation, and {reach}",
-        )
+        detail = f"one of its {NEAR_TOKENS} strongest tokens by total activation, and {reach}"
+        return "Silent on its usual tokens", _joined(detail, missing or "a sample")
     if group.key == "silent":
-        return "Silent", f"tokens drawn from the whole corpus, and {reach}"
+        return "Silent", _joined(f"tokens drawn from the whole corpus, and {reach}", missing or "a sample")
     low, high = group.low or 0.0, group.high or 0.0
     count = group.count
     if count is None and group.key == "range" and not group.filtered:
         count = _in_bins(feature.histogram, low, high)
     known = "" if count is None else f"{count:,} of {active} ({count / max(feature.count, 1):.2%})"
-    detail = ", ".join(filter(None, [known, "sampled" if group.sampled else ""]))
     name = "Brushed" if group.key == "range" else "Interval"
-    return f"{name} {low:.3g} to {high:.3g}", detail
+    # A count of 0 says why there is nothing.
+    missing = "" if count == 0 and not group.filtered else missing
+    sampled = "sampled" if group.sampled and not missing else ""
+    return f"{name} {low:.3g} to {high:.3g}", _joined(known, sampled, missing)
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
 
 
 def _in_bins(histogram: Histogram | None, low: float, high: float) -> int | None:
