@@ -15,7 +15,7 @@ import torch
 
 from .activations import FeatureActivations
 from .dictionary.base import Dictionary
-from .dictionary.collect import by_name, columns_of
+from .dictionary.collect import by_name, columns_of, name_features
 from .dictionary.directions import Neurons
 from .errors import TokenIdError
 from .loading import load_model, load_sae
@@ -30,6 +30,7 @@ from .worker import Progress, Ticket, Worker
 
 if TYPE_CHECKING:
     from .dictionary.collect import Saes
+    from .labels import LabelsLike
     from .model.model import AnyModel
 
 
@@ -51,7 +52,8 @@ class Engine:
         model: `HookedTransformer`, `HookedSAETransformer`, `TransformerBridge` or `SAETransformerBridge`.
         sae: an SAE or transcoder of sae-lens, `Directions`, `Neurons`; or several of them, as a list or a dict by
             name (all are computed in one forward).
-        labels: feature index to label, for a single dictionary.
+        labels: feature index to label, in any form that `labels_from` takes (a dict, also one out of JSON, a pandas Series
+            or table, one name a feature); with several dictionaries, a dict of these by name.
         provenance: extra facts shown beside the numbers.
         context_size: longest stretch of text in one forward; default: the model's context. Longer texts are cut.
         prepend_bos: whether a text starts with BOS; default: what the SAE was trained with.
@@ -61,6 +63,7 @@ class Engine:
         TypeError: if `model` is no TransformerLens model.
         HookNotFoundError, HookDidNotFireError: if a dictionary's hook is not there, or not reached.
         SaeMismatchError: if a dictionary does not fit the model, or two have the same name.
+        LabelError: for labels of which it is not clear which feature they name.
         NonFiniteError: if weights are NaN or infinite.
 
     Example:
@@ -73,14 +76,14 @@ class Engine:
         model: AnyModel,
         sae: Saes,
         *,
-        labels: Mapping[int, str] | None = None,
+        labels: LabelsLike | Mapping[str, LabelsLike] | None = None,
         provenance: Mapping[str, str] | None = None,
         context_size: int | None = None,
         prepend_bos: bool | None = None,
         batch_tokens: int = 8192,
     ) -> None:
         self.model = Model(model)
-        self.dictionaries = by_name(sae, labels)
+        self.dictionaries = by_name(sae)
         first = next(iter(self.dictionaries.values()))
         for dictionary in self.dictionaries.values():
             same_model(dictionary, self.model)
@@ -99,6 +102,8 @@ class Engine:
         self._extra = dict(provenance or {})
         self.default = first.name
         self.worker.run(self._probe)
+        if labels is not None:
+            name_features(self.dictionaries, labels)
 
     # -- making one
 
@@ -111,7 +116,7 @@ class Engine:
         sae_id: str,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype = "float32",
-        labels: Mapping[int, str] | None = None,
+        labels: LabelsLike | Mapping[str, LabelsLike] | None = None,
     ) -> Engine:
         """An engine on a published SAE of sae-lens, with the model loaded the way the SAE was trained.
 
@@ -120,7 +125,7 @@ class Engine:
             release, sae_id: as in `SAE.from_pretrained`.
             device: default: "cuda" if there is one, else "cpu". CUDA asked for and absent is an error.
             dtype: of model and SAE; float32 is what others' numbers are computed in.
-            labels: feature index to label.
+            labels: feature index to label, as for `Engine`.
 
         Example:
             >>> sw.Engine.from_pretrained("gpt2-small", release="gpt2-small-res-jb", sae_id="blocks.7.hook_resid_pre")

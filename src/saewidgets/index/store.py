@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 
 from ..engine.errors import FeatureIndexError
+from ..engine.labels import Labels
 from ..engine.ranking import Floats, Ints
 from .errors import IndexMismatchError
 from .examples import Examples, select
 from .feature import Feature
 from .files import Array, Folder
 from .identity import identity, must_agree
-from .labels import Labels
+from .labels import kept_labels
 from .manifest import MANIFEST, Manifest
 from .rows import read_feature
 from .shards import OUTLIER, shards_in
@@ -58,7 +59,7 @@ class FeatureIndex:
         self._manifest = manifest
         self._folder = Folder(path / manifest.store)
         self.texts = Texts(self._folder)
-        self._labels = Labels(path)
+        self._labels = kept_labels(path)
 
     @classmethod
     def open(
@@ -84,7 +85,7 @@ class FeatureIndex:
         return index
 
     def check(self, engine: Engine, sae: str | None = None) -> None:
-        """Raise unless the index is of this engine's SAE and model, and take over the engine's labels.
+        """Raise unless the index is of this engine's SAE and model, and share labels with it from now on (see `Labels`).
 
         Raises:
             IndexMismatchError: naming what differs.
@@ -102,7 +103,7 @@ class FeatureIndex:
                     "little from those of the index.",
                     stacklevel=3,
                 )
-        self._labels.given = dict(dictionary.labels)
+        dictionary.labels.link(self._labels)
 
     def verify(self) -> None:
         """Read everything and compare it with its checksums.
@@ -256,7 +257,7 @@ class FeatureIndex:
 
         Statistics are over counted tokens; `mean` and `std` over active ones. NaN for what a feature does not have.
         """
-        return features_table(self._folder, self.texts, self._labels.all())
+        return features_table(self._folder, self.texts, self._labels)
 
     def to_polars(self) -> pl.DataFrame:
         """`features` as a polars table (polars must be installed)."""
@@ -275,21 +276,22 @@ class FeatureIndex:
         Raises:
             ValueError: for another order.
         """
-        return order_of(self._folder, by, self._labels.all())
+        return order_of(self._folder, by, self._labels)
 
     # -- labels
 
     def label(self, feature: int) -> str | None:
         """The label of a feature: one set here, else the engine's."""
-        return self._labels.all().get(int(feature))
+        return self._labels.get(int(feature))
 
     @property
-    def labels(self) -> dict[int, str]:
-        """All labels."""
-        return dict(self._labels.all())
+    def labels(self) -> Labels:
+        """All labels, living: those set here, and those of the engine that the index was checked with."""
+        return self._labels
 
     def set_label(self, feature: int, label: str) -> None:
-        """Name a feature; it is kept in the index's folder. An empty label takes the name away.
+        """Name a feature, at once in every view of this process; it is kept in the index's folder. An empty label takes
+        the name away.
 
         Raises:
             IndexWriteError: if the folder cannot be written.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ..errors import FeatureIndexError
+from ..labels import Labels
 
 
 class Dictionary(ABC):
@@ -21,7 +22,7 @@ class Dictionary(ABC):
         d_in: width of what it reads.
         n_features: number of features.
         activation_name: what the numbers are, for labels.
-        labels: feature index to label.
+        labels: feature index to label, living (see `Labels`): asked wherever a name is shown, copied nowhere.
         per_text: True if texts must be encoded one by one (the result depends on what else is in the batch).
     """
 
@@ -31,7 +32,7 @@ class Dictionary(ABC):
     d_in: int
     n_features: int
     activation_name: str = "activation"
-    labels: Mapping[int, str]
+    labels: Labels
     architecture: str
     signed: bool = False
 
