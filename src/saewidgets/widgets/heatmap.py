@@ -149,7 +149,8 @@ class TokenFeatureHeatmap(Follows, EngineWidget):
 
     @traitlets.observe("text")
     def _text_changed(self, change: Mapping[str, Any]) -> None:
-        if change["old"] is not traitlets.Undefined and change["old"] != change["new"]:
+        # The text that a widget is made with comes with its selection, and has no old one.
+        if change["old"] not in (traitlets.Undefined, None) and change["old"] != change["new"]:
             self.selected_tokens = []
 
     @traitlets.observe("revision")

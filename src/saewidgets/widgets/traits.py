@@ -156,6 +156,7 @@ class Follows(traitlets.HasTraits):
 
     pair: ClassVar[tuple[str, str]]
     _told: dict[str, object]
+    _telling = False
 
     def notify_change(self, change: Any) -> None:
         first, second = self.pair
@@ -163,16 +164,25 @@ class Follows(traitlets.HasTraits):
         if name not in self.pair:
             super().notify_change(change)
             return
+        if self._telling:
+            return  # the call that is telling goes on with what is untold by then
         wanted = getattr(self, second)
         chosen = self._untold(second)
-        if self._untold(first):
-            self._tell(first)
-        if chosen and getattr(self, second) != wanted:
-            # It was set together with the first, of which alone a linked widget heard and made its own choice.
-            setattr(self, second, wanted)
-        if self._untold(second):
-            self._tell(second)
-        self._agree(second if chosen else name)
+        by = second if chosen else name
+        self._telling = True
+        try:
+            while self._untold(first) or self._untold(second):
+                if self._untold(first):
+                    self._tell(first)
+                    if chosen and getattr(self, second) != wanted:
+                        # It was set together with the first, of which alone a linked widget heard and made its own choice.
+                        setattr(self, second, wanted)
+                else:
+                    chosen = False
+                    self._tell(second)
+        finally:
+            self._telling = False
+        self._agree(by)
 
     def _untold(self, name: str) -> bool:
         return bool(getattr(self, name) != self._told[name])

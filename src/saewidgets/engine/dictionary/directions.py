@@ -42,7 +42,8 @@ class Directions(Dictionary):
         vectors = vectors[None] if vectors.ndim == 1 else vectors
         if vectors.ndim != 2:
             raise SaeMismatchError(f"Directions must be [n, d_in], not {tuple(vectors.shape)}.")
-        if isinstance(names, (list, tuple)) and len(names) != len(vectors):
+        one_each = isinstance(names, (list, tuple)) and all(name is None or isinstance(name, str) for name in names)
+        if isinstance(names, (list, tuple)) and one_each and len(names) != len(vectors):
             raise SaeMismatchError(f"{len(names)} names were given for {len(vectors)} directions.")
         if not torch.isfinite(vectors).all():
             raise NonFiniteError(f"The directions {name!r} hold NaN or infinity.")
