@@ -613,8 +613,9 @@ def test_another_sae_or_model_is_refused(engine: sw.Engine, index: sw.FeatureInd
         assert other.activations("the")
     both = sw.Engine(tiny.hooked(), {"other": tiny.sae(seed=2), "right": engine.dictionary().sae})
     with pytest.raises(IndexMismatchError):
-        sw.FeatureDashboard(both, index)
-    widget = sw.FeatureDashboard(both, index, sae="right", feature=3)
+        sw.FeatureDashboard(both, index, sae="other")
+    # Without a word of which SAE is meant it is the one that the index is of, wherever it stands.
+    widget = sw.FeatureDashboard(both, index, feature=3)
     _, arrays = good(widget, "text", {"f": 3, "text": TEXT})
     np.testing.assert_allclose(arrays["act"], engine.activations(TEXT)[:, 3], atol=1e-6)
     _, arrays = good(widget, "effects", {"f": 3, "text": TEXT})

@@ -5,7 +5,7 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Ask, type Status, useKernel } from "../shared/kernel";
-import { save, useTrait, useTraits } from "../shared/traits";
+import { save, useRevision, useTraits } from "../shared/traits";
 import { type Json, KernelError, type Model, type Reply } from "../shared/types";
 import {
   type ExamplesAnswer,
@@ -42,7 +42,7 @@ export interface Answers {
 
 export function useAnswers(model: Model, root: HTMLElement): Answers {
   const { status, ask, answered, goesBack } = useKernel(model, root);
-  const revision = useTrait<number>(model, "revision");
+  const revision = useRevision(model);
   const [which, whichKey] = useTraits(model, FEATURE_TRAITS);
   const [how, howKey] = useTraits(model, EXAMPLE_TRAITS);
   const [shown, setShown] = useState<Shown | null>(null);

@@ -17,12 +17,19 @@ function escaped(character: string): string {
   return hex.length > 4 ? `\\U${hex.padStart(8, "0")}` : `\\u${hex.padStart(4, "0")}`;
 }
 
+/** A text, or several, or token ids. */
+function pythonText(text: Text | number): string {
+  if (Array.isArray(text)) return `[${text.map((item: Text | number) => pythonText(item)).join(", ")}]`;
+  return typeof text === "number" ? String(text) : pythonString(text);
+}
+
 /** Python that makes the same widget. */
 export function asPython(model: Model): string {
   const text = model.get("text") as Text;
   const features = model.get("features") as number[];
-  const literal = Array.isArray(text) ? `[${text.map(pythonString).join(", ")}]` : pythonString(text);
-  const parts = [`text=${literal}`];
+  const parts = [`text=${pythonText(text)}`];
+  const sae = model.get("sae");
+  if (typeof sae === "string") parts.push(`sae=${pythonString(sae)}`);
   if (features.length) parts.push(`features=[${features.join(", ")}]`);
   const tokens = model.get("selected_tokens") as number[];
   if (tokens.length) parts.push(`selected_tokens=[${tokens.join(", ")}]`);

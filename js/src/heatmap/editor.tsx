@@ -9,9 +9,11 @@ export function Editor({ model }: { model: Model }) {
   const editable = useTrait<boolean>(model, "editable");
   // Positions in the old text mean nothing in the new one.
   const [draft, change] = useDraft<Text>(model, "text", { selected_tokens: [] });
-  const list = Array.isArray(draft) ? draft : [draft];
+  const ids = tokenIds(draft);
+  if (ids) return <Ids texts={ids} />;
+  const list = (Array.isArray(draft) ? draft : [draft]) as string[];
   const put = (i: number, value: string) =>
-    change(Array.isArray(draft) ? draft.map((old, k) => (k === i ? value : old)) : value);
+    change(Array.isArray(draft) ? list.map((old, k) => (k === i ? value : old)) : value);
   return (
     <div class="saew-editor">
       {list.map((value, i) => (
@@ -47,6 +49,30 @@ export function Editor({ model }: { model: Model }) {
           + Add text
         </button>
       )}
+    </div>
+  );
+}
+
+/** The token ids of each text, if it is these that were given. */
+export function tokenIds(text: Text): number[][] | null {
+  if (!Array.isArray(text) || text.length === 0 || typeof text[0] === "string") return null;
+  return typeof text[0] === "number" ? [text as number[]] : (text as number[][]);
+}
+
+function Ids({ texts }: { texts: number[][] }) {
+  return (
+    <div class="saew-editor">
+      {texts.map((ids, i) => (
+        <div class="saew-editor-row" key={i}>
+          <textarea
+            aria-label={texts.length > 1 ? `Token ids of text ${i + 1}` : "Token ids"}
+            title="Token ids, as they were given. A text is set from Python."
+            rows={1}
+            readOnly
+            value={ids.join(" ")}
+          />
+        </div>
+      ))}
     </div>
   );
 }

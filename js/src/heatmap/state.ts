@@ -2,11 +2,12 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Status, useKernel } from "../shared/kernel";
-import { save, useTrait, useTraits } from "../shared/traits";
+import { save, useRevision, useTrait, useTraits } from "../shared/traits";
 import { asWireError, type Json, type Model, type Reply } from "../shared/types";
 import { type RankJson, TextData, type TokensJson } from "./data";
 
-export type Text = string | string[];
+/** A text, several, or token ids of one or several, which only Python sets. */
+export type Text = string | string[] | number[] | number[][];
 export type Sort = "max" | "sum" | "mean";
 
 export interface Shown {
@@ -28,7 +29,7 @@ const RANK_TRAITS = [
 export function useAnswers(model: Model, root: HTMLElement): { shown: Shown | null; status: Status } {
   const { status, ask, answered, goesBack } = useKernel(model, root);
   const text = useTrait<Text>(model, "text");
-  const revision = useTrait<number>(model, "revision");
+  const revision = useRevision(model);
   const [settings, settingsKey] = useTraits(model, RANK_TRAITS);
   const [shown, setShown] = useState<Shown | null>(null);
   /** The settings of the last ranking that came. */

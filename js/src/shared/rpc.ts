@@ -129,7 +129,8 @@ export class Client {
 
   #receive(message: unknown, buffers: unknown): void {
     const content = message as FromKernel | null;
-    if (typeof content !== "object" || content === null || !["res", "progress", "part"].includes(content.t)) return;
+    if (typeof content !== "object" || content === null || content.t === "names") return;
+    if (!["res", "progress", "part"].includes(content.t)) return;
     const entry = [...this.#channels].find(([, state]) => state.flying?.id === content.id);
     const flying = entry?.[1].flying;
     if (!entry || !flying) return;

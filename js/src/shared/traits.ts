@@ -1,7 +1,7 @@
 /** Traits as Preact state. Handlers ignore their arguments: front-ends pass different ones. */
 
 import { useLayoutEffect, useState } from "preact/hooks";
-import type { Model } from "./types";
+import type { FromKernel, Model } from "./types";
 
 /** The current value of a trait, re-rendering when it changes. */
 export function useTrait<T>(model: Model, name: string): T {
@@ -19,6 +19,20 @@ export function useTrait<T>(model: Model, name: string): T {
 export function useTraits(model: Model, names: readonly string[]): [Record<string, unknown>, string] {
   const values = names.map((name) => useTrait<unknown>(model, name));
   return [Object.fromEntries(names.map((name, i) => [name, values[i]])), JSON.stringify(values)];
+}
+
+/** Grows whenever what was answered may be old: the weights were changed, or a feature was named in another view. */
+export function useRevision(model: Model): number {
+  const revision = useTrait<number>(model, "revision");
+  const [named, setNamed] = useState(0);
+  useLayoutEffect(() => {
+    const heard = (message: unknown) => {
+      if ((message as FromKernel | null)?.t === "names") setNamed((n) => n + 1);
+    };
+    model.on("msg:custom", heard);
+    return () => model.off("msg:custom", heard);
+  }, [model]);
+  return (revision ?? 0) + named;
 }
 
 /** Set traits in one message. */

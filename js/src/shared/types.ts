@@ -32,6 +32,8 @@ export interface WireError {
 export type FromKernel =
   | { t: "progress"; id: string; done: number; total: number }
   | { t: "part"; id: string; r: Json }
+  /** Features were named or renamed somewhere: answers that bring names are old. */
+  | { t: "names" }
   | { t: "res"; id: string; ok: true; r: Json; arrays: ArraySpec[] }
   | { t: "res"; id: string; ok: false; e: WireError };
 

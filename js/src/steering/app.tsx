@@ -36,6 +36,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const color = useTrait<Color>(model, "color");
   const freeze = useTrait<boolean>(model, "freeze");
   const answer = useTrait<string>(model, "answer");
+  const revision = useTrait<number | undefined>(model, "revision");
   const palette = usePalette(root, themeVersion);
   const { run } = generation;
   // Results are kept here, so that they are still there when their tab is opened again.
@@ -64,7 +65,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
             {view === "answer" && <AnswerView state={state} channels={channels} found={found} />}
           </Tabs>
         </div>
-        <History generation={generation} />
+        <History generation={generation} revision={revision ?? 0} />
       </div>
     </>
   );

@@ -16,6 +16,17 @@ interface Props {
   onChange: (features: number[]) => void;
 }
 
+/** Which dictionary a question about a row is about; null where there is only one. */
+export function askedSae(facts: Facts, sae: string | null): string | null {
+  return facts.saes.length > 1 ? (sae ?? facts.saes[0]?.name ?? null) : sae;
+}
+
+/** Which dictionary new rows are about: the index's. Null stands for the first, as in a recipe. */
+export function newSae(facts: Facts): string | null {
+  const of = facts.index_sae ?? null;
+  return of === facts.saes[0]?.name ? null : of;
+}
+
 /** How many features the row's dictionary has. */
 export function sizeOf(facts: Facts, sae: string | null): number {
   return (facts.saes.find(({ name }) => name === sae) ?? facts.saes[0])?.n ?? 0;
@@ -75,7 +86,7 @@ export function Features({ row, scale, facts, channels, id, onChange }: Props) {
       {open !== null && (
         <Picker
           channels={channels}
-          sae={row.sae}
+          sae={askedSae(facts, row.sae)}
           n={sizeOf(facts, row.sae)}
           id={`${id}-find`}
           onPick={pick}

@@ -33,6 +33,7 @@ export function useGeneration(state: State, channels: Channels): Generation {
 
   const start = (with_: Settings = settings) => {
     const made = new Run(asked, with_);
+    const revision = (model.get("revision") as number | undefined) ?? 0;
     wanted.current = made;
     const show = () => {
       if (wanted.current !== made) return;
@@ -47,16 +48,16 @@ export function useGeneration(state: State, channels: Channels): Generation {
       },
       done: (reply) => {
         made.finish(reply);
-        if (!offline) remember(made);
+        if (!offline) remember(made, revision);
         show();
       },
     });
   };
-  const remember = (made: Run) => {
+  const remember = (made: Run, revision: number) => {
     const before = model.get("history") as Remembered[];
     made.id = 1 + Math.max(0, ...before.map(({ id }) => id));
     seen.current = made.id;
-    save(model, { history: [...before, made.remembered(made.id)].slice(-KEPT) });
+    save(model, { history: [...before, made.remembered(made.id, revision)].slice(-KEPT) });
   };
   const restore = (past: Remembered) => {
     channels.stop("generate");

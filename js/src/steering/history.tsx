@@ -7,7 +7,7 @@ import type { Remembered } from "./wire";
 
 const WORDS = 70;
 
-export function History({ generation }: { generation: Generation }) {
+export function History({ generation, revision }: { generation: Generation; revision: number }) {
   const { history, run, restore } = generation;
   if (history.length === 0) return null;
   return (
@@ -23,7 +23,7 @@ export function History({ generation }: { generation: Generation }) {
               <span class="saew-history-head">
                 <b>{`#${past.id}`}</b>
                 <span class="saew-history-recipe">{summaryOf(complete(past.recipe))}</span>
-                <span class="saew-small saew-nowrap">{`seed ${past.settings.seed}${past.stopped ? ", stopped" : ""}`}</span>
+                <span class="saew-small saew-nowrap">{`seed ${past.settings.seed}${past.stopped ? ", stopped" : ""}${(past.revision ?? 0) < revision ? ", before the last refresh" : ""}`}</span>
               </span>
               <bdi class="saew-history-text">{words(past)}</bdi>
             </button>
@@ -36,7 +36,7 @@ export function History({ generation }: { generation: Generation }) {
 
 /** How the prompt ends, and how the edited text begins. */
 function words({ prompt, messages, edited }: Remembered): string {
-  const before = messages.at(-1)?.content ?? prompt;
+  const before = messages.at(-1)?.content ?? (typeof prompt === "string" ? prompt : prompt.join(" "));
   const tail = Array.from(before).slice(-28).join("");
   const first = Array.from(edited[0] ?? "")
     .slice(0, WORDS)

@@ -45,6 +45,14 @@ export function PromptBox({ state }: { state: State }) {
             Clear the conversation
           </button>
         </>
+      ) : typeof asked.prompt !== "string" ? (
+        <textarea
+          aria-label="Token ids to continue"
+          title="Token ids, as they were given. A prompt is set from Python."
+          rows={3}
+          readOnly
+          value={asked.prompt.join(" ")}
+        />
       ) : (
         <textarea
           aria-label={asked.chat ? "Message of the user" : "Text to continue"}

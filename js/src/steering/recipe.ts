@@ -91,10 +91,53 @@ export const UNITS = Object.fromEntries(
   Object.keys(words.units).map((unit) => [unit, sayUnit(unit as Unit)]),
 ) as Record<Unit, string>;
 
-/** The recipe in a trait, with what is missing filled in. */
+/** The recipe in a trait, with what is missing filled in, and what makes no sense left out: the kernel says what does not. */
 export function complete(data: Partial<Recipe> | null | undefined): Recipe {
-  const rows = Array.isArray(data?.interventions) ? data.interventions : [];
-  return { ...EMPTY, ...data, interventions: rows.map((row) => ({ ...PLAIN, ...row })) };
+  const rows: unknown[] = Array.isArray(data?.interventions) ? data.interventions : [];
+  const flag = (name: "keep_error" | "system" | "thinking") => data?.[name] !== false;
+  return {
+    ...EMPTY,
+    ...data,
+    name: typeof data?.name === "string" ? data.name : "",
+    keep_error: flag("keep_error"),
+    system: flag("system"),
+    thinking: flag("thinking"),
+    interventions: rows.map(sensible),
+  };
+}
+
+const isText = (value: unknown) => value === null || typeof value === "string";
+const isNumber = (value: unknown) => value === null || typeof value === "number";
+const isFlag = (value: unknown) => typeof value === "boolean";
+const isNumbers = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === "number");
+
+/** What a field of a row must be for it to be drawn. */
+const DRAWN: Record<keyof Intervention, (value: unknown) => boolean> = {
+  features: isNumbers,
+  kind: (value) => typeof value === "string" && Object.hasOwn(KINDS, value),
+  value: isNumber,
+  unit: (value) => typeof value === "string" && Object.hasOwn(UNITS, value),
+  sae: isText,
+  positions: (value) =>
+    typeof value === "string" ||
+    (Array.isArray(value) && value.every((span) => typeof span === "number" || Array.isArray(span))),
+  special: isFlag,
+  only_active: isFlag,
+  when: (value) => value === null || (typeof value === "object" && "feature" in value),
+  by: isNumber,
+  low: isNumber,
+  max_activation: isNumber,
+  on: isFlag,
+  direction: (value) => value === null || isNumbers(value),
+  hook: isText,
+  label: isText,
+};
+
+/** A row that can be drawn, whatever stands in the trait. */
+function sensible(row: unknown): Intervention {
+  const given = typeof row === "object" && row !== null && !Array.isArray(row) ? row : {};
+  const kept = Object.entries(given).filter(([name, value]) => DRAWN[name as keyof Intervention]?.(value) ?? true);
+  return { ...PLAIN, ...Object.fromEntries(kept) };
 }
 
 /** A new row for a feature. */

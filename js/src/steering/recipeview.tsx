@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Channels } from "./channels";
 import { CopyPaste } from "./copy";
-import { sizeOf } from "./features";
+import { askedSae, newSae, sizeOf } from "./features";
 import { Picker } from "./picker";
 import { complete, type Intervention, intervention, type Recipe } from "./recipe";
 import { Row } from "./row";
@@ -30,7 +30,7 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
     });
   const add = (item: Item) => {
     setAdding(false);
-    edit((now) => ({ ...now, interventions: [...now.interventions, started(item)] }));
+    edit((now) => ({ ...now, interventions: [...now.interventions, started(item, newSae(facts))] }));
   };
   // While the answer to an edit is on its way, rows and answers may be of different numbers.
   const fits = scales?.rows.length === rows.length ? scales : null;
@@ -70,8 +70,8 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
         {adding && (
           <Picker
             channels={channels}
-            sae={null}
-            n={sizeOf(facts, null)}
+            sae={askedSae(facts, newSae(facts))}
+            n={sizeOf(facts, newSae(facts))}
             id={`${prefix}-add`}
             onPick={add}
             onClose={() => setAdding(false)}
@@ -127,6 +127,6 @@ function Whole({ state, onChange }: { state: State; onChange: (more: Partial<Rec
 }
 
 /** A first guess that is seen and does not break the model: in the unit that is known for the feature. */
-function started({ f, max, a }: Item): Intervention {
-  return max !== null || a ? intervention(f, null, 2, "max") : intervention(f, null, 0.5, "resid");
+function started({ f, max, a }: Item, sae: string | null): Intervention {
+  return max !== null || a ? intervention(f, sae, 2, "max") : intervention(f, sae, 0.5, "resid");
 }

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { Amount } from "./amount";
 import type { Channels } from "./channels";
-import { Features, sizeOf } from "./features";
+import { askedSae, Features, sizeOf } from "./features";
 import { NumberBox } from "./numberbox";
 import { asKind, type Intervention, KINDS, type Kind, kindOf, type Recipe } from "./recipe";
 import { Options, optionsUsed, Positions } from "./where";
@@ -31,7 +31,7 @@ export function Row({ row, scale, facts, channels, id, onChange, onPreset, onRem
     else if (feature !== undefined)
       channels.ask<{ recipe: Recipe }>(
         "preset",
-        { key: wanted, f: feature, sae: row.sae },
+        { key: wanted, f: feature, sae: askedSae(facts, row.sae) },
         { done: ({ r }) => onPreset(r.recipe) },
       );
   };

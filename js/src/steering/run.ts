@@ -134,7 +134,7 @@ export class Run {
   }
 
   /** As the history keeps it. */
-  remembered(id: number): Remembered {
+  remembered(id: number, revision: number): Remembered {
     const strings = (texts: Text[]) => texts.map((text) => text.strings.join(""));
     return {
       id,
@@ -143,6 +143,7 @@ export class Run {
       baseline: strings(this.baseline),
       edited: strings(this.edited),
       stopped: this.stopped,
+      revision,
     };
   }
 }

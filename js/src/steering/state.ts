@@ -1,7 +1,7 @@
 /** The panel's state that several of its parts read: what is on screen to ask with, and what the units come to. */
 
 import { useState } from "preact/hooks";
-import { useTrait, useTraits } from "../shared/traits";
+import { useRevision, useTrait, useTraits } from "../shared/traits";
 import type { Json, Model } from "../shared/types";
 import { useDraft } from "../shared/typing";
 import type { Channels } from "./channels";
@@ -22,18 +22,18 @@ export interface State {
   recipe: Recipe;
   /** Change the recipe, from what it is by then: two changes may come before one is drawn. */
   edit: (change: (recipe: Recipe) => Recipe) => void;
-  setPrompt: (next: string) => void;
+  setPrompt: (next: string | number[]) => void;
   revision: number;
 }
 
 export function usePanel(model: Model): State {
   const facts = useTrait<Facts>(model, "facts");
   const [recipe, putRecipe] = useDraft<Json>(model, "recipe");
-  const [prompt, setPrompt] = useDraft<string>(model, "prompt");
+  const [prompt, setPrompt] = useDraft<string | number[]>(model, "prompt");
   const chat = useTrait<boolean>(model, "chat");
   const messages = useTrait<Message[]>(model, "messages");
   const [settings] = useTraits(model, SETTINGS);
-  const revision = useTrait<number>(model, "revision");
+  const revision = useRevision(model);
   const asked = { recipe: recipe as unknown as Recipe, prompt, chat, messages };
   return {
     model,

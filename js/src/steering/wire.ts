@@ -8,6 +8,8 @@ import type { Recipe, Unit } from "./recipe";
 export interface Facts {
   has_chat: boolean;
   has_index: boolean;
+  /** The dictionary that the index is of. */
+  index_sae?: string | null;
   saes: { name: string; n: number; hook: string; kind: string; reconstructs: boolean; activation: string }[];
   context: number;
   thinking: boolean;
@@ -27,7 +29,8 @@ export interface Message {
 /** What is continued, and how it is edited: what every question about a text begins with. */
 export interface Asked {
   recipe: Recipe;
-  prompt: string;
+  /** A text, or the token ids of one, which only Python sets. */
+  prompt: string | number[];
   chat: boolean;
   messages: Message[];
 }
@@ -42,6 +45,8 @@ export interface Remembered extends Asked {
   baseline: string[];
   edited: string[];
   stopped: boolean;
+  /** Of the weights that answered: it grows with every refresh. */
+  revision?: number;
 }
 
 /** Params as JSON: interfaces lack the index signature that `Json` asks for. */

@@ -48,6 +48,7 @@ class FeatureActivations:
         activation_name: what the numbers are.
         dictionary: name of the dictionary.
         provenance: what was done, for whoever reads the numbers.
+        labels: feature index to label, living: names are not part of the result.
         notes: what the reader must know of this result.
 
     Example:
@@ -230,7 +231,7 @@ class FeatureActivations:
         values = self[:, chosen].T.astype(float)
         if not include_special:
             values[:, ~self.counted] = np.nan
-        names = [f"{f} {self.labels[f]}" if f in self.labels else str(f) for f in chosen]
+        names = [f"{f} {self.labels.get(f, '')}".rstrip() for f in chosen]
         title = f"{self.activation_name} of {self.dictionary}"
         return token_feature_figure(values, self.tokens, names, self.activation_name, title)
 

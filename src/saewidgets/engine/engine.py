@@ -15,7 +15,7 @@ import torch
 
 from .activations import FeatureActivations
 from .dictionary.base import Dictionary
-from .dictionary.collect import by_name, columns_of
+from .dictionary.collect import by_name, columns_of, name_features
 from .loading import load_model, load_sae
 from .model.model import Model, lock_of
 from .model.reference_norms import ReferenceNorms
@@ -35,6 +35,7 @@ from .worker import Progress, Ticket, Worker
 
 if TYPE_CHECKING:
     from .dictionary.collect import Saes
+    from .labels import LabelsLike
     from .model.model import AnyModel
 
 
@@ -43,7 +44,6 @@ class Applicable(Protocol):
 
     def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
         """A context manager in which the model is edited."""
-        ...
 
 
 class Engine:
@@ -53,19 +53,19 @@ class Engine:
         model: `HookedTransformer`, `HookedSAETransformer`, `TransformerBridge` or `SAETransformerBridge`.
         sae: an SAE or transcoder of sae-lens, `Directions`, `Neurons`; or several of them, as a list or a dict by
             name (all are computed in one forward).
-        labels: feature index to label, for a single dictionary.
+        labels: feature index to label, as `labels_from` takes it; with several dictionaries, a dict of these by name.
         provenance: extra facts shown beside the numbers.
         context_size: longest stretch of text in one forward; default: the model's context. Longer texts are cut.
         prepend_bos: whether a text starts with BOS; default: what the SAE was trained with.
         batch_tokens: tokens of one forward; halved when memory runs out.
-        outlier_factor: a token whose norm in the residual stream is over so many times the model's reference norm there is
-            an attention sink, and left out of statistics; None: none is. The reference norm is the median over a fixed
-            built-in text, measured once, in `provenance()`.
+        outlier_factor: a token whose norm in the residual stream is over so many times the model's reference norm there (the
+            median over a fixed built-in text, in `provenance()`) is left out of statistics; None: none is.
 
     Raises:
         TypeError: if `model` is no TransformerLens model.
         HookNotFoundError, HookDidNotFireError: if a dictionary's hook is not there, or not reached.
         SaeMismatchError: if a dictionary does not fit the model, or two have the same name.
+        LabelError: for labels of which it is not clear which feature they name.
         NonFiniteError: if weights are NaN or infinite.
 
     Example:
@@ -78,7 +78,7 @@ class Engine:
         model: AnyModel,
         sae: Saes,
         *,
-        labels: Mapping[int, str] | None = None,
+        labels: LabelsLike | Mapping[str, LabelsLike] | None = None,
         provenance: Mapping[str, str] | None = None,
         context_size: int | None = None,
         prepend_bos: bool | None = None,
@@ -86,7 +86,7 @@ class Engine:
         outlier_factor: float | None = OUTLIER_FACTOR,
     ) -> None:
         self.model = Model(model)
-        self.dictionaries = by_name(sae, labels)
+        self.dictionaries = by_name(sae)
         first = next(iter(self.dictionaries.values()))
         for dictionary in self.dictionaries.values():
             same_model(dictionary, self.model)
@@ -112,6 +112,8 @@ class Engine:
         self._extra = dict(provenance or {})
         self.default = first.name
         self.worker.run(self._probe)
+        if labels is not None:
+            name_features(self.dictionaries, labels)
         for dictionary in self.dictionaries.values():
             for note in numbers_are_others(dictionary, self.model):
                 warnings.warn(note, stacklevel=2)
@@ -127,7 +129,7 @@ class Engine:
         sae_id: str,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype = "float32",
-        labels: Mapping[int, str] | None = None,
+        labels: LabelsLike | Mapping[str, LabelsLike] | None = None,
     ) -> Engine:
         """An engine on a published SAE of sae-lens, with the model loaded the way the SAE was trained.
 
@@ -136,7 +138,7 @@ class Engine:
             release, sae_id: as in `SAE.from_pretrained`.
             device: default: "cuda" if there is one, else "cpu". CUDA asked for and absent is an error.
             dtype: of model and SAE; float32 is what others' numbers are computed in.
-            labels: feature index to label.
+            labels: feature index to label, as for `Engine`.
 
         Example:
             >>> sw.Engine.from_pretrained("gpt2-small", release="gpt2-small-res-jb", sae_id="blocks.7.hook_resid_pre")

@@ -37,6 +37,10 @@ class FeatureIndexError(SaewidgetsError, IndexError):
     """A feature index outside the dictionary."""
 
 
+class LabelError(SaewidgetsError, ValueError):
+    """Labels of which it is not clear which feature is called what."""
+
+
 class TokenIdError(SaewidgetsError, ValueError):
     """Token ids outside the vocabulary, or of a wrong shape or type."""
 

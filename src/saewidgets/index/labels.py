@@ -3,51 +3,54 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from threading import Lock
+from weakref import WeakValueDictionary
 
+from ..engine.labels import Labels, Names
 from ..engine.tokens import clean
 from .errors import IndexCorruptError, writing
 
 LABELS = "labels.json"
 
+# An index that is opened twice is still one index: what is named in one is named in the other.
+_open: WeakValueDictionary[Path, Names] = WeakValueDictionary()
+_opening = Lock()
 
-class Labels:
-    """Labels of an index.
 
-    Args:
-        path: the index's folder.
+def kept_labels(path: Path) -> Labels:
+    """The labels of the index at `path`, as they are kept there and in every other place where it is open.
 
-    Attributes:
-        given: labels that an engine brought along; those set by hand win.
+    Raises:
+        IndexCorruptError: if they cannot be read.
     """
+    place = (path / LABELS).resolve()
+    with _opening:
+        names = _open.get(place)
+        if names is None:
+            names = _open[place] = Names(read=partial(_read, place), keep=partial(_write, place))
+        else:
+            names.reload()
+    return Labels(names=names)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path / LABELS
-        self.given: dict[int, str] = {}
-        self._set: dict[int, str] = {}
-        self._set = self._read()
 
-    def _read(self) -> dict[int, str]:
-        if not self._path.exists():
-            return {}
-        try:
-            return {int(f): str(label) for f, label in json.loads(self._path.read_text("utf-8")).items()}
-        except (ValueError, AttributeError) as error:
-            raise IndexCorruptError(f"{self._path} is damaged: mend or remove it; the index is unhurt.") from error
+def _read(path: Path) -> dict[int, str]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if not all(isinstance(label, str) for label in content.values()):
+            raise ValueError
+        return {int(f): clean(label) for f, label in content.items()}
+    except (ValueError, AttributeError) as error:
+        raise IndexCorruptError(f"{path} is damaged: mend or remove it; the index is unhurt.") from error
 
-    def all(self) -> dict[int, str]:
-        """Feature to label."""
-        return {f: label for f, label in {**self.given, **self._set}.items() if label}
 
-    def set(self, feature: int, label: str) -> None:
-        """Name a feature, on disk first."""
-        label = clean(label).strip()
-        self._set = self._read()
-        changed = {**self._set, feature: label}
-        if not label and feature not in self.given:
-            changed.pop(feature, None)
-        temporary = self._path.with_name(f".{LABELS}.tmp")
-        with writing(self._path):
-            temporary.write_text(json.dumps(changed, ensure_ascii=False, indent=1, sort_keys=True), "utf-8")
-            temporary.replace(self._path)
-        self._set = changed
+def _write(path: Path, labels: Mapping[int, str]) -> None:
+    temporary = path.with_name(f".{LABELS}.tmp")
+    with writing(path):
+        content = json.dumps({str(f): labels[f] for f in sorted(labels)}, ensure_ascii=False, indent=1)
+        temporary.write_text(content, "utf-8")
+        temporary.replace(path)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..engine.errors import FeatureIndexError
+from ..engine.labels import Labels
 from ..engine.ranking import Floats, Ints
 from .errors import IndexMismatchError
 from .examples import Examples, select
 from .feature import Feature
 from .files import Array, Folder
-from .labels import Labels
+from .labels import kept_labels
 from .manifest import MANIFEST, Manifest, must_open
 from .rows import read_feature
 from .shards import OUTLIER, shards_in
@@ -56,7 +57,7 @@ class FeatureIndex:
         self._manifest = manifest
         self._folder = Folder(path / manifest.store)
         self.texts = Texts(self._folder)
-        self._labels = Labels(path)
+        self._labels = kept_labels(path)
 
     @classmethod
     def open(
@@ -82,7 +83,7 @@ class FeatureIndex:
         return index
 
     def check(self, engine: Engine, sae: str | None = None) -> None:
-        """Raise unless the index is of this engine's SAE and model, and take over the engine's labels.
+        """Raise unless the index is of this engine's SAE and model, and share labels with it from now on (see `Labels`).
 
         Weights and dtypes must be the same, not only names. Where index and engine both say in their provenance which
         "weights" they were made with, as the demo does, and say another thing, a warning says so.
@@ -92,7 +93,7 @@ class FeatureIndex:
         """
         dictionary = engine.dictionary(sae)
         must_open(self._manifest, engine, dictionary, self.path)
-        self._labels.given = dict(dictionary.labels)
+        dictionary.labels.link(self._labels)
 
     def verify(self) -> None:
         """Read everything and compare it with its checksums.
@@ -250,7 +251,7 @@ class FeatureIndex:
 
         Statistics are over counted tokens; `mean` and `std` over active ones. NaN for what a feature does not have.
         """
-        return features_table(self._folder, self.texts, self._labels.all())
+        return features_table(self._folder, self.texts, self._labels)
 
     def to_polars(self) -> pl.DataFrame:
         """`features` as a polars table (polars must be installed)."""
@@ -269,21 +270,22 @@ class FeatureIndex:
         Raises:
             ValueError: for another order.
         """
-        return order_of(self._folder, by, self._labels.all())
+        return order_of(self._folder, by, self._labels)
 
     # -- labels
 
     def label(self, feature: int) -> str | None:
         """The label of a feature: one set here, else the engine's."""
-        return self._labels.all().get(int(feature))
+        return self._labels.get(int(feature))
 
     @property
-    def labels(self) -> dict[int, str]:
-        """All labels."""
-        return dict(self._labels.all())
+    def labels(self) -> Labels:
+        """All labels, living: those set here, and those of the engine that the index was checked with."""
+        return self._labels
 
     def set_label(self, feature: int, label: str) -> None:
-        """Name a feature; it is kept in the index's folder. An empty label takes the name away.
+        """Name a feature, at once in every view of this process; it is kept in the index's folder. An empty label takes
+        the name away.
 
         Raises:
             IndexWriteError: if the folder cannot be written.

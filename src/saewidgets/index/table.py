@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from ..engine.labels import Labels
 from ..engine.ranking import Ints
 from .files import Array, Folder
 from .finish import NONE
@@ -21,7 +21,7 @@ ORDERS: tuple[Order, ...] = ("index", "density", "max", "mean", "label")
 _SHOWN = 5
 
 
-def features_table(folder: Folder, texts: Texts, labels: Mapping[int, str]) -> pd.DataFrame:
+def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame:
     """The table of all features of a store."""
     import pandas as pd
 
@@ -32,7 +32,7 @@ def features_table(folder: Folder, texts: Texts, labels: Mapping[int, str]) -> p
     spread = np.where(count > 0, np.sqrt(np.maximum(squares / active - (total / active) ** 2, 0)), np.nan)
     words = _Words(texts)
     columns: dict[str, Any] = {
-        "label": [labels.get(f) for f in range(len(count))],
+        "label": [*map(labels.to_dict().get, range(len(count)))],
         "density": count / folder.facts["counted"],
         "count": count,
         "max": folder.read("high").astype(np.float64),
@@ -76,13 +76,14 @@ class _Words:
         return [flat[i : i + width] for i in range(0, len(flat), width)]
 
 
-def order_of(folder: Folder, by: Order, labels: Mapping[int, str]) -> Ints:
+def order_of(folder: Folder, by: Order, labels: Labels) -> Ints:
     """All features of a store in an order (see `FeatureIndex.order`)."""
     count = folder.read("count").astype(np.int64)
     if by == "index":
         return np.arange(len(count))
     if by == "label":
-        return np.array(sorted(range(len(count)), key=lambda f: (f not in labels, labels.get(f, ""), f)), np.int64)
+        names = labels.to_dict()
+        return np.array(sorted(range(len(count)), key=lambda f: (f not in names, names.get(f, ""), f)), np.int64)
     if by == "density":
         key = count.astype(np.float64)
     elif by == "max":

@@ -17,6 +17,7 @@ import anywidget
 import traitlets
 
 from ..engine.errors import nearest
+from ..engine.labels import Labels
 from ..engine.worker import Worker
 from . import wire
 
@@ -152,6 +153,16 @@ class EngineWidget(anywidget.AnyWidget):
             self.send(message, buffers)
         else:
             self.send(wire.failure(request.id, job.error or RuntimeError("No result.")))
+
+    def names_of(self, *labels: Mapping[int, str]) -> None:
+        """Let views ask again whenever one of these `Labels` changes: whoever changes it, the names on screen follow."""
+        for names in labels:
+            if isinstance(names, Labels):
+                names.watch(self._renamed)
+
+    def _renamed(self) -> None:
+        if not self._closed:
+            self.send({"t": "names"})
 
     # -- without a kernel
 

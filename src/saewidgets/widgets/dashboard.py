@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +20,8 @@ from .base import EngineWidget, Handler, asset, live_asset
 from .dashboard_page import fallback_of, record
 from .dashboard_payload import ExampleParams, answer_examples, columns_of, feature_reply, text_reply
 from .effects_payload import Context, contexts, effects_reply
+from .indexed import indexed, parted
+from .traits import WholeNumber, WholeNumbers, wholes
 
 if TYPE_CHECKING:
     from ..engine.activations import FeatureActivations
@@ -41,7 +43,7 @@ class FeatureDashboard(EngineWidget):
         index: from `build_index` or `FeatureIndex.open`.
         feature: the feature to show first; default: the first of `features`, or the densest.
         features: if given, previous and next step through these only.
-        sae: which dictionary of the engine; default: the first.
+        sae: which dictionary of the engine; default: the one that the index is of.
         **traits: any of the traits below.
 
     Traits (both ways):
@@ -69,8 +71,8 @@ class FeatureDashboard(EngineWidget):
     _esm = live_asset("dashboard.js")
     _css = live_asset("dashboard.css")
 
-    feature = traitlets.Int(allow_none=True, default_value=None).tag(sync=True)
-    features = traitlets.List(traitlets.Int()).tag(sync=True)
+    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True)
+    features = WholeNumbers().tag(sync=True)
     text = traitlets.Unicode("").tag(sync=True)
     activation_range = traitlets.List(traitlets.Float()).tag(sync=True)
     group = traitlets.Enum(("all", "top", "intervals", "silent"), "all").tag(sync=True)
@@ -89,7 +91,7 @@ class FeatureDashboard(EngineWidget):
         index: FeatureIndex | None = None,
         *,
         feature: int | None = None,
-        features: Sequence[int] = (),
+        features: Iterable[int] = (),
         sae: str | None = None,
         **traits: object,
     ) -> None:
@@ -99,15 +101,15 @@ class FeatureDashboard(EngineWidget):
                 "a model. sw.build_index(engine, texts, path) makes one."
             )
         self._index = index
-        self._sae = None if engine is None else engine.dictionary(sae).name
+        self._sae = None if engine is None else indexed(engine, index, sae)
+        self._parted = ""
         self._random = random.Random(0)
-        if engine is not None:
-            index.check(engine, self._sae)
         self._columns = columns_of(index)
-        super().__init__(engine, features=[int(f) for f in features], **traits)
+        super().__init__(engine, features=features, **traits)
         self.set_trait("live", engine is not None)
-        first = next(iter(features), int(index.order("density")[0])) if feature is None else feature
-        self.feature = int(first)
+        first = next(iter(self.features), int(index.order("density")[0])) if feature is None else feature
+        self.feature = first
+        self.names_of(index.labels)
 
     # -- traits
 
@@ -145,6 +147,11 @@ class FeatureDashboard(EngineWidget):
             self.activation_range = []
             self.set_trait("selected_example", None)
 
+    @traitlets.observe("revision")
+    def _refreshed(self, _change: Mapping[str, Any]) -> None:
+        if self._engine is not None and self._sae is not None:
+            self._parted = parted(self._engine, self._index, self._sae)
+
     # -- headless
 
     @property
@@ -174,7 +181,7 @@ class FeatureDashboard(EngineWidget):
     def _shown(self) -> int:
         if self.feature is None:
             raise ValueError("No feature is selected: set dashboard.feature.")
-        return self.feature
+        return int(self.feature)
 
     def _params(self) -> ExampleParams:
         return ExampleParams(
@@ -188,12 +195,8 @@ class FeatureDashboard(EngineWidget):
         )
 
     def _activations(self, text: str, feature: int, ticket: Ticket | None = None) -> FeatureActivations:
-        return self.engine.activations(
-            text,
-            sae=self._sae,
-            features=[feature],
-            on_progress=None if ticket is None else ticket.progress,
-        )
+        progress = None if ticket is None else ticket.progress
+        return self.engine.activations(text, sae=self._sae, features=[feature], on_progress=progress)
 
     def __repr__(self) -> str:
         return f"FeatureDashboard({self._index!r}, feature={self.feature})"
@@ -217,9 +220,8 @@ class FeatureDashboard(EngineWidget):
 
     def _feature_reply(self, feature: int, order: Ints, *, can_label: bool) -> wire.Reply:
         info = self._index.feature(feature)
-        notes = list(
-            filter(None, [self._index.provenance.get("notes"), self._index.folder.facts.get("decoder_missing")])
-        )
+        told = self._index.provenance.get("notes"), self._parted, self._index.folder.facts.get("decoder_missing")
+        notes = list(filter(None, told))
         if not info.complete:
             notes.append(
                 f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count:,} active tokens."
@@ -263,7 +265,7 @@ class FeatureDashboard(EngineWidget):
 
     def page(self, title: str | None = None, features: Sequence[int] | None = None) -> str:
         # As plain integers: features may come from a table's index.
-        recorded = [int(f) for f in (features if features is not None else self.features or [self._shown()])]
+        recorded = wholes(features if features is not None else self.features or [self._shown()])
         first = self.feature if self.feature in recorded else recorded[0] if recorded else self._shown()
         recorded = list(dict.fromkeys(recorded or [first]))
         shown = {name: cast("wire.Json", getattr(self, name)) for name in _PAGE_STATE}
@@ -313,10 +315,8 @@ class FeatureDashboard(EngineWidget):
         features: Sequence[int] | None = None,
         title: str | None = None,
     ) -> str | None:
-        """Write one self-contained HTML file of these features (default: `features`, else the one shown).
-
-        Their numbers and the examples of the present settings go on working in it; the test box and the effect of
-        ablation need a model and are not in it.
+        """Write one self-contained HTML file of these features (default: `features`, else the one shown), with their
+        examples under the present settings. The test box and the effect of ablation need a model and are not in it.
         """
         return self._write(path, self.page(title, features))
 

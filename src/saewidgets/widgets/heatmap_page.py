@@ -65,8 +65,9 @@ def fallback_of(acts: FeatureActivations, feature: int | None, sort: Sort, inclu
     table = ranking.to_pandas().drop(columns=["max at token", "max at"])
     heading = "Active features"
     if feature is not None:
-        label = f" {acts.labels[feature]}" if feature in acts.labels else ""
-        heading = f"{acts.activation_name} of feature {feature}{label}, coloured from 0 to {scale:.4g}"
+        label = acts.labels.get(feature, "")
+        named = f"{feature} {label}" if label else str(feature)
+        heading = f"{acts.activation_name} of feature {named}, coloured from 0 to {scale:.4g}"
     tokens_counted = f"{ranking.n_tokens} tokens" + (
         "" if include_special else " (special tokens and norm outliers left out)"
     )

@@ -38,14 +38,15 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
     rank, order = _strongest_first(acts)
     kept = order if top is None else order[rank < top]
     counts = np.bincount(acts.token_of[kept], minlength=n) if len(kept) else np.zeros(n, np.int64)
-    shown = acts.feature_ids[order[rank < _LABELLED_PER_TOKEN]] if acts.labels else acts.feature_ids[:0]
+    shown = np.unique(acts.feature_ids[order[rank < _LABELLED_PER_TOKEN]]).tolist() if acts.labels else []
     error = acts.reconstruction_error
     data: dict[str, Json] = {
         "key": result_key(acts),
         "n": n,
         "texts": [[int(a), int(b)] for a, b in zip(acts.text_ptr[:-1], acts.text_ptr[1:], strict=True)],
         "str": [sendable(s) for s in acts.tokens],
-        "labels": {str(f): sendable(acts.labels[f]) for f in sorted({int(f) for f in shown}) if f in acts.labels},
+        # Looked up once each: a name may be taken away meanwhile.
+        "labels": {str(f): sendable(name) for f in shown if (name := acts.labels.get(f)) is not None},
         "complete": top is None,
         "top": top,
         "n_features": acts.n_features,
@@ -155,7 +156,7 @@ def rows(ranking: FeatureRanking) -> list[Json]:
     return [
         {
             "f": int(f),
-            "label": sendable(ranking.labels[int(f)]) if int(f) in ranking.labels else None,
+            "label": None if (name := ranking.labels.get(int(f))) is None else sendable(name),
             "max": float(largest),
             "sum": float(total),
             "mean": float(mean),

@@ -14,46 +14,62 @@ import traitlets
 from ..interventions.checks import RecipeError
 from ..interventions.code import code_on_worker
 from ..interventions.generation import Generation, generate_on_worker
-from ..interventions.make import PRESETS, add
-from ..interventions.recipe.recipe import Intervention, Recipe
+from ..interventions.recipe.recipe import Intervention, Recipe, replace_in
 from ..interventions.scales import maxima_of
 from . import wire
 from .base import EngineWidget, Handler, live_asset
-from .steering_facts import facts_of
-from .steering_page import Answers, fallback_of, page_of, questions
-from .steering_payload import SETTINGS, Asked, Teller, Units, generation_reply, prompt_payload, sampling_of
+from .indexed import parted
+from .steering_facts import facts_of, preset_reply
+from .steering_page import Answers, fallback_of, page_of, questions, remembered
+from .steering_payload import (
+    SETTINGS,
+    Asked,
+    Teller,
+    Units,
+    generation_reply,
+    prompt_payload,
+    recipe_of,
+    sampling_of,
+    special_of,
+)
+from .steering_rows import RecipeLike, RecipeTrait, as_dict, feature_of, with_feature
 from .steering_search import Search
 from .steering_views import answer_reply, effect_reply, sweep_reply
+from .traits import Follows, JsonTrait, TextOrIds, WholeNumber
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.worker import Ticket
     from ..index.store import FeatureIndex
-    from ..interventions.prompts import Prompt
 
 _HISTORY = 20
 
 
-class SteeringPanel(EngineWidget):
+class SteeringPanel(Follows, EngineWidget):
     """Rows of interventions beside the text that the model writes with and without them.
 
     Args:
         engine: the model and SAEs.
-        index: an index of one of the SAEs: maximal activations for the unit "max", labels, and search.
-        prompt: what to continue; with `chat=True` one message of a user, through the model's chat template.
+        index: an index of one of the SAEs: maximal activations for the unit "max", labels, and search. New rows, `feature`
+            and searches are about that SAE.
+        prompt: what to continue, as text or as token ids; with `chat=True` one message of a user, through the model's chat
+            template.
         recipe: a `Recipe`, interventions, or its JSON as a dict.
         traits: any trait below.
 
     Traits:
         prompt, chat, messages: the prompt; `messages` (a list of {"role", "content"}) is used instead of it, if given.
-        recipe: the recipe as plain JSON (`Recipe.from_dict` reads it; `panel.value` is it read).
+        recipe: the recipe as plain JSON (`Recipe.from_dict` reads it; `panel.value` is it read). What is no recipe is shown
+            as an error, beside its row where it has one.
         seed, n_tokens, temperature, top_p, top_k, repetition_penalty, samples: how text is sampled, see `Sampling`.
         view: "text", "effect" (on a given text, token by token), "sweep" (dose-response) or "answer" (rank of an answer).
         color: "none", "surprise" (minus log-probability) or "change" (of the log-probability).
         answer: the answer whose rank is looked at. freeze: in "effect", with attention patterns frozen too.
-        feature: the feature of the first row, to be linked with another widget's: setting it steers that feature instead,
-            or, without a row, adds it at its max activation.
+        feature: the feature of the first row (of the index's SAE, if there is an index), to be linked with another
+            widget's: setting it steers that feature instead, or, without such a row, adds it at its max activation.
         history: the runs so far, newest last, as plain JSON with their recipes.
+
+    After `refresh()` all is looked up again: an index of other weights is put aside, with a word; old answers are forgotten.
 
     Example:
         >>> panel = sw.SteeringPanel(engine, index, prompt="My favourite day is", recipe=sw.add(2717, 2, unit="max"))
@@ -65,10 +81,10 @@ class SteeringPanel(EngineWidget):
     _esm = live_asset("steering.js")
     _css = live_asset("steering.css")
 
-    prompt = traitlets.Unicode("").tag(sync=True)
+    prompt = TextOrIds(single=True).tag(sync=True)
     chat = traitlets.Bool(False).tag(sync=True)
-    messages = traitlets.List(traitlets.Dict()).tag(sync=True)
-    recipe = traitlets.Dict().tag(sync=True)
+    messages = traitlets.List(JsonTrait()).tag(sync=True)
+    recipe = RecipeTrait().tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
     n_tokens = traitlets.Int(40, min=1).tag(sync=True)
     temperature = traitlets.Float(0.7, min=0).tag(sync=True)
@@ -82,25 +98,29 @@ class SteeringPanel(EngineWidget):
     freeze = traitlets.Bool(False).tag(sync=True)
     history = traitlets.List(traitlets.Dict()).tag(sync=True)
     facts = traitlets.Dict(read_only=True).tag(sync=True)
-    feature = traitlets.Int(allow_none=True, default_value=None)
+    feature = WholeNumber(allow_none=True, default_value=None)
+
+    pair = ("recipe", "feature")
 
     def __init__(
         self,
         engine: Engine,
         index: FeatureIndex | None = None,
         *,
-        prompt: str = "",
-        recipe: Recipe | Intervention | Sequence[Intervention] | Mapping[str, object] = (),
+        prompt: str | Sequence[int] = "",
+        recipe: RecipeLike = (),
         **traits: object,
     ) -> None:
-        self._index = index
-        self._maxima = maxima_of(engine, index)
-        self._units = Units(engine, self._maxima)
-        self._search = Search(engine, index, next(iter(self._maxima), None))
+        self._index, self._of_index = index, maxima_of(engine, index)
+        self._of = next(iter(self._of_index), None)  # the dictionary that the index is of
         self._answers = Answers()
         self._last: Generation | None = None
-        super().__init__(engine, prompt=prompt, recipe=_as_dict(recipe), **traits)
-        self.set_trait("facts", facts_of(engine, index is not None, next(iter(self._maxima), None)))
+        self._told: dict[str, object] = {"recipe": {}, "feature": None}
+        self._engine, self._closed = engine, False
+        self._use(index)
+        super().__init__(engine, prompt=prompt, recipe=as_dict(recipe), **traits)
+        self.set_trait("facts", facts_of(engine, index is not None, self._of))
+        self.names_of(*(dictionary.labels for dictionary in engine.dictionaries.values()))
 
     @property
     def value(self) -> Recipe:
@@ -122,7 +142,7 @@ class SteeringPanel(EngineWidget):
         Example:
             >>> panel.add(sw.add(dashboard.feature, 2, unit="max"))
         """
-        self.recipe = Recipe([*self.value, *interventions], **_flags(self.value)).to_dict()
+        self.recipe = replace_in(self.value, (*self.value, *interventions)).to_dict()
 
     def run(self) -> Generation:
         """What the button does, from a cell: generate with the settings on screen.
@@ -135,7 +155,7 @@ class SteeringPanel(EngineWidget):
         def answer(params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
             start = time.perf_counter()
             made.append(self._generate(params, ticket, keep_partial=False))
-            return generation_reply(made[0], self._special(made[0].prompt), time.perf_counter() - start)
+            return generation_reply(made[0], special_of(self.engine, made[0].prompt), time.perf_counter() - start)
 
         self.engine.worker.run(partial(self._kept, "generate", answer, params))
         self._last = made[0]
@@ -145,40 +165,46 @@ class SteeringPanel(EngineWidget):
     def __repr__(self) -> str:
         return f"SteeringPanel(prompt={self.prompt!r}, recipe={self.recipe.get('interventions')!r})"
 
-    # -- traits
+    @traitlets.validate("feature")
+    def _valid_feature(self, proposal: Mapping[str, Any]) -> int | None:
+        value = cast("int | None", proposal["value"])
+        if value is not None and self._of is not None:
+            self.engine.dictionary(self._of).check_features([value])
+        return value
 
-    @traitlets.validate("recipe")
-    def _valid_recipe(self, proposal: Mapping[str, Any]) -> dict[str, object]:
-        # Not refused here: the front-end sends what is being typed, and shows at the row what is wrong with it.
-        return dict(proposal["value"]) or Recipe().to_dict()
+    def _agree(self, name: str) -> None:
+        if name == "recipe":
+            self.feature = feature_of(self.recipe, self.engine, self._of)
+        elif self.feature is not None and self.feature != feature_of(self.recipe, self.engine, self._of):
+            unit = "max" if self._maxima else "resid"
+            self.recipe = with_feature(self.recipe, self.feature, self.engine, self._of, unit)
 
-    @traitlets.observe("recipe")
-    def _recipe_changed(self, _change: Mapping[str, Any]) -> None:
-        first: object = next(iter(self.recipe.get("interventions") or []), None)
-        features = first.get("features") if isinstance(first, Mapping) else None
-        self.feature = int(features[0]) if features else None
+    @traitlets.observe("revision")
+    def _refreshed(self, _change: Mapping[str, Any]) -> None:
+        """Forget what was said of the weights as they were."""
+        engine, note = self.engine, ""
+        if self._index is not None and self._of is not None:
+            note = parted(engine, self._index, self._of)
+            self.set_trait("facts", facts_of(engine, not note, self._of))
+        self._use(None if note else self._index, [note] if note else [])
+        self._answers, self._last = Answers(), None
 
-    @traitlets.observe("feature")
-    def _feature_changed(self, change: Mapping[str, Any]) -> None:
-        rows = list(self.recipe.get("interventions") or [])
-        shown = rows[0].get("features") if rows and isinstance(rows[0], Mapping) else None
-        if change["new"] is None or (shown and shown[0] == change["new"]):
-            return
-        if shown:
-            # What was said of the one feature is not true of the other.
-            rows[0] = {**rows[0], "features": [change["new"]], "max_activation": None, "label": None}
-        else:
-            unit = "max" if self._index is not None else "resid"
-            rows = [*Recipe(add(int(change["new"]), 1.0, unit=unit)).to_dict()["interventions"], *rows]  # type: ignore[misc]
-        self.recipe = {**(self.recipe or Recipe().to_dict()), "interventions": rows}
+    def _use(self, index: FeatureIndex | None, notes: Sequence[str] = ()) -> None:
+        """Take maxima and words from `index`, or do without."""
+        self._used, self._maxima = index, {} if index is None else self._of_index
+        self._units = Units(self.engine, self._maxima, notes)
+        self._search = Search(self.engine, index, self._of)
 
     @traitlets.validate("history")
     def _valid_history(self, proposal: Mapping[str, Any]) -> list[dict[str, object]]:
         return list(proposal["value"])[-_HISTORY:]
 
     @traitlets.validate("prompt", "answer")
-    def _valid_text(self, proposal: Mapping[str, Any]) -> str:
-        return wire.sendable(proposal["value"])
+    def _valid_text(self, proposal: Mapping[str, Any]) -> str | list[int]:
+        text = cast("str | list[int]", proposal["value"])
+        if not isinstance(text, str):
+            self.engine.to_ids(text)  # refuses what is outside the vocabulary
+        return wire.sendable(text) if isinstance(text, str) else text
 
     def _params(self) -> dict[str, wire.Json]:
         """What a view asks with, from the traits."""
@@ -191,18 +217,7 @@ class SteeringPanel(EngineWidget):
         }
 
     def _remember(self, made: Generation) -> None:
-        run: dict[str, object] = {
-            "id": 1 + max((int(r.get("id", 0)) for r in self.history), default=0),
-            "prompt": self.prompt,
-            "chat": self.chat,
-            "messages": list(self.messages),
-            "recipe": dict(self.recipe),
-            "settings": {name: getattr(self, name) for name in SETTINGS},
-            "baseline": [wire.sendable(text.text) for text in made.baseline],
-            "edited": [wire.sendable(text.text) for text in made.edited],
-            "stopped": made.stopped,
-        }
-        self.history = [*self.history, run]
+        self.history = [*self.history, remembered(made, self._params(), self.history, self.revision)]
 
     # -- answers
 
@@ -222,33 +237,35 @@ class SteeringPanel(EngineWidget):
         }
 
     def _kept(self, channel: str, handler: Handler, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        return self._answers.keep(channel, params, handler(params, ticket))
+        answers = self._answers  # by the end it may be those of other weights
+        return answers.keep(channel, params, handler(params, ticket))
 
     def _answer_search(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
         asked = Asked.of({"prompt": self.prompt, "chat": self.chat, "messages": cast("wire.Json", self.messages)})
-        return self._search.reply(str(params.get("q") or ""), cast("str | None", params.get("sae")), asked)
+        return self._search.reply(str(params.get("q") or ""), self._meant(params.get("sae")), asked)
 
     def _answer_scales(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        recipe = cast("dict[str, wire.Json]", params.get("recipe") or {})
-        return self._units.reply(recipe, Asked.of(params), ticket)
+        return self._units.reply(params.get("recipe") or {}, Asked.of(params), ticket)
 
     def _answer_generate(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        start = time.perf_counter()
-        made = self._last = self._generate(params, ticket, keep_partial=True)
-        return generation_reply(made, self._special(made.prompt), time.perf_counter() - start)
+        start, revision = time.perf_counter(), self.revision
+        made = self._generate(params, ticket, keep_partial=True)
+        if revision == self.revision:
+            self._last = made
+        return generation_reply(made, special_of(self.engine, made.prompt), time.perf_counter() - start)
 
     def _generate(self, params: Mapping[str, wire.Json], ticket: Ticket, keep_partial: bool) -> Generation:
         sampling = sampling_of(params)
         teller = Teller(self.engine, sampling.samples)
 
         def begun(made: Generation) -> None:
-            prompt = prompt_payload(made, self._special(made.prompt))
+            prompt = prompt_payload(made, special_of(self.engine, made.prompt))
             ticket.part({"prompt": prompt, "template": made.prompt.chat, "notes": list(made.notes)})
 
         return generate_on_worker(
             self.engine,
             Asked.of(params).input,
-            _recipe(params),
+            recipe_of(params),
             sampling,
             self._maxima,
             ticket,
@@ -257,22 +274,20 @@ class SteeringPanel(EngineWidget):
             keep_partial=keep_partial,
         )
 
-    def _special(self, prompt: Prompt) -> list[bool]:
-        special = self.engine.tokenizer.special_ids
-        return [i in special or bool(t) for i, t in zip(prompt.ids, prompt.template, strict=True)]
-
     def _answer_effect(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        return effect_reply(self.engine, Asked.of(params), _recipe(params), params, self._maxima, ticket)
+        return effect_reply(self.engine, Asked.of(params), recipe_of(params), params, self._maxima, ticket)
 
     def _answer_sweep(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
         asked, sampling = Asked.of(params), sampling_of(params)
-        return sweep_reply(self.engine, asked, _recipe(params), sampling, params, self._maxima, self._index, ticket)
+        return sweep_reply(self.engine, asked, recipe_of(params), sampling, params, self._maxima, self._used, ticket)
 
     def _answer_answer(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        return answer_reply(self.engine, Asked.of(params), _recipe(params), str(params["answer"]), self._maxima, ticket)
+        return answer_reply(
+            self.engine, Asked.of(params), recipe_of(params), str(params["answer"]), self._maxima, ticket
+        )
 
     def _answer_code(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        recipe = _recipe(params)
+        recipe = recipe_of(params)
         try:
             python = code_on_worker(self.engine, Asked.of(params).read(self.engine), recipe, self._maxima, ticket)
         except RecipeError as error:
@@ -280,11 +295,11 @@ class SteeringPanel(EngineWidget):
         return wire.Reply({"json": recipe.to_json(indent=1), "python": python})
 
     def _answer_preset(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
-        key, feature, sae = str(params["key"]), int(cast(int, params["f"])), cast("str | None", params.get("sae"))
-        if key not in PRESETS:
-            raise RecipeError(f"There is no preset {key!r}.", "preset")
-        self.engine.dictionary(sae).check_features([feature])
-        return wire.Reply({"recipe": cast("wire.Json", PRESETS[key][2](feature, sae).to_dict())})
+        return preset_reply(self.engine, params, self._meant(params.get("sae")))
+
+    def _meant(self, sae: wire.Json) -> str | None:
+        """The dictionary that a view means: where it names none, the one that the index is of."""
+        return self._of if sae is None else str(sae)
 
     # -- without a kernel
 
@@ -312,17 +327,3 @@ class SteeringPanel(EngineWidget):
         """`to_html(path)`, returning the path."""
         self.to_html(path, views=views, title=title)
         return Path(path)
-
-
-def _as_dict(recipe: Recipe | Intervention | Sequence[Intervention] | Mapping[str, object]) -> dict[str, object]:
-    if isinstance(recipe, Mapping):
-        recipe = Recipe.from_dict(recipe)
-    return (recipe if isinstance(recipe, Recipe) else Recipe(recipe)).to_dict()
-
-
-def _flags(recipe: Recipe) -> dict[str, Any]:
-    return {name: getattr(recipe, name) for name in ("keep_error", "system", "thinking", "name")}
-
-
-def _recipe(params: Mapping[str, wire.Json]) -> Recipe:
-    return Recipe.from_dict(cast("Mapping[str, object]", params.get("recipe") or {}))

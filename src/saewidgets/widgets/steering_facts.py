@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
+from ..interventions.checks import RecipeError
 from ..interventions.generation import think_ids
 from ..interventions.make import PRESETS
+from . import wire
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -36,3 +39,17 @@ def facts_of(engine: Engine, has_index: bool, indexed: str | None) -> dict[str, 
             for d in engine.dictionaries.values()
         ],
     }
+
+
+def preset_reply(engine: Engine, params: Mapping[str, wire.Json], sae: str | None) -> wire.Reply:
+    """The answer of "preset": the recipe of a feature of dictionary `sae` as others make it.
+
+    Raises:
+        RecipeError: for a preset that there is not; FeatureIndexError: for such a feature.
+    """
+    key, feature = str(params["key"]), int(cast(int, params["f"]))
+    if key not in PRESETS:
+        raise RecipeError(f"There is no preset {key!r}.", "preset")
+    engine.dictionary(sae).check_features([feature])
+    named = None if sae == engine.default else sae
+    return wire.Reply({"recipe": cast("wire.Json", PRESETS[key][2](feature, named).to_dict())})

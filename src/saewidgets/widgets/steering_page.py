@@ -53,6 +53,21 @@ class Answers:
                 yield recorded_answer(channel, params, reply)
 
 
+def remembered(
+    made: Generation, asked: Mapping[str, wire.Json], history: Sequence[Mapping[str, object]], revision: int
+) -> dict[str, object]:
+    """A run as the history keeps it, beside what was asked and which weights (by the panel's revision) answered."""
+    numbers = [number for run in history if isinstance(number := run.get("id"), int)]
+    return {
+        **asked,
+        "id": 1 + max(numbers, default=0),
+        "baseline": [wire.sendable(text.text) for text in made.baseline],
+        "edited": [wire.sendable(text.text) for text in made.edited],
+        "stopped": made.stopped,
+        "revision": revision,
+    }
+
+
 def questions(
     params: Mapping[str, wire.Json], views: Sequence[str], freeze: bool, answer: str
 ) -> Iterator[tuple[str, dict[str, wire.Json]]]:
@@ -81,6 +96,8 @@ def page_of(panel: SteeringPanel, answers: Answers, title: str | None) -> str:
     """One self-contained HTML file of the panel and of what it has answered about its present recipe."""
     state: dict[str, wire.Json] = {name: cast("wire.Json", getattr(panel, name)) for name in _STATE}
     facts = cast("dict[str, wire.Json]", {**panel.facts, "offline": True})
+    # Runs of the weights before a refresh do not belong beside the provenance of those that are there now.
+    state["history"] = [run for run in panel.history if run.get("revision", 0) == panel.revision]
     return page(
         widget=panel.front_end,
         title=title or "Steering",
@@ -100,7 +117,12 @@ def fallback_of(panel: SteeringPanel) -> str:
     rows: list[list[str]] = []
     notes: list[str] = []
     if made is None:
-        tokens = [FallbackRow(panel.prompt, 0.0, False, None)]
+        shown = (
+            panel.prompt
+            if isinstance(panel.prompt, str)
+            else "".join(panel.engine.tokenizer.display(panel.prompt).strings)
+        )
+        tokens = [FallbackRow(shown, 0.0, False, None)]
         notes.append("Nothing was generated yet.")
     else:
         for name, texts in (("as it is", made.baseline), ("edited", made.edited)):

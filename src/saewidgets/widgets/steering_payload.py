@@ -30,23 +30,29 @@ _WHOLE = ("seed", "n_tokens", "top_k", "samples")
 
 @dataclass(frozen=True)
 class Asked:
-    """The prompt of a request, as the traits have it."""
+    """The prompt of a request, as the traits have it: a text, or the token ids of one."""
 
-    prompt: str
+    prompt: str | tuple[int, ...]
     chat: bool
     messages: tuple[Message, ...]
 
     @classmethod
     def of(cls, params: Mapping[str, wire.Json]) -> Asked:
         messages = cast("list[dict[str, str]]", params.get("messages") or [])
-        return cls(str(params.get("prompt") or ""), bool(params.get("chat")), tuple(messages))
+        given = params.get("prompt") or ""
+        prompt = tuple(cast("list[int]", given)) if isinstance(given, list) else str(given)
+        return cls(prompt, bool(params.get("chat")), tuple(messages))
 
     @property
     def input(self) -> PromptInput:
         """What `generate` takes."""
         if self.messages:
             return list(self.messages)
-        return [{"role": "user", "content": self.prompt}] if self.chat else self.prompt
+        if not self.chat:
+            return self.prompt
+        if not isinstance(self.prompt, str):
+            raise SaewidgetsError("Token ids are no message of a chat: set chat=False, or give the prompt as text.")
+        return [{"role": "user", "content": self.prompt}]
 
     def read(self, engine: Engine, n_tokens: int = 0) -> Prompt:
         return read_prompt(engine, self.input, n_tokens)
@@ -68,20 +74,33 @@ def sampling_of(params: Mapping[str, wire.Json]) -> Sampling:
         raise SaewidgetsError(f"A setting is no number: {error}.") from None
 
 
+def recipe_of(params: Mapping[str, wire.Json]) -> Recipe:
+    """The recipe of a request.
+
+    Raises:
+        RecipeError: if it is none.
+    """
+    return Recipe.from_dict(cast("Mapping[str, object]", params.get("recipe") or {}))
+
+
 # -- units
 
 
 class Units:
-    """The units of every row in numbers, remembered while only strengths change."""
+    """The units of every row in numbers, remembered while only strengths change.
 
-    def __init__(self, engine: Engine, maxima: Maxima) -> None:
-        self._engine, self._maxima = engine, maxima
+    Args:
+        notes: what every answer says first.
+    """
+
+    def __init__(self, engine: Engine, maxima: Maxima, notes: Sequence[str] = ()) -> None:
+        self._engine, self._maxima, self._notes = engine, maxima, list(notes)
         self._known: dict[object, object] = {}
         self._prompt: Prompt | tuple[()] = ()
 
-    def reply(self, recipe: Mapping[str, wire.Json], asked: Asked, ticket: Ticket) -> wire.Reply:
-        """The answer of "scales": what each row comes to, or why it cannot be."""
-        warnings: list[wire.Json] = []
+    def reply(self, recipe: wire.Json, asked: Asked, ticket: Ticket) -> wire.Reply:
+        """The answer of "scales": what each row comes to, or why it cannot be; what is no recipe at all is said as well."""
+        warnings: list[wire.Json] = [*self._notes]
         prompt: Prompt | tuple[()] = ()
         try:
             prompt = asked.read(self._engine)
@@ -89,12 +108,15 @@ class Units:
             warnings.append(str(error))
         if _identity(prompt) != _identity(self._prompt):
             self._known, self._prompt = {}, prompt
-        rows = [self._row(row, ticket) for row in cast("list[wire.Json]", recipe.get("interventions") or [])]
+        given = recipe.get("interventions") if isinstance(recipe, Mapping) else None
+        rows = [self._row(row, ticket) for row in (given if isinstance(given, list) else [])]
         said: list[str] = []
         noop = True
         if all(cast("dict[str, wire.Json]", row)["ok"] for row in rows):
             try:
-                resolved = resolve(self._engine, Recipe.from_dict(recipe), prompt, self._maxima, ticket)
+                resolved = resolve(
+                    self._engine, Recipe.from_dict(cast("Mapping[str, object]", recipe)), prompt, self._maxima, ticket
+                )
                 said, noop = resolved.lines(), resolved.noop
             except RecipeError as error:
                 if error.row is None or error.row >= len(rows):
@@ -192,6 +214,12 @@ def _range(i: Intervention, shown: Sequence[Mapping[str, wire.Json]]) -> dict[st
 
 
 # -- text as it is written
+
+
+def special_of(engine: Engine, prompt: Prompt) -> list[bool]:
+    """[pos] special tokens and those of the chat template."""
+    special = engine.tokenizer.special_ids
+    return [i in special or bool(t) for i, t in zip(prompt.ids, prompt.template, strict=True)]
 
 
 def prompt_payload(made: Generation, special: Sequence[bool]) -> dict[str, wire.Json]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
+    from ..engine.labels import Labels
     from ..index.store import FeatureIndex
 
 _FOUND = 12
@@ -46,8 +47,7 @@ class Search:
         found: list[int] = []
         if words.isdigit() and int(words) < dictionary.n_features:
             found.append(int(words))
-        labels = self._labels(dictionary)
-        found += [f for f, label in labels.items() if words in label.lower()]
+        found += [f for f, label in self._labels(dictionary).to_dict().items() if words in label.lower()]
         table = self._table if dictionary.name == self._indexed else None
         if table is not None and not words.isdigit():
             fires = table["top token"].fillna("").str.lower().str.contains(words, regex=False)
@@ -60,9 +60,9 @@ class Search:
     def _strongest(self, table: pd.DataFrame, wanted: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[int]:
         return [int(f) for f in table[wanted].sort_values("count", ascending=False).index[:_FOUND]]
 
-    def _labels(self, dictionary: Dictionary) -> dict[int, str]:
-        own = dict(dictionary.labels)
-        return {**own, **self._index.labels} if self._index is not None and dictionary.name == self._indexed else own
+    def _labels(self, dictionary: Dictionary) -> Labels:
+        own = self._index is not None and dictionary.name == self._indexed
+        return self._index.labels if own and self._index is not None else dictionary.labels
 
     def _in_prompt(self, dictionary: Dictionary, asked: Asked) -> list[wire.Json]:
         try:

@@ -57,7 +57,8 @@ def parse(content: object) -> Request | None:
     identifier, channel, params = content.get("id"), content.get("ch"), content.get("p")
     if not (isinstance(identifier, str) and isinstance(channel, str) and isinstance(params, Mapping)):
         return None
-    return Request(identifier, channel, params, "base64" if content.get("enc") == "base64" else "binary")
+    plain = {str(name): jsonable(value) for name, value in params.items()}
+    return Request(identifier, channel, plain, "base64" if content.get("enc") == "base64" else "binary")
 
 
 def success(request_id: str, reply: Reply, encoding: Encoding) -> tuple[dict[str, Json], list[bytes]]:
@@ -101,6 +102,25 @@ def _message(error: BaseException) -> str:
 def sendable(text: str) -> str:
     """`text` without lone surrogates, which would break the connection: each becomes U+FFFD."""
     return text if text.isascii() else clean(text)
+
+
+def jsonable(value: object) -> Json:
+    """`value` as JSON carries it: strings without lone surrogates, NumPy's numbers and arrays as plain ones, keys as strings.
+
+    Raises:
+        TypeError: for what has no place in JSON.
+    """
+    if isinstance(value, str):
+        return sendable(str(value))
+    if value is None or (isinstance(value, (bool, int, float)) and type(value).__module__ == "builtins"):
+        return value
+    if isinstance(value, Mapping):
+        return {sendable(str(key)): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    if hasattr(value, "tolist"):
+        return jsonable(value.detach().tolist() if hasattr(value, "detach") else value.tolist())
+    raise TypeError(f"JSON holds no {type(value).__name__}.")
 
 
 def canonical(value: Json) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ..errors import FeatureIndexError
+from ..labels import Labels
 
 
 class Dictionary(ABC):
@@ -22,7 +23,7 @@ class Dictionary(ABC):
         d_in: width of what it reads.
         n_features: number of features.
         activation_name: what the numbers are, for labels.
-        labels: feature index to label.
+        labels: feature index to label, living (see `Labels`): asked wherever a name is shown, copied nowhere.
         architecture: sae-lens's name of it, "directions" or "neurons".
         signed: whether activations can be negative.
         head: the one attention head that it reads and writes, of a hook that has several; None for all of them.
@@ -36,7 +37,7 @@ class Dictionary(ABC):
     d_in: int
     n_features: int
     activation_name: str = "activation"
-    labels: Mapping[int, str]
+    labels: Labels
     architecture: str
     signed: bool = False
     head: int | None = None

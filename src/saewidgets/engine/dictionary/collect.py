@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 
 from ..errors import SaeMismatchError
+from ..labels import Labels, labels_from
 from ..ranking import Ints
 from .base import Dictionary
 from .sae import SaeDictionary
@@ -16,13 +17,14 @@ from .sae import SaeDictionary
 if TYPE_CHECKING:
     from sae_lens import SAE
 
+    from ..labels import LabelsLike
     from .sae import AnySae
 
     OneSae: TypeAlias = AnySae | Dictionary
     Saes: TypeAlias = OneSae | Sequence[OneSae] | Mapping[str, OneSae]
 
 
-def by_name(sae: Saes, labels: Mapping[int, str] | None) -> dict[str, Dictionary]:
+def by_name(sae: Saes) -> dict[str, Dictionary]:
     named: Iterable[tuple[str | None, OneSae]]
     if isinstance(sae, Mapping):
         named = [(str(name), one) for name, one in sae.items()]
@@ -40,13 +42,31 @@ def by_name(sae: Saes, labels: Mapping[int, str] | None) -> dict[str, Dictionary
         found[dictionary.name] = dictionary
     if not found:
         raise SaeMismatchError("Engine needs at least one SAE, Directions or Neurons.")
-    if labels is not None:
-        if len(found) > 1:
-            raise SaeMismatchError("labels= names the features of one dictionary, but the engine has several.")
-        only = next(iter(found.values()))
-        only.check_features(list(labels))
-        only.labels = dict(labels)
     return found
+
+
+def name_features(dictionaries: Mapping[str, Dictionary], labels: LabelsLike | Mapping[str, LabelsLike]) -> None:
+    """Call the features of an engine's dictionaries by `labels`: of the only one, or by name of the dictionary.
+
+    To be called once the dictionaries know their sizes: `Neurons` learn theirs from the model.
+
+    Raises:
+        SaeMismatchError: for the labels of one dictionary where there are several. LabelError, FeatureIndexError: see
+            `labels_from`.
+    """
+    several: Mapping[str, object]
+    if isinstance(labels, Mapping) and labels and all(isinstance(one, str) and one in dictionaries for one in labels):
+        several = cast("Mapping[str, object]", labels)
+    elif len(dictionaries) == 1:
+        several = {next(iter(dictionaries)): labels}
+    else:
+        raise SaeMismatchError(
+            "labels= names the features of one dictionary, but the engine has several: pass a dict by dictionary, such as "
+            f"{{{next(iter(dictionaries))!r}: {{3: 'cat'}}}}."
+        )
+    for name, given in several.items():
+        dictionary = dictionaries[name]
+        dictionary.labels = Labels(labels_from(given, dictionary.n_features, name))
 
 
 def _as_dictionary(one: OneSae, name: str | None) -> Dictionary:
@@ -55,7 +75,7 @@ def _as_dictionary(one: OneSae, name: str | None) -> Dictionary:
     if isinstance(one, Dictionary):
         # A copy with a name and labels of its own, on the same weights: the user's object may be in another engine, too.
         own = copy.copy(one)
-        own.name, own.labels = one.name if name is None else name, dict(one.labels)
+        own.name, own.labels = one.name if name is None else name, Labels(dict(one.labels))
         return own
     if isinstance(one, SAE):
         return SaeDictionary(cast("SAE[Any]", one), name)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..errors import NonFiniteError, SaeMismatchError
+from ..labels import Labels, labels_from
 from .base import Dictionary, rows_of
+
+if TYPE_CHECKING:
+    from ..labels import LabelsLike
 
 
 class Directions(Dictionary):
@@ -19,7 +23,7 @@ class Directions(Dictionary):
     Args:
         vectors: [n, d_in], used as given (not normalised).
         hook_name: where to read.
-        names: a label for each direction.
+        names: a label for each direction, or for some of them in any form that `labels_from` takes.
         name: how to call the set.
 
     Example:
@@ -34,20 +38,21 @@ class Directions(Dictionary):
     direction_name = "direction"
 
     def __init__(
-        self, vectors: Tensor, hook_name: str, names: Sequence[str] | None = None, name: str = "directions"
+        self, vectors: Tensor, hook_name: str, names: LabelsLike | None = None, name: str = "directions"
     ) -> None:
         vectors = torch.as_tensor(vectors).detach()
         vectors = vectors[None] if vectors.ndim == 1 else vectors
         if vectors.ndim != 2:
             raise SaeMismatchError(f"Directions must be [n, d_in], not {tuple(vectors.shape)}.")
-        if names is not None and len(names) != len(vectors):
+        one_each = isinstance(names, (list, tuple)) and all(name is None or isinstance(name, str) for name in names)
+        if isinstance(names, (list, tuple)) and one_each and len(names) != len(vectors):
             raise SaeMismatchError(f"{len(names)} names were given for {len(vectors)} directions.")
         if not torch.isfinite(vectors).all():
             raise NonFiniteError(f"The directions {name!r} hold NaN or infinity.")
         self.vectors = vectors
         self.name, self.hook_name = name, hook_name
         self.n_features, self.d_in = vectors.shape
-        self.labels = dict(enumerate(names or ()))
+        self.labels = Labels(labels_from(names, self.n_features, name, "names"))
 
     @property
     def kind(self) -> str:
@@ -107,7 +112,7 @@ class Neurons(Dictionary):
         self.hook_name = hook_name
         self.name = name or f"neurons of {hook_name}"
         self.n_features = self.d_in = n_features or 0
-        self.labels = {}
+        self.labels = Labels()
 
     @property
     def kind(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -18,10 +18,13 @@ import torch
 from torch import Tensor
 
 from ..errors import NonFiniteError, SaeMismatchError
+from ..labels import Labels, labels_from
 from .base import Dictionary, rows_of
 
 if TYPE_CHECKING:
     from sae_lens import SAE
+
+    from ..labels import LabelsLike
 
     AnySae: TypeAlias = SAE[Any]
 
@@ -48,14 +51,14 @@ class SaeDictionary(Dictionary):
     Args:
         sae: the SAE. Never modified.
         name: how to call it; default: its hook name.
-        labels: feature index to label.
+        labels: feature index to label, in any form that `labels_from` takes.
 
     Raises:
         SaeMismatchError: if the SAE does not say where it reads.
         NonFiniteError: if a weight is NaN or infinite.
     """
 
-    def __init__(self, sae: AnySae, name: str | None = None, labels: Mapping[int, str] | None = None) -> None:
+    def __init__(self, sae: AnySae, name: str | None = None, labels: LabelsLike | None = None) -> None:
         metadata = sae.cfg.metadata
         if not metadata.hook_name:
             raise SaeMismatchError(
@@ -67,9 +70,9 @@ class SaeDictionary(Dictionary):
         out = metadata.hook_name_out
         self.hook_name_out = str(out) if out and out != self.hook_name else None
         self.name = name or self.hook_name
-        self.labels = dict(labels or {})
         self.d_in = int(sae.cfg.d_in)
         self.n_features = int(sae.cfg.d_sae)
+        self.labels = Labels(labels_from(labels, self.n_features, self.name))
         self.architecture = str(sae.cfg.architecture())
         self.signed = self.architecture == "abstopk"
         self.head = cast("int | None", metadata.hook_head_index)
