@@ -104,7 +104,13 @@ export function featureAnswer(id: string, f: number, extra: Partial<FeatureJson>
 }
 
 /** Examples from their words: the activation of each is its place in the list, the token is the middle word. */
-export function examplesAnswer(id: string, f: number, lines: string[][] = LINES, key = "top", exact = true): FromKernel {
+export function examplesAnswer(
+  id: string,
+  f: number,
+  lines: string[][] = LINES,
+  key = "top",
+  exact = true,
+): FromKernel {
   const examples: ExampleJson[] = [];
   const str: string[] = [];
   lines.forEach((words, i) => {

@@ -493,6 +493,7 @@ describe("history", () => {
         baseline: [BASELINE.join("")],
         edited: [EDITED.join("")],
         stopped: false,
+        revision: 0,
       },
     ]);
     type(named("Value for feature 7650"), "5");

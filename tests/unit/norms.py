@@ -42,5 +42,6 @@ def streams_of(hook: str) -> list[str]:
     block, end = hook.rsplit(".hook_", 1)[0] if ".hook_resid" in hook else ".".join(hook.split(".")[:2]), hook
     if "hook_resid_" in end:
         return [hook]
-    mlp = any(part in end.split(".", 2)[2] for part in ("mlp", "ln2"))
+    inside = end.split(".", 2)[2]
+    mlp = "mlp" in inside and inside not in ("hook_mlp_in", "mlp.hook_in")  # what the MLP makes
     return [f"{block}.hook_resid_pre", *([f"{block}.hook_resid_post"] if mlp else [])]

@@ -323,7 +323,10 @@ def test_activations_that_are_not_finite_are_refused_and_the_documents_named(bad
     rows = [{"text": text, "id": f"doc {i}"} for i, text in enumerate(["Zwölf", "the earth", "heaven"])]
     with (
         sw.Engine(model, tiny.sae("jumprelu")) as own,
-        pytest.raises(NonFiniteError, match="'doc 0' to 'doc 2'.*[0-9]+ activations.*NaN or infinite"),
+        pytest.raises(
+            NonFiniteError,
+            match="'doc 0' to 'doc 2'.*values at 'blocks.1.hook_resid_pre'.*NaN or infinite on [0-9]+ tokens",
+        ),
     ):
         build(own, rows, tmp_path / "index")
 

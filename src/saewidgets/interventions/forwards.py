@@ -43,7 +43,7 @@ class _Forward:
         ids: what was embedded; mask: as the model was told; limits: `start_at_layer` and `stop_at_layer`, where given.
         block: the last block that it came to; -1 before.
         edits: from the first block on.
-        fired: the edited hooks that it reached.
+        fired: the edited hooks that it reached; streams: values of the residual stream, for norm outliers.
     """
 
     open: list[int] = field(default_factory=list)
@@ -53,6 +53,7 @@ class _Forward:
     block: int = -1
     edits: Edits | None = None
     fired: set[str] = field(default_factory=set)
+    streams: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Forwards:
@@ -124,13 +125,24 @@ class Forwards:
 
     def _install(self) -> None:
         """Hook what stands in the edited places now: a hook point, or an SAE in its place."""
-        for name in self._texts.names:
-            module = self._model._module(name)
-            if name in self._at and self._at[name][0] is module:
+        # What tells norm outliers first: of a hook that is also edited it must be seen before.
+        wanted = [
+            *((f"stream {name}", name) for name in self._texts.streams),
+            *((name, name) for name in self._texts.names),
+        ]
+        for key, name in wanted:
+            module = self._model._module(self._model.resolve(name))
+            if key in self._at and self._at[key][0] is module:
                 continue
-            if name in self._at:
-                self._at[name][1].remove()
-            self._at[name] = (module, module.register_forward_hook(partial(self._on_hook, name)))
+            if key in self._at:
+                self._at[key][1].remove()
+            if key == name:
+                handle = module.register_forward_hook(partial(self._on_hook, name))
+            elif hasattr(module, "hook_sae_input"):  # a spliced SAE: what goes into it is the stream
+                handle = module.register_forward_pre_hook(partial(self._on_stream, name))
+            else:
+                handle = module.register_forward_hook(partial(self._on_stream, name))
+            self._at[key] = (module, handle)
 
     def _begin(self) -> _Forward:
         self.settle()
@@ -229,6 +241,14 @@ class Forwards:
         real = None if real is None else real.expand(batch, length)
         spliced = list(getattr(self._model.raw, "acts_to_saes", {}).values())
         return self._texts.step(ids, real, cached, cache, spliced)
+
+    def _on_stream(self, name: str, _module: nn.Module, inputs: tuple[Any, ...], output: Tensor | None = None) -> None:
+        now = self._now
+        value = inputs[0] if output is None else output
+        if self._elsewhere() or now is None or now.edits is None or value.shape[:2] != now.edits.scope.real.shape:
+            return
+        now.streams[name] = value.detach()
+        self._texts.see(now.edits, now.streams)
 
     def _on_hook(self, name: str, _module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
         now = self._now

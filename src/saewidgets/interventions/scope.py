@@ -102,6 +102,13 @@ class Scope:
         if self.outlier is not None:
             self._outliers[key] = self.outlier(dictionary)
 
+    def see(self, key: str, relative: Tensor, factor: float) -> None:
+        """Judge the prompt's tokens of this forward by their relative norms [batch, pos], as it comes to them unedited."""
+        found = self.real & ~self.generated & ~self._structural & (relative.cpu() > factor)
+        for b, mask in enumerate(self._outliers[key]):
+            inside = self.real[b] & (self.positions[b] < len(mask))
+            mask[self.positions[b][inside].numpy()] = found[b][inside].numpy()
+
     def outliers(self, key: str) -> Tensor:
         """Norm outliers [batch, pos] among the prompt's tokens of this forward."""
         return self._masked(self._outliers.get(key))

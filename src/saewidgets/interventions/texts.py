@@ -8,7 +8,7 @@ length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -69,6 +69,7 @@ class Texts:
         self._cached: list[tuple[ref[object], _Text]] = []
         self._think = think_ids(engine)
         self._known: dict[tuple[str, tuple[int, ...]], Bools] = {}
+        self._read_here: set[str] = set()
         recipe = resolved.recipe
         self._chat = prompt is not None and bool(prompt.template.any() or prompt.system.any())
         self.needs_ids = (
@@ -77,8 +78,41 @@ class Texts:
             or any(isinstance(i.positions, str) and i.positions != "all" for i in recipe.active)
             or (not recipe.thinking and self._think is not None)
         )
-        self.names = list(self._edits([1], [False]).functions)
+        probe = self._edits([1], [False])
+        self.names = list(probe.functions)
         """The hooks that are edited or read, resolved."""
+        self._here = self._judged_here(probe)
+        self.streams = list(dict.fromkeys(name for names in self._here.values() for name in names))
+        """Hooks of the residual stream whose values tell norm outliers in the same forward: see `see`."""
+
+    def _judged_here(self, edits: Edits) -> dict[str, tuple[str, ...]]:
+        """Key of the terms whose norm outliers the user's own forward tells, before it is edited, to the hooks that tell."""
+        engine, found = self._engine, dict[str, tuple[str, ...]]()
+        if engine.counting.factor is None:
+            return found
+        sites = {terms.key: engine.site(terms.dictionary) for terms in edits.terms}
+        written = [site.write_hook for site in sites.values()]
+        for terms in edits.terms:
+            dictionary = terms.dictionary
+            if terms.counts and sites[terms.key].judged_before(written):
+                names = engine.worker.run(lambda ticket, d=dictionary: engine.roles.streams(d, ticket))  # type: ignore[misc]
+                found[terms.key] = tuple(names)
+                self._read_here.add(dictionary.hook_name)
+        return found
+
+    def see(self, edits: Edits, values: Mapping[str, Tensor]) -> None:
+        """Told the values of a forward at `streams`, as far as it has come: judges what they tell.
+
+        Args:
+            edits: of the forward, from `step`.
+        """
+        factor = self._engine.counting.factor
+        for terms in edits.terms:
+            names = self._here.get(terms.key)
+            if names and factor is not None and all(name in values for name in names):
+                norms = self._engine.roles.relative_norm(terms.dictionary, values)
+                if norms is not None:
+                    edits.scope.see(terms.key, torch.from_numpy(norms), factor)
 
     def unknown(self, batch: int, length: int) -> Tensor:
         """Stands for the token ids of a forward on vectors.
@@ -202,6 +236,8 @@ class Texts:
         def outlier(dictionary: Dictionary) -> list[Bools]:
             if tokens is None or real is None:
                 return [none] * len(n_prompt)
+            if any(dictionary.hook_name == name for name in self._read_here):
+                return [np.zeros(n, bool) for n in n_prompt]
             rows = zip(tokens, real, n_prompt, template, strict=True)
             return [self._outliers(dictionary, tuple(row[mask].tolist()[:n]), of) for row, mask, n, of in rows]
 

@@ -8,7 +8,7 @@ reads or edits needs the same answers, so they are given once, here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -24,8 +24,9 @@ __all__ = ["Site"]
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
 # Ends of hook names, legacy and of a bridge, that are the residual stream themselves.
 _STREAM = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post")
-# What a block's MLP reads or makes: a sink that begins in this MLP shows only after it.
-_MLP = ("mlp.", "ln2", "hook_mlp")
+# What a block's MLP makes: a sink that begins in this MLP shows only after it. What it reads is as the block's input is.
+_MLP = ("mlp.", "hook_mlp_out")
+_MLP_INPUT = ("mlp.hook_in",)
 
 
 class Site:
@@ -85,8 +86,8 @@ class Site:
     def streams(self) -> tuple[str, ...]:
         """Hooks of the residual stream in which an attention sink shows, around what is read; () if the model has none.
 
-        The hook itself where it is the stream; the block's input for what its attention reads and makes; its input and its
-        output for its MLP, in which most sinks begin and end. Outside the blocks: the nearest end of the stream.
+        The hook itself where it is the stream; the block's input for what its attention reads and makes and its MLP reads;
+        its input and its output for what its MLP makes, in which most sinks begin and end. Outside the blocks: the nearest end.
         """
         name = self.read_hook
         block = _BLOCK.match(name)
@@ -99,11 +100,27 @@ class Site:
             rest = name[block.end() :]
             if own is not None:
                 wanted = [name]
-            elif rest.startswith(_MLP):
+            elif rest.startswith(_MLP) and not rest.startswith(_MLP_INPUT):
                 wanted = [f"{block[0]}hook_resid_pre", f"{block[0]}hook_resid_post"]
             else:
                 wanted = [f"{block[0]}hook_resid_pre"]
         return tuple(hook for hook in wanted if self._resolved(hook) is not None)
+
+    def judged_before(self, written: Sequence[str]) -> bool:
+        """Whether a forward comes to `streams` before the hooks `written` change anything: then they are clean there."""
+
+        def place(name: str) -> tuple[int, int]:
+            block = _BLOCK.match(name)
+            if block is None:
+                return (-1, 0) if not any(part in name for part in ("ln_final", "unembed")) else (2**31, 0)
+            ends = {"hook_resid_pre": 0, "hook_resid_mid": 2, "hook_resid_post": 3}
+            return int(block[1]), next((n for end, n in ends.items() if self._is(name, f"{block[0]}{end}")), 1)
+
+        first = min(map(place, written))
+        return all(
+            place(name) < first or any(self._is(name, other) for other in written if place(other) == first)
+            for name in self.streams
+        )
 
     @property
     def is_stream(self) -> bool:
