@@ -304,8 +304,7 @@ def test_nested_the_inner_acts_on_what_the_outer_made(wrapper: str, order: str) 
     with torch.no_grad(), by_hand.hooked(model, look):
         model(TOKENS)
     f = next(f for f in active if f != FEATURE)
-    # special: what is added is far more than the tiny model's usual norm.
-    made = {scaled: scale(f, 3, positions=(2, 3, 5), special=True), added: edit(positions=(2, 3, 5))}
+    made = {scaled: scale(f, 3, positions=(2, 3, 5)), added: edit(positions=(2, 3, 5))}
     outer, inner = (added, scaled) if order == "scale inside" else (scaled, added)
     with torch.no_grad(), by_hand.hooked(model, lambda value: inner(outer(value))):
         both = model(TOKENS)
@@ -319,6 +318,40 @@ def test_nested_the_inner_acts_on_what_the_outer_made(wrapper: str, order: str) 
             close(model(TOKENS), both)
         close(model(TOKENS), one)
     assert (both - one).abs().max() > 1e-3
+
+
+@WRAPPERS
+@pytest.mark.parametrize("stop", [None, 2])
+@pytest.mark.parametrize("outer", [HOOK, "blocks.0.hook_resid_post", "blocks.0.hook_resid_pre"])
+def test_nested_outliers_are_those_of_the_text_as_no_recipe_has_changed_it(
+    wrapper: str, outer: str, stop: int | None
+) -> None:
+    """What the outer recipe adds is some hundred times the tiny model's norm."""
+    model = tiny.MODELS[wrapper]()
+    far, near = torch.full((tiny.D_MODEL,), 100.0), torch.linspace(-2, 2, tiny.D_MODEL)
+    where = by_hand.at([2, 3], len(IDS))
+
+    def run() -> Tensor:
+        with torch.no_grad():
+            found: Tensor = model(TOKENS, stop_at_layer=stop)
+        return found
+
+    with by_hand.hooked(model, lambda value: value + where * far, outer):
+        one = run()
+        with by_hand.hooked(model, lambda value: value + where * near):
+            both = run()
+    outside = sw.Engine(model, sw.Directions(far, outer))
+    inside = sw.Engine(model, sw.Directions(near, HOOK))
+    plain = [add(0, 1, positions=(2, 3)), add(0, 1, positions=(2, 3))]
+    with outside.applied(plain[0]), inside.applied(plain[1]):
+        close(run(), both)
+    assert (both - one).abs().max() > 1e-2
+    # One recipe with both edits, and the other way round.
+    together = sw.Engine(model, {"far": sw.Directions(far, outer), "near": sw.Directions(near, HOOK)})
+    with together.applied(sw.Recipe([add(0, 1, sae=name, positions=(2, 3)) for name in ("far", "near")])):
+        close(run(), both)
+    with inside.applied(plain[1]), outside.applied(plain[0]):
+        close(run(), both)
 
 
 @WRAPPERS

@@ -6,6 +6,7 @@ the forwards go by, `texts.py` knows which text each of them is of.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,16 @@ _NOT_AT_ALL = (
 )
 
 
+class _Inside(threading.local):
+    """What this thread has entered and not left."""
+
+    def __init__(self) -> None:
+        self.all: list[Texts] = []
+
+
+_INSIDE = _Inside()
+
+
 @contextmanager
 def applied(
     engine: Engine,
@@ -49,6 +60,7 @@ def applied(
     The user's own hooks go on firing, and the engine's own numbers (its thread is another) stay those of the model as it
     is. Where sae-lens has an SAE spliced in at an edited hook (`run_with_saes`, `with model.saes(...)`, `add_sae`), what
     comes out of it is edited, as in the views. Nested, the inner recipe acts on what the outer one has made.
+    Norm outliers are those of the text as no recipe has changed it, by the model with the user's own hooks.
 
     What is which token: with `prompt`, a text that begins with it has prompt, chat template and system message where the
     prompt has them, and what follows was generated. Any other text: "prompt" is what its first forward gets, "generated"
@@ -100,9 +112,18 @@ def applied(
             "engine.applied(recipe, prompt=messages), and call the model on texts that begin with it.",
             "system",
         )
-    forwards = Forwards(engine.model, Texts(engine, resolved, read))
-    with forwards.watched():
-        yield
+
+    def others() -> list[str]:
+        return [name for it in _INSIDE.all if it is not texts and it.model is engine.model.raw for name in it.names]
+
+    texts = Texts(engine, resolved, read, others)
+    forwards = Forwards(engine.model, texts)
+    _INSIDE.all.append(texts)
+    try:
+        with forwards.watched():
+            yield
+    finally:
+        _INSIDE.all.remove(texts)
     forwards.settle()
     if forwards.here:
         return

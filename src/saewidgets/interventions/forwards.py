@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ..engine.errors import HookDidNotFireError, SaewidgetsError
+from .attended import real_tokens
 from .checks import RecipeError
-from .texts import Texts, real_tokens
+from .texts import Texts
 
 if TYPE_CHECKING:
     from ..engine.model.model import Model

@@ -8,7 +8,7 @@ length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -30,7 +30,7 @@ from .scope import Scope
 if TYPE_CHECKING:
     from ..engine.engine import Engine
 
-__all__ = ["Texts", "real_tokens"]
+__all__ = ["Texts"]
 
 _UNKNOWN = -1
 """The id of a token that nobody told us: no special token, no prompt's."""
@@ -61,15 +61,22 @@ class Texts:
         engine: model and dictionaries.
         resolved: what to change, in every row.
         prompt: what texts begin with, if that was said.
+        others: the hooks that other recipes edit in the same forwards, as it is when asked.
     """
 
-    def __init__(self, engine: Engine, resolved: Resolved, prompt: Prompt | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        resolved: Resolved,
+        prompt: Prompt | None,
+        others: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self._engine, self._resolved, self._prompt = engine, resolved, prompt
+        self.model = engine.model.raw
         self._last: _Text | None = None
         self._cached: list[tuple[ref[object], _Text]] = []
         self._think = think_ids(engine)
         self._known: dict[tuple[str, tuple[int, ...]], Bools] = {}
-        self._read_here: set[str] = set()
         recipe = resolved.recipe
         self._chat = prompt is not None and bool(prompt.template.any() or prompt.system.any())
         self.needs_ids = (
@@ -81,23 +88,33 @@ class Texts:
         probe = self._edits([1], [False])
         self.names = list(probe.functions)
         """The hooks that are edited or read, resolved."""
-        self._here = self._judged_here(probe)
-        self.streams = list(dict.fromkeys(name for names in self._here.values() for name in names))
-        """Hooks of the residual stream whose values tell norm outliers in the same forward: see `see`."""
+        self._probe, self._others = probe, others
+        self._told: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
 
-    def _judged_here(self, edits: Edits) -> dict[str, tuple[str, ...]]:
+    @property
+    def streams(self) -> list[str]:
+        """Hooks of the residual stream whose values tell norm outliers in the same forward: see `see`."""
+        return list(dict.fromkeys(name for names in self._judged_here().values() for name in names))
+
+    def _judged_here(self) -> dict[str, tuple[str, ...]]:
         """Key of the terms whose norm outliers the user's own forward tells, before it is edited, to the hooks that tell."""
+        others = tuple(self._others())
+        if others not in self._told:
+            self._told[others] = self._judged_beside(others)
+        return self._told[others]
+
+    def _judged_beside(self, others: Sequence[str]) -> dict[str, tuple[str, ...]]:
         engine, found = self._engine, dict[str, tuple[str, ...]]()
         if engine.counting.factor is None:
             return found
-        sites = {terms.key: engine.site(terms.dictionary) for terms in edits.terms}
+        sites = {terms.key: engine.site(terms.dictionary) for terms in self._probe.terms}
         written = [site.write_hook for site in sites.values()]
-        for terms in edits.terms:
-            dictionary = terms.dictionary
-            if terms.counts and sites[terms.key].judged_before(written):
+        for terms in self._probe.terms:
+            site, dictionary = sites[terms.key], terms.dictionary
+            clean = site.judged_before(written) and (not others or site.judged_before(others, same=False))
+            if terms.counts and clean:
                 names = engine.worker.run(lambda ticket, d=dictionary: engine.roles.streams(d, ticket))  # type: ignore[misc]
                 found[terms.key] = tuple(names)
-                self._read_here.add(dictionary.hook_name)
         return found
 
     def see(self, edits: Edits, values: Mapping[str, Tensor]) -> None:
@@ -108,7 +125,7 @@ class Texts:
         """
         factor = self._engine.counting.factor
         for terms in edits.terms:
-            names = self._here.get(terms.key)
+            names = self._judged_here().get(terms.key)
             if names and factor is not None and all(name in values for name in names):
                 norms = self._engine.roles.relative_norm(terms.dictionary, values)
                 if norms is not None:
@@ -233,10 +250,14 @@ class Texts:
         template: list[Bools] = [self._prompt.template if m and self._prompt is not None else none for m in match]
         system: list[Bools] = [self._prompt.system if m and self._prompt is not None else none for m in match]
 
+        here = {} if tokens is None else self._judged_here()
+
         def outlier(dictionary: Dictionary) -> list[Bools]:
             if tokens is None or real is None:
                 return [none] * len(n_prompt)
-            if any(dictionary.hook_name == name for name in self._read_here):
+            if any(
+                terms.key in here and terms.dictionary.hook_name == dictionary.hook_name for terms in self._probe.terms
+            ):
                 return [np.zeros(n, bool) for n in n_prompt]
             rows = zip(tokens, real, n_prompt, template, strict=True)
             return [self._outliers(dictionary, tuple(row[mask].tolist()[:n]), of) for row, mask, n, of in rows]
@@ -282,34 +303,3 @@ def _keys(cache: object | None, cached: int) -> Tensor | None:
         keys = getattr(cache.layers[0], "keys", None)  # type: ignore[union-attr]
         keys = keys.transpose(1, 2) if isinstance(keys, Tensor) and keys.ndim == 4 else None
     return keys[:, :cached] if isinstance(keys, Tensor) and keys.shape[1] >= cached else None
-
-
-def real_tokens(mask: object, n: int, cached: int) -> Tensor | None:
-    """Which of a forward's `n` tokens [batch, n] an attention mask takes for real; None without a mask.
-
-    Args:
-        mask: [batch, cached + n], 1 at real tokens, as both model classes take it; or [batch, 1, query, key] with True or
-            0 where attention goes, as Hugging Face makes of it. It may be longer, for caches of fixed length.
-    """
-    if mask is None:
-        return None
-    if not isinstance(mask, Tensor) or mask.ndim not in (2, 4):
-        raise SaewidgetsError(
-            "applied() cannot read off this attention_mask what is padding: give it as [batch, tokens], 1 at real tokens."
-        )
-    if mask.ndim == 4:
-        mask = _attended(mask, cached)
-    return (mask[:, cached : cached + n] if mask.shape[1] >= cached + n else mask[:, -n:]).bool()
-
-
-def _attended(mask: Tensor, cached: int) -> Tensor:
-    """The keys [batch, key] that real tokens attend to, from what attention each query pays to which key."""
-    sees = mask[:, 0] == 0 if mask.is_floating_point() else mask[:, 0].bool()
-    # From the last token, which may see only a window; rows of padding may see anything, so they have no say.
-    found = sees[:, -1]
-    while True:
-        rows = found[:, cached : cached + sees.shape[1]]
-        more = found | (sees[:, : rows.shape[1]] & rows[:, :, None]).any(1)
-        if torch.equal(more, found):
-            return found
-        found = more

@@ -106,8 +106,12 @@ class Site:
                 wanted = [f"{block[0]}hook_resid_pre"]
         return tuple(hook for hook in wanted if self._resolved(hook) is not None)
 
-    def judged_before(self, written: Sequence[str]) -> bool:
-        """Whether a forward comes to `streams` before the hooks `written` change anything: then they are clean there."""
+    def judged_before(self, written: Sequence[str], *, same: bool = True) -> bool:
+        """Whether a forward comes to `streams` before the hooks `written` change anything: then they are clean there.
+
+        Args:
+            same: whether a stream that is itself written is seen before it is.
+        """
 
         def place(name: str) -> tuple[int, int]:
             block = _BLOCK.match(name)
@@ -118,7 +122,7 @@ class Site:
 
         first = min(map(place, written))
         return all(
-            place(name) < first or any(self._is(name, other) for other in written if place(other) == first)
+            place(name) < first or (same and any(self._is(name, other) for other in written if place(other) == first))
             for name in self.streams
         )
 
