@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
+import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import comm
+import ipywidgets
 import numpy as np
+import pytest
 from comm.base_comm import BaseComm
 
 DTYPES = {"u8": np.uint8, "u32": np.uint32, "i32": np.int32, "f32": np.float32}
@@ -81,3 +88,36 @@ def rank_params(text: Any, **changed: Any) -> dict[str, Any]:
         "features": [],
         **changed,
     }
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Inside, widgets talk to a `RecordingComm`; after it, none is left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comm, "create_comm", RecordingComm)
+        yield
+    ipywidgets.Widget.close_all()
+
+
+def ask(widget: Any, channel: str, **params: Any) -> dict[str, Any]:
+    """The message that answers a request."""
+    identifier = f"view:{time.monotonic_ns()}"
+    widget.comm.view_sends({"t": "req", "id": identifier, "ch": channel, "p": params, "enc": "binary"})
+    message, _ = widget.comm.response(identifier, 30)
+    json.dumps(message, ensure_ascii=False).encode()  # what no UTF-8 can hold never leaves
+    return dict(message)
+
+
+def good(widget: Any, channel: str, **params: Any) -> dict[str, Any]:
+    """The answer to a request that succeeds."""
+    message = ask(widget, channel, **params)
+    assert message["ok"], message
+    return dict(message["r"])
+
+
+def recorded(html: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The state and the recorded answers of a page."""
+    block = re.search(r'<script type="application/json" id="saew-data">(.*?)</script>', html, re.S)
+    assert block
+    inner = json.loads(gzip.decompress(base64.b64decode(json.loads(block[1])["gz"])))
+    return inner["state"], inner["recorded"]

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import comm
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 import tiny
 import torch
-from front_end import RecordingComm, rank_params
+from front_end import good, rank_params, recording
 
 import saewidgets as sw
 from saewidgets.engine.errors import FeatureIndexError, LabelError, SaeMismatchError
@@ -30,12 +29,9 @@ TEXTS = [TEXT * 3, "Zwölf Boxkämpfer 日本語"]
 
 
 @pytest.fixture(autouse=True)
-def fake_comm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(comm, "create_comm", RecordingComm)
-    yield
-    import ipywidgets
-
-    ipywidgets.Widget.close_all()
+def fake_comm() -> Iterator[None]:
+    with recording():
+        yield
 
 
 @pytest.fixture
@@ -47,15 +43,6 @@ def engine() -> Iterator[sw.Engine]:
 @pytest.fixture
 def index(engine: sw.Engine, tmp_path: Path) -> sw.FeatureIndex:
     return sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
-
-
-def good(widget: Any, channel: str, **params: Any) -> dict[str, Any]:
-    identifier = f"view:{time.monotonic_ns()}"
-    widget.comm.view_sends({"t": "req", "id": identifier, "ch": channel, "p": params, "enc": "binary"})
-    message, _ = widget.comm.response(identifier, 30)
-    json.dumps(message, ensure_ascii=False).encode()  # what no UTF-8 can hold never leaves
-    assert message["ok"], message
-    return dict(message["r"])
 
 
 # -- what people bring
