@@ -1,4 +1,4 @@
-/** What the kernel says of a token beside its text (bits, as in src/saewidgets/widgets/heatmap_payload.py). */
+/** What the kernel says of a token beside its text (bits, as in src/saewidgets/widgets/flags.py). */
 
 export const SPECIAL = 1;
 export const OUTLIER = 2;

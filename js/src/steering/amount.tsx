@@ -69,17 +69,15 @@ export function Amount({ row, scale, onChange }: Props) {
 function Others({ row, scale }: { row: Intervention; scale: RowScale }) {
   const [first] = scale.features;
   if (!first) return null;
-  const { median_norm: median, norm_name: norm = "norm at the hook" } = scale;
+  const { median_norm: median, norm_name: norm = "norm at the hook", max_name: most = "max activation" } = scale;
   const several = row.features.length > 1 ? ` for feature ${first.f}` : "";
   const same = [
     row.unit !== "raw" && first.raw !== null ? `${minus(first.raw)} raw` : "",
-    row.unit !== "max" && first.in_max !== null ? `${minus(first.in_max)} \u00d7 max activation` : "",
+    row.unit !== "max" && first.in_max !== null ? `${minus(first.in_max)} \u00d7 ${most}` : "",
     row.unit !== "resid" && first.in_resid !== null ? `${minus(first.in_resid)} ${sayUnit("resid", norm)}` : "",
   ].filter(Boolean);
   const facts = [
-    first.max !== null && !row.direction
-      ? `max activation ${minus(first.max)} (${SOURCES[first.max_from] ?? "?"})`
-      : "",
+    first.max !== null && !row.direction ? `${most} ${minus(first.max)} (${SOURCES[first.max_from] ?? "?"})` : "",
     typeof median === "number" ? `${norm} ${minus(median)} (median over the prompt)` : "",
   ].filter(Boolean);
   return (

@@ -144,9 +144,9 @@ function head(known: boolean, inPrompt: boolean, n: number, sae: string | null):
   return inPrompt ? `Strongest in the prompt${of}` : `Features${of}`;
 }
 
-function sizes({ a, max }: Item): string {
+function sizes({ a, max, signed }: Item): string {
   const out = [];
   if (a !== undefined) out.push(`${num(a)} here`);
-  if (max !== null) out.push(`max ${num(max)}`);
+  if (max !== null) out.push(`max ${signed ? "|a| " : ""}${num(max)}`);
   return out.join(", ");
 }

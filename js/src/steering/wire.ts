@@ -1,7 +1,7 @@
 /** What the panel asks and is told (its twins are src/saewidgets/widgets/steering*.py). Nothing is computed here. */
 
 import { floats } from "../shared/arrays";
-import { FIRST_PIECE, LATER_PIECE, SPECIAL } from "../shared/flags";
+import { FIRST_PIECE, LATER_PIECE } from "../shared/flags";
 import type { Json, NumericArray, Reply } from "../shared/types";
 import type { Recipe, Unit } from "./recipe";
 
@@ -57,7 +57,9 @@ export function json(params: object): Json {
 export interface Item {
   f: number;
   label: string | null;
+  /** By magnitude. */
   max: number | null;
+  signed?: number;
   top: string[];
   a?: number;
 }
@@ -82,6 +84,8 @@ export interface RowScale {
   /** The median norm over the prompt behind the unit "resid", and what it is the norm of; null without a prompt. */
   median_norm?: number | null;
   norm_name?: string;
+  /** What `max` of its features is called. */
+  max_name?: string;
 }
 
 export interface Scales {
@@ -192,10 +196,10 @@ export interface AnswerJson {
   notes: string[];
 }
 
-/** The bits of an answer's `parts` and `special` as the flags that tokens are drawn by. */
+/** An answer's `parts` (bits) and `special` (SPECIAL, OUTLIER or 0) as the flags that tokens are drawn by. */
 export function flagOf(part: number | undefined, special?: number): number {
   const bits = part ?? 0;
-  return (bits & 1 ? FIRST_PIECE : 0) | (bits & 2 ? LATER_PIECE : 0) | (special ? SPECIAL : 0);
+  return (bits & 1 ? FIRST_PIECE : 0) | (bits & 2 ? LATER_PIECE : 0) | (special ?? 0);
 }
 
 /** Row `i` of a matrix of floats with `width` columns. */

@@ -100,8 +100,7 @@ class Amount:
         said += f": {i.value:g}"
         if i.unit == "max":
             source = {"index": "in the index", "prompt": "in the prompt", "given": "as given"}[self.max_from]
-            name = "max |activation|" if self.dictionary.signed else "max activation"
-            said += f" × {name} {self.max_activation:.4g} ({source}) = {self.value:.4g}"
+            said += f" × {max_name_of(self.dictionary)} {self.max_activation:.4g} ({source}) = {self.value:.4g}"
         elif i.unit == "resid":
             said += f" × median {norm_of(self.dictionary)} {self.median_norm:.4g} (of the prompt)"
         elif i.unit == "own":
@@ -112,6 +111,11 @@ class Amount:
 def norm_of(dictionary: Dictionary) -> str:
     """What the norm behind the unit "resid" is called for a dictionary: "residual norm", or the hook that it is of."""
     return norm_name(dictionary.hook_name_out or dictionary.hook_name, dictionary.head)
+
+
+def max_name_of(dictionary: Dictionary) -> str:
+    """What the activation behind the unit "max" is called for a dictionary: it is the largest by magnitude."""
+    return "max |activation|" if dictionary.signed else "max activation"
 
 
 @dataclass(frozen=True)

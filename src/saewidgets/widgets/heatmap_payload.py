@@ -13,9 +13,8 @@ import numpy.typing as npt
 from ..engine.activations import FeatureActivations
 from ..engine.ranking import FeatureRanking, Ints, Sort
 from ..engine.tokens import FIRST_PIECE, LATER_PIECE
+from .flags import BEYOND, FIRST, LATER, OUTLIER, SPECIAL
 from .wire import Array, Json, Reply, sendable
-
-SPECIAL, OUTLIER, FIRST, LATER, BEYOND = 1, 2, 4, 8, 16
 
 # Activations sent with a text (8 bytes each). Beyond it, each token's strongest, and whole columns on demand.
 MAX_SENT = 500_000

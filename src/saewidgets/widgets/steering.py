@@ -30,7 +30,7 @@ from .steering_payload import (
     prompt_payload,
     recipe_of,
     sampling_of,
-    special_of,
+    uncounted_in,
 )
 from .steering_rows import RecipeLike, RecipeTrait, as_dict, feature_of, with_feature
 from .steering_search import Search
@@ -155,7 +155,7 @@ class SteeringPanel(Follows, EngineWidget):
         def answer(params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
             start = time.perf_counter()
             made.append(self._generate(params, ticket, keep_partial=False))
-            return generation_reply(made[0], special_of(self.engine, made[0].prompt), time.perf_counter() - start)
+            return generation_reply(made[0], uncounted_in(self.engine, made[0], ticket), time.perf_counter() - start)
 
         self.engine.worker.run(partial(self._kept, "generate", answer, params))
         self._last = made[0]
@@ -252,14 +252,14 @@ class SteeringPanel(Follows, EngineWidget):
         made = self._generate(params, ticket, keep_partial=True)
         if revision == self.revision:
             self._last = made
-        return generation_reply(made, special_of(self.engine, made.prompt), time.perf_counter() - start)
+        return generation_reply(made, uncounted_in(self.engine, made, ticket), time.perf_counter() - start)
 
     def _generate(self, params: Mapping[str, wire.Json], ticket: Ticket, keep_partial: bool) -> Generation:
         sampling = sampling_of(params)
         teller = Teller(self.engine, sampling.samples)
 
         def begun(made: Generation) -> None:
-            prompt = prompt_payload(made, special_of(self.engine, made.prompt))
+            prompt = prompt_payload(made, uncounted_in(self.engine, made, ticket))
             ticket.part({"prompt": prompt, "template": made.prompt.chat, "notes": list(made.notes)})
 
         return generate_on_worker(

@@ -16,8 +16,9 @@ from ..interventions.prompts import Message, Prompt, PromptInput, read_prompt
 from ..interventions.recipe.kinds import kind_of
 from ..interventions.recipe.recipe import Intervention, Recipe, intervention_from
 from ..interventions.sampling import Sampling
-from ..interventions.scales import Maxima, dictionary_of, median_norm, norm_of, prompt_max, resolve
+from ..interventions.scales import Maxima, dictionary_of, max_name_of, median_norm, norm_of, prompt_max, resolve
 from . import wire
+from .flags import uncounted
 
 if TYPE_CHECKING:
     from ..engine.dictionary.base import Dictionary
@@ -146,6 +147,7 @@ class Units:
         shown = [self._feature(intervention, dictionary, f, ticket) for f in features]
         told: dict[str, wire.Json] = {"ok": True, "error": None, "error_field": None, "features": list(shown)}
         told |= {"median_norm": self._norm(dictionary, ticket), "norm_name": norm_of(dictionary)}
+        told["max_name"] = max_name_of(dictionary)
         return {**told, "range": _range(intervention, shown)}
 
     def _feature(self, i: Intervention, dictionary: Dictionary, feature: int, ticket: Ticket) -> dict[str, wire.Json]:
@@ -216,19 +218,20 @@ def _range(i: Intervention, shown: Sequence[Mapping[str, wire.Json]]) -> dict[st
 # -- text as it is written
 
 
-def special_of(engine: Engine, prompt: Prompt) -> list[bool]:
-    """[pos] special tokens and those of the chat template."""
-    special = engine.tokenizer.special_ids
-    return [i in special or bool(t) for i, t in zip(prompt.ids, prompt.template, strict=True)]
+def uncounted_in(engine: Engine, made: Generation, ticket: Ticket) -> list[int]:
+    """[pos] flags of the prompt's tokens: special or of the chat template, and norm outliers of what the recipe edits."""
+    edited = [amount.dictionary for amount in made.resolved.amounts] or [engine.dictionary()]
+    roles = [made.prompt.roles(engine, dictionary, ticket) for dictionary in edited]
+    return uncounted(roles[0].special | roles[0].template, np.any([one.outlier for one in roles], axis=0))
 
 
-def prompt_payload(made: Generation, special: Sequence[bool]) -> dict[str, wire.Json]:
-    """The prompt's tokens, and which of them are special and which were edited."""
+def prompt_payload(made: Generation, special: Sequence[int]) -> dict[str, wire.Json]:
+    """The prompt's tokens, which of them are not counted (`uncounted_in`), and which were edited."""
     return {
         "ids": list(made.prompt.ids),
         "strings": [wire.sendable(t) for t in made.prompt_tokens],
         "parts": list(made.prompt_parts),
-        "special": [int(s) for s in special],
+        "special": list(special),
         "edited": [int(e) for e in made.edited_at],
     }
 
@@ -270,7 +273,7 @@ def texts_payload(texts: Sequence[Continuation]) -> list[wire.Json]:
     ]
 
 
-def generation_reply(made: Generation, special: Sequence[bool], seconds: float) -> wire.Reply:
+def generation_reply(made: Generation, special: Sequence[int], seconds: float) -> wire.Reply:
     """The answer of "generate"."""
     width = max((len(t) for t in (*made.baseline, *made.edited)), default=0)
     arrays: dict[str, wire.Array] = {}

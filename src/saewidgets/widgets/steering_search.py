@@ -71,10 +71,9 @@ class Search:
             return []
         acts = self._engine.activations(list(ids), sae=dictionary.name)
         ranked = acts.top(_FOUND).to_pandas()
-        counted = ~(acts.special | acts.outlier)
         items: list[wire.Json] = []
         for f in ranked.index:
-            largest = float(np.max(np.abs(acts[:, int(f)][counted]), initial=0.0))
+            largest = float(np.max(np.abs(acts[:, int(f)][acts.counted]), initial=0.0))
             items.append({**self._item(dictionary, int(f)), "a": largest})
         return items
 
@@ -83,12 +82,13 @@ class Search:
             "f": feature,
             "label": self._labels(dictionary).get(feature),
             "max": None,
+            "signed": int(dictionary.signed),
             "top": [],
         }
         table = self._table if dictionary.name == self._indexed else None
         if table is not None:
             row = table.loc[feature]
-            largest = float(cast(float, row["max"]))
+            largest = max(abs(float(cast(float, row[end]))) for end in ("max", "min"))
             item["max"] = largest if np.isfinite(largest) else None
             promoted = list(row["top logits"])[:3] if "top logits" in table else []
             item["top"] = [wire.sendable(t) for t in (row["top token"], *promoted) if isinstance(t, str)]

@@ -17,6 +17,7 @@ from ..interventions.scales import Index, Maxima
 from ..interventions.sweep import SAMPLES, Sweep, sweep_on_worker
 from ..interventions.usable import verdict_of
 from . import wire
+from .flags import uncounted
 from .steering_payload import Asked
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _effects(made: EditEffects) -> wire.Reply:
             "tokens": [wire.sendable(t) for t in made.tokens],
             "ids": made.token_ids.tolist(),
             "parts": list(made.parts),
-            "special": [int(s) for s in made.special],
+            "special": [*uncounted(made.special, made.outlier)],
             "n_prompt": made.n_prompt,
             "notes": list(made.notes),
             "loss": {
