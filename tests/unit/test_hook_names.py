@@ -44,6 +44,21 @@ def test_a_bridges_name_is_the_same_value(kind: str) -> None:
     assert found > 20
 
 
+@pytest.mark.parametrize("wrapper", tiny.MODELS)
+def test_what_stands_after_the_last_norm_is_read(wrapper: str) -> None:
+    """A HookedTransformer unembeds only where logits are asked for."""
+    model = tiny.MODELS[wrapper]()
+    with torch.no_grad():
+        wanted = model(TOKENS, return_type="logits")
+        normed = model.run_with_cache(TOKENS)[1]["ln_final.hook_normalized"]
+    names = ["unembed.hook_in", "unembed.hook_out"]
+    found = Model(model).read(TOKENS, names)
+    torch.testing.assert_close(found[names[1]], wanted)
+    torch.testing.assert_close(found[names[0]] @ model.W_U + model.b_U, wanted, atol=1e-4, rtol=1e-4)
+    assert found[names[0]].shape == normed.shape
+    assert set(Model(model).read(TOKENS, [*names, "blocks.0.hook_resid_pre"])) == {*names, "blocks.0.hook_resid_pre"}
+
+
 @pytest.mark.parametrize("kind", twins.MODELS)
 def test_a_bridges_name_is_the_same_place(kind: str) -> None:
     """Written: a change at the name moves the logits of both models alike."""

@@ -5,6 +5,7 @@ Truth is always the text alone, without its pads, in a forward of its own.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from transformers import BatchEncoding, PreTrainedTokenizerFast
 
 import saewidgets as sw
 from saewidgets.engine.errors import TokenIdError
+from saewidgets.index.errors import CorpusError
 
 A, B = [0, 40, 41, 42, 43], [0, 50, 51]
 PRE = "blocks.1.hook_resid_pre"
@@ -120,9 +122,11 @@ def test_pads_of_their_own_are_left_out_without_a_mask(wrapper: str, side: str, 
     check(engine.activations(FORMS[form](ids)[1]), wrapper, [B])  # one text, padded to some length
     assert engine.to_ids(ids) == [A, B]
     check(engine.activations([[2, 2, 2], [0, 40, 2]]), wrapper, [[], [0, 40]])
-    # In the middle of a text it is what the text says.
-    check(engine.activations([[0, 40, 2, 41]]), wrapper, [[0, 40, 2, 41]])
-    assert not engine.activations([[0, 40, 2, 41]]).notes
+    with pytest.raises(
+        TokenIdError, match="Text 1: There are pad tokens .'<pad>', id 2. between others.*attention_mask"
+    ):
+        engine.activations([[0, 40], [0, 40, 2, 41]])
+    check(engine.activations({"input_ids": [0, 40, 2, 41], "attention_mask": [1] * 4}), wrapper, [[0, 40, 2, 41]])
 
 
 def test_pads_of_their_own_by_every_way_in() -> None:
@@ -144,7 +148,7 @@ def test_a_pad_that_ends_texts_too(form: str) -> None:
     """As TransformerLens sets it where a tokenizer has no pad: pad and EOS are one token, and BOS is another."""
     engine = engine_with("hooked", "<|eos|>")
     make = FORMS[form]
-    # Left padding before a BOS can be nothing else; nor can a run of it at the end of a batch's rows.
+    # Left padding before a BOS can be nothing else; nor can a run of it at the end.
     check(engine.activations(make(padded("left", 1)[0])), "hooked", [A, B])
     check(engine.activations(make(padded("right", 1)[0])), "hooked", [A, B])
     # A single one at the end may be the text's own: it changes no other token, and counts nowhere.
@@ -152,15 +156,12 @@ def test_a_pad_that_ends_texts_too(form: str) -> None:
     check(found, "hooked", [[0, 40, 41, 1], [0, 50, 51, 52]])
     assert found.special.tolist() == [True, False, False, True, True, False, False, False]
     # Without a BOS it cannot be told.
-    with pytest.raises(TokenIdError, match=r"Text 1 begins with 2 times '<\|eos\|>'.*attention_mask"):
-        engine.activations(make([[40, 41, 42, 43], [1, 1, 50, 51]]))
+    for texts in ([[40, 41, 42, 43], [1, 1, 50, 51]], [[40], [1, 1, 50, 51]], [[40], [1, 1, 50]]):
+        with pytest.raises(TokenIdError, match=r"Text 1: It begins with 2 pad tokens \('<\|eos\|>'.*attention_mask"):
+            engine.activations(make(texts) if len(texts[0]) == len(texts[1]) else texts)
     one = engine.activations(make([[40, 41, 42], [1, 50, 51]]))
     check(one, "hooked", [[40, 41, 42], [1, 50, 51]])
     assert any("attention_mask" in note for note in one.notes)
-    # A text by itself is not padded: what it begins with is its own, and more than one of it is said.
-    assert not engine.activations(make([[1, 50, 51]])).notes
-    assert any("attention_mask" in note for note in engine.activations([1, 1, 50, 51]).notes)
-    assert not engine.activations([[1, 50], [40, 41, 1, 1]][1]).notes
 
 
 def test_a_pad_that_begins_texts_too() -> None:
@@ -168,10 +169,58 @@ def test_a_pad_that_begins_texts_too() -> None:
     engine = engine_with("hooked", "<|bos|>")
     check(engine.activations([A, [0, 50, 51, 52, 53]]), "hooked", [A, [0, 50, 51, 52, 53]])
     assert not engine.activations([A, [0, 50, 51, 52, 53]]).notes
-    with pytest.raises(TokenIdError, match=r"Text 1 begins with 3 times '<\|bos\|>'.*attention_mask"):
+    with pytest.raises(TokenIdError, match=r"Text 1: It begins with 3 pad tokens \('<\|bos\|>'.*attention_mask"):
         engine.activations(torch.tensor(padded("left", 0)[0]))
     check(engine.activations(torch.tensor(padded("right", 0)[0])), "hooked", [A, B])
-    assert any("attention_mask" in note for note in engine.activations([0, 0, 50]).notes)
+
+
+ENDS: list[tuple[list[int], str, Any]] = [
+    ([2, 2, 5, 6], "<pad>", [5, 6]),
+    ([5, 6, 2, 2], "<pad>", [5, 6]),
+    ([2, 2], "<pad>", []),
+    ([], "<pad>", []),
+    ([5, 2, 6], "<pad>", TokenIdError),
+    ([1, 1, 0, 5], "<|eos|>", [0, 5]),
+    ([1, 0, 5], "<|eos|>", [0, 5]),
+    ([1, 5, 1], "<|eos|>", [1, 5, 1]),
+    ([1, 5, 1, 1], "<|eos|>", [1, 5]),
+    ([5, 1, 6], "<|eos|>", [5, 1, 6]),
+    ([1], "<|eos|>", [1]),
+    ([1, 1], "<|eos|>", []),
+    ([1, 1, 5], "<|eos|>", TokenIdError),
+    ([0, 5, 0, 0], "<|bos|>", [0, 5]),
+    ([0, 5, 0], "<|bos|>", [0, 5, 0]),
+    ([0, 0, 5], "<|bos|>", TokenIdError),
+]
+
+
+@pytest.mark.parametrize(("ids", "pad", "wanted"), ENDS)
+def test_one_rule_in_every_company_and_for_corpora(ids: list[int], pad: str, wanted: Any, tmp_path: Path) -> None:
+    engine = engine_with("hooked", pad)
+    beside = [[7, 8, 9], [7] * max(1, len(ids)), [0, *range(20, 40)]]
+    for n, other in enumerate([None, *beside]):
+        texts = [ids] if other is None else [other, ids]
+        if wanted is TokenIdError:
+            with pytest.raises(TokenIdError, match=f"Text {len(texts) - 1}"):
+                engine.activations(texts)
+            with pytest.raises(CorpusError, match=f"Document {len(texts) - 1}"):
+                sw.build_index(engine, texts, tmp_path / str(n), progress=False)
+            continue
+        found = engine.activations(texts)
+        assert found.token_ids[int(found.text_ptr[-2]) :].tolist() == wanted
+        if other is not None:
+            index = sw.build_index(engine, texts, tmp_path / str(n), progress=False)
+            assert index.tokens == len(other) + len(wanted)
+
+
+def test_positions_that_say_what_is_known_are_taken() -> None:
+    engine = engine_with()
+    ids, mask = padded("left", 2)
+    places = np.maximum(np.cumsum(mask, axis=1) - 1, 0)
+    check(engine.activations({"input_ids": ids, "attention_mask": mask, "position_ids": places}), "hooked", [A, B])
+    check(engine.activations({"input_ids": [A], "position_ids": [[*range(len(A))]]}), "hooked", [A])
+    with pytest.raises(TokenIdError, match="Text 0: The position_ids do not count from 0"):
+        engine.activations({"input_ids": [A], "position_ids": [[5, *range(1, len(A))]]})
 
 
 @pytest.mark.parametrize(
@@ -182,10 +231,12 @@ def test_a_pad_that_begins_texts_too() -> None:
         ({"role": "user", "content": "a"}, "needs 'input_ids'"),
         ({"input_ids": [[1, 2]], "attention_mask": [[1]]}, "same shape"),
         ({"input_ids": [[1, 2]], "attention_mask": [[1, 1], [1, 1]]}, "same shape"),
-        ({"input_ids": [[1, 2]], "attention_mask": [[0, -10_000]]}, "1 for tokens"),
-        ({"input_ids": [[1, 2]], "attention_mask": torch.zeros(1, 2)}, "integer array"),
+        ({"input_ids": [[1, 2]], "attention_mask": [[0, -10_000]]}, "2 zeros and ones"),
+        ({"input_ids": [[1, 2]], "attention_mask": torch.full((1, 2), 0.5)}, "2 zeros and ones"),
+        ({"input_ids": [A], "attention_mask": [[1, 1, 0, 1, 1]]}, "Text 0: .*zeros between ones"),
         ({"input_ids": ["a"], "attention_mask": [1]}, "must be integers"),
-        ({"input_ids": [[1, 2]], "position_ids": [[4, 5]]}, "'position_ids' would not be used"),
+        ({"input_ids": [[1, 2]], "position_ids": [[4, 5]]}, "count from 0"),
+        ({"input_ids": [[1, 2]], "inputs_embeds": [[4, 5]]}, "'inputs_embeds' would not be used"),
         ({"input_ids": [[1, 10**6]], "attention_mask": [[1, 1]]}, "outside the model's vocabulary"),
         ([{"input_ids": [1]}, "a"], "mixed"),
         (np.ones((2, 2), bool), "integer array"),
@@ -214,13 +265,7 @@ def test_pads_beyond_the_model_are_left_out_too() -> None:
     mask = padded("right", pad)
     check(engine.activations({"input_ids": mask[0], "attention_mask": mask[1]}), "hooked", [A, B])
     with pytest.raises(TokenIdError, match="'<new pad>'.*resize_token_embeddings"):
-        engine.activations([0, pad, 40])
-
-
-def test_masked_tokens_inside_a_text_are_left_out() -> None:
-    check(
-        engine_with().activations({"input_ids": [A], "attention_mask": [[1, 1, 0, 1, 1]]}), "hooked", [[0, 40, 42, 43]]
-    )
+        engine.activations({"input_ids": [0, pad, 40], "attention_mask": [1, 1, 1]})
 
 
 # -- a text's own tokens are never taken for padding

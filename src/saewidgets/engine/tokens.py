@@ -7,13 +7,13 @@ two BOS tokens. Back again, a token is often only some bytes of a character, so 
 from __future__ import annotations
 
 import copy
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from .errors import SaewidgetsError, TokenIdError
 from .text.answer import after_ids
+from .text.padding import integers
 from .text.pieces import byte_reader
 
 if TYPE_CHECKING:
@@ -131,10 +131,7 @@ class Tokenizer:
 
     def check_ids(self, ids: Sequence[int]) -> list[int]:
         """`ids` as plain integers, checked against the vocabulary."""
-        try:
-            plain = [operator.index(i) for i in ids]
-        except (TypeError, ValueError):
-            raise TokenIdError("Token ids must be integers: one flat sequence per text.") from None
+        plain = integers(ids)
         wrong = next((i for i in plain if not 0 <= i < self.d_vocab), None)
         if wrong is not None:
             if wrong >= self.d_vocab and self._tokenizer is not None and wrong < len(self._tokenizer):

@@ -17,10 +17,10 @@ import torch
 from ..engine.batching import windows
 from ..engine.engine import Engine
 from ..engine.errors import SaewidgetsError, TokenIdError
+from ..engine.text.padding import integers, unmasked, unpadded
 from .columns import plain
 from .corpus_rows import TOKEN_COLUMN, rows_of
 from .errors import CorpusError
-from .padding import unmasked, unpadded
 
 Corpus: TypeAlias = Iterable[object]
 """Texts; rows with a text column (a DataFrame, a dataset, an Arrow table, dicts); chats (lists of messages); or token ids
@@ -148,12 +148,9 @@ def _ids(value: object, engine: Engine, row: Mapping[str, object]) -> list[int]:
         raise CorpusError(f"{_IS_A} {type(value).__name__}: texts are strings, token ids or chats.")
     if isinstance(value, torch.Tensor):
         value = value.cpu().numpy()
-    ids = tokenizer.check_ids(cast("Sequence[int]", value))
+    ids = integers(cast("Sequence[int]", value))
     mask, places = _array(row.get("attention_mask")), _array(row.get("position_ids"))
-    if mask is not None:
-        return unmasked(ids, mask, places)
-    pad = cast("int | None", getattr(engine.model.tokenizer, "pad_token_id", None))
-    return unpadded(ids, pad, tokenizer.bos_id, tokenizer.eos_id)
+    return tokenizer.check_ids(unpadded(ids, tokenizer, places) if mask is None else unmasked(ids, mask, places))
 
 
 def _chat(messages: Sequence[Mapping[str, str]], engine: Engine) -> list[int]:

@@ -201,6 +201,8 @@ class Model:
 
             return hook
 
+        # Without an answer to give, a HookedTransformer does not unembed.
+        wanted = "logits" if any(self.resolve(name).startswith("unembed") for name in missing) else None
         with self._hooks(ticket, tokens) as handles:
             for name in missing:
                 module = self._module(self.resolve(name))
@@ -208,7 +210,7 @@ class Model:
                 register = module.register_forward_pre_hook if spliced else module.register_forward_hook
                 handles.append(register(keep(name)))
             with suppress(_StopForward):
-                self.raw(tokens, return_type=None, **self._all_text(tokens))
+                self.raw(tokens, return_type=wanted, **self._all_text(tokens))
         self._assert_fired([name for name in missing if name not in values])
         return values
 

@@ -1,8 +1,7 @@
 """What people give as text, as token ids: strings, ids, padded batches of ids, a tokenizer's whole output.
 
-Padding is no text. It is taken out before anything is computed, so that no pad attends, is attended to, or counts;
-results are then of the tokens that are left. Where it cannot be told from text (most tokenizers pad with a token that
-also begins or ends texts), it is asked for instead of guessed.
+Padding is no text (`padding.py`). It is taken out before anything is computed, so that no pad attends, is attended to, or
+counts; results are then of the tokens that are left.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from ..errors import TokenIdError
+from .padding import REMEDY, integers, is_doubtful, unmasked, unpadded
 
 if TYPE_CHECKING:
     from ..ranking import Ints
@@ -26,7 +26,6 @@ __all__ = ["Given", "TextInput", "given"]
 _Rows: TypeAlias = "Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | Ints"
 TextInput: TypeAlias = "str | Sequence[str] | _Rows | Mapping[str, _Rows] | Sequence[Mapping[str, _Rows]]"
 
-_REMEDY = "Pass {'input_ids': ids, 'attention_mask': mask} (what the tokenizer returns), with 1 for what is text and 0 for padding."
 _AROUND, _QUOTED = 12, 48
 
 
@@ -46,8 +45,7 @@ class Given:
 def given(tokenizer: Tokenizer, text: TextInput) -> Given:
     """Token ids of `text`: a string, several, ids [pos] or [batch, pos], or a mapping with input_ids and attention_mask.
 
-    Ids are taken as they are, except for padding: with an attention mask, what it leaves out; without, pads at either
-    end of a text, if the pad token is no other token, too.
+    Ids are taken as they are, except for padding.
 
     Raises:
         TokenIdError: for what is neither text nor token ids; ids or tokens that the model does not have; padding that
@@ -128,20 +126,16 @@ def _masked(tokenizer: Tokenizer, batch: Mapping[str, _Rows]) -> Given:
         raise TokenIdError(
             f"A mapping needs 'input_ids' to be a text; this one has {', '.join(map(repr, batch)) or 'nothing'}."
         )
-    if unread := [name for name in ("position_ids", "inputs_embeds") if batch.get(name) is not None]:
-        raise TokenIdError(f"{unread[0]!r} would not be used: positions are counted from each text's first token.")
+    if batch.get("inputs_embeds") is not None:
+        raise TokenIdError("'inputs_embeds' would not be used: texts are token ids here.")
     rows = _nested(batch["input_ids"])
-    if batch.get("attention_mask") is None:
-        return _ids(tokenizer, rows)
-    masks = _nested(batch["attention_mask"], "biu")
-    if [len(row) for row in rows] != [len(mask) for mask in masks]:
-        raise TokenIdError("'attention_mask' must have one number for each of 'input_ids', in the same shape.")
-    if not all(value in (0, 1) for mask in masks for value in mask):
-        raise TokenIdError("'attention_mask' must be 1 for tokens that count and 0 for padding, and nothing else.")
-    kept = [[i for i, keep in zip(row, mask, strict=True) if keep] for row, mask in zip(rows, masks, strict=True)]
-    out = sum(map(len, rows)) - sum(map(len, kept))
-    said = "{n} that the attention mask leaves out {was} not read; positions count the others."
-    return Given([tokenizer.check_ids(row) for row in kept], [_tokens(said, out)] if out else [])
+    beside = {
+        name: _nested(batch[name], "biuf") for name in ("attention_mask", "position_ids") if batch.get(name) is not None
+    }
+    for name, columns in beside.items():
+        if [len(row) for row in rows] != [len(column) for column in columns]:
+            raise TokenIdError(f"{name!r} must have one number for each of 'input_ids', in the same shape.")
+    return _ids(tokenizer, rows, beside.get("attention_mask"), beside.get("position_ids"))
 
 
 def _nested(rows: _Rows, kinds: str = "iu") -> list[Sequence[int]]:
@@ -153,42 +147,33 @@ def _nested(rows: _Rows, kinds: str = "iu") -> list[Sequence[int]]:
     return [cast("Sequence[int]", _plain(item, kinds)) for item in plain]
 
 
-def _ids(tokenizer: Tokenizer, rows: Sequence[Sequence[int]]) -> Given:
-    """Of ids without a mask: pads are taken from both ends where they can be told from text."""
-    pad = tokenizer.pad_id
-    width = len(rows[0]) if rows else 0
-    batch = len(rows) > 1 and all(len(row) == width for row in rows)  # padding makes rows equally long
+def _ids(
+    tokenizer: Tokenizer,
+    rows: Sequence[Sequence[int]],
+    masks: Sequence[Sequence[int]] | None = None,
+    positions: Sequence[Sequence[int]] | None = None,
+) -> Given:
+    """Of ids, without their padding."""
     kept, notes = [], list[str]()
-    out = 0
-    for n, row in enumerate(rows):
-        cut = [*row]
-        if pad is not None and len(cut) and pad in (cut[0], cut[-1]):
-            cut = _unpadded(tokenizer, n, cut, pad, batch, notes)
-        out += len(row) - len(cut)
-        kept.append(tokenizer.check_ids(cut))
-    if out:
-        said = f"{{n}} of padding ({_name(tokenizer, pad)}) {{was}} not read; positions count the others."
+    for n, ids in enumerate(rows):
+        row = integers(ids)
+        at = None if positions is None else positions[n]
+        try:
+            text = unpadded(row, tokenizer, at) if masks is None else unmasked(row, masks[n], at)
+        except TokenIdError as error:
+            raise TokenIdError(f"Text {n}: {error}") from None
+        if masks is None and is_doubtful(text, tokenizer):
+            name = f"{_name(tokenizer, tokenizer.pad_id)}, which pads and is a token of texts, too"
+            notes.append(f"Texts that begin with {name}, were read with it. {REMEDY}")
+        kept.append(tokenizer.check_ids(text))
+    out = sum(map(len, rows)) - sum(map(len, kept))
+    if out and masks is None:
+        said = f"{{n}} of padding ({_name(tokenizer, tokenizer.pad_id)}) {{was}} not read; positions count the others."
+        notes.insert(0, _tokens(said, out))
+    elif out:
+        said = "{n} that the attention mask leaves out {was} not read; positions count the others."
         notes.insert(0, _tokens(said, out))
     return Given(kept, _once(notes))
-
-
-def _unpadded(tokenizer: Tokenizer, number: int, row: list[int], pad: int, batch: bool, notes: list[str]) -> list[int]:
-    before = sum(1 for _ in takewhile(lambda i: i == pad, row))
-    after = sum(1 for _ in takewhile(lambda i: i == pad, reversed(row[before:])))
-    if pad not in tokenizer.end_ids | {tokenizer.bos_id, tokenizer.unk_id}:
-        return row[before : len(row) - after]
-    # What ends a text attends to it and is attended to by none: in a batch, a run of it is padding.
-    end = len(row) - after if after > 1 and batch else len(row)
-    if before and before < len(row) and row[before] == tokenizer.bos_id != pad:
-        return row[before:end]
-    name = f"{_name(tokenizer, pad)}, which pads and is a token of texts, too"
-    if before > 1 and batch:
-        raise TokenIdError(
-            f"Text {number} begins with {before} times {name}: whether it is padding cannot be told. {_REMEDY}"
-        )
-    if before > 1 or (before and batch and pad != tokenizer.bos_id):
-        notes.append(f"Texts that begin with {name}, were read with it. {_REMEDY}")
-    return row[:end]
 
 
 def _name(tokenizer: Tokenizer, token_id: int | None) -> str:
