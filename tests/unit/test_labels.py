@@ -323,3 +323,52 @@ def test_kept_names_that_are_none_are_damage(content: str, index: sw.FeatureInde
     (index.path / "labels.json").write_text(content)
     with pytest.raises(IndexCorruptError, match=r"labels\.json"):
         sw.FeatureIndex.open(index.path)
+
+
+# -- the same directions and neurons in several engines
+
+HOOK = "blocks.1.hook_resid_pre"
+
+
+@pytest.mark.parametrize("kind", ["directions", "neurons"])
+def test_an_object_of_the_user_s_in_two_engines_stays_the_user_s(kind: str) -> None:
+    vectors = torch.randn(4, tiny.D_MODEL, generator=torch.Generator().manual_seed(0))
+    mine = (
+        sw.Directions(vectors, HOOK, names=["up", None, "down", None])
+        if kind == "directions"
+        else sw.Neurons("blocks.0.mlp.hook_post")
+    )
+    brought, called = dict(mine.labels), mine.name
+    with (
+        sw.Engine(tiny.hooked(), {"first": mine, "sae": tiny.sae()}, labels={"first": {1: "one", 2: "new"}}) as first,
+        sw.Engine(tiny.hooked(), {"second": mine}, labels={1: "two"}) as second,
+        sw.Engine(tiny.hooked(), mine) as third,
+    ):
+        assert mine.name == called and dict(mine.labels) == brought
+        assert [*first.dictionaries] == ["first", "sae"] and [*second.dictionaries] == ["second"]
+        assert dict(first.dictionary("first").labels) == {**brought, 1: "one", 2: "new"}
+        assert dict(second.dictionary().labels) == {**brought, 1: "two"}
+        second.dictionary().labels.set(0, "of the second")
+        assert first.dictionary("first").labels.get(0) == brought.get(0) and dict(mine.labels) == brought
+        values = [e.activations(TEXT, sae=name)[:, 1] for e, name in ((first, "first"), (second, None), (third, None))]
+        for found in values[1:]:
+            np.testing.assert_allclose(found, values[0], rtol=1e-6)
+        assert sw.effects(first, TEXT, sw.add(1, 2.0, sae="first")).token_ids.size
+        panel = sw.SteeringPanel(first, prompt=TEXT, recipe=sw.add(1, 1.0, sae="first"))
+        row = good(panel, "scales", recipe=panel.recipe, prompt=TEXT, chat=False, messages=[])["rows"][0]
+        assert row["ok"] and row["features"][0]["label"] == "one"
+        if kind == "directions":
+            mine.vectors = mine.vectors * 3  # the weights are the user's, too: each engine has those it was given
+            assert np.allclose(second.activations(TEXT)[:, 1], values[0], rtol=1e-6)
+
+
+def test_labels_of_a_published_sae(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("saewidgets.engine.engine.load_sae", lambda *_: tiny.sae())
+    monkeypatch.setattr("saewidgets.engine.engine.load_model", lambda *_: tiny.hooked())
+    published = {"release": "some-release", "sae_id": "some/id"}
+    for labels in ({"3": "cat"}, {"some-release/some/id": {3: "cat"}}):
+        with sw.Engine.from_pretrained(**published, labels=labels) as engine:  # type: ignore[arg-type]
+            assert dict(engine.dictionary().labels) == {3: "cat"}
+            assert [n for n in engine.activations(TEXT).top(tiny.D_SAE).to_pandas()["label"] if n] == ["cat"]
+    with pytest.raises(LabelError):
+        sw.Engine.from_pretrained(**published, labels={"three": "cat"})  # type: ignore[arg-type]

@@ -48,7 +48,8 @@ def by_name(sae: Saes) -> dict[str, Dictionary]:
 def name_features(dictionaries: Mapping[str, Dictionary], labels: LabelsLike | Mapping[str, LabelsLike]) -> None:
     """Call the features of an engine's dictionaries by `labels`: of the only one, or by name of the dictionary.
 
-    To be called once the dictionaries know their sizes: `Neurons` learn theirs from the model.
+    The names that directions bring stay, where `labels` says nothing of them. To be called once the dictionaries know their
+    sizes: `Neurons` learn theirs from the model.
 
     Raises:
         SaeMismatchError: for the labels of one dictionary where there are several. LabelError, FeatureIndexError: see
@@ -66,7 +67,7 @@ def name_features(dictionaries: Mapping[str, Dictionary], labels: LabelsLike | M
         )
     for name, given in several.items():
         dictionary = dictionaries[name]
-        dictionary.labels = Labels(labels_from(given, dictionary.n_features, name))
+        dictionary.labels = Labels({**dictionary.labels, **labels_from(given, dictionary.n_features, name)})
 
 
 def _as_dictionary(one: OneSae, name: str | None) -> Dictionary:
