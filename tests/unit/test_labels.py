@@ -366,9 +366,11 @@ def test_labels_of_a_published_sae(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("saewidgets.engine.engine.load_sae", lambda *_: tiny.sae())
     monkeypatch.setattr("saewidgets.engine.engine.load_model", lambda *_: tiny.hooked())
     published = {"release": "some-release", "sae_id": "some/id"}
-    for labels in ({"3": "cat"}, {"some-release/some/id": {3: "cat"}}):
+    with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
+        best = int(engine.activations(TEXT).top(1).features[0])
+    for labels in ({str(best): "cat"}, {"some-release/some/id": {best: "cat"}}):
         with sw.Engine.from_pretrained(**published, labels=labels) as engine:  # type: ignore[arg-type]
-            assert dict(engine.dictionary().labels) == {3: "cat"}
-            assert [n for n in engine.activations(TEXT).top(tiny.D_SAE).to_pandas()["label"] if n] == ["cat"]
+            assert dict(engine.dictionary().labels) == {best: "cat"}
+            assert engine.activations(TEXT).top(1).to_pandas()["label"].tolist() == ["cat"]
     with pytest.raises(LabelError):
         sw.Engine.from_pretrained(**published, labels={"three": "cat"})  # type: ignore[arg-type]

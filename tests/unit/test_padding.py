@@ -15,8 +15,9 @@ import torch
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
 import saewidgets as sw
-from saewidgets.engine.errors import TokenIdError
+from saewidgets.engine.errors import SaewidgetsError, TokenIdError
 from saewidgets.index.errors import CorpusError
+from saewidgets.interventions.ablation import ablate
 
 A, B = [0, 40, 41, 42, 43], [0, 50, 51]
 PRE = "blocks.1.hook_resid_pre"
@@ -141,6 +142,11 @@ def test_pads_of_their_own_by_every_way_in() -> None:
     assert sw.generate(engine, mask, n_tokens=2, temperature=0).prompt.ids == tuple(B)  # type: ignore[arg-type]
     effects = sw.effects(engine, [2, *A], sw.add(3, 2))
     assert effects.token_ids.tolist() == A and any("padding" in note for note in effects.notes)
+    ablated = ablate(engine, [2, *A], 3)
+    assert ablated.token_ids.tolist() == A and any("padding" in note for note in ablated.notes)
+    np.testing.assert_allclose(ablated.delta, ablate(engine, A, 3).delta, atol=1e-5)
+    with pytest.raises(SaewidgetsError, match="one text, not 2"):
+        ablate(engine, [A, B], 3)  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -8,7 +8,7 @@ whole batch are the largest thing in the house.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -46,18 +46,24 @@ def ablate(
     k: int = 3,
     on_progress: Progress | None = None,
 ) -> AblationEffect:
-    """The effect of ablating `feature` on one text: a string, or token ids, which are taken as they are.
+    """The effect of ablating `feature` on one text: a string, or token ids.
 
     Runs on the engine's worker; otherwise as `ablation_effects`.
+
+    Raises:
+        SaewidgetsError: for more than one text, and as `ablation_effects`.
 
     Example:
         >>> ablate(engine, "In the beginning, God created the heavens and the", 7650).to_pandas()
     """
-    texts = engine.to_ids(text)
-    return engine.worker.run(
-        lambda ticket: ablation_effects(engine, texts, feature, sae=sae, special=special, k=k, ticket=ticket)[0],
+    read = engine.tokenized(text)
+    if len(read.ids) != 1:
+        raise SaewidgetsError(f"Give one text, not {len(read.ids)}.")
+    effect = engine.worker.run(
+        lambda ticket: ablation_effects(engine, read.ids, feature, sae=sae, special=special, k=k, ticket=ticket)[0],
         on_progress,
     )
+    return replace(effect, notes=tuple(read.notes))
 
 
 def ablation_effects(

@@ -38,6 +38,7 @@ class AblationEffect:
             the changes, most lowered first. Ids are -1 and changes 0 where nothing before p was ablated.
         raised_ids, raised: [pos, k] those that it raises most, most raised first.
         direct_note: why there is no direct effect; "" if there is.
+        notes: what of the text was not read, or read otherwise.
     """
 
     feature: int
@@ -54,6 +55,7 @@ class AblationEffect:
     raised_ids: Ints
     raised: Floats
     direct_note: str = ""
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.token_ids)
