@@ -68,7 +68,7 @@ def logits_of(
         return [engine.worker.run(lambda ticket: prompt.roles(engine, dictionary, ticket)).outlier] * n
 
     more = {k: [v] * n for k, v in scope.items()}
-    edits = Edits(engine, rows, Scope(engine.tokenizer, [n_prompt or len(ids)] * n, outlier=outlier, **more))
+    edits = Edits(engine, rows, Scope(engine.counting, [n_prompt or len(ids)] * n, outlier=outlier, **more))
     tokens = torch.tensor([list(ids)] * n)
     with torch.no_grad():
         return engine.model.logits(tokens, edits.hooks(tokens))

@@ -279,7 +279,7 @@ def test_orthogonal_leaves_no_component_and_cap_bounds_it() -> None:
     unit = sae.W_dec[5].detach() / sae.W_dec[5].detach().norm()
     rows = [resolved(engine, r, ids) for r in (orthogonal(5), orthogonal(5, 0.5), cap(5, 0.5, low=-0.25), cap(5, 0.5))]
     tokens = torch.tensor([ids] * 4)
-    edits = Edits(engine, rows, Scope(engine.tokenizer, [len(ids)] * 4), keep=True)
+    edits = Edits(engine, rows, Scope(engine.counting, [len(ids)] * 4), keep=True)
     with torch.no_grad():
         engine.model.logits(tokens, edits.hooks(tokens))
     (seen,) = edits.seen.values()
@@ -496,10 +496,10 @@ def where_of(scope: Scope, recipe: Recipe) -> list[list[int]]:
     ],
 )
 def test_positions(positions: Any, wanted: list[int]) -> None:
-    tokenizer = sw.Engine(model_of("hooked"), tiny.sae()).tokenizer
+    counting = sw.Engine(model_of("hooked"), tiny.sae()).counting
     tokens = torch.tensor([[0, 50, 51, 52, 53, 1, 54, 55]])
     recipe = Recipe(add(3, 1, positions=positions))
-    scope = Scope(tokenizer, [5])
+    scope = Scope(counting, [5])
     scope.advance(tokens)
     assert where_of(scope, recipe) == [wanted]
     special = Recipe(add(3, 1, positions=positions, special=True))
@@ -507,12 +507,12 @@ def test_positions(positions: Any, wanted: list[int]) -> None:
     chosen = {"all": everything, "prompt": everything[:5], "generated": everything[5:]}
     if isinstance(positions, str):
         assert where_of(scope, special) == [chosen[positions]]
-    scope, found = Scope(tokenizer, [5]), []
+    scope, found = Scope(counting, [5]), []
     for p in (slice(0, 5), slice(5, 6), slice(6, 8)):
         scope.advance(tokens[:, p])
         found += where_of(scope, recipe)[0]
     assert found == wanted
-    scope = Scope(tokenizer, [5, 2])
+    scope = Scope(counting, [5, 2])
     padded = torch.tensor([[1, 1, 0, 50, 51, 52, 53, 1, 54, 55], [1, 1, 1, 1, 1, 1, 0, 50, 51, 52]])
     real = torch.ones(2, 10, dtype=torch.bool)
     real[0, :2] = real[1, :6] = False
@@ -522,13 +522,13 @@ def test_positions(positions: Any, wanted: list[int]) -> None:
 
 
 def test_template_and_system_masks() -> None:
-    tokenizer = sw.Engine(model_of("hooked"), tiny.sae()).tokenizer
+    counting = sw.Engine(model_of("hooked"), tiny.sae()).counting
     template = np.array([1, 1, 0, 0, 1, 0], bool)
     system = np.array([0, 0, 1, 1, 0, 0], bool)
     tokens = torch.tensor([[50, 51, 52, 53, 54, 55, 56, 57]])
 
     def found(recipe: Recipe) -> list[int]:
-        scope = Scope(tokenizer, [6], [template], [system])
+        scope = Scope(counting, [6], [template], [system])
         scope.advance(tokens)
         return where_of(scope, recipe)[0]
 
@@ -555,13 +555,13 @@ def test_template_and_system_masks() -> None:
 )
 def test_thinking(text: str, thinking: str) -> None:
     """From the opening token up to the first closing one, both included, however the text is cut into forwards."""
-    tokenizer = sw.Engine(model_of("hooked"), tiny.sae()).tokenizer
+    counting = sw.Engine(model_of("hooked"), tiny.sae()).counting
     tokens = torch.tensor([[{"<": 60, ">": 61}.get(c, 50) for c in text]])
     recipe = Recipe(add(3, 1), thinking=False)
     wanted = [n for n, c in enumerate(thinking) if c == " "]
     for cut in range(len(text)):
         for step in (1, len(text)):
-            scope, found = Scope(tokenizer, [1], think=(60, 61)), []
+            scope, found = Scope(counting, [1], think=(60, 61)), []
             starts = [0, *range(max(cut, 1), len(text), step)]
             for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
                 scope.advance(tokens[:, start:stop])
@@ -595,7 +595,7 @@ def test_seen(wrapper: str) -> None:
     (ids,) = engine.to_ids(TEXT)
     f = int(engine.activations(ids, sae="a").top(1).features[0])
     recipe = Recipe([clamp(f, 3, sae="a", only_active=True), add(5, 2, sae="a", positions=[4]), add(7, 2, sae="b")])
-    edits = Edits(engine, [None, resolved(engine, recipe, ids)], Scope(engine.tokenizer, [len(ids)] * 2), keep=True)
+    edits = Edits(engine, [None, resolved(engine, recipe, ids)], Scope(engine.counting, [len(ids)] * 2), keep=True)
     tokens = torch.tensor([ids] * 2)
     with torch.no_grad():
         engine.model.logits(tokens, edits.hooks(tokens))
@@ -671,7 +671,7 @@ def test_resid_is_in_median_norms(wrapper: str) -> None:
     row = resolved(engine, add(t.f, 3, unit="resid"), ids)
     assert row.amounts[0].median_norm == pytest.approx(t.median, rel=1e-5)
     assert f"3 × median residual norm {t.median:.4g}" in row.lines()[0]
-    edits = Edits(engine, [row], Scope(engine.tokenizer, [len(ids)]), keep=True)
+    edits = Edits(engine, [row], Scope(engine.counting, [len(ids)]), keep=True)
     tokens = torch.tensor([ids])
     with torch.no_grad():
         engine.model.logits(tokens, edits.hooks(tokens))

@@ -62,7 +62,7 @@ def test_with_a_cache_as_at_once(wrapper: str, architecture: str, hook: str, hoo
     tokens = torch.tensor([ids] * len(rows))
 
     def scope() -> Scope:
-        return Scope(engine.tokenizer, [SPLIT] * len(rows))
+        return Scope(engine.counting, [SPLIT] * len(rows))
 
     whole = Edits(engine, rows, scope())
     steps = Edits(engine, rows, scope())
@@ -131,7 +131,7 @@ def test_left_padding_changes_nothing(architecture: str) -> None:
         rows = [resolved(engine, recipe, ids) for ids in texts]
         alone = [logits_of(engine, [recipe], ids, n)[0] for ids, n in zip(texts, n_prompt, strict=True)]
         for pieces in ([longest], [longest - 1, 1]):
-            edits = Edits(engine, rows, Scope(engine.tokenizer, n_prompt), keep=True)
+            edits = Edits(engine, rows, Scope(engine.counting, n_prompt), keep=True)
             past = TransformerLensKeyValueCache.init_cache(model.cfg, "cpu", len(texts))
             found = []
             for part, mask in zip(tokens.split(pieces, 1), real.split(pieces, 1), strict=True):

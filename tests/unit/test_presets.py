@@ -34,7 +34,7 @@ def model_of(wrapper: str) -> Any:
 def ours(engine: sw.Engine, recipe: Recipe, ids: Sequence[int], pieces: Sequence[int]) -> Tensor:
     """Logits [pos, d_vocab], at once or in pieces with a cache."""
     resolved = engine.worker.run(lambda ticket: resolve(engine, recipe, ids, ticket=ticket))
-    edits = Edits(engine, [resolved], Scope(engine.tokenizer, [pieces[0]]))
+    edits = Edits(engine, [resolved], Scope(engine.counting, [pieces[0]]))
     forward = CachedForward(engine.model, 1)
     with torch.no_grad():
         made = [forward(part, edits.hooks(part)) for part in torch.tensor([list(ids)]).split(list(pieces), 1)]

@@ -57,7 +57,7 @@ class Edits:
         keep: keep `seen` after every forward.
 
     Example:
-        >>> edits = Edits(engine, [None, resolved], Scope(engine.tokenizer, n_prompt=[9, 9]))
+        >>> edits = Edits(engine, [None, resolved], Scope(engine.counting, n_prompt=[9, 9]))
         >>> logits = engine.model.logits(tokens, edits.hooks(tokens))
     """
 

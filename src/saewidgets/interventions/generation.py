@@ -219,7 +219,7 @@ def scope_of(engine: Engine, prompt: Prompt, n_rows: int) -> Scope:
     def outlier(dictionary: Dictionary) -> list[Bools]:
         return [prompt.roles(engine, dictionary).outlier] * n_rows
 
-    return Scope(engine.tokenizer, [len(prompt)] * n_rows, *masks, think_ids(engine), outlier)
+    return Scope(engine.counting, [len(prompt)] * n_rows, *masks, think_ids(engine), outlier)
 
 
 def think_ids(engine: Engine) -> tuple[int, int] | None:

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.activations import Bools
+from ..engine.arrays import Bools, Floats
 from ..engine.dictionary.base import Dictionary
-from ..engine.tokens import Tokenizer
+from ..engine.text.counted import Counting
 from .recipe.recipe import Intervention, Recipe
 
 __all__ = ["Scope"]
@@ -29,7 +29,7 @@ class Scope:
     """What the tokens of a batch are, as far as it has come.
 
     Args:
-        tokenizer: the engine's.
+        counting: the engine's rule of which tokens count.
         n_prompt: [batch] tokens of each row's prompt; what follows was generated.
         template: for each row a mask over its prompt: tokens of the chat template, which are as special as BOS.
         system: for each row a mask over its prompt: the system message.
@@ -43,7 +43,7 @@ class Scope:
         real_before: the same of the forwards before.
     """
 
-    tokenizer: Tokenizer
+    counting: Counting
     n_prompt: Sequence[int]
     template: Sequence[Bools] | None = None
     system: Sequence[Bools] | None = None
@@ -59,7 +59,6 @@ class Scope:
         self._open = torch.zeros(n, 1, dtype=torch.bool)
         self.real = torch.zeros(n, 0, dtype=torch.bool)
         self.real_before = torch.zeros(n, 0, dtype=torch.bool)
-        self._special_ids = torch.tensor(sorted(self.tokenizer.special_ids), dtype=torch.long)
         self._prompt = torch.tensor(list(self.n_prompt))[:, None]
         self._outliers: dict[str, Sequence[Bools]] = {}
 
@@ -72,7 +71,7 @@ class Scope:
         self.positions = torch.where(self.real, self._count + steps - 1, -1)
         self._count = self._count + steps[:, -1:]
         self.generated = self.positions >= self._prompt
-        self._structural = torch.isin(tokens, self._special_ids) | self._masked(self.template)
+        self._structural = torch.from_numpy(self.counting.special(tokens.numpy())) | self._masked(self.template)
         self._system = self._masked(self.system)
         self._thinking = self._within_thinking(tokens)
 
@@ -102,12 +101,12 @@ class Scope:
         if self.outlier is not None:
             self._outliers[key] = self.outlier(dictionary)
 
-    def see(self, key: str, relative: Tensor, factor: float) -> None:
+    def see(self, key: str, relative: Floats) -> None:
         """Judge the prompt's tokens of this forward by their relative norms [batch, pos], as it comes to them unedited."""
-        found = self.real & ~self.generated & ~self._structural & (relative.cpu() > factor)
+        found = self.counting.outliers(relative, self._structural.numpy()) & (self.real & ~self.generated).numpy()
         for b, mask in enumerate(self._outliers[key]):
             inside = self.real[b] & (self.positions[b] < len(mask))
-            mask[self.positions[b][inside].numpy()] = found[b][inside].numpy()
+            mask[self.positions[b][inside].numpy()] = found[b][inside.numpy()]
 
     def outliers(self, key: str) -> Tensor:
         """Norm outliers [batch, pos] among the prompt's tokens of this forward."""

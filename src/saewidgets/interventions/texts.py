@@ -123,13 +123,12 @@ class Texts:
         Args:
             edits: of the forward, from `step`.
         """
-        factor = self._engine.counting.factor
         for terms in edits.terms:
             names = self._judged_here().get(terms.key)
-            if names and factor is not None and all(name in values for name in names):
+            if names and all(name in values for name in names):
                 norms = self._engine.roles.relative_norm(terms.dictionary, values)
                 if norms is not None:
-                    edits.scope.see(terms.key, torch.from_numpy(norms), factor)
+                    edits.scope.see(terms.key, norms)
 
     def unknown(self, batch: int, length: int) -> Tensor:
         """Stands for the token ids of a forward on vectors.
@@ -262,7 +261,7 @@ class Texts:
             rows = zip(tokens, real, n_prompt, template, strict=True)
             return [self._outliers(dictionary, tuple(row[mask].tolist()[:n]), of) for row, mask, n, of in rows]
 
-        scope = Scope(self._engine.tokenizer, n_prompt, template, system, self._think, outlier)
+        scope = Scope(self._engine.counting, n_prompt, template, system, self._think, outlier)
         return Edits(self._engine, [self._resolved] * len(n_prompt), scope)
 
     def _outliers(self, dictionary: Dictionary, ids: tuple[int, ...], template: Bools) -> Bools:

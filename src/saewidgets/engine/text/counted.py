@@ -85,8 +85,15 @@ class Counting:
             raise ValueError(f"outlier_factor is a number above 0, or None to count every token; not {self.factor!r}.")
 
     def special(self, ids: Sequence[int] | Ints) -> Bools:
-        """[n] which of the token ids are special."""
+        """Which of the token ids, of any shape, are special."""
         return np.isin(np.asarray(ids, dtype=np.int64), np.array(sorted(self.special_ids), dtype=np.int64))
+
+    def outliers(self, relative_norm: Floats | None, structural: Bools) -> Bools:
+        """Which tokens are norm outliers, of any shape: by their relative norms, where they are no special or template tokens."""
+        if self.factor is None or relative_norm is None:
+            return np.zeros_like(structural)
+        found: Bools = ~structural & (relative_norm > self.factor)
+        return found
 
     def roles(
         self,
@@ -108,8 +115,6 @@ class Counting:
         of_template = np.zeros(n, bool)
         if template is not None:
             of_template[: len(template)] = template[:n]
-        outlier = np.zeros(n, bool)
-        if self.factor is not None and relative_norm is not None:
-            outlier = ~special & ~of_template & (relative_norm > self.factor)
+        outlier = self.outliers(relative_norm, special | of_template)
         generated = np.arange(n) >= (n if n_prompt is None else n_prompt)
         return TokenRoles(special, outlier, of_template, generated)
