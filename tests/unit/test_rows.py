@@ -8,12 +8,30 @@ import torch
 from saewidgets.engine.errors import OutOfMemoryError
 from saewidgets.engine.memory import in_batches
 
+ERRORS = [torch.OutOfMemoryError("no"), RuntimeError("CUDA out of memory."), MemoryError("out of memory")]
 
-@pytest.mark.parametrize("n", [0, 1, 2, 7, 16])
-@pytest.mark.parametrize("step", [0, 1, 3, 16, 99])
-@pytest.mark.parametrize("fits", [1, 2, 5, 99])
+
+@pytest.fixture(autouse=True)
+def no_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is simulated leaves nothing to collect, and a whole collection takes a second."""
+    monkeypatch.setattr("saewidgets.engine.memory.gc.collect", lambda: 0)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("no"), RuntimeError("CUDA out of memory."), MemoryError("out of memory")]
+    ("n", "step", "fits"),
+    [
+        (0, 3, 1),
+        (1, 0, 1),
+        (1, 99, 99),
+        (2, 16, 1),
+        (7, 3, 2),
+        (7, 99, 5),
+        (16, 3, 1),
+        (16, 16, 2),
+        (16, 16, 99),
+        (16, 99, 5),
+    ],
 )
 def test_every_row_once_and_in_order(n: int, step: int, fits: int, error: Exception) -> None:
     tried: list[int] = []
