@@ -152,7 +152,7 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
         {PARTS.map((names, i) => (
           <section key={i} class="saew-sweep-part">
             <p class="saew-small">{label(json.about[i] ?? "")}</p>
-            <div class="saew-figures">
+            <div class={columns === 1 ? "saew-figures" : "saew-figures saew-two"}>
               {names.map((name) => (
                 <LineChart
                   key={name}
