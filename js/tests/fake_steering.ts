@@ -119,6 +119,7 @@ function rowScale(row: Intervention): RowScale {
     range: row.kind === "ablate" ? null : { min: -5, max: 10, step: 0.1 },
     median_norm: norm,
     norm_name: elsewhere ? `norm of the value at ${row.hook}` : "residual norm",
+    max_name: "max activation",
   };
 }
 

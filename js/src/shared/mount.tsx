@@ -5,6 +5,7 @@
 
 import { type ComponentType, render as mount } from "preact";
 import { Guard } from "./guard";
+import { keepKeys } from "./keys";
 import { followTheme } from "./theme";
 import type { Model } from "./types";
 
@@ -39,6 +40,7 @@ function show({ model, el, signal }: Context, name: string, View: ComponentType<
   root.className = `saew saew-${name}`;
   // JupyterLab would take keys typed here for its own shortcuts.
   root.dataset.lmSuppressShortcuts = "true";
+  keepKeys(root);
   el.append(root);
   const prefix = `saew-${Math.random().toString(36).slice(2)}`;
   let themeVersion = 0;

@@ -69,7 +69,7 @@ export function Amount({ row, scale, onChange }: Props) {
 function Others({ row, scale }: { row: Intervention; scale: RowScale }) {
   const [first] = scale.features;
   if (!first) return null;
-  const { median_norm: median, norm_name: norm = "norm at the hook", max_name: most = "max activation" } = scale;
+  const { median_norm: median, norm_name: norm, max_name: most } = scale;
   const several = row.features.length > 1 ? ` for feature ${first.f}` : "";
   const same = [
     row.unit !== "raw" && first.raw !== null ? `${minus(first.raw)} raw` : "",

@@ -47,7 +47,7 @@ export function SweepView({ state, channels, sweeping }: Props) {
           <NumberBox
             name="Number of texts at each strength"
             says="texts each"
-            title="Texts written at each strength, each with dice of its own, which are the same at every strength"
+            title="Texts written at each strength, each with dice of its own, the same at every strength"
             value={samples}
             min={1}
             max={16}
@@ -80,8 +80,8 @@ export function SweepView({ state, channels, sweeping }: Props) {
       {!sweep && can && !busy && !offline && (
         <p class="saew-empty">
           Writes several texts at each strength with the same dice, and measures how strongly the feature comes out, how
-          far the model is pushed, and whether the texts fall apart; beside it, without sampling, what the edit does to
-          the prompt.
+          far the model is pushed, and whether the texts fall apart; and, without sampling, what the edit does to the
+          prompt.
         </p>
       )}
     </>
@@ -90,7 +90,7 @@ export function SweepView({ state, channels, sweeping }: Props) {
 
 function missing(ablates: boolean): string {
   return ablates
-    ? "An ablation has no strength to vary. Choose another kind, or another intervention."
+    ? "An ablation has no strength to vary: choose another kind or intervention."
     : "The recipe has no intervention to vary.";
 }
 
@@ -106,7 +106,7 @@ function Strengths({ sweeping }: { sweeping: SweepState }) {
         type="text"
         class="saew-strengths"
         placeholder="chosen for you"
-        title="Such as -2, 0, 1, 2, 4, in the unit of the intervention; empty: chosen for you"
+        title="Such as -2, 0, 1, 4, in the unit of the intervention; empty: chosen for you"
         aria-invalid={read === null}
         spellcheck={false}
         value={text}
@@ -152,7 +152,7 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
         {PARTS.map((names, i) => (
           <section key={i} class="saew-sweep-part">
             <p class="saew-small">{label(json.about[i] ?? "")}</p>
-            <div class={columns === 1 ? "saew-figures" : "saew-figures saew-two"}>
+            <div class={`saew-figures${columns > 1 ? " saew-two" : ""}`}>
               {names.map((name) => (
                 <LineChart
                   key={name}

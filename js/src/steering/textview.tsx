@@ -214,7 +214,7 @@ function About({ run }: { run: Run }) {
         ))}
       </div>
     );
-  const lines = Array.isArray(answer.amounts) ? answer.amounts : answer.amounts.split("\n");
+  const lines = answer.amounts.split("\n");
   return (
     <Footer notes={run.notes} provenance={Object.entries(answer.provenance)}>
       <p class="saew-small">

@@ -119,7 +119,7 @@ export function Options({ row, facts, onChange }: Props) {
         <NumberBox
           name="Max activation to refer to"
           says="max activation"
-          title="What × max activation refers to, instead of what the index or the prompt says"
+          title="What × max activation refers to, instead of index or prompt"
           value={row.max_activation}
           placeholder="look up"
           onChange={(max_activation) => onChange({ max_activation })}

@@ -125,7 +125,7 @@ export interface GenerateJson {
   edited: TextJson[];
   diverge: (number | null)[];
   seconds: number;
-  amounts: string | string[];
+  amounts: string;
   provenance: Record<string, string>;
 }
 
