@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 import tiny
+from conftest import Watched
+from lab import Lab, run_all
 from playwright.sync_api import Browser, Page
 
 import saewidgets as sw
@@ -76,3 +79,102 @@ def test_no_chart_or_table_of_the_panel_is_cut_off(pages: dict[str, Path], page:
         page.get_by_role("tab", name=tab).click()
         page.wait_for_selector(f".saew {shown}")
         fits_at_every_width(page)
+
+
+# -- containers
+
+BOXES = {
+    "a row": "display: flex; width: 1000px",
+    "a narrow row": "display: flex; width: 500px",
+    "a row that fits": "display: inline-flex",
+    "a grid": "display: grid; grid-template-columns: 1fr 1fr; width: 1000px",
+    "a float": "float: left",
+    "an inline block": "display: inline-block",
+    "a box that fits": "width: fit-content",
+    "a column": "display: flex; flex-direction: column; width: 900px",
+    "a block": "width: 900px",
+}
+
+
+@pytest.mark.parametrize("name", ["heatmap", "dashboard", "steering"])
+def test_it_has_a_width_in_every_box(name: str, pages: dict[str, Path], page: Page) -> None:
+    page.goto(pages[name].as_uri())
+    page.wait_for_selector(".saew button")
+    page.evaluate(
+        """() => {
+            const root = document.getElementById('saew-root'), box = document.createElement('div');
+            box.id = 'box';
+            root.replaceWith(box);
+            box.append(root, Object.assign(document.createElement('div'), { textContent: 'a neighbour' }));
+        }"""
+    )
+    for box, style in BOXES.items():
+        width, of = page.evaluate(
+            """style => {
+                const box = document.getElementById('box'), root = document.querySelector('.saew');
+                box.style.cssText = style;
+                return [root.getBoundingClientRect().width, box.getBoundingClientRect().width];
+            }""",
+            style,
+        )
+        assert 400 <= width <= of, box
+        assert box not in ("a block", "a column") or width == of
+
+
+CELLS = """import sys
+sys.path[:0] = [{tests!r}]
+import ipywidgets as W, tiny, saewidgets as sw
+engine = sw.Engine(tiny.hooked(), tiny.sae())
+heatmap = lambda **how: sw.TokenFeatureHeatmap(engine, "In the beginning God created", **how)
+panel = lambda: sw.SteeringPanel(engine, prompt="In the beginning")
+---
+W.HBox([heatmap(), panel()])
+---
+W.HBox([heatmap()])
+---
+W.HBox([heatmap(), W.IntSlider()])
+---
+W.HBox([out := W.Output(), W.IntSlider()])
+---
+with out: display(heatmap())
+---
+W.GridBox([heatmap(), panel()], layout=W.Layout(grid_template_columns="1fr 1fr"))
+---
+W.TwoByTwoLayout(top_left=heatmap(), top_right=panel())
+---
+W.VBox([heatmap()])
+---
+W.AppLayout(center=heatmap())
+---
+heatmap(layout=W.Layout(width="50%"))
+"""
+
+
+def test_widgets_in_a_row_share_it(lab: Lab, notebooks: Path, watched: Watched) -> None:
+    tests = str(Path(__file__).parents[1] / "unit")
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS.format(tests=tests).split("---\n")]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "rows.ipynb")
+    page = watched.page
+    lab.open(page, "rows.ipynb")
+    run_all(page)
+    page.wait_for_function("() => document.querySelectorAll('.jp-Notebook .saew button').length > 0", timeout=60_000)
+    page.wait_for_function("n => document.querySelectorAll('.jp-Notebook .saew').length === n", arg=12, timeout=60_000)
+    found = page.evaluate(
+        """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].map(cell => {
+            const output = cell.querySelector('.jp-OutputArea-output');
+            const width = el => Math.round(el.getBoundingClientRect().width);
+            return output && [width(output), ...[...cell.querySelectorAll('.saew')].map(width)];
+        })"""
+    )
+    rows = [row for row in found if row and len(row) > 1]
+    assert [len(row) - 1 for row in rows] == [2, 1, 1, 1, 2, 2, 1, 1, 1]
+    for whole, *widths in rows:
+        assert min(widths) >= 280 and sum(widths) <= whole, rows
+    (two, one, slider, _, grid, four, box, app, half) = rows
+    for whole, a, b in (two, grid, four):
+        assert a + b > 0.85 * whole and abs(a - b) < 0.2 * whole, rows
+    assert one[1] > 0.95 * one[0] and box[1] > 0.95 * box[0] and app[1] > 280
+    assert slider[1] > slider[0] - 340
+    assert half[1] == pytest.approx(half[0] / 2, rel=0.1)
+    assert watched.errors == []
