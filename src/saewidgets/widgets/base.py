@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -77,6 +77,7 @@ class EngineWidget(anywidget.AnyWidget):
         self._owns_worker = engine is None
         self._closed = False
         self._jobs: dict[str, Job[wire.Reply]] = {}
+        self._brought: Collection[str] = ()
         super().__init__(**traits)
         self.on_msg(self._on_message)
 
@@ -94,6 +95,24 @@ class EngineWidget(anywidget.AnyWidget):
         return self._engine
 
     # -- messages
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Apply a message of the front-end, whose traits belong together."""
+        self._brought = sync_data.keys()
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._brought = ()
+
+    def reset(self, **values: object) -> None:
+        """Set traits that went with another one's old value, for an observer of that one.
+
+        A front-end may change both in one message, such as a text and then a selection in it, which came before the message
+        could leave: what it brings is never reset.
+        """
+        for name, value in values.items():
+            if name not in self._brought:
+                self.set_trait(name, value)
 
     def handlers(self) -> dict[str, Handler]:
         """Channel name to the function that answers it, on the engine's worker."""

@@ -144,8 +144,7 @@ class FeatureDashboard(EngineWidget):
     def _feature_changed(self, change: Mapping[str, Any]) -> None:
         # What was brushed or clicked belongs to the feature before.
         if change["old"] is not traitlets.Undefined and change["old"] is not None:
-            self.activation_range = []
-            self.set_trait("selected_example", None)
+            self.reset(activation_range=[], selected_example=None)
 
     @traitlets.observe("revision")
     def _refreshed(self, _change: Mapping[str, Any]) -> None:

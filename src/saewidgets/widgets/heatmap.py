@@ -152,7 +152,7 @@ class TokenFeatureHeatmap(Follows, EngineWidget):
     def _text_changed(self, change: Mapping[str, Any]) -> None:
         # The text that a widget is made with comes with its selection, and has no old one.
         if change["old"] not in (traitlets.Undefined, None) and change["old"] != change["new"]:
-            self.selected_tokens = []
+            self.reset(selected_tokens=[])
 
     @traitlets.observe("revision")
     def _refreshed(self, _change: Mapping[str, Any]) -> None:

@@ -45,11 +45,12 @@ class Search:
 
     def _matches(self, dictionary: Dictionary, words: str) -> list[int]:
         found: list[int] = []
-        if words.isdigit() and int(words) < dictionary.n_features:
+        number = words.isascii() and words.isdigit()  # "²" is a digit, and no number
+        if number and int(words) < dictionary.n_features:
             found.append(int(words))
         found += [f for f, label in self._labels(dictionary).to_dict().items() if words in label.lower()]
         table = self._table if dictionary.name == self._indexed else None
-        if table is not None and not words.isdigit():
+        if table is not None and not number:
             fires = table["top token"].fillna("").str.lower().str.contains(words, regex=False)
             found += self._strongest(table, fires.to_numpy())
             if "top logits" in table:
