@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tracemalloc
+from typing import Any
+
 import numpy as np
 import pytest
 import tiny
@@ -83,6 +87,19 @@ def test_slices(acts: sw.FeatureActivations) -> None:
     np.testing.assert_array_equal(acts[2, [7, 3, 7]], dense[2, [7, 3, 7]])
     np.testing.assert_array_equal(acts[1:4, 2:9], dense[1:4, 2:9])
     assert acts[4, 5] == dense[4, 5]
+    odd, mask = np.arange(len(acts)) % 2 == 1, np.arange(acts.n_features) % 3 == 0
+    for tokens in (odd, [4, 1, 4], np.array([[0, 1], [3, 3]]), slice(None, None, -2), -1, []):
+        for features in (mask, [7, 3, 7], slice(None, None, -1), 5, [], slice(2, 9)):
+            rows = dense[np.asarray(tokens, int) if isinstance(tokens, list) else tokens]
+            columns = np.asarray(features, int) if isinstance(features, list) else features
+            np.testing.assert_array_equal(acts[tokens, features], rows[..., columns])
+    np.testing.assert_array_equal(acts.to_scipy().toarray(), dense)
+    acts.to_scipy().data[:] = 0
+    np.testing.assert_array_equal(acts[:, :], dense)
+    with pytest.raises(FeatureIndexError, match="one value for each"):
+        acts[:, mask[:-1]]
+    with pytest.raises(TypeError, match="integers"):
+        acts[:, 2.5]  # type: ignore[index]
     for token in range(len(acts)):
         ids, values = acts.token(token)
         assert list(np.abs(values)) == sorted(np.abs(values), reverse=True)
@@ -92,6 +109,28 @@ def test_slices(acts: sw.FeatureActivations) -> None:
             acts[:, wrong]
     with pytest.raises(TypeError, match="tokens and features"):
         acts[3]
+
+
+@pytest.mark.parametrize(("key", "row"), [((3, slice(None)), 40_000), ((slice(None), 7), 2_000), ((3, [1, 2]), 2)])
+def test_what_is_not_asked_for_takes_no_memory(acts: sw.FeatureActivations, key: Any, row: int) -> None:
+    """Of 2,000 tokens and 40,000 features: 320 MB, if all of it became dense."""
+    n, per_token = 2_000, 5
+    large = dataclasses.replace(
+        acts,
+        token_ids=np.zeros(n, np.int64),
+        indptr=np.arange(n + 1) * per_token,
+        feature_ids=np.tile(np.arange(per_token), n),
+        values=np.ones(n * per_token, np.float32),
+        n_features=40_000,
+        columns=None,
+    )
+    tracemalloc.start()
+    try:
+        found = large[key]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.size == row and peak < 5e6
 
 
 def test_pandas(acts: sw.FeatureActivations) -> None:

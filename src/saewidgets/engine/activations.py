@@ -20,6 +20,7 @@ from .ranking import SORTS, FeatureRanking, Floats, Ints, Sort, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
+    import scipy.sparse
     from plotly.graph_objects import Figure
 
 Index = int | slice | Sequence[int] | npt.NDArray[np.int64] | npt.NDArray[np.bool_]
@@ -109,27 +110,54 @@ class FeatureActivations:
 
         Raises:
             FeatureIndexError: for a feature outside the dictionary, or not among the encoded columns.
+            TypeError: for what is no index.
         """
         if not isinstance(key, tuple) or len(key) != 2:
             raise TypeError("Index with tokens and features: acts[:, 2717], acts[3, :], acts[3, [1, 2]].")
         tokens, features = key
-        rows = np.arange(len(self))[tokens]
+        rows = np.asarray(np.arange(len(self))[tokens])
         wanted = self._feature_list(features)
+        # Only what is asked for becomes dense: a row of a long text has as many zeros as the dictionary has features.
+        some, row_of = np.unique(rows.ravel(), return_inverse=True)
+        unique, column_of = np.unique(wanted.ravel(), return_inverse=True)
+        counts = np.diff(self.indptr)[some]
+        entries = np.arange(counts.sum()) + np.repeat(self.indptr[some] - np.cumsum(counts) + counts, counts)
         slot = np.full(self.n_features, -1)
-        unique, inverse = np.unique(wanted.ravel(), return_inverse=True)
         slot[unique] = np.arange(unique.size)
-        hit = slot[self.feature_ids] >= 0
-        found = np.zeros((len(self), unique.size), np.float32)
-        found[self.token_of[hit], slot[self.feature_ids[hit]]] = self.values[hit]
-        dense = found[:, inverse]
-        picked = dense[rows]
+        columns = slot[self.feature_ids[entries]]
+        hit = columns >= 0
+        found = np.zeros((some.size, unique.size), np.float32)
+        found[np.repeat(np.arange(some.size), counts)[hit], columns[hit]] = self.values[entries[hit]]
+        for axis, (order, n) in enumerate(((row_of, some.size), (column_of, unique.size))):
+            if not np.array_equal(order, np.arange(n)):
+                found = np.take(found, order, axis)
+        picked = found.reshape(*rows.shape, wanted.size)
         return picked[..., 0] if wanted.ndim == 0 else picked
+
+    def to_scipy(self) -> scipy.sparse.csr_array:
+        """The activations as a sparse matrix [tokens, features] of float32, as wide as the dictionary: a copy.
+
+        Example:
+            >>> acts.to_scipy().max(axis=0)
+        """
+        from scipy.sparse import csr_array
+
+        return csr_array((self.values, self.feature_ids, self.indptr), shape=(len(self), self.n_features), copy=True)
 
     def _feature_list(self, features: Index) -> Ints:
         if isinstance(features, slice):
             everything = np.arange(self.n_features) if self.columns is None else self.columns
             return np.asarray(everything[features], dtype=np.int64)
-        wanted = np.asarray(features, dtype=np.int64)
+        given = np.asarray(features)
+        if given.dtype == bool:
+            if given.shape != (self.n_features,):
+                raise FeatureIndexError(
+                    f"A mask of features has one value for each of the {self.n_features}, not {given.shape}."
+                )
+            given = np.flatnonzero(given)
+        if given.size and given.dtype.kind not in "iu":
+            raise TypeError(f"Features are integers, a slice or a mask, not {given.dtype}.")
+        wanted = given.astype(np.int64)
         outside = (wanted < 0) | (wanted >= self.n_features)
         if outside.any():
             raise FeatureIndexError(
