@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nbformat
+import numpy as np
 import pytest
 
 import saewidgets as sw
 from saewidgets import cli
+from saewidgets.interventions.answers import AnswerEffects
+from saewidgets.interventions.edit_effects import EditEffects
 
 if TYPE_CHECKING:
     from saewidgets.engine.engine import Engine
@@ -152,6 +155,16 @@ def test_the_steering_notebook_steers(demo_engine: Engine, tmp_path: Path, monke
     assert "Egypt" in made.edited[0].text
     assert "Egypt" not in made.baseline[0].text
     assert made.edited[0].text in str(names["text"]), "the user's own generate writes the same"
+    # Tables that show something: the feature fires on the text, taking it out changes what follows, and nothing is -0.0.
+    effects, answers = names["effects"], names["answers"]
+    assert isinstance(effects, EditEffects) and isinstance(answers, AnswerEffects)
+    tables = effects.to_pandas(), answers.to_pandas()
+    assert (tables[0]["demo/4720 clean"][1:] > 20).sum() >= 2 and (tables[0]["delta"].abs() > 0.3).sum() >= 2
+    rows = tables[1].set_index("model")["logprob"]
+    assert rows["all of the recipe, error kept"] < rows["the model as it is"] - 0.2
+    for table in tables:
+        numbers = table.select_dtypes("number").to_numpy(float)
+        assert not (np.signbit(numbers) & (numbers == 0)).any()
 
 
 @pytest.mark.usefixtures("with_demo")

@@ -280,7 +280,7 @@ class _Reading:
                         label=dictionary.labels.get(feature),
                         kinds=tuple(terms.kinds(feature)),
                         clean=clean[:, n],
-                        requested=seen.requested[0, :, n].cpu().numpy(),
+                        requested=seen.requested[0, :, n].add(0.0).cpu().numpy(),  # -1 times nothing is 0, not -0
                         realised=realised[:, n],
                         edited=edited[:, n],
                         note=note,

@@ -69,8 +69,8 @@ def changes(clean: Tensor, ablated: Tensor | None, ids: Tensor, first: int, k: i
         found.delta[rows] = change.gather(1, answers[start - at :])[:, 0].cpu()
         # A model may rule tokens out with -inf: they are as impossible after as before.
         change.nan_to_num_(nan=0.0)
-        # Rounding can bring a divergence of nothing just below 0.
-        found.kl[rows] = -(before[start - at :].exp() * change).sum(-1).clamp(max=0).cpu()
+        # Rounding can bring a divergence of nothing just below 0; and nothing is 0, not -0.
+        found.kl[rows] = (before[start - at :].exp() * change).sum(-1).clamp(max=0).neg().add(0.0).cpu()
         for largest, ids_out, out in (
             (False, found.lowered_ids, found.lowered),
             (True, found.raised_ids, found.raised),
