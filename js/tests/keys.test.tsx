@@ -40,6 +40,7 @@ const THEIRS: [string, KeyboardEventInit][] = [
   ["F1", {}],
   ["p", { ctrlKey: true, shiftKey: true }],
   ["Tab", {}],
+  ["PageDown", { ctrlKey: true }],
 ];
 const CONTROLS = "button, input, select, textarea, a, summary, [tabindex], [role=option], [role=tab], .saew-t";
 

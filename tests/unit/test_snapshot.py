@@ -182,3 +182,18 @@ def test_to_html_writes_and_warns(tmp_path: object, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(base, "_LARGE_PAGE", 10)
     with pytest.warns(UserWarning, match="MB"):
         widget.to_html()
+
+
+def test_a_saved_picture_says_of_which_moment_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    panel = sw.SteeringPanel(engine, prompt="a b", n_tokens=2)
+    heatmap = sw.TokenFeatureHeatmap(engine, text="a b")
+    said = "As shown when the cell ran; run it again for the live view."
+    assert "Nothing was generated yet." in panel._repr_mimebundle_()[0]["text/html"]
+    for widget in (heatmap, panel):
+        saved = Elements(widget._repr_mimebundle_()[0]["text/html"]).text
+        assert saved.startswith(said)
+        assert said not in widget.page()  # a page is of the moment it was asked for
+    monkeypatch.setattr(heatmap, "fallback_html", lambda: 1 / 0)
+    broken = heatmap._repr_mimebundle_()[0]["text/html"]
+    assert said in broken and "ZeroDivisionError" in broken

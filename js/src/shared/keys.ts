@@ -8,7 +8,8 @@ const MINE = /^(Arrow|Home|End|Page|Esc|Enter| $)/;
 /** From what is inside `root`, after whoever handles it there: what moves, confirms or leaves goes no further. */
 export function keepKeys(root: HTMLElement): void {
   root.addEventListener("keydown", (event) => {
-    // Alt and Meta are the host's and the system's.
-    if (MINE.test(event.key) && !event.altKey && !event.metaKey) event.stopPropagation();
+    // Alt and Meta are the host's and the system's; Ctrl+Page changes its tabs.
+    const theirs = event.altKey || event.metaKey || (event.ctrlKey && /^P/.test(event.key));
+    if (MINE.test(event.key) && !theirs) event.stopPropagation();
   });
 }

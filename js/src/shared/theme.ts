@@ -1,7 +1,7 @@
 /** Which theme the surroundings have: every front-end says it differently, and some say it wrongly. */
 
 const SYSTEM = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"];
-const WATCHED = "class style theme data-theme data-jp-theme-light data-jp-theme-name data-vscode-theme-kind".split(" ");
+const WATCHED = "class style theme data-theme data-jp-theme-light data-jp-theme-name".split(" ");
 
 export type Theme = "light" | "dark" | "contrast";
 
@@ -22,8 +22,9 @@ function surroundings(root: HTMLElement): "light" | "dark" {
   const view = root.ownerDocument.defaultView;
   const jupyter = body.dataset.jpThemeLight;
   if (jupyter !== undefined) return jupyter === "true" ? "light" : "dark";
-  if (body.classList.contains("vscode-high-contrast-light") || body.classList.contains("vscode-light")) return "light";
-  if (body.classList.contains("vscode-high-contrast") || body.classList.contains("vscode-dark")) return "dark";
+  // The light high contrast theme has the name of the dark one as well.
+  if (/vscode-(high-contrast-)?light/.test(body.className)) return "light";
+  if (/vscode-(high|dark)/.test(body.className)) return "dark";
   for (let el: Element | null = root; el; el = parentOf(el)) {
     const said = el.getAttribute("data-theme") ?? el.getAttribute("theme");
     if (el !== root && (said === "dark" || el.classList.contains("dark"))) return "dark";

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .text import shown
 
 LEVELS = 10
+SAVED = "As shown when the cell ran; run it again for the live view."
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,15 @@ def fallback(
         f'<p class="saew-fb-text">{"".join(map(_token, tokens))}</p>{more}'
         f"<p><small>{shown(caption)}</small></p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{said}<p><small>{facts}</small></p></div>"
     )
+
+
+def as_saved(picture: str) -> str:
+    """`picture`, a script-free HTML of a widget, as a notebook's file keeps it: with the moment it is of.
+
+    The file keeps what the cell put out when it ran, while the live view goes on; where a reader sees the picture, the
+    live view is gone, so that it must say by itself what it is of.
+    """
+    return f'<p class="saew-fb-saved"><small>{SAVED}</small></p>{picture}'
 
 
 def _token(row: FallbackRow) -> str:

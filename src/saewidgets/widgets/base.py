@@ -19,6 +19,7 @@ import traitlets
 from ..engine.errors import nearest
 from ..engine.labels import Labels
 from ..engine.worker import Worker
+from ..snapshot.fallback import as_saved
 from . import wire
 
 if TYPE_CHECKING:
@@ -195,10 +196,11 @@ class EngineWidget(anywidget.AnyWidget):
             return None
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         try:
-            data["text/html"] = self.fallback_html()
+            picture = self.fallback_html()
         except Exception as error:
             # The live view shows the error, with its traceback; displaying the widget must not fail for a picture of it.
-            data["text/html"] = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
+            picture = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
+        data["text/html"] = as_saved(picture)
         return data, metadata
 
     def page(self, title: str | None = None) -> str:
