@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 import weakref
+from collections.abc import Callable
 
 import pytest
 import tiny
@@ -13,7 +14,7 @@ import torch
 
 import saewidgets as sw
 from saewidgets.engine.errors import CancelledError
-from saewidgets.engine.worker import Ticket, Worker
+from saewidgets.engine.worker import Ticket, Turn, Worker
 
 
 def test_one_thread_without_gradients() -> None:
@@ -65,24 +66,73 @@ def test_a_newer_request_cancels_the_running_one() -> None:
     assert second.result == "new"
 
 
-def test_interactive_work_runs_between_batches() -> None:
+def test_the_quick_run_between_the_steps_of_the_long() -> None:
+    """Each job lets in, between its two steps, what has a higher turn, and nothing else; whoever is nested does so too."""
     worker = Worker()
     order: list[str] = []
-    waiting = threading.Event()
+    begun = {turn: threading.Event() for turn in Turn}
+    ready = {turn: threading.Event() for turn in Turn}
 
-    def batches(ticket: Ticket) -> None:
-        order.append("batch 1")
-        waiting.wait(5)
-        ticket.breathe()
-        order.append("batch 2")
+    def job(turn: Turn, name: str, wait: bool = True) -> Callable[[Ticket], None]:
+        def steps(ticket: Ticket) -> None:
+            order.append(f"{name} 1")
+            if wait:
+                begun[turn].set()
+                assert ready[turn].wait(30)
+            ticket.breathe()
+            order.append(f"{name} 2")
 
-    long = worker.submit(batches)
-    quick = worker.submit(lambda _: order.append("widget"), interactive=True)
-    plain = worker.submit(lambda _: order.append("plain"))
-    waiting.set()
-    for job in (long, quick, plain):
-        assert job.finished.wait(5)
-    assert order == ["batch 1", "widget", "batch 2", "plain"]
+        return steps
+
+    jobs = [worker.submit(job(Turn.BUILD, "build"), turn=Turn.BUILD)]
+    assert begun[Turn.BUILD].wait(30)
+    jobs.append(worker.submit(job(Turn.BUILD, "another build", wait=False), turn=Turn.BUILD))
+    jobs.append(worker.submit(job(Turn.LONG, "sweep"), turn=Turn.LONG))
+    ready[Turn.BUILD].set()
+    assert begun[Turn.LONG].wait(30)
+    jobs.append(worker.submit(job(Turn.LONG, "effects", wait=False), turn=Turn.LONG))
+    jobs.append(worker.submit(job(Turn.CELL, "cell")))
+    ready[Turn.LONG].set()
+    assert begun[Turn.CELL].wait(30)
+    jobs.append(worker.submit(job(Turn.CELL, "another cell", wait=False)))
+    jobs.append(worker.submit(lambda _: order.append("question"), turn=Turn.QUESTION))
+    ready[Turn.CELL].set()
+    for one in jobs:
+        assert one.finished.wait(30)
+    assert order == (
+        "build 1/sweep 1/cell 1/question/cell 2/another cell 1/another cell 2/sweep 2/effects 1/effects 2/build 2/"
+        "another build 1/another build 2"
+    ).split("/")
+
+
+def test_whoever_waits_hears_that_there_is_an_answer_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("saewidgets.engine.worker._PULSE_SECONDS", 0.01)
+    worker = Worker()
+    heard = {name: threading.Event() for name in ("runs", "waits")}
+    reached: dict[str, tuple[int, int]] = {}
+
+    def hear(name: str) -> Callable[[int, int], None]:
+        def alive(done: int, total: int) -> None:
+            reached[name] = (done, total)
+            if (done, total) == {"runs": (2, 7), "waits": (0, 0)}[name]:
+                heard[name].set()
+
+        return alive
+
+    def long(ticket: Ticket) -> None:
+        ticket.progress(2, 7)
+        assert heard["waits"].wait(30)
+        assert heard["runs"].wait(30)
+
+    jobs = [worker.submit(long, on_alive=hear("runs")), worker.submit(lambda _: None, on_alive=hear("waits"))]
+    for job in jobs:
+        assert job.finished.wait(60)
+        assert job.error is None
+    pulse = worker._queue.pulse
+    assert pulse is not None
+    worker.close()
+    pulse.join(30)
+    assert not pulse.is_alive()
 
 
 def test_progress() -> None:

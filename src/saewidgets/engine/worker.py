@@ -1,12 +1,13 @@
 """One worker thread for all torch work.
 
 Widget callbacks arrive on any thread (main, kernel subshells), grad mode and CUDA state are thread-local, and hooks
-are shared mutable state of the model. So there is exactly one thread that computes. It knows three things:
+are shared mutable state of the model. So there is exactly one thread that computes. It knows four things:
 
 - *latest wins*: a request with the same key replaces the one still waiting, and cancels the one running;
 - *cancel*: a job asks `ticket.check()` where it can stop;
-- *interactive first*: between batches a long job lets waiting widget requests through (`ticket.breathe()`), so that
-  an index build in a cell does not freeze the heatmap above it.
+- *the quick first*: between steps a long job lets through what has a higher `Turn` (`ticket.breathe()`), so that an
+  index build does not freeze the heatmap above it, nor a panel's sweep the cell below;
+- *still here*: whoever waits for an answer is told now and then that there is one to come, also by jobs that have not begun.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Generic, TypeVar
 
 from .errors import CancelledError
@@ -27,6 +29,20 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]
 
 _END_SECONDS = 2.0
+_PULSE_SECONDS = 5.0
+
+
+class Turn(IntEnum):
+    """Who comes first: of the jobs that wait the highest, and between the steps of one whatever is higher than it."""
+
+    BUILD = 0
+    """An index, which may take hours."""
+    LONG = 1
+    """A widget's answer that takes its time."""
+    CELL = 2
+    """What code in a cell waits for."""
+    QUESTION = 3
+    """A view's question, asked while somebody looks."""
 
 
 class Ticket:
@@ -58,6 +74,11 @@ class Ticket:
         if self.cancelled:
             raise CancelledError("The computation was cancelled.")
 
+    @property
+    def reached(self) -> tuple[int, int]:
+        """How much is done, and of how much: (0, 0) before anything is known."""
+        return self._reached
+
     def expect(self, total: int) -> None:
         """Say how much there is to do, without telling anybody yet."""
         self._reached = (0, total)
@@ -87,10 +108,10 @@ class Ticket:
             self._on_progress(*self._reached)
 
     def breathe(self) -> None:
-        """Between batches: stop if cancelled, and let waiting widget requests run first."""
+        """Between steps, with no hook on the model: stop if cancelled, and let what has a higher turn run first."""
         self.check()
         if self._pool is not None:
-            self._pool.run_interactive()
+            self._pool.run_higher()
             self.check()
 
 
@@ -101,8 +122,9 @@ class Job(Generic[T]):
     fn: Callable[[Ticket], T]
     ticket: Ticket
     key: Hashable | None = None
-    interactive: bool = False
+    turn: Turn = Turn.CELL
     on_done: Callable[[Job[T]], None] | None = None
+    on_alive: Callable[[int, int], None] | None = None
     result: T | None = None
     error: BaseException | None = None
     finished: threading.Event = field(default_factory=threading.Event)
@@ -110,6 +132,14 @@ class Job(Generic[T]):
     def cancel(self) -> None:
         """Ask this job to stop; it still reports (as `CancelledError`) through `on_done`."""
         self.ticket.cancel()
+
+    def alive(self) -> None:
+        """Tell whoever waits that there is an answer to come."""
+        if self.on_alive is not None and not self.finished.is_set():
+            try:
+                self.on_alive(*self.ticket.reached)
+            except Exception:
+                log.exception("Whoever waits for a computation could not be told that it goes on.")
 
     def execute(self) -> None:
         try:
@@ -137,6 +167,8 @@ class _Queue:
         self.running: list[Job[object]] = []
         self.closed = False
         self.thread: threading.Thread | None = None
+        self.pulse: threading.Thread | None = None
+        self.ended = threading.Event()
 
     def put(self, job: Job[object]) -> list[Job[object]]:
         """Append `job`; return the waiting jobs that it replaced."""
@@ -161,15 +193,30 @@ class _Queue:
         finally:
             self.running.remove(job)
 
-    def run_interactive(self) -> None:
-        """Run the waiting interactive jobs now, inside the running batch job (never inside an interactive one)."""
-        while not any(job.interactive for job in self.running):
+    def take(self, above: int = -1) -> Job[object] | None:
+        """The first of the waiting jobs of the highest turn, if that is above `above`; inside `with self.ready`."""
+        job = max(self.waiting, key=lambda job: job.turn, default=None)  # max: the first of equals
+        if job is None or job.turn <= above:
+            return None
+        self.waiting.remove(job)
+        return job
+
+    def run_higher(self) -> None:
+        """Run what waits and has a higher turn than everything that runs, now, inside the running job."""
+        while True:
             with self.ready:
-                job = next((job for job in self.waiting if job.interactive), None)
-                if job is None:
-                    return
-                self.waiting.remove(job)
+                job = self.take(max(job.turn for job in self.running))
+            if job is None:
+                return
             self.run(job)
+
+    def beat(self) -> None:
+        """Until the end: tell those who wait that their jobs wait or run."""
+        while not self.ended.wait(_PULSE_SECONDS):
+            with self.ready:
+                jobs = [*self.waiting, *self.running]
+            for job in jobs:
+                job.alive()
 
     def loop(self) -> None:
         import torch
@@ -180,15 +227,16 @@ class _Queue:
             with self.ready:
                 while not self.waiting and not self.closed:
                     self.ready.wait()
-                if not self.waiting:
-                    return
-                job = self.waiting.popleft()
+                job = self.take()
+            if job is None:
+                return
             self.run(job)
             del job
 
     def close(self) -> None:
         with self.ready:
             self.closed = True
+            self.ended.set()
             dropped = list(self.waiting)
             self.waiting.clear()
             for job in (*dropped, *self.running):
@@ -224,22 +272,27 @@ class Worker:
         fn: Callable[[Ticket], T],
         *,
         key: Hashable | None = None,
-        interactive: bool = False,
+        turn: Turn = Turn.CELL,
         on_done: Callable[[Job[T]], None] | None = None,
         on_progress: Progress | None = None,
         on_part: Callable[[object], None] | None = None,
+        on_alive: Callable[[int, int], None] | None = None,
     ) -> Job[T]:
         """Queue `fn(ticket)`. A `key` makes the latest submission win; `on_done` runs on the worker thread.
 
         A replaced job reports `CancelledError` through its `on_done`, so every submission is answered exactly once.
+        `on_alive` is told how far it is, every few seconds while the job waits and runs, on a thread of its own.
         """
-        ticket = Ticket(on_progress, None if interactive else self._queue, on_part)
-        job: Job[T] = Job(fn, ticket, key, interactive, on_done)
+        ticket = Ticket(on_progress, self._queue, on_part)
+        job: Job[T] = Job(fn, ticket, key, turn, on_done, on_alive)
         with self._start:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._queue.loop, name="saewidgets-engine", daemon=True)
                 self._queue.thread = self._thread
                 self._thread.start()
+            if on_alive is not None and self._queue.pulse is None:
+                self._queue.pulse = threading.Thread(target=self._queue.beat, name="saewidgets-pulse", daemon=True)
+                self._queue.pulse.start()
         for old in self._queue.put(job):  # type: ignore[arg-type]
             old.execute()  # cancelled: only reports
         return job

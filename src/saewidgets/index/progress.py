@@ -6,7 +6,7 @@ from collections.abc import Callable, Sized
 from typing import Protocol, cast
 
 from ..engine.engine import Engine
-from ..engine.worker import Ticket
+from ..engine.worker import Ticket, Turn
 
 _POLL_SECONDS = 0.2
 
@@ -47,7 +47,7 @@ def follow(engine: Engine, run: Callable[[Ticket], None], job: Doing, progress: 
             total = max(done, round(done / job.documents_done * len(cast(Sized, corpus))))
         job.doing = (job.doing[0], done, total)
 
-    submitted = engine.worker.submit(run, on_progress=heard)
+    submitted = engine.worker.submit(run, turn=Turn.BUILD, on_progress=heard)
     try:
         while not submitted.finished.wait(_POLL_SECONDS):
             draw(*job.doing)

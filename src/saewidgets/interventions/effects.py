@@ -132,19 +132,21 @@ class _Reading:
         patterns = Patterns(engine.model) if freeze else None
         total = 2 + bool(freeze)
         ticket.expect(total)
-        with engine.lock, torch.no_grad():
+        with torch.no_grad():
             before: dict[str, Tensor] = {}
             clean = self._clean(patterns, before)
             self._judge(before)
             ticket.progress(1, total)
-            ticket.check()
+            ticket.breathe()
             edits, after = self._edits(), dict[str, Tensor]()
             logits = None if edits.noop else self._forward(edits.hooks(self._tokens), self._watched(), after)
             ticket.progress(2, total)
+            ticket.breathe()
             found = self._compare(clean, logits, edits)
             rows = self._rows(edits)
             sides = self._sides(edits, before, after)
             del logits  # as large as those of the clean run, which the next forward is compared with
+            ticket.breathe()
             frozen = None if patterns is None else self._frozen(clean, patterns)
             ticket.progress(total, total)
         shown = engine.tokenizer.display(self._ids)
@@ -192,7 +194,8 @@ class _Reading:
         for name in names:
             place = model.resolve(name)
             hooks[place] = partial(_kept, seen, name, hooks.get(place))
-        return model.logits(self._tokens, hooks, reads, ticket=self._ticket)[0]
+        with self._engine.lock:
+            return model.logits(self._tokens, hooks, reads, ticket=self._ticket)[0]
 
     def _clean(self, patterns: Patterns | None, before: dict[str, Tensor]) -> Tensor:
         names = [
@@ -235,7 +238,8 @@ class _Reading:
         """The same edit while every attention pattern stays what it was in the clean run."""
         edits = self._edits()
         hooks = {**patterns.hooks(), **edits.hooks(self._tokens)}
-        logits = self._engine.model.logits(self._tokens, hooks, ticket=self._ticket)[0]
+        with self._engine.lock:
+            logits = self._engine.model.logits(self._tokens, hooks, ticket=self._ticket)[0]
         found = self._compare(clean, None if edits.noop else logits, edits)
         return FrozenEffects(found.delta.numpy(), found.kl.numpy(), self._loss(found.clean + found.delta))
 

@@ -93,9 +93,7 @@ class Measurer:
 
         def run(part: slice) -> Sequence[Numbers]:
             ticket.breathe()
-            found = self._batch(rows[part], texts[part], ticket)
-            ticket.progress(part.stop, len(rows))
-            return found
+            return self._batch(rows[part], texts[part], ticket.share(part.start, part.stop, len(rows)))
 
         return in_batches(len(rows), step, run)
 
@@ -125,23 +123,22 @@ class Measurer:
             names = {hook, *engine.roles.streams(self._dictionary, ticket)}
             reads = {name: partial(seen.__setitem__, name) for name in names}
             clean = engine.model.logits(tokens, reads=reads, ticket=ticket)
+            ticket.progress(1, 3)
             relative = engine.roles.relative_norm(self._dictionary, seen)
             edits = Edits(engine, rows, scope_of(engine, self._prompt, len(rows)))
             hooks = edits.hooks(tokens, real)
             edited = clean if edits.noop else engine.model.logits(tokens, hooks, ticket=ticket)
+            ticket.progress(2, 3)
             x = engine.site(self._dictionary).flatten(seen[hook])
-            return [
-                self._one(
-                    rows[b],
-                    text,
-                    clean[b, : len(ids[b])],
-                    edited[b, : len(ids[b])],
-                    tokens[b, : len(ids[b])],
-                    x[b : b + 1, : len(ids[b])],
-                    engine.counting.roles(ids[b], None if relative is None else relative[b, : len(ids[b])]),
-                )
-                for b, text in enumerate(texts)
-            ]
+            found = []
+            for b, text in enumerate(texts):
+                ticket.beat()
+                roles = engine.counting.roles(ids[b], None if relative is None else relative[b, : len(ids[b])])
+                part = slice(0, len(ids[b]))
+                x_of = x[b : b + 1, part]
+                found.append(self._one(rows[b], text, clean[b, part], edited[b, part], tokens[b, part], x_of, roles))
+            ticket.progress(3, 3)
+            return found
 
     def _one(
         self,

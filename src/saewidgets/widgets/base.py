@@ -18,7 +18,7 @@ import traitlets
 
 from ..engine.errors import nearest
 from ..engine.labels import Labels
-from ..engine.worker import Worker
+from ..engine.worker import Turn, Worker
 from ..snapshot.fallback import as_saved
 from . import wire
 
@@ -68,7 +68,7 @@ class EngineWidget(anywidget.AnyWidget):
     front_end: ClassVar[str]
     """Name of the bundle in static/."""
     long_channels: ClassVar[frozenset[str]] = frozenset()
-    """Channels whose answers take long: between their steps the questions of other views and widgets come first."""
+    """Channels whose answers take long: between their steps a cell and the questions of other views and widgets come first."""
 
     def __init__(self, engine: Engine | None, **traits: object) -> None:
         _check_names(type(self), traits)
@@ -144,7 +144,10 @@ class EngineWidget(anywidget.AnyWidget):
             # The last step is not told: its message would hold up the answer that follows it.
             if done < total and time.monotonic() - last_sent >= _PROGRESS_SECONDS:
                 last_sent = time.monotonic()
-                self.send({"t": "progress", "id": request.id, "done": done, "total": total})
+                tell(done, total)
+
+        def tell(done: int, total: int) -> None:
+            self.send({"t": "progress", "id": request.id, "done": done, "total": total})
 
         try:
             if self._closed:
@@ -152,9 +155,10 @@ class EngineWidget(anywidget.AnyWidget):
             self._jobs[request.id] = self._worker.submit(
                 answer,
                 key=(id(self), *request.key),
-                interactive=request.channel not in self.long_channels,
+                turn=Turn.LONG if request.channel in self.long_channels else Turn.QUESTION,
                 on_done=lambda job: self._reply(request, job),
                 on_progress=progress,
+                on_alive=tell,
                 on_part=lambda part: self.send({"t": "part", "id": request.id, "r": part}),
             )
             if self._jobs[request.id].finished.is_set():  # it was quicker than the line above

@@ -68,6 +68,7 @@ class FeatureDashboard(EngineWidget):
     """
 
     front_end = "dashboard"
+    long_channels = frozenset({"effects"})
     _esm = live_asset("dashboard.js")
     _css = live_asset("dashboard.css")
 
