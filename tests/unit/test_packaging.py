@@ -12,8 +12,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import tiny
 
 import saewidgets
+import saewidgets as sw
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "src" / "saewidgets" / "static"
@@ -40,6 +42,24 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> str:
     done = subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_an_index_and_its_dashboard_open_without_torch(tmp_path: Path) -> None:
+    """What is to open in milliseconds and without a model loads nothing of a model's seconds."""
+    with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
+        sw.build_index(engine, ["In the beginning God created the heaven"] * 3, tmp_path / "index", progress=False)
+    script = """if True:
+        import sys
+        import saewidgets as sw
+        index = sw.FeatureIndex.open(sys.argv[1])
+        dashboard = sw.FeatureDashboard(index=index)
+        print(dashboard.info, dashboard.examples, index.features.head(), index.neighbours(3), index.documents)
+        dashboard.page()
+        dashboard._worker.run(lambda ticket: dashboard._answer_feature({"f": 3}, ticket))
+        print("loaded:", *sorted({"torch", "scipy", "transformers", "sae_lens", "transformer_lens"} & set(sys.modules)))
+    """
+    said = run([sys.executable, "-c", script, str(tmp_path / "index")])
+    assert said.splitlines()[-1].strip() == "loaded:"
 
 
 def build(kind: str, out: Path, cwd: Path = ROOT, **environment: str) -> Path:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import sys
 import threading
 import weakref
 from collections import deque
@@ -219,10 +220,11 @@ class _Queue:
                 job.alive()
 
     def loop(self) -> None:
-        import torch
-
-        # Thread-local: a notebook's own torch.set_grad_enabled(...) never reaches this thread.
-        torch.set_grad_enabled(False)
+        # Thread-local: a notebook's own torch.set_grad_enabled(...) never reaches this thread. Without torch there is no
+        # engine, and nothing to compute with it.
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.set_grad_enabled(False)
         while True:
             with self.ready:
                 while not self.waiting and not self.closed:

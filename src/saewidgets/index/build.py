@@ -15,13 +15,14 @@ from ..engine.worker import Ticket
 from .compare import compare
 from .errors import CorpusError, IndexMismatchError, writing
 from .files import Folder
-from .finish import Settings, write_store
+from .finish import write_store
 from .identity import identity, must_agree
 from .manifest import MANIFEST, Manifest
 from .passage import Passage, Source
 from .progress import follow
 from .sampling import Keeping
 from .scan import Plan, RepeatedCorpus, Scan, load_sums
+from .settings import Settings
 from .shards import shards_in
 from .state import State, begin
 from .store import FeatureIndex

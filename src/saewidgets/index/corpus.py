@@ -6,14 +6,13 @@ engine's one prompt policy. Nothing is held: a corpus may be larger than memory.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-import torch
 
+from ..engine.arrays import is_tensor
 from ..engine.batching import windows
 from ..engine.engine import Engine
 from ..engine.errors import SaewidgetsError, TokenIdError
@@ -121,7 +120,7 @@ def _plain(value: object) -> object:
     """NumPy's scalars and a table's missing values as Python's."""
     if isinstance(value, (np.datetime64, np.timedelta64)):
         value = plain(value)  # of nanoseconds `item` would make an integer
-    if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and not value.ndim):
+    if isinstance(value, np.generic) or (is_tensor(value) and not value.ndim):
         value = value.item()
     return None if _missing(value) else value
 
@@ -146,7 +145,7 @@ def _ids(value: object, engine: Engine, row: Mapping[str, object]) -> list[int]:
         return _chat(list(cast("Sequence[Mapping[str, str]]", value)), engine)
     if not _are_ids(value):
         raise CorpusError(f"{_IS_A} {type(value).__name__}: texts are strings, token ids or chats.")
-    if isinstance(value, torch.Tensor):
+    if is_tensor(value):
         value = value.cpu().numpy()
     ids = integers(cast("Sequence[int]", value))
     mask, places = _array(row.get("attention_mask")), _array(row.get("position_ids"))
@@ -169,7 +168,7 @@ def _chat(messages: Sequence[Mapping[str, str]], engine: Engine) -> list[int]:
 
 def _are_ids(value: object) -> bool:
     """Whether it can be token ids: a sequence that is no string."""
-    return isinstance(value, (Sequence, np.ndarray, torch.Tensor)) and not isinstance(value, (str, bytes))
+    return (is_tensor(value) or isinstance(value, (Sequence, np.ndarray))) and not isinstance(value, (str, bytes))
 
 
 def _are_messages(value: object) -> bool:
@@ -180,13 +179,4 @@ def _array(value: object) -> object:
     """A column beside token ids; None if the row has none."""
     if _missing(value):
         return None
-    return value.cpu().numpy() if isinstance(value, torch.Tensor) else value
-
-
-def fingerprint(some: Iterable[Chunk]) -> str:
-    """A hash of the chunks' token ids: whether it is the same corpus."""
-    digest = hashlib.sha256()
-    for chunk in some:
-        digest.update(len(chunk.ids).to_bytes(8, "little"))
-        digest.update(np.array(chunk.ids, dtype="<i8").tobytes())
-    return digest.hexdigest()
+    return value.cpu().numpy() if is_tensor(value) else value

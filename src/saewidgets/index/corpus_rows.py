@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-import torch
 
+from ..engine.arrays import is_tensor
 from .errors import CorpusError
 
 _BATCH = 256
@@ -31,7 +31,7 @@ def rows_of(corpus: object) -> Iterator[object]:
             yield from _arrow(row)
         elif isinstance(row, Mapping):
             yield from _unbatched(cast("Mapping[str, object]", row))
-        elif isinstance(row, (torch.Tensor, np.ndarray)) and row.ndim == 2:
+        elif (is_tensor(row) or isinstance(row, np.ndarray)) and row.ndim == 2:
             yield from row
         else:
             yield row
@@ -43,7 +43,7 @@ def _rows(corpus: object) -> Iterator[object]:
             "A corpus is a list of texts, a table or dataset with a text column, or an array of token ids; this is one "
             "string. Put it into a list; a file is read by `saewidgets index FILE` or pandas."
         )
-    if isinstance(corpus, torch.Tensor):
+    if is_tensor(corpus):
         corpus = corpus.cpu().numpy()
     if isinstance(corpus, np.ndarray):
         if corpus.dtype.kind in "iu":
@@ -106,11 +106,11 @@ def _unbatched(row: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
 
 
 def _is_batch(ids: object) -> bool:
-    if isinstance(ids, (torch.Tensor, np.ndarray)) and ids.dtype != object:
+    if (is_tensor(ids) or isinstance(ids, np.ndarray)) and ids.dtype != object:
         return ids.ndim == 2
     return (
         isinstance(ids, (list, tuple, np.ndarray))
         and len(ids) > 0
-        and isinstance(ids[0], (list, tuple, np.ndarray, torch.Tensor))
+        and (is_tensor(ids[0]) or isinstance(ids[0], (list, tuple, np.ndarray)))
         and np.ndim(ids[0]) == 1
     )

@@ -16,9 +16,9 @@ from ..engine.ranking import Floats, Ints
 from .columns import in_table
 from .files import Folder
 from .filters import Filter
-from .finish import NONE
 from .held import Held, Members
 from .notes import Listed, of_extremes, of_sample, of_silence
+from .settings import NONE
 from .snippets import Cutter, Example
 from .statistics import INTERVALS, interval_edges
 from .texts import Texts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,11 @@ from .files import Array, ArrayWriter, Folder, FolderWriter
 from .geometry import alignment, neighbours
 from .logits import logit_weights
 from .neurons import NeuronSums, correlations
-from .sampling import SILENT, Keeping, Silence, listed
+from .sampling import SILENT, Silence, listed
+from .settings import NONE, Settings
 from .shards import Shard, column
 from .statistics import summarise, token_statistics
 from .together import correlated
-
-NONE = 0xFFFFFFFF
-"""Fills the rows of features that have fewer of something."""
 
 TOKENS, NEURONS, FEATURES, LOGITS = 20, 10, 20, 15
 # Activations in memory at once.
@@ -40,23 +38,6 @@ _ENTRIES = 2**22
 
 Say = Callable[[str, int, int], None]
 """Told what is being done, how far, of how much."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What can be chosen after the scan.
-
-    Attributes:
-        keep: how many activations are kept of each feature.
-        seed: of all samples.
-        final_norm: whether logit weights go through the final norm.
-        correlations: whether features are correlated with each other.
-    """
-
-    keep: Keeping = field(default_factory=Keeping)
-    seed: int = 0
-    final_norm: bool = False
-    correlations: bool = True
 
 
 def write_store(

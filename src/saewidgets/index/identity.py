@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..engine.dictionary.base import Dictionary
-from ..engine.engine import Engine
-from ..engine.model.weights import weights_hash as model_weights_hash
-from ..engine.provenance import official_name
 from .errors import IndexMismatchError
+
+if TYPE_CHECKING:
+    from ..engine.dictionary.base import Dictionary
+    from ..engine.engine import Engine
 
 # What a reader calls the entries of an identity, in the order in which a difference is told.
 _NAMES = {
@@ -38,6 +38,10 @@ def identity(engine: Engine, dictionary: Dictionary, context_size: int, *, fresh
     Args:
         fresh: read all weights of the model (about 1 s a GB); else only look whether they changed (weights.py).
     """
+    # Not above: opening an index needs no torch.
+    from ..engine.model.weights import weights_hash as model_weights_hash
+    from ..engine.provenance import official_name
+
     return {
         "model": official_name(engine.model.name),
         "weights": model_weights_hash(engine.model.raw, fresh=fresh),

@@ -6,17 +6,19 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..engine.dictionary.base import Dictionary
-from ..engine.engine import Engine
 from .errors import IndexCorruptError, IndexMismatchError
 from .files import Folder
-from .finish import Settings
 from .identity import identity, must_agree
 from .sampling import Keeping
+from .settings import Settings
 from .shards import shard_name
 from .state import FORMAT, SCAN, State, read_json, write_json
+
+if TYPE_CHECKING:
+    from ..engine.dictionary.base import Dictionary
+    from ..engine.engine import Engine
 
 MANIFEST = "manifest.json"
 

@@ -19,7 +19,7 @@ from .feature import (
     intervals_of,
 )
 from .files import Array, Folder
-from .finish import NONE
+from .settings import NONE
 from .texts import Texts
 
 

@@ -6,22 +6,26 @@ a finished index can grow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from ..engine.ranking import Floats, Ints
-from ..engine.reading import Piece
-from ..engine.text.counted import Counting
 from ..engine.tokens import clean
 from .columns import THEIRS
-from .corpus import Chunk, Document, fingerprint
 from .errors import CorpusError
 from .files import Array, Folder, FolderWriter
+
+if TYPE_CHECKING:
+    from ..engine.reading import Piece
+    from ..engine.text.counted import Counting
+    from .corpus import Chunk, Document
 
 SPECIAL, OUTLIER = 1, 2
 """Why a token is not counted: bits of a token's flag."""
@@ -86,7 +90,16 @@ def write_shard(path: Path, blocks: Sequence[Block], n_features: int, new: Seque
         writer.put("position", position[order].astype(np.uint32))
         writer.put("value", np.concatenate([block.value for block in blocks])[order].astype(np.float32))
         writer.put_table("documents.arrow", _table(new))
-        writer.commit({"chunks": len(chunks), "tokens": int(starts[-1]), "hash": fingerprint(chunks)})
+        writer.commit({"chunks": len(chunks), "tokens": int(starts[-1]), "hash": _fingerprint(chunks)})
+
+
+def _fingerprint(some: Iterable[Chunk]) -> str:
+    """A hash of the chunks' token ids: whether it is the same corpus."""
+    digest = hashlib.sha256()
+    for chunk in some:
+        digest.update(len(chunk.ids).to_bytes(8, "little"))
+        digest.update(np.array(chunk.ids, dtype="<i8").tobytes())
+    return digest.hexdigest()
 
 
 def _table(documents: Sequence[Document]) -> pa.Table:

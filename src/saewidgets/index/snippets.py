@@ -10,8 +10,8 @@ import numpy as np
 
 from ..engine.ranking import Floats, Ints
 from .files import Array, Folder
-from .finish import NONE
 from .sampling import hashes
+from .settings import NONE
 from .texts import Texts
 
 # Where whole chunks are shown, they are the same if so many tokens on each side are.

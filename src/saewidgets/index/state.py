@@ -6,12 +6,14 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ..engine.dictionary.base import Dictionary
 from .errors import IndexCorruptError, IndexMismatchError, IndexVersionError, writing
 from .files import sync
 from .identity import must_agree
+
+if TYPE_CHECKING:
+    from ..engine.dictionary.base import Dictionary
 
 # 2: with the model's weights and dtype, how the SAE encodes, and all of the corpus of each part.
 FORMAT = 2

@@ -9,7 +9,7 @@ import numpy as np
 from ..engine.labels import Labels
 from ..engine.ranking import Ints
 from .files import Array, Folder
-from .finish import NONE
+from .settings import NONE
 from .texts import Texts
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..engine.activations import Bools
-from ..interventions.ablation import AblationEffect, ablation_effects
 from . import wire
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.worker import Ticket
     from ..index.store import FeatureIndex
+    from ..interventions.ablation import AblationEffect
 
 _NONE = 0xFFFFFFFF
 _CHANGES = 3
@@ -68,6 +68,9 @@ def effects_reply(
     ticket: Ticket,
 ) -> wire.Reply:
     """Ablate `feature` in each context and send what is within its cut."""
+    # Not above: a dashboard without a model needs no torch.
+    from ..interventions.ablation import ablation_effects
+
     masks = [context.counted for context in contexts if context.counted is not None]
     effects = ablation_effects(
         engine,

@@ -12,12 +12,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
-import torch
 
+from ..arrays import is_tensor
 from ..errors import TokenIdError
 from .padding import REMEDY, integers, is_doubtful, unmasked, unpadded
 
 if TYPE_CHECKING:
+    import torch
+
     from ..ranking import Ints
     from ..tokens import Tokenizer
 
@@ -72,9 +74,9 @@ def given(tokenizer: Tokenizer, text: TextInput) -> Given:
 
 def _plain(rows: object, kinds: str = "iu") -> Sequence[object]:
     """Arrays and tensors as lists; of the `kinds` of numbers that NumPy calls by these letters."""
-    if isinstance(rows, (torch.Tensor, np.ndarray)):
-        plain = rows.cpu().numpy() if isinstance(rows, torch.Tensor) and rows.dtype != torch.bfloat16 else rows
-        kind = "f" if isinstance(plain, torch.Tensor) else plain.dtype.kind
+    if is_tensor(rows) or isinstance(rows, np.ndarray):
+        plain = rows.cpu().numpy() if is_tensor(rows) and not rows.is_floating_point() else rows
+        kind = "f" if is_tensor(plain) else plain.dtype.kind
         if rows.ndim not in (1, 2) or kind not in kinds:
             raise TokenIdError(
                 f"Token ids must be an integer array [pos] or [batch, pos], not {rows.dtype} {tuple(rows.shape)}."
