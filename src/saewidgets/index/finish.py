@@ -16,25 +16,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..engine.activations import Bools
 from ..engine.dictionary.base import Dictionary
 from ..engine.engine import Engine
 from ..engine.errors import ReadoutError
-from ..engine.ranking import Ints
+from ..engine.ranking import Floats, Ints
 from ..engine.worker import Ticket
 from .errors import CorpusError
 from .files import Array, ArrayWriter, Folder, FolderWriter
 from .geometry import alignment, neighbours
 from .logits import logit_weights
 from .neurons import NeuronSums, correlations
-from .sampling import SILENT, Silence, listed
+from .sampling import Silence, listed
 from .settings import NONE, Settings
 from .shards import Shard, column
-from .statistics import summarise, token_statistics
+from .statistics import Entries, summarise, token_statistics
 from .together import correlated
 
 TOKENS, NEURONS, FEATURES, LOGITS = 20, 10, 20, 15
-# Activations in memory at once.
-_ENTRIES = 2**22
+# Activations, and features, in memory at once.
+_ENTRIES, _FEATURES = 2**21, 2**13
 
 Say = Callable[[str, int, int], None]
 """Told what is being done, how far, of how much."""
@@ -130,90 +131,100 @@ def _write_stream(writer: FolderWriter, shards: Sequence[Shard], engine: Engine)
 def _write_features(
     writer: FolderWriter, shards: Sequence[Shard], stream: _Stream, n_features: int, settings: Settings, say: Say
 ) -> tuple[Array, Array]:
-    """Write everything that one feature's activations say; returns their sums and sums of squares."""
-    row = _Row(settings, stream)
+    """Write everything that the features' activations say; returns their sums and sums of squares."""
+    totals: list[Array] = []
+    squares: list[Array] = []
+    kept: list[Ints] = []
     with ExitStack() as stack:
         writers: dict[str, ArrayWriter] = {}
-        for feature, position, value in _columns(shards, n_features):
-            for name, item in row.of(feature, position, value).items():
+        for entries in _entries(shards, n_features):
+            rows = _rows(entries, stream, settings)
+            kept.append(rows.pop("n_kept"))
+            for name, array in rows.items():
                 if name not in writers:
-                    writers[name] = stack.enter_context(writer.appending(name, item.dtype, item.shape[1:]))
-                writers[name].append(item)
-            if feature % 64 == 63:
-                say("features", feature + 1, n_features)
-    say("features", n_features, n_features)
-    writer.put("kept_ptr", np.concatenate([[0], np.cumsum(row.kept)]).astype(np.uint64))
-    return np.array(row.total), np.array(row.squares)
+                    writers[name] = stack.enter_context(writer.appending(name, array.dtype, array.shape[1:]))
+                writers[name].append(array)
+            totals.append(rows["total"])
+            squares.append(rows["squares"])
+            say("features", entries.first + len(entries), n_features)
+    writer.put("kept_ptr", np.concatenate([[0], np.cumsum(np.concatenate(kept))]).astype(np.uint64))
+    return np.concatenate(totals), np.concatenate(squares)
 
 
-def _columns(shards: Sequence[Shard], n_features: int) -> Iterator[tuple[int, Array, Array]]:
-    """(feature, positions, values) of every feature, in order; positions in the whole corpus, ascending."""
+def _entries(shards: Sequence[Shard], n_features: int) -> Iterator[Entries]:
+    """All activations, a few features at a time; positions in the whole corpus, ascending."""
     sizes = np.sum([np.diff(shard.folder.read("feature_ptr").astype(np.int64)) for shard in shards], axis=0)
     low = 0
     while low < n_features:
-        high = low + max(1, int(np.searchsorted(np.cumsum(sizes[low:]), _ENTRIES, side="right")))
-        parts = [(shard.first, *shard.entries(low, high)) for shard in shards]
-        for i in range(high - low):
-            of = [
-                (first, slice(int(ptr[i]), int(ptr[i + 1])), position, value) for first, ptr, position, value in parts
-            ]
-            yield (
-                low + i,
-                np.concatenate([position[cut].astype(np.int64) + first for first, cut, position, _ in of]),
-                np.concatenate([value[cut] for _, cut, _, value in of]),
-            )
+        some = sizes[low : low + _FEATURES]
+        high = low + max(1, int(np.searchsorted(np.cumsum(some), _ENTRIES, side="right")))
+        ptr = np.concatenate([[0], np.cumsum(sizes[low:high])])
+        position, value = np.empty(ptr[-1], np.int64), np.empty(ptr[-1], np.float32)
+        free = ptr[:-1].copy()  # where each feature's next activations go
+        for shard in shards:
+            theirs, at, values = shard.entries(low, high)
+            n = np.diff(theirs)
+            where = np.arange(len(at)) + np.repeat(free - theirs[:-1], n)
+            position[where], value[where] = at.astype(np.int64) + shard.first, values
+            free += n
+        yield Entries(low, ptr, position, value)
         low = high
 
 
-class _Row:
-    """Turns one feature's activations into the rows of the store's arrays."""
+def _rows(entries: Entries, stream: _Stream, settings: Settings) -> dict[str, Array]:
+    """The rows of the store's arrays of some features; "n_kept" is how many activations are kept of each."""
+    found = summarise(entries)
+    tokens = token_statistics(entries, stream.tokens[entries.position], TOKENS)
+    near, silent = stream.silence.examples(settings.seed, entries, tokens)
+    kept, is_listed = np.ones((2, len(entries.value)), bool)
+    for i in np.flatnonzero(found.count > settings.keep.complete).tolist():
+        part = slice(int(entries.ptr[i]), int(entries.ptr[i + 1]))
+        shown = np.concatenate([near[i], silent[i]])
+        kept[part], is_listed[part] = _kept(
+            entries.first + i,
+            entries.position[part],
+            entries.value[part],
+            float(found.high[i]),
+            shown[shown >= 0],
+            stream,
+            settings,
+        )
+    beyond = np.arange(TOKENS) >= tokens.n[:, None]
+    return {
+        "count": found.count.astype(np.uint32),
+        "total": found.total,
+        "squares": found.squares,
+        "low": found.low.astype(np.float32),
+        "high": found.high.astype(np.float32),
+        "bins": found.bins.astype(np.uint32),
+        "bin_sums": found.bin_sums.astype(np.float32),
+        "intervals": found.intervals.astype(np.uint32),
+        "token": np.where(beyond, NONE, tokens.token).astype(np.uint32),
+        "token_count": np.where(beyond, NONE, tokens.count).astype(np.uint32),
+        "token_total": np.where(beyond, np.nan, tokens.total).astype(np.float32),
+        "near": np.where(near < 0, NONE, near).astype(np.uint32),
+        "silent": np.where(silent < 0, NONE, silent).astype(np.uint32),
+        "n_kept": np.bincount(entries.of, kept, len(entries)).astype(np.uint32),
+        "kept_position": entries.position[kept].astype(np.uint32),
+        "kept_value": entries.value[kept],
+        "kept_listed": is_listed[kept].astype(np.uint8),
+    }
 
-    def __init__(self, settings: Settings, stream: _Stream) -> None:
-        self._settings, self._stream = settings, stream
-        self.kept: list[int] = []
-        self.total: list[float] = []
-        self.squares: list[float] = []
 
-    def of(self, feature: int, position: Array, value: Array) -> dict[str, Array]:
-        found = summarise(value)
-        tokens = token_statistics(self._stream.tokens[position], value, TOKENS)
-        seed = self._settings.seed
-        near, silent = self._stream.silence.examples(seed, feature, position, tokens.token)
-        kept, is_listed = self._kept(feature, position, value, found.high, np.concatenate([near, silent]))
-        self.kept.append(len(kept))
-        self.total.append(found.total)
-        self.squares.append(found.squares)
-        return {
-            "count": np.array([found.count], np.uint32),
-            "total": np.array([found.total]),
-            "squares": np.array([found.squares]),
-            "low": np.array([found.low], np.float32),
-            "high": np.array([found.high], np.float32),
-            "bins": found.bins[None].astype(np.uint32),
-            "bin_sums": found.bin_sums[None].astype(np.float32),
-            "intervals": found.intervals[None].astype(np.uint32),
-            "token": _padded(tokens.token, TOKENS),
-            "token_count": _padded(tokens.count, TOKENS),
-            "token_total": _padded(tokens.total, TOKENS, np.float32),
-            "near": _padded(near, SILENT),
-            "silent": _padded(silent, SILENT),
-            "kept_position": position[kept].astype(np.uint32),
-            "kept_value": value[kept].astype(np.float32),
-            "kept_listed": is_listed.astype(np.uint8),
-        }
-
-    def _kept(self, feature: int, position: Array, value: Array, high: float, silent: Ints) -> tuple[Ints, Array]:
-        keep = self._settings.keep
-        if len(position) <= keep.complete:
-            return np.arange(len(position)), np.ones(len(position), bool)
-        chosen = listed(self._settings.seed, feature, position, value, high, keep)
-        # With all activations of their chunks: a token beside an example must not look silent because it was cut.
-        chunk = np.searchsorted(self._stream.chunk_ptr, position, side="right")
-        shown = np.searchsorted(self._stream.chunk_ptr, silent, side="right")
-        kept = np.flatnonzero(np.isin(chunk, np.concatenate([chunk[chosen], shown])))
-        if len(kept) == len(position):  # nothing was cut: then all of it can be an example
-            return kept, np.ones(len(kept), bool)
-        return kept, np.isin(kept, chosen)
+def _kept(
+    feature: int, position: Ints, value: Floats, high: float, silent: Ints, stream: _Stream, settings: Settings
+) -> tuple[Bools, Bools]:
+    """Which activations of a feature that is cut down are kept, and which of them can be examples."""
+    chosen = listed(settings.seed, feature, position, value, high, settings.keep)
+    # With all activations of their chunks: a token beside an example must not look silent because it was cut.
+    chunk = np.searchsorted(stream.chunk_ptr, position, side="right")
+    shown = np.searchsorted(stream.chunk_ptr, silent, side="right")
+    kept: Bools = np.isin(chunk, np.concatenate([chunk[chosen], shown]))
+    if kept.all():  # nothing was cut: then all of it can be an example
+        return kept, kept
+    examples = np.zeros(len(position), bool)
+    examples[chosen] = True
+    return kept, examples
 
 
 def _write_weights(
@@ -261,12 +272,6 @@ def _documents(folders: Sequence[Folder]) -> pa.Table:
         rows = [row for table in tables for row in table.to_pylist()]
         names = dict.fromkeys(name for row in rows for name in row)
         return pa.table({name: column([row.get(name) for row in rows]) for name in names})
-
-
-def _padded(values: Array, k: int, dtype: type[np.generic] = np.uint32) -> Array:
-    row = np.full((1, k), NONE if dtype is np.uint32 else np.nan, dtype)
-    row[0, : len(values)] = values
-    return row
 
 
 def _put(writer: FolderWriter, **arrays: Array) -> None:

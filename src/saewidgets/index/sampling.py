@@ -7,6 +7,7 @@ cut down shows the same examples as one that was not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from ..engine.activations import Bools
 from ..engine.ranking import Floats, Ints
 from .files import Array
-from .statistics import INTERVALS, interval_of, strongest
+from .statistics import INTERVALS, Entries, TokenStatistics, interval_of, strongest
 
 # A silent example has no activation within so many tokens.
 SILENT_REACH = 10
@@ -39,13 +40,18 @@ class Keeping:
     interval: int = 40
 
 
-def hashes(seed: int, feature: int, numbers: Array) -> npt.NDArray[np.uint64]:
-    """A uniform 64-bit number for each of `numbers` (the finaliser of SplitMix64; Steele, Lea and Flood 2014)."""
-    mixed = numbers.astype(np.uint64) + np.uint64((seed * 0x9E3779B97F4A7C15 + feature * 0xD1342543DE82EF95) % 2**64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-        mixed = mixed + np.uint64(0x9E3779B97F4A7C15)
-    return mixed ^ (mixed >> np.uint64(31))
+def hashes(seed: int, feature: int | Ints, numbers: Array) -> npt.NDArray[np.uint64]:
+    """A uniform 64-bit number for each of `numbers` (the finaliser of SplitMix64; Steele, Lea and Flood 2014), or
+    [features, numbers] of them for several features."""
+    with np.errstate(over="ignore"):  # modulo 2**64
+        of = np.asarray(feature).astype(np.uint64) * np.uint64(0xD1342543DE82EF95)
+        start = of + np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
+        mixed = numbers.astype(np.uint64) + (start[:, None] if start.ndim else start)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+            mixed = mixed + np.uint64(0x9E3779B97F4A7C15)
+        found: npt.NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
+        return found
 
 
 def drawn(seed: int, feature: int, positions: Array, k: int) -> Ints:
@@ -81,34 +87,69 @@ class Silence:
     token_ptr: Ints
     token_positions: Array
 
-    def examples(self, seed: int, feature: int, active: Array, tokens: Ints) -> tuple[Ints, Ints]:
-        """Positions of silent examples: occurrences of the `tokens` that it fires on most, and any counted tokens.
+    def examples(self, seed: int, entries: Entries, tokens: TokenStatistics) -> tuple[Ints, Ints]:
+        """Positions of silent examples of each feature, [features, 8], -1 where there are no more: occurrences of the
+        tokens that it fires on most, and any counted tokens."""
+        near = [self._near(seed, entries, tokens, rank) for rank in range(NEAR_TOKENS)]
+        features = entries.first + np.arange(len(entries))
 
-        Args:
-            active: positions where the feature is active, ascending.
-        """
-        tried = [(hashes(seed + 1, feature, np.arange(_TRIES)) % np.uint64(len(self.flags))).astype(np.int64)]
-        for rank, token in enumerate(tokens[:NEAR_TOKENS].tolist()):
-            start, stop = int(self.token_ptr[token]), int(self.token_ptr[token + 1])
-            picks = hashes(seed + 2 + rank, feature, np.arange(min(_TRIES, 4 * (stop - start))))
-            where = start + (picks % np.uint64(max(1, stop - start))).astype(np.int64)
-            tried.append(self.token_positions[where].astype(np.int64))
-        quiet = self._quiet(np.concatenate(tried), active)
-        ends = np.cumsum([len(some) for some in tried])[:-1]
-        anywhere, *near = [_unique(t[q]) for t, q in zip(tried, np.split(quiet, ends), strict=True)]
-        of_tokens = np.concatenate([np.zeros(0, np.int64), *(some[: SILENT // 2] for some in near)])
-        return _unique(of_tokens)[:SILENT], anywhere[:SILENT]
+        def anywhere(some: Ints, n: int) -> Ints:
+            return (hashes(seed + 1, features[some], np.arange(n)) % np.uint64(len(self.flags))).astype(np.int64)
 
-    def _quiet(self, tried: Ints, active: Array) -> Bools:
-        """Whether a token is counted and the feature silent around it."""
+        return _first_of_each(np.concatenate(near, 1), SILENT), self._quiet_ones(entries, anywhere, SILENT)
+
+    def _near(self, seed: int, entries: Entries, tokens: TokenStatistics, rank: int) -> Ints:
+        """Silent occurrences of the token `rank` of those that each feature fires on, [features, 4]."""
+        token = np.where(tokens.n > rank, tokens.token[:, rank], 0)
+        start = self.token_ptr[token]
+        size = np.where(tokens.n > rank, self.token_ptr[token + 1] - start, 0)
+        features = entries.first + np.arange(len(entries))
+
+        def drawn(some: Ints, n: int) -> Ints:
+            picks = hashes(seed + 2 + rank, features[some], np.arange(n)) % np.maximum(size[some], 1)[:, None].astype(
+                np.uint64
+            )
+            where = np.minimum(start[some, None] + picks.astype(np.int64), len(self.token_positions) - 1)
+            tried = self.token_positions[where].astype(np.int64)
+            return np.where(np.arange(n) < np.minimum(_TRIES, 4 * size[some])[:, None], tried, -1)
+
+        return self._quiet_ones(entries, drawn, SILENT // 2)
+
+    def _quiet_ones(self, entries: Entries, draw: Callable[[Ints, int], Ints], k: int) -> Ints:
+        """The first k different quiet tokens of what is drawn for each feature ([features, n] of `draw`), -1 for none."""
+        found = np.full((len(entries), k), -1)
+        left = np.arange(len(entries))
+        # Most are quiet: a few tries are enough for almost every feature.
+        for n in (k + 4, _TRIES):
+            tried = draw(left, n)
+            tried[~self._quiet(entries, left, tried)] = -1
+            found[left] = _first_of_each(tried, k)
+            left = left[found[left, -1] < 0]
+            if not len(left):
+                break
+        return found
+
+    def _quiet(self, entries: Entries, some: Ints, tried: Ints) -> Bools:
+        """Whether a token is counted and the feature silent around it, for [features, n] tokens; of -1 it says nothing."""
         chunk = np.searchsorted(self.chunk_ptr, tried, side="right") - 1
+        chunk = np.maximum(chunk, 0)
         first = np.maximum(tried - SILENT_REACH, self.chunk_ptr[chunk])
         last = np.minimum(tried + SILENT_REACH + 1, self.chunk_ptr[chunk + 1])
-        silent: Bools = np.searchsorted(active, first) == np.searchsorted(active, last)
+        # One sorted list of the activations of all features.
+        whole = len(self.flags) + 1
+        active, of = entries.of * whole + entries.position, some[:, None] * whole
+        silent: Bools = np.searchsorted(active, of + first) == np.searchsorted(active, of + last)
         counted: Bools = self.flags[tried] == 0
         return silent & counted
 
 
-def _unique(positions: Ints) -> Ints:
-    """Each position once, in the order of the draw."""
-    return np.array(list(dict.fromkeys(positions.tolist())), np.int64)
+def _first_of_each(rows: Ints, k: int) -> Ints:
+    """The first k different numbers of each row that are not negative, in their order; filled with -1."""
+    fresh = rows >= 0
+    for i in range(1, rows.shape[1]):
+        fresh[:, i] &= ~(rows[:, :i] == rows[:, i, None]).any(1)
+    rank = np.cumsum(fresh, 1) - 1
+    row, column = np.nonzero(fresh & (rank < k))
+    found = np.full((len(rows), k), -1)
+    found[row, rank[row, column]] = rows[row, column]
+    return found
