@@ -29,7 +29,7 @@ from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.engine import Engine
 from saewidgets.engine.model.model import Model
 from saewidgets.engine.provenance import context_of
-from saewidgets.index import build, finish
+from saewidgets.index import finish, job, remaining, together
 from saewidgets.index.corpus import Chunk, chunks
 from saewidgets.index.neurons import NeuronSums
 from saewidgets.index.scan import _BLOCK_TOKENS, Scan
@@ -61,11 +61,14 @@ _PARTS: dict[tuple[object, str], str] = {
     (SaeDictionary, "encode"): "scan: encode",
     (NeuronSums, "add"): "scan: neuron sums",
     (Scan, "_commit"): "scan: writing shards",
-    (build, "write_store"): "the finish, all of it",
+    (job, "write_store"): "the finish, after which the index opens",
     (finish, "_write_features"): "finish: statistics and examples",
-    (finish, "correlated"): "finish: feature correlations",
     (finish, "correlations"): "finish: neuron correlations",
-    (finish, "_write_weights"): "finish: neighbours and logit weights",
+    (remaining.Remaining, "run"): "what remains, in the background",
+    (remaining, "neighbours"): "remaining: neighbours",
+    (remaining, "logit_weights"): "remaining: logit weights",
+    (together.Correlated, "_best"): "remaining: feature correlations, choosing the best",
+    (together, "_products"): "remaining: feature correlations, products",
 }
 
 
@@ -97,7 +100,7 @@ def build_rows(engine: Engine, size: Size, folder: Path) -> tuple[sw.FeatureInde
         with ExitStack() as stack:
             watches = {part: stack.enter_context(stopwatch(*part)) for part in _PARTS}
             start = time.perf_counter()
-            index = sw.build_index(engine, corpus, folder / str(i), tokens=size.tokens, progress=False)
+            index = sw.build_index(engine, corpus, folder / str(i), tokens=size.tokens, progress=False, wait=True)
             whole = time.perf_counter() - start
         pairs.append((whole, before + seconds_of(lambda: _read(bare, batches[half:]))))
         parts.append({_PARTS[part]: sum(spent.values()) for part, spent in watches.items()})
@@ -153,7 +156,7 @@ def sae_dashboard_rows(engine: Engine, tokens: int, folder: Path, batches: int =
     some = [all_batches[len(all_batches) * (2 * i + 1) // (2 * batches)].tolist() for i in range(batches)]
     forward = seconds_of(theirs.cache)
     parts = [_one_batch(theirs, some[0])]
-    ours = seconds_of(lambda: sw.build_index(engine, prompts, folder / "beside", progress=False))
+    ours = seconds_of(lambda: sw.build_index(engine, prompts, folder / "beside", progress=False, wait=True))
     parts += [_one_batch(theirs, features) for features in some[1:]]
     data, page, size = (statistics.mean(column) for column in zip(*parts, strict=True))
     forwards = -(-n_features // FEATURES_AT_ONCE_UNCACHED)

@@ -116,7 +116,7 @@ def main() -> None:
     corpus = RandomTexts(arguments.tokens) if arguments.kind == "tiny" else sw.load_corpus()
     before = peak()
     with TemporaryDirectory() as folder, watching_private() as private:
-        sw.build_index(engine, corpus, folder, tokens=arguments.tokens, progress=False)
+        sw.build_index(engine, corpus, folder, tokens=arguments.tokens, progress=False, wait=True)
     print(json.dumps({"before": before, "peak": peak(), "private": max(private, default=None)}))
 
 

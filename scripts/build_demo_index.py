@@ -23,7 +23,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     asset = Path(__file__).parents[1] / "src" / "saewidgets" / "demo" / "assets" / ASSET
     with sw.load_demo() as engine:
-        print(sw.build_index(engine, sw.load_corpus(), folder, keep=KEEP))
+        print(sw.build_index(engine, sw.load_corpus(), folder, keep=KEEP, wait=True))
     pack(folder, asset)
     size = asset.stat().st_size
     print(f"{asset.name}: {size / 1e6:.1f} MB")

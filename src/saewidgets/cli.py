@@ -72,6 +72,7 @@ def make_index(arguments: argparse.Namespace) -> None:
             tokens=arguments.tokens,
             text_column=arguments.text_column,
             context_size=arguments.context_size,
+            wait=True,
         )
         print(index)
         if arguments.html is not None:

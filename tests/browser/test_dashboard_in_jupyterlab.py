@@ -27,7 +27,7 @@ with torch.no_grad():
 words = "God created heaven earth night day in the beginning and was without form".split()
 rows = [{{"text": "In the beginning God created the heaven and the earth. " * 9, "id": "long", "kind": "genesis"}}]
 rows += [{{"text": " ".join(words[i * k % 13] for k in range(1, 14)), "id": f"d{{i}}", "kind": "words"}} for i in range(1, 13)]
-index = sw.build_index(engine, rows, tempfile.mkdtemp() + "/index", progress=False)
+index = sw.build_index(engine, rows, tempfile.mkdtemp() + "/index", progress=False, wait=True)
 """
 SHOW = """
 dashboard = sw.FeatureDashboard(engine, index)

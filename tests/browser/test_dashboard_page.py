@@ -31,7 +31,7 @@ def make_index(folder: Path) -> tuple[sw.Engine, sw.FeatureIndex]:
         {"text": "In the beginning God created the heaven and the earth. " * 9, "id": "long", "kind": "plain"},
         *({"text": f"God created the {word} and the night", "id": word, "kind": "plain"} for word in ("day", "earth")),
     ]
-    return engine, sw.build_index(engine, rows, folder / "index", progress=False)
+    return engine, sw.build_index(engine, rows, folder / "index", progress=False, wait=True)
 
 
 @pytest.fixture(scope="module")

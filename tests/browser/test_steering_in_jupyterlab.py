@@ -23,7 +23,7 @@ import tiny, torch
 import saewidgets as sw
 engine = sw.Engine(tiny.hooked(), {{"mine": tiny.sae()}}, labels={{3: "Genesis"}})
 texts = ["In the beginning God created the heaven and the earth. " * 9]
-index = sw.build_index(engine, texts, tempfile.mkdtemp() + "/index", progress=False)
+index = sw.build_index(engine, texts, tempfile.mkdtemp() + "/index", progress=False, wait=True)
 strong = int(index.order("max")[0])
 """
 SHOW = """

@@ -41,7 +41,7 @@ CUT_OFF = """() => {
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
-        index = sw.build_index(engine, [TEXT * 6], folder / "index", progress=False)
+        index = sw.build_index(engine, [TEXT * 6], folder / "index", progress=False, wait=True)
         best = int(index.features["count"].idxmax())
         panel = sw.SteeringPanel(
             engine, index, prompt=TEXT, recipe=sw.add(best, 1.0, unit="max"), n_tokens=4, answer=" the"

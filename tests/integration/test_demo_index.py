@@ -21,7 +21,7 @@ WEEKDAYS = 2717
 def index(demo_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> sw.FeatureIndex:
     path = tmp_path_factory.mktemp("index") / "demo"
     texts = sw.load_corpus()["text"].str.slice(0, 600).iloc[::140]
-    return sw.build_index(demo_engine, list(texts), path, progress=False)
+    return sw.build_index(demo_engine, list(texts), path, progress=False, wait=True)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_the_shipped_index_is_of_the_demo(demo_engine: Engine, tmp_path: Path, m
 def test_an_index_made_on_the_gpu_is_the_same(index: sw.FeatureIndex, tmp_path: Path) -> None:
     texts = sw.load_corpus()["text"].str.slice(0, 600).iloc[::140]
     with sw.load_demo(device="cuda") as engine:
-        other = sw.build_index(engine, list(texts), tmp_path / "gpu", progress=False)
+        other = sw.build_index(engine, list(texts), tmp_path / "gpu", progress=False, wait=True)
     assert (np.abs(other.column("count").astype(int) - index.column("count")) > 0).mean() < 0.01
     same = other.column("count") == index.column("count")
     for name in ("total", "squares", "high", "low", "logit_top_value", "neighbour_cosine"):

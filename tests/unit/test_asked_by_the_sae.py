@@ -165,7 +165,7 @@ def test_an_index_carries_its_notes(tmp_path: Path) -> None:
     sae = tiny.sae("standard", seqpos_slice=[3, None])
     sae.cfg.normalize_activations = NAMED[0]
     engine = engine_of(tiny.hooked(), sae)
-    sw.build_index(engine, [TEXT] * 3, tmp_path / "index", progress=False)
+    sw.build_index(engine, [TEXT] * 3, tmp_path / "index", progress=False, wait=True)
     index = sw.FeatureIndex.open(tmp_path / "index")  # without the engine
     assert "not applied" in index.provenance["input normalisation"]
     assert "fold_activation_norm_scaling_factor" in index.provenance["notes"]

@@ -33,9 +33,9 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> sw.FeatureIndex:
     path = tmp_path_factory.mktemp("columns") / "index"
     with pytest.MonkeyPatch.context() as patch, sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
         patch.setattr(scan, "_BLOCK_TOKENS", 64)
-        sw.build_index(engine, ROWS[:7], path, text_column="body", shard_tokens=64, progress=False)
+        sw.build_index(engine, ROWS[:7], path, text_column="body", shard_tokens=64, progress=False, wait=True)
         # Added columns that are of another type, as when a file is appended.
-        return sw.extend_index(engine, ROWS[7:], path, text_column="body", shard_tokens=64, progress=False)
+        return sw.extend_index(engine, ROWS[7:], path, text_column="body", shard_tokens=64, progress=False, wait=True)
 
 
 def test_no_column_hides_a_number_of_the_table(index: sw.FeatureIndex) -> None:
@@ -79,7 +79,7 @@ def test_only_what_collides_is_renamed_and_that_is_said(index: sw.FeatureIndex) 
 def test_a_corpus_without_a_clash_is_not_renamed(tmp_path: Path) -> None:
     rows = pd.DataFrame({"text": ["the earth", "and heaven"], "kind": ["a", "b"], "year": [1, 2]})
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
-        index = sw.build_index(engine, rows, tmp_path / "index", progress=False)
+        index = sw.build_index(engine, rows, tmp_path / "index", progress=False, wait=True)
     f = int(index.order("density")[0])
     table = index.examples(f).to_pandas()
     assert table.attrs["renamed"] == {} == index.documents.attrs["renamed"]
@@ -105,7 +105,7 @@ def test_a_filter_finds_the_corpus_own_column(index: sw.FeatureIndex, name: str)
 def test_what_an_index_knows_of_a_document_where_the_corpus_says_nothing(tmp_path: Path) -> None:
     rows = [{"text": f"heaven and the earth {'the ' * i}", "id": f"doc {i}"} for i in range(4)]
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
-        index = sw.build_index(engine, rows, tmp_path / "index", progress=False)
+        index = sw.build_index(engine, rows, tmp_path / "index", progress=False, wait=True)
     f = int(index.order("density")[0])
     tokens = index.documents["tokens"].tolist()
     assert all(a < b for a, b in pairwise(tokens))
@@ -121,4 +121,4 @@ def test_columns_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
         sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine,
         pytest.raises(CorpusError, match=r"'a\\ud800', 'a\ufffd' differ only in .*rename them"),
     ):
-        sw.build_index(engine, rows, tmp_path / "index", progress=False)
+        sw.build_index(engine, rows, tmp_path / "index", progress=False, wait=True)

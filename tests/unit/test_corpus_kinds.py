@@ -55,7 +55,7 @@ def built(engine: sw.Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(engine: sw.Engine, corpus: Any, path: Path, **how: Any) -> sw.FeatureIndex:
-    return sw.build_index(engine, corpus, path, progress=False, **how)
+    return sw.build_index(engine, corpus, path, progress=False, wait=True, **how)
 
 
 def padded(side: str, pad: int = EOS) -> tuple[list[list[int]], list[list[int]]]:

@@ -144,7 +144,7 @@ def statistics(index: sw.FeatureIndex) -> dict[str, Any]:
 
 
 def built(engine: Engine, corpus: Sequence[Sequence[int]], path: Path, **how: Any) -> dict[str, Any]:
-    return statistics(sw.build_index(engine, list(corpus), path, progress=False, **how))
+    return statistics(sw.build_index(engine, list(corpus), path, progress=False, wait=True, **how))
 
 
 def test_an_index_does_not_depend_on_batches_shards_order_or_company(
@@ -173,7 +173,7 @@ def test_an_index_does_not_depend_on_batches_shards_order_or_company(
     # Two corpora one after the other are the one they make together.
     grown = sw.Engine(model, sae)
     built(grown, corpus[:10], tmp_path / "grown")
-    after = statistics(sw.extend_index(grown, corpus[10:], tmp_path / "grown", progress=False))
+    after = statistics(sw.extend_index(grown, corpus[10:], tmp_path / "grown", progress=False, wait=True))
     for name in ("flags", "count", "counted"):
         np.testing.assert_array_equal(after[name], whole[name])
     np.testing.assert_allclose(after["total"], whole["total"], rtol=1e-5, atol=1e-5)
@@ -271,7 +271,7 @@ def test_signed_features_have_a_scale_though_they_are_never_positive() -> None:
 def test_an_index_and_a_ranking_say_the_same_of_signed_features(tmp_path: Path) -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae("abstopk"))
     ids = [0, *range(5, 45)]
-    index = sw.build_index(engine, [ids], tmp_path / "index", progress=False)
+    index = sw.build_index(engine, [ids], tmp_path / "index", progress=False, wait=True)
     ranked = engine.activations(ids).top(None)
     table = index.features.loc[list(ranked)]
     np.testing.assert_allclose(table["max"], ranked.max, rtol=1e-6)

@@ -54,7 +54,7 @@ def with_dead(engine: sw.Engine, feature: int) -> sw.Engine:
 
 
 def build(engine: sw.Engine, path: Path, rows: Sequence[Any] = ROWS, **more: Any) -> sw.FeatureIndex:
-    return sw.build_index(engine, rows, path, progress=False, **more)
+    return sw.build_index(engine, rows, path, progress=False, wait=True, **more)
 
 
 DEAD = 7

@@ -44,7 +44,7 @@ def name_of(model: Any, hook: str) -> str:
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> tuple[sw.Engine, Any]:
     engine = sw.Engine(model_of("hooked"), tiny.sae("jumprelu"))
     path: Path = tmp_path_factory.mktemp("index")
-    return engine, sw.build_index(engine, tiny.TEXTS * 3, path, progress=False)
+    return engine, sw.build_index(engine, tiny.TEXTS * 3, path, progress=False, wait=True)
 
 
 def run(engine: sw.Engine, recipe: Any, strengths: Sequence[float] | None = None, **more: Any) -> Sweep:
@@ -364,7 +364,7 @@ def test_features_that_never_fire_are_no_controls(tmp_path: Path) -> None:
     with torch.no_grad():
         sae.threshold[10:] = 1e9
     engine = sw.Engine(model_of("hooked"), sae)
-    index = sw.build_index(engine, tiny.TEXTS, tmp_path, progress=False)
+    index = sw.build_index(engine, tiny.TEXTS, tmp_path, progress=False, wait=True)
     alive = set(np.flatnonzero(index.column("count")).tolist())
     assert 4 < len(alive) <= 10
     f = min(alive)

@@ -40,7 +40,7 @@ TABLE = pd.DataFrame(
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> sw.FeatureIndex:
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
-        return sw.build_index(engine, TABLE, tmp_path_factory.mktemp("filters") / "index", progress=False)
+        return sw.build_index(engine, TABLE, tmp_path_factory.mktemp("filters") / "index", progress=False, wait=True)
 
 
 def found(index: sw.FeatureIndex, **how: Any) -> set[int]:
@@ -228,7 +228,7 @@ def test_a_misspelt_token_names_the_nearest(index: sw.FeatureIndex) -> None:
 def test_a_character_of_several_tokens(tmp_path: Path) -> None:
     """The tiny tokenizer cuts an unknown character into its bytes."""
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
-        index = sw.build_index(engine, ["the 龍 and the earth", "龍龍"], tmp_path / "index", progress=False)
+        index = sw.build_index(engine, ["the 龍 and the earth", "龍龍"], tmp_path / "index", progress=False, wait=True)
     f = int(index.order("density")[0])
     examples = list(index.examples(f, token="龍", group="top", top=99, fold=False))
     assert examples and all("".join(e.tokens[: e.focus + 1]).endswith("龍") for e in examples)
@@ -260,7 +260,7 @@ def test_dates_of_numpy_in_a_corpus_of_rows(tmp_path: Path) -> None:
     days = [np.datetime64("2020-01-05", "ns"), np.datetime64("2021-02-03T10:30", "ns"), np.datetime64("NaT")]
     rows = [{"text": SENTENCE.format(i), "when": day} for i, day in enumerate(days)]
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
-        index = sw.build_index(engine, rows, tmp_path / "index", progress=False)
+        index = sw.build_index(engine, rows, tmp_path / "index", progress=False, wait=True)
     assert found(index, where={"when": days[0]}) == {0}
     assert found(index, where={"when": dt.date(2021, 2, 3)}) == {1}
     assert found(index, where={"when": None}) == {2}

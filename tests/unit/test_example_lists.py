@@ -41,7 +41,7 @@ def made(path: Path, architecture: str, ids: np.ndarray) -> Case:
     model, sae = tiny.hooked(), tiny.sae(architecture)
     rows = [{"text": row.tolist(), "third": i % 3} for i, row in enumerate(ids)]
     with sw.Engine(model, sae) as engine:
-        index = sw.build_index(engine, rows, path, keep=KEEP, progress=False, feature_correlations=False)
+        index = sw.build_index(engine, rows, path, keep=KEEP, progress=False, wait=True, feature_correlations=False)
     with torch.no_grad():
         x = model.run_with_cache(torch.from_numpy(ids))[1][HOOK]
         acts = sae.encode(x).numpy().reshape(-1, tiny.D_SAE)
@@ -274,7 +274,7 @@ def test_a_filter_that_no_kept_example_passes_says_so(tmp_path: Path) -> None:
     rows = [{"text": row.tolist(), "n": i} for i, row in enumerate(ids)]
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
         keep = sw.Keeping(complete=5, top=2, interval=1)
-        index = sw.build_index(engine, rows, tmp_path / "index", keep=keep, progress=False)
+        index = sw.build_index(engine, rows, tmp_path / "index", keep=keep, progress=False, wait=True)
     f = int(index.order("density")[0])
     used = {e.columns["n"] for e in index.examples(f, top=100, per_interval=100, fold=False)}
     n = next(i for i in range(80) if i not in used)

@@ -40,7 +40,7 @@ def engine() -> Iterator[sw.Engine]:
 
 @pytest.fixture(scope="module")
 def built(engine: sw.Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sw.build_index(engine, TEXTS, tmp_path_factory.mktemp("built") / "index", progress=False).path
+    return sw.build_index(engine, TEXTS, tmp_path_factory.mktemp("built") / "index", progress=False, wait=True).path
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def copy(built: Path, tmp_path: Path) -> Path:
 
 
 def build(engine: sw.Engine, corpus: Any, path: Path, **how: Any) -> sw.FeatureIndex:
-    return sw.build_index(engine, corpus, path, progress=False, **how)
+    return sw.build_index(engine, corpus, path, progress=False, wait=True, **how)
 
 
 # -- no corpus
@@ -444,7 +444,7 @@ def test_a_former_format_says_that_it_must_be_built_again(name: str, copy: Path,
         for work in (
             lambda: sw.FeatureIndex.open(copy),
             lambda: sw.FeatureIndex.open(copy, engine=engine),
-            lambda: sw.extend_index(engine, TEXTS[:2], copy, progress=False),
+            lambda: sw.extend_index(engine, TEXTS[:2], copy, progress=False, wait=True),
         ):
             with pytest.raises(IndexVersionError, match="format 1.*Build the index again"):
                 work()
@@ -460,7 +460,7 @@ def test_what_is_no_index(engine: sw.Engine, tmp_path: Path) -> None:
         with pytest.raises(IndexMismatchError, match="no index"):
             sw.FeatureIndex.open(path)
         with pytest.raises(IndexMismatchError, match="no finished index"):
-            sw.extend_index(engine, TEXTS, path, progress=False)
+            sw.extend_index(engine, TEXTS, path, progress=False, wait=True)
     with pytest.raises(IndexMismatchError, match="thesis.tex"):
         build(engine, TEXTS, tmp_path / "folder")
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["thesis.tex"]

@@ -87,7 +87,7 @@ def small_blocks() -> Iterator[None]:
 
 def build(model: Any, dictionary: Any, path: Path, **how: Any) -> sw.FeatureIndex:
     with sw.Engine(model, dictionary) as engine:
-        return sw.build_index(engine, ROWS, path, shard_tokens=100, progress=False, **how)
+        return sw.build_index(engine, ROWS, path, shard_tokens=100, progress=False, wait=True, **how)
 
 
 @pytest.fixture(scope="module", params=CASES)

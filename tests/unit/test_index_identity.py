@@ -30,7 +30,7 @@ def small_blocks() -> Iterator[None]:
 
 def build(path: Path, model: Any, sae: Any = None, corpus: Any = TEXTS, **how: Any) -> sw.FeatureIndex:
     with sw.Engine(model, tiny.sae("jumprelu") if sae is None else sae) as engine:
-        return sw.build_index(engine, corpus, path, progress=False, shard_tokens=96, **how)
+        return sw.build_index(engine, corpus, path, progress=False, wait=True, shard_tokens=96, **how)
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +80,9 @@ def test_a_fine_tune_of_the_same_name_is_another_model(change: Callable[[Any], N
     assert model.cfg.model_name == tiny.hooked().cfg.model_name
     with sw.Engine(model, tiny.sae("jumprelu")) as engine:
         for work in (
-            lambda: sw.build_index(engine, TEXTS, copy, progress=False),
-            lambda: sw.build_index(engine, TEXTS, copy, progress=False, seed=4),
-            lambda: sw.extend_index(engine, MORE, copy, progress=False),
+            lambda: sw.build_index(engine, TEXTS, copy, progress=False, wait=True),
+            lambda: sw.build_index(engine, TEXTS, copy, progress=False, wait=True, seed=4),
+            lambda: sw.extend_index(engine, MORE, copy, progress=False, wait=True),
             lambda: sw.FeatureIndex.open(copy, engine=engine),
             lambda: sw.FeatureIndex.open(copy).check(engine),
         ):
@@ -118,7 +118,7 @@ def test_weights_that_change_while_an_engine_is_open_are_noticed(copy: Path) -> 
             index.check(engine)
         model.W_E.data[9, 3] += 1e-4
         with pytest.raises(IndexMismatchError, match="its weights"):
-            sw.build_index(engine, TEXTS, copy, progress=False)
+            sw.build_index(engine, TEXTS, copy, progress=False, wait=True)
 
 
 def test_a_scan_does_not_go_on_with_other_weights(tmp_path: Path) -> None:
@@ -148,8 +148,8 @@ def test_an_index_of_float32_is_not_one_of_bfloat16(copy: Path, built: Path) -> 
     with sw.Engine(model, tiny.sae("jumprelu")) as engine:
         for work in (
             lambda: sw.FeatureIndex.open(built, engine=engine),
-            lambda: sw.build_index(engine, TEXTS, copy, progress=False, tokens=10**6),
-            lambda: sw.extend_index(engine, MORE, copy, progress=False),
+            lambda: sw.build_index(engine, TEXTS, copy, progress=False, wait=True, tokens=10**6),
+            lambda: sw.extend_index(engine, MORE, copy, progress=False, wait=True),
         ):
             with pytest.raises(IndexMismatchError, match="dtype differs: 'float32' there, 'bfloat16' here"):
                 work()
@@ -178,14 +178,14 @@ def test_weights_named_in_both_provenances_warn_when_opened_and_never_go_on(tmp_
         engine(near, "the hub's") as other,
         engine(near, "the wheel's") as lie,
     ):
-        path = sw.build_index(own, TEXTS, tmp_path / "index", progress=False).path
+        path = sw.build_index(own, TEXTS, tmp_path / "index", progress=False, wait=True).path
         with pytest.warns(UserWarning, match="the wheel's; the engine has the hub's"):
             sw.FeatureIndex.open(path, engine=other)
         with pytest.raises(IndexMismatchError, match="its weights"):
             sw.FeatureIndex.open(path, engine=lie)
         for call in (sw.build_index, sw.extend_index):
             with pytest.raises(IndexMismatchError, match="its weights"):
-                call(other, TEXTS, path, progress=False)
+                call(other, TEXTS, path, progress=False, wait=True)
 
 
 # -- the SAE
@@ -250,4 +250,4 @@ def test_weights_that_are_not_in_memory_are_told(tmp_path: Path) -> None:
     with sw.Engine(model, tiny.sae("jumprelu")) as engine:
         model.blocks[1].mlp.W_out = torch.nn.Parameter(torch.empty(tiny.D_MLP, tiny.D_MODEL, device="meta"))
         with pytest.raises(SaewidgetsError, match="W_out.*not in memory"):
-            sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
+            sw.build_index(engine, TEXTS, tmp_path / "index", progress=False, wait=True)

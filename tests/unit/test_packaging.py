@@ -47,7 +47,9 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> str:
 def test_an_index_and_its_dashboard_open_without_torch(tmp_path: Path) -> None:
     """What is to open in milliseconds and without a model loads nothing of a model's seconds."""
     with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
-        sw.build_index(engine, ["In the beginning God created the heaven"] * 3, tmp_path / "index", progress=False)
+        sw.build_index(
+            engine, ["In the beginning God created the heaven"] * 3, tmp_path / "index", progress=False, wait=True
+        )
     script = """if True:
         import sys
         import saewidgets as sw

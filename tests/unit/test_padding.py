@@ -210,12 +210,12 @@ def test_one_rule_in_every_company_and_for_corpora(ids: list[int], pad: str, wan
             with pytest.raises(TokenIdError, match=f"Text {len(texts) - 1}"):
                 engine.activations(texts)
             with pytest.raises(CorpusError, match=f"Document {len(texts) - 1}"):
-                sw.build_index(engine, texts, tmp_path / str(n), progress=False)
+                sw.build_index(engine, texts, tmp_path / str(n), progress=False, wait=True)
             continue
         found = engine.activations(texts)
         assert found.token_ids[int(found.text_ptr[-2]) :].tolist() == wanted
         if other is not None:
-            index = sw.build_index(engine, texts, tmp_path / str(n), progress=False)
+            index = sw.build_index(engine, texts, tmp_path / str(n), progress=False, wait=True)
             assert index.tokens == len(other) + len(wanted)
 
 

@@ -29,7 +29,7 @@ def engine() -> Iterator[sw.Engine]:
 
 @pytest.fixture
 def dashboard(engine: sw.Engine, tmp_path: Path) -> sw.FeatureDashboard:
-    index = sw.build_index(engine, [TEXT * 3, NEXT * 3], tmp_path / "index", progress=False)
+    index = sw.build_index(engine, [TEXT * 3, NEXT * 3], tmp_path / "index", progress=False, wait=True)
     f, g = (int(i) for i in index.features["count"].nlargest(2).index)
     widget = sw.FeatureDashboard(engine, index, feature=f)
     widget.other = g  # type: ignore[attr-defined]

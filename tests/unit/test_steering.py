@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("index") / "of"
     with sw.Engine(tiny.hooked(), {"mine": tiny.sae("jumprelu")}) as engine:
         texts = ["In the beginning God created the heaven and the earth. " * 3, "Zwölf Boxkämpfer 日本語"]
-        sw.build_index(engine, texts, path, progress=False)
+        sw.build_index(engine, texts, path, progress=False, wait=True)
     return path
 
 

@@ -60,7 +60,7 @@ def test_the_largest_activation_of_a_signed_dictionary_is_the_largest_by_magnitu
         sae = sw.Directions(vectors, HOOK) if kind == "signed" else tiny.sae(hook=HOOK)
         with sw.Engine(tiny.hooked(), {"mine": sae}) as engine:
             text = [0, *range(10, 40)]
-            index = sw.build_index(engine, [text], tmp_path / kind, progress=False)
+            index = sw.build_index(engine, [text], tmp_path / kind, progress=False, wait=True)
             acts = engine.activations(text)
             values = np.stack([acts[:, f][1:] for f in range(6)])
             panel = sw.SteeringPanel(engine, index, prompt=text)

@@ -35,7 +35,7 @@ def engine() -> Iterator[sw.Engine]:
 @pytest.fixture
 def index(engine: sw.Engine, tmp_path: Path) -> sw.FeatureIndex:
     """Of the second SAE."""
-    return sw.build_index(engine, TEXTS, tmp_path / "index", sae="b", progress=False)
+    return sw.build_index(engine, TEXTS, tmp_path / "index", sae="b", progress=False, wait=True)
 
 
 def asked(recipe: Any, **more: Any) -> dict[str, Any]:

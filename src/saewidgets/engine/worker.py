@@ -269,6 +269,11 @@ class Worker:
         """True when called from inside a job."""
         return self._thread is threading.current_thread()
 
+    @property
+    def closed(self) -> bool:
+        """True after `close()`."""
+        return self._queue.closed
+
     def submit(
         self,
         fn: Callable[[Ticket], T],

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..engine.engine import Engine
 from ..engine.locking import process_lock
-from ..engine.provenance import context_of, noted
-from ..engine.worker import Ticket
-from .compare import compare
+from ..engine.provenance import context_of
+from .background import stop
 from .errors import CorpusError, IndexMismatchError, writing
-from .files import Folder
-from .finish import write_store
 from .identity import identity, must_agree
+from .job import Job
 from .manifest import MANIFEST, Manifest
-from .passage import Passage, Source
+from .passage import Source
 from .progress import follow
 from .sampling import Keeping
-from .scan import Plan, RepeatedCorpus, Scan, load_sums
+from .scan import Plan
 from .settings import Settings
-from .shards import shards_in
 from .state import State, begin
 from .store import FeatureIndex
 
@@ -49,15 +46,20 @@ def build_index(
     seed: int = 0,
     final_norm: bool = False,
     neuron_correlations: bool | None = None,
-    feature_correlations: bool = True,
+    feature_correlations: bool | None = None,
     keep_activations: bool = True,
     shard_tokens: int = _SHARD_TOKENS,
     progress: bool = True,
+    wait: bool = False,
 ) -> FeatureIndex:
     """Scan a corpus once and keep what every feature of the dictionary does on it.
 
     One forward to the hook and one encode for each batch; everything else is computed from the activations that are not
-    0. Tokens are counted unless they are special (BOS, EOS, PAD, SEP, the SAE's own exclusions) or norm outliers.
+    0. The index opens when the corpus is read. What needs all pairs of features, or of features and tokens (logit weights,
+    neighbours, correlations of features) goes on in the background, and is computed at once of a feature that is looked at;
+    in a script, or before the folder is copied, `wait` for it. A process that ends before is no loss: the same call goes on.
+
+    Tokens are counted unless they are special (BOS, EOS, PAD, SEP, the SAE's own exclusions) or norm outliers.
 
     Args:
         engine: model and SAE.
@@ -79,10 +81,12 @@ def build_index(
         seed: of all samples.
         final_norm: logit weights through the linearised final norm instead of directly (labelled).
         neuron_correlations: correlate features with the neurons of the hook; default: if that takes at most 256 MB.
-        feature_correlations: correlate features with each other.
+        feature_correlations: correlate features with each other; default: if it does not take hours (wide dictionaries on
+            large corpora).
         keep_activations: keep all activations on disk (8 bytes each), so that the index can grow.
         shard_tokens: how often progress is saved.
         progress: show a progress bar.
+        wait: return only when everything is computed of all features (`FeatureIndex.wait`).
 
     Raises:
         CorpusError: for an empty corpus, or something that is none.
@@ -105,7 +109,8 @@ def build_index(
     folder = Path(path)
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens)
-    return _run(engine, plan, settings, neuron_correlations, keep_activations, progress, grow=False)
+    index = _run(engine, plan, settings, neuron_correlations, keep_activations, progress, grow=False)
+    return index.wait(progress=progress) if wait else index
 
 
 def extend_index(
@@ -119,6 +124,7 @@ def extend_index(
     id_column: str | None = None,
     shard_tokens: int = _SHARD_TOKENS,
     progress: bool = True,
+    wait: bool = False,
 ) -> FeatureIndex:
     """Add another corpus to a finished index; its statistics are then those of both together.
 
@@ -148,7 +154,8 @@ def extend_index(
         )
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens)
-    return _run(engine, plan, manifest.settings, None, True, progress, grow=True)
+    index = _run(engine, plan, manifest.settings, None, True, progress, grow=True)
+    return index.wait(progress=progress) if wait else index
 
 
 def _run(
@@ -161,8 +168,10 @@ def _run(
         manifest = Manifest.load(path)
         must_agree(manifest.identity, who, path)
         state = state or manifest.state(path)
+        if settings.correlations is None:
+            settings = replace(settings, correlations=manifest.settings.correlations)
     state = begin(path, state, who, plan.dictionary, neurons)
-    job = _Job(engine, plan, settings, state, keep, grow)
+    job = Job(engine, plan, settings, state, keep, grow)
     if not job.needed():
         follow(engine, job.check, job, progress, plan.source.corpus)
     if job.needed():
@@ -170,150 +179,16 @@ def _run(
             with writing(path):
                 stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
             state = State.load(path) or state  # another process may have ended it meanwhile
-            job = _Job(engine, plan, settings, state, keep, grow, job.ahead)
+            job = Job(engine, plan, settings, state, keep, grow, job.ahead)
             if job.needed():
+                stop(path)
                 follow(engine, job.run, job, progress, plan.source.corpus)
             if job.repeated:
                 told = f"This corpus is in the index at {path} already, all of it: nothing was added."
                 warnings.warn(told, stacklevel=3)
-    return FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
-
-
-class _Job:
-    """What runs on the worker, and what it says of itself to the thread that waits."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        plan: Plan,
-        settings: Settings,
-        state: State,
-        keep_activations: bool,
-        grow: bool,
-        ahead: Passage | None = None,
-    ) -> None:
-        self.engine, self.plan, self.settings, self.state = engine, plan, settings, state
-        self.keep_activations = keep_activations
-        self.ahead = ahead  # a pass over the corpus that is past all that was scanned, and goes on
-        self.doing = ("scan", 0, 0)
-        self.scan: Scan | None = None
-        self.repeated = False
-        self._grow = grow
-        self._as_it_is = False
-        self._manifest = Manifest.load(plan.path) if (plan.path / MANIFEST).exists() else None
-        parts = state.parts
-        self._scans = not parts or not parts[-1]["done"]
-        if self._manifest and not self._manifest.has_scan(plan.path):
-            self._manifest.must_hold(plan.path, settings, more=grow or self._wants_more(parts[0]))
-            self._scans, self._as_it_is = False, True
-        elif not grow and len(parts) > 1 and self._manifest and len(self._manifest.parts) < len(parts):
-            # An extension that did not end waits for extend_index; until then the index is what it was.
-            self._scans, self._as_it_is = False, True
-        elif parts and parts[-1]["done"]:
-            if grow and not (self._manifest and len(self._manifest.parts) < len(parts)):
-                self._add_part()
-            elif not grow and self._wants_more(parts[0]):
-                self._go_on()
-        elif not parts:
-            self._add_part()
-
-    @property
-    def documents_done(self) -> int:
-        """Documents of the corpus that were read in this run."""
-        return 0 if self.scan is None else self.scan.documents_done
-
-    def _wants_more(self, part: dict[str, Any]) -> bool:
-        if not part["done"]:
-            return False
-        tokens = self.plan.tokens
-        more = self.ahead is not None or (not part["exhausted"] and (tokens is None or tokens > part["tokens"]))
-        if more and len(self.state.parts) > 1:
-            raise IndexMismatchError(
-                f"The index at {self.plan.path} was extended by another corpus: the first one cannot go on any more. Choose "
-                "another path."
-            )
-        return more
-
-    def _go_on(self) -> None:
-        self.state.parts[-1]["done"] = False
-        self._scans = True
-
-    def _add_part(self) -> None:
-        documents = sum(int(part["documents"]) - int(part["first_document"]) for part in self.state.parts)
-        shards = len(shards_in(self.plan.path))
-        self.state.parts.append({"first_shard": shards, "first_document": documents, "done": False})
-        self._scans = True
-
-    def check(self, ticket: Ticket) -> None:
-        """Compare all of the corpus with what was scanned of it; where it goes on after that, so does the scan."""
-        self.doing = ("check", 0, 0)
-        number, opened = len(self.state.parts) - 1 if self._grow else 0, not self.needed()
-        self.ahead = compare(self.plan, self.state, self._manifest, number, opened, self._as_it_is, ticket)
-        if self.ahead is not None:
-            self._go_on()
-
-    def needed(self) -> bool:
-        """Whether there is anything to do."""
-        if self._as_it_is:
-            return False
-        if self._scans or self._manifest is None or len(self._manifest.parts) < len(self.state.parts):
-            return True
-        return self._store_is_old(self._manifest) or self._manifest.settings != self.settings
-
-    def _store_is_old(self, manifest: Manifest) -> bool:
-        """Whether more was scanned than the store tells of: killed between the two."""
-        stored = int(Folder(self.plan.path / manifest.store).facts["tokens"])
-        return stored != sum(map(len, shards_in(self.plan.path)))
-
-    def run(self, ticket: Ticket) -> None:
-        path, dictionary = self.plan.path, self.plan.dictionary
-        if not self._scans:
-            self.check(ticket)
-        if self._scans:
-            self.doing = ("scan", 0, 0)
-            with writing(path):
-                self.state.save(path)
-            self.scan = Scan(self.engine, self.plan, self.state, self.ahead)
-            try:
-                self.scan.run(ticket)
-            except RepeatedCorpus as found:
-                self.state.parts.pop()
-                with writing(path):
-                    self.state.save(path)
-                if str(found):
-                    raise IndexMismatchError(str(found)) from None
-                self.repeated = True
-                return
-
-        def say(doing: str, done: int, total: int) -> None:
-            self.doing = (doing, done, total)
-            ticket.breathe()
-
-        shards = shards_in(path)
-        sums = load_sums(path, self.state, dictionary, self.engine.counting)
-        before = self._manifest
-        name = f"store-{(before.number if before else 0) + 1:06d}"
-        with writing(path):
-            write_store(path / name, self.engine, dictionary, shards, sums, self.settings, say)
-        facts = Folder(path / name).facts
-        made = Manifest(
-            number=(before.number if before else 0) + 1,
-            identity=self.state.identity,
-            settings=self.settings,
-            provenance={**self.engine.provenance(dictionary.name), **noted(dictionary, self.engine.model)},
-            corpus={**facts["corpus"], "tokens": facts["tokens"], "counted": facts["counted"]},
-            parts=self.state.parts,
-            growable=self.keep_activations,
-        )
-        with writing(path):
-            made.save(path)
-        # Only now: until the manifest names the new store, the old one is the index.
-        for old in path.glob("store-*"):
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
-        if not self.keep_activations:
-            for left in (*path.glob("shard-*"), *path.glob("sums-*")):
-                shutil.rmtree(left, ignore_errors=True)
+    index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
+    index._pending.begin()
+    return index
 
 
 def _check(engine: Engine, tokens: int | None, shard_tokens: int, context_size: int | None) -> None:

@@ -71,7 +71,7 @@ class FolderWriter:
     def commit(self, facts: Mapping[str, object]) -> None:
         """Write the table of contents with `facts`, flush everything to disk, and give the folder its name."""
         contents: dict[str, object] = {"facts": dict(facts), "arrays": self._arrays, "files": self._files}
-        contents["crc"] = _crc(contents)
+        contents["crc"] = crc_of(contents)
         (self.temporary / CONTENTS).write_text(json.dumps(contents, indent=1, sort_keys=True), encoding="utf-8")
         for file in self.temporary.iterdir():
             sync(file)
@@ -133,27 +133,41 @@ class Folder:
 
     def __init__(self, path: Path, *, mapped: bool = True) -> None:
         self.path, self._mapped = path, mapped
+        self._maps: dict[str, Array] = {}
+        self._verified: dict[str, set[int]] = {}
+        self._list()
+
+    def _list(self) -> None:
+        path = self.path
+        self._listed = _stamp(path / CONTENTS)
         try:
             contents = json.loads((path / CONTENTS).read_text(encoding="utf-8"))
-            if contents.pop("crc") != _crc(contents):
+            if contents.pop("crc") != crc_of(contents):
                 raise ValueError("its checksum differs")
             self.facts: dict[str, Any] = contents["facts"]
             self._arrays: dict[str, dict[str, Any]] = contents["arrays"]
             self._files: dict[str, dict[str, Any]] = contents["files"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IndexCorruptError(f"{path / CONTENTS} is missing or damaged: build the index again.") from error
-        self._maps: dict[str, Array] = {}
         self._row_bytes = {
             name: _bytes(entry) // max(1, int(entry["shape"][0])) for name, entry in self._arrays.items()
         }
-        self._verified: dict[str, set[int]] = {}
         for name, entry in self._arrays.items():
             self._check_size(f"{name}.npy", _HEADER + _bytes(entry))
         for name, entry in self._files.items():
             self._check_size(name, int(entry["bytes"]))
 
+    def refresh(self) -> None:
+        """See what a `FolderAddition` added since."""
+        if _stamp(self.path / CONTENTS) != self._listed:
+            self._list()
+
     def __contains__(self, name: str) -> bool:
         return name in self._arrays or name in self._files
+
+    def names(self) -> list[str]:
+        """The arrays in it."""
+        return [*self._arrays]
 
     def length(self, name: str) -> int:
         """Rows of an array."""
@@ -250,7 +264,16 @@ class Folder:
                 done.add(page)
 
 
-def _crc(contents: Mapping[str, object]) -> int:
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes when a file is replaced."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
+
+
+def crc_of(contents: Mapping[str, object]) -> int:
     """Of a table of contents without its own checksum."""
     return zlib.crc32(json.dumps(contents, sort_keys=True).encode())
 

@@ -19,21 +19,17 @@ import pyarrow as pa
 from ..engine.activations import Bools
 from ..engine.dictionary.base import Dictionary
 from ..engine.engine import Engine
-from ..engine.errors import ReadoutError
 from ..engine.ranking import Floats, Ints
-from ..engine.worker import Ticket
 from .errors import CorpusError
 from .files import Array, ArrayWriter, Folder, FolderWriter
-from .geometry import alignment, neighbours
-from .logits import logit_weights
 from .neurons import NeuronSums, correlations
+from .remaining import NEURONS, put_narrow, what_remains
 from .sampling import Silence, listed
 from .settings import NONE, Settings
 from .shards import Shard, column
 from .statistics import Entries, summarise, token_statistics
-from .together import correlated
 
-TOKENS, NEURONS, FEATURES, LOGITS = 20, 10, 20, 15
+TOKENS = 20
 # Activations, and features, in memory at once.
 _ENTRIES, _FEATURES = 2**21, 2**13
 
@@ -65,25 +61,16 @@ def write_store(
             "hook": dictionary.hook_name,
         }
         total, squares = _write_features(writer, shards, stream, dictionary.n_features, settings, say)
-        if settings.correlations:
-
-            def tell(done: int) -> None:
-                say("correlations", done, dictionary.n_features)
-
-            index, r, both = correlated(shards, counted, total, squares, FEATURES, writer.temporary / "scratch", tell)
-            _put(writer, correlated=index, correlated_r=r, correlated_both=both)
-        else:
-            facts["correlated_missing"] = "The index was built with feature_correlations=False."
         if sums is not None:
             neuron, r, cosine = correlations(sums, counted, total, squares, NEURONS)
-            _put(writer, neuron=neuron, neuron_r=r, neuron_cosine=cosine)
+            put_narrow(writer, neuron=neuron, neuron_r=r, neuron_cosine=cosine)
         else:
             facts["neurons_missing"] = (
                 "Not computed. build_index(..., neuron_correlations=True) does, with "
                 f"{dictionary.n_features * dictionary.d_in * 8 / 1e6:,.0f} MB of sums ({dictionary.n_features} features x "
                 f"{dictionary.d_in} neurons)."
             )
-        _write_weights(writer, engine, dictionary, settings, facts, say)
+        facts |= what_remains(engine, dictionary, shards, settings)
         _write_vocabulary(writer, engine)
         documents = _documents([shard.folder for shard in shards])
         writer.put_table("documents.arrow", documents)
@@ -122,7 +109,7 @@ def _write_stream(writer: FolderWriter, shards: Sequence[Shard], engine: Engine)
     order = np.argsort(tokens[counted], kind="stable")
     d_vocab = int(engine.model.cfg.d_vocab)
     occurrences = np.bincount(tokens[counted], minlength=d_vocab)
-    _put(writer, occurrences=occurrences)
+    put_narrow(writer, occurrences=occurrences)
     writer.put("chunk_ptr", chunk_ptr.astype(np.uint64))
     token_ptr = np.concatenate([[0], np.cumsum(occurrences)])
     return _Stream(tokens, flags, chunk_ptr, occurrences, Silence(flags, chunk_ptr, token_ptr, counted[order]))
@@ -227,35 +214,6 @@ def _kept(
     return kept, examples
 
 
-def _write_weights(
-    writer: FolderWriter, engine: Engine, dictionary: Dictionary, settings: Settings, facts: dict[str, Any], say: Say
-) -> None:
-    """Write what the decoder says without a corpus: neighbours, neurons, logit weights."""
-
-    def tell(done: int) -> None:
-        say("neighbours", done, dictionary.n_features)
-
-    if not dictionary.has_decoder:
-        facts["decoder_missing"] = "Neurons are the basis itself: they have no neighbours and align with themselves."
-    else:
-        rows = dictionary.decoder()
-        index, cosine = neighbours(rows, FEATURES, tell)
-        neuron, value, share = alignment(rows, NEURONS)
-        _put(writer, neighbour=index, neighbour_cosine=cosine, aligned=neuron, aligned_value=value, aligned_share=share)
-    facts["decoder_hook"] = dictionary.hook_name_out or dictionary.hook_name
-    ticket = Ticket(lambda done, total: say("logit weights", done, total))
-    try:
-        logits = logit_weights(engine.model, dictionary, final_norm=settings.final_norm, k=LOGITS, ticket=ticket)
-    except ReadoutError as error:
-        facts["logits_missing"] = str(error)
-        return
-    facts["logits_label"] = logits.label
-    _put(writer, logit_top=logits.top_ids, logit_top_value=logits.top_values)
-    _put(writer, logit_bottom=logits.bottom_ids, logit_bottom_value=logits.bottom_values, logit_bins=logits.counts)
-    _put(writer, logit_low=logits.low, logit_high=logits.high, logit_mean=logits.mean, logit_std=logits.std)
-    _put(writer, logit_skew=logits.skew, logit_kurtosis=logits.kurtosis)
-
-
 def _write_vocabulary(writer: FolderWriter, engine: Engine) -> None:
     words = engine.tokenizer.vocabulary()
     if words is not None:
@@ -272,9 +230,3 @@ def _documents(folders: Sequence[Folder]) -> pa.Table:
         rows = [row for table in tables for row in table.to_pylist()]
         names = dict.fromkeys(name for row in rows for name in row)
         return pa.table({name: column([row.get(name) for row in rows]) for name in names})
-
-
-def _put(writer: FolderWriter, **arrays: Array) -> None:
-    """Write arrays, integers as unsigned 32-bit and floats as 32-bit."""
-    for name, array in arrays.items():
-        writer.put(name, array.astype(np.float32 if array.dtype.kind == "f" else np.uint32))

@@ -13,23 +13,30 @@ from ..engine.ranking import Floats, Ints
 _CHUNK = 2**25
 
 
-def neighbours(decoder: Tensor, k: int, step: Callable[[int], None]) -> tuple[Ints, Floats]:
-    """The k features whose decoder rows have the largest cosine with each: indices and cosines [n_features, k].
+def neighbours(
+    decoder: Tensor, norms: Tensor, first: int, last: int, k: int, breathe: Callable[[], None]
+) -> tuple[Ints, Floats]:
+    """The k features whose decoder rows have the largest cosine with each of first .. last-1: indices and cosines [n, k].
 
     A row of zeros has cosine 0 with everything.
+
+    Args:
+        norms: [n_features] of the rows, at least 1e-12.
+        breathe: called between steps.
     """
     n = len(decoder)
     k = min(k, max(n - 1, 0))
-    unit = torch.nn.functional.normalize(decoder.float(), dim=1)
-    index, cosine = np.zeros((n, k), np.int64), np.zeros((n, k), np.float32)
+    index, cosine = np.zeros((last - first, k), np.int64), np.zeros((last - first, k), np.float32)
     rows = max(1, _CHUNK // max(n, 1))
-    for low in range(0, n, rows):
-        part = unit[low : low + rows] @ unit.T
-        high = low + len(part)
+    for low in range(first, last, rows):
+        breathe()
+        high = min(low + rows, last)
+        part = (decoder[low:high] / norms[low:high, None]) @ decoder.T
+        part /= norms
         part[torch.arange(high - low), torch.arange(low, high)] = -torch.inf  # itself
         values, found = part.topk(k, dim=1)
-        index[low:high], cosine[low:high] = found.cpu().numpy(), values.cpu().numpy()
-        step(high)
+        at = slice(low - first, high - first)
+        index[at], cosine[at] = found.cpu().numpy(), values.cpu().numpy()
     return index, cosine
 
 

@@ -13,7 +13,7 @@ from .files import Folder
 from .identity import identity, must_agree
 from .sampling import Keeping
 from .settings import Settings
-from .shards import shard_name
+from .shards import shard_name, shards_in
 from .state import FORMAT, SCAN, State, read_json, write_json
 
 if TYPE_CHECKING:
@@ -117,3 +117,19 @@ def must_open(manifest: Manifest, engine: Engine, dictionary: Dictionary, path: 
             "little from those of the index.",
             stacklevel=4,
         )
+
+
+def finished(path: Path) -> Manifest:
+    """The manifest of the finished index at `path`.
+
+    Raises:
+        IndexMismatchError: if there is none, or its scan did not end.
+    """
+    if (path / MANIFEST).exists():
+        return Manifest.load(path)
+    if State.load(path) is not None:
+        done = sum(map(len, shards_in(path)))
+        raise IndexMismatchError(
+            f"The scan at {path} did not end: {done} tokens are done. Make the same build_index call to go on."
+        )
+    raise IndexMismatchError(f"There is no index at {path}: make one with build_index.")

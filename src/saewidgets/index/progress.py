@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sized
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from ..engine.engine import Engine
-from ..engine.worker import Ticket, Turn
+from ..engine.worker import Turn
+
+if TYPE_CHECKING:
+    from ..engine.engine import Engine
+    from ..engine.worker import Job, Ticket
 
 _POLL_SECONDS = 0.2
 
@@ -22,11 +25,33 @@ class Doing(Protocol):
 
 def follow(engine: Engine, run: Callable[[Ticket], None], job: Doing, progress: bool, corpus: object) -> None:
     """Run on the worker, with a bar that is drawn by the thread that waits: workers never touch widgets."""
-    from tqdm.auto import tqdm
-
     if engine.worker.is_current_thread:
         engine.worker.run(run)
         return
+
+    def heard(done: int, total: int) -> None:
+        if not total and job.documents_done and hasattr(corpus, "__len__"):
+            # Nobody knows how long a corpus is before it is read: by the documents read so far.
+            total = max(done, round(done / job.documents_done * len(cast(Sized, corpus))))
+        job.doing = (job.doing[0], done, total)
+
+    submitted = engine.worker.submit(run, turn=Turn.BUILD, on_progress=heard)
+    try:
+        watch(submitted, job, progress)
+    except BaseException:
+        submitted.cancel()
+        submitted.finished.wait()
+        raise
+
+
+def watch(submitted: Job[None], job: Doing, progress: bool) -> None:
+    """Wait for the end of a job, drawing how far it is.
+
+    Raises:
+        whatever the job raised.
+    """
+    from tqdm.auto import tqdm
+
     bars: dict[str, tqdm[None]] = {}
 
     def draw(doing: str, done: int, total: int) -> None:
@@ -41,21 +66,10 @@ def follow(engine: Engine, run: Callable[[Ticket], None], job: Doing, progress: 
         bar.total = total or None
         bar.update(done - bar.n)
 
-    def heard(done: int, total: int) -> None:
-        if not total and job.documents_done and hasattr(corpus, "__len__"):
-            # Nobody knows how long a corpus is before it is read: by the documents read so far.
-            total = max(done, round(done / job.documents_done * len(cast(Sized, corpus))))
-        job.doing = (job.doing[0], done, total)
-
-    submitted = engine.worker.submit(run, turn=Turn.BUILD, on_progress=heard)
     try:
         while not submitted.finished.wait(_POLL_SECONDS):
             draw(*job.doing)
         draw(*job.doing)
-    except BaseException:
-        submitted.cancel()
-        submitted.finished.wait()
-        raise
     finally:
         for bar in bars.values():
             bar.close()

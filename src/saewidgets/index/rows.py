@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -22,19 +23,38 @@ from .files import Array, Folder
 from .settings import NONE
 from .texts import Texts
 
+REMAINS = (
+    "Not computed yet: it is computed in the background after a build. For one feature at once: FeatureIndex.open(path, "
+    "engine=engine); for all of them: index.wait()."
+)
 
-def read_feature(folder: Folder, texts: Texts, feature: int, label: str | None, activation_name: str) -> Feature:
-    """The feature `feature` of a store."""
+
+def read_feature(
+    folder: Folder, texts: Texts, feature: int, label: str | None, activation_name: str, computed: Mapping[str, Array]
+) -> Feature:
+    """The feature `feature` of a store; `computed` are rows [1, ...] of arrays that the store does not have yet."""
 
     def row(name: str) -> Array:
         return cast(Array, folder.read(name, feature, feature + 1)[0])
+
+    def rows(kind: Any, *names: str) -> tuple[Any, ...]:
+        if names[0] in folder:
+            columns = [row(name).tolist() for name in names]
+        elif names[0] in computed:
+            columns = [computed[name][0].tolist() for name in names]
+        else:
+            return ()
+        return tuple(kind(*values) for values in zip(*columns, strict=True))
 
     count = int(row("count"))
     low, high, total, squares = (float(row(name)) for name in ("low", "high", "total", "squares"))
     kept = folder.read("kept_ptr", feature, feature + 2)
     chosen = folder.read("kept_listed", int(kept[0]), int(kept[1]))
     facts = folder.facts
-    together = _rows(folder, feature, FeatureCorrelation, "correlated", "correlated_r", "correlated_both")
+    together = rows(FeatureCorrelation, "correlated", "correlated_r", "correlated_both")
+    has_logits = "logit_top" in folder or "logit_top" in computed
+    has_correlated = "correlated" in folder or "correlated" in computed
+    remains = REMAINS if facts.get("remaining") else None
     silent = "It never fires on this corpus, so it goes with nothing."
     return Feature(
         feature=feature,
@@ -50,25 +70,22 @@ def read_feature(folder: Folder, texts: Texts, feature: int, label: str | None, 
         intervals=intervals_of(high, row("intervals"), count) if count else (),
         complete=int(kept[1] - kept[0]) == count,
         kept=int(chosen.sum()),
-        logits=_logits(folder, texts, feature) if "logit_top" in folder else None,
-        logits_missing=facts.get("logits_missing"),
+        logits=_logits(row if "logit_top" in folder else _computed(computed), texts, facts) if has_logits else None,
+        logits_missing=facts.get("logits_missing", None if has_logits else remains),
         tokens=_tokens(folder, texts, feature),
-        alignment=_rows(folder, feature, NeuronWeight, "aligned", "aligned_value", "aligned_share"),
+        alignment=rows(NeuronWeight, "aligned", "aligned_value", "aligned_share"),
         decoder_hook=str(facts["decoder_hook"]),
         hook=str(facts["hook"]),
-        neurons=_rows(folder, feature, NeuronCorrelation, "neuron", "neuron_r", "neuron_cosine") if count else (),
+        neurons=rows(NeuronCorrelation, "neuron", "neuron_r", "neuron_cosine") if count else (),
         neurons_missing=facts.get("neurons_missing") if count else silent,
         correlated=tuple(c for c in together if c.together),
-        correlated_missing=facts.get("correlated_missing") if count else silent,
-        neighbours=_rows(folder, feature, Neighbour, "neighbour", "neighbour_cosine"),
+        correlated_missing=facts.get("correlated_missing", None if has_correlated else remains) if count else silent,
+        neighbours=rows(Neighbour, "neighbour", "neighbour_cosine"),
     )
 
 
-def _rows(folder: Folder, feature: int, kind: Any, *names: str) -> tuple[Any, ...]:
-    if names[0] not in folder:
-        return ()
-    columns = [folder.read(name, feature, feature + 1)[0].tolist() for name in names]
-    return tuple(kind(*values) for values in zip(*columns, strict=True))
+def _computed(arrays: Mapping[str, Array]) -> Callable[[str], Array]:
+    return lambda name: cast(Array, arrays[name][0])
 
 
 def _tokens(folder: Folder, texts: Texts, feature: int) -> tuple[FiredToken, ...]:
@@ -82,18 +99,17 @@ def _tokens(folder: Folder, texts: Texts, feature: int) -> tuple[FiredToken, ...
     return tuple(found)
 
 
-def _logits(folder: Folder, texts: Texts, feature: int) -> FeatureLogits:
+def _logits(row: Callable[[str], Array], texts: Texts, facts: Mapping[str, Any]) -> FeatureLogits:
     def number(name: str) -> float:
-        return float(folder.read(f"logit_{name}", feature, feature + 1)[0])
+        return float(row(f"logit_{name}"))
 
     def side(name: str) -> tuple[TokenWeight, ...]:
-        ids = folder.read(f"logit_{name}", feature, feature + 1)[0].tolist()
-        values = folder.read(f"logit_{name}_value", feature, feature + 1)[0].tolist()
+        ids, values = row(f"logit_{name}").tolist(), row(f"logit_{name}_value").tolist()
         return tuple(TokenWeight(texts.string(i), i, v) for i, v in zip(ids, values, strict=True))
 
-    bins = folder.read("logit_bins", feature, feature + 1)[0].astype(np.int64)
+    bins = row("logit_bins").astype(np.int64)
     return FeatureLogits(
-        label=str(folder.facts["logits_label"]),
+        label=str(facts["logits_label"]),
         top=side("top"),
         bottom=side("bottom"),
         histogram=Histogram(number("low"), number("high"), bins),

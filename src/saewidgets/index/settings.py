@@ -18,10 +18,10 @@ class Settings:
         keep: how many activations are kept of each feature.
         seed: of all samples.
         final_norm: whether logit weights go through the final norm.
-        correlations: whether features are correlated with each other.
+        correlations: whether features are correlated with each other; None: if it does not take hours.
     """
 
     keep: Keeping = field(default_factory=Keeping)
     seed: int = 0
     final_norm: bool = False
-    correlations: bool = True
+    correlations: bool | None = None

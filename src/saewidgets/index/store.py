@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,16 +15,15 @@ import numpy as np
 from ..engine.errors import FeatureIndexError
 from ..engine.labels import Labels
 from ..engine.ranking import Floats, Ints
-from .errors import IndexMismatchError
 from .examples import Examples, select
 from .feature import Feature
 from .files import Array, Folder
 from .labels import kept_labels
-from .manifest import MANIFEST, Manifest, must_open
+from .manifest import Manifest, finished, must_open
+from .pending import Pending
 from .rows import read_feature
-from .shards import OUTLIER, shards_in
-from .state import State
-from .table import Order, features_table, order_of
+from .shards import shards_in
+from .table import Order, density_figure, features_table, neighbours_table, order_of
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -56,6 +54,7 @@ class FeatureIndex:
         self.path = path
         self._manifest = manifest
         self._folder = Folder(path / manifest.store)
+        self._pending = Pending(path, self._folder)
         self.texts = Texts(self._folder)
         self._labels = kept_labels(path)
 
@@ -70,14 +69,7 @@ class FeatureIndex:
             IndexVersionError: if another version wrote it. IndexCorruptError: if a file is missing or was altered.
         """
         folder = Path(path)
-        if not (folder / MANIFEST).exists():
-            if State.load(folder) is not None:
-                done = sum(map(len, shards_in(folder)))
-                raise IndexMismatchError(
-                    f"The scan at {folder} did not end: {done} tokens are done. Make the same build_index call to go on."
-                )
-            raise IndexMismatchError(f"There is no index at {folder}: make one with build_index.")
-        index = cls(folder, Manifest.load(folder))
+        index = cls(folder, finished(folder))
         if engine is not None:
             index.check(engine, sae)
         return index
@@ -94,6 +86,30 @@ class FeatureIndex:
         dictionary = engine.dictionary(sae)
         must_open(self._manifest, engine, dictionary, self.path)
         dictionary.labels.link(self._labels)
+        self._pending.attach(engine, dictionary, self._manifest)
+
+    # -- what remains to be computed
+
+    @property
+    def remains(self) -> str:
+        """What is not computed yet of all features, and how far it is; "" if nothing remains."""
+        return self._pending.said
+
+    def wait(self, *, progress: bool = True) -> FeatureIndex:
+        """Wait until everything is computed of all features, and compute it if nobody does; the index itself.
+
+        No view needs it: a feature that is looked at is computed at once. After it the columns of `features` that come of
+        the decoder are there, and the folder is complete, to be copied elsewhere.
+
+        Raises:
+            IndexMismatchError: if the index was opened without an engine, or the weights were changed since.
+            IndexWriteError: if the disk is full. What was computed is kept.
+
+        Example:
+            >>> sw.build_index(engine, texts, "my-index").wait().features["logit kurtosis"]
+        """
+        self._pending.wait(progress)
+        return self
 
     def verify(self) -> None:
         """Read everything and compare it with its checksums.
@@ -132,14 +148,10 @@ class FeatureIndex:
         return {
             **self._manifest.provenance,
             "corpus": f"{documents:,} documents, {self.tokens:,} tokens, {self.counted:,} counted",
-            "left out": f"special tokens, {self._outliers:,} norm outliers",
+            "left out": f"special tokens, {self.texts.outliers:,} norm outliers",
             "context": f"{self._manifest.identity['context_size']} tokens",
             "seed of samples": str(self._manifest.settings.seed),
         }
-
-    @cached_property
-    def _outliers(self) -> int:
-        return int(np.count_nonzero(self._folder.read("flags") & OUTLIER))
 
     @property
     def documents(self) -> pd.DataFrame:
@@ -154,11 +166,13 @@ class FeatureIndex:
 
     def column(self, name: str) -> Array:
         """One stored array over all features, such as "count", "total", "high" (see `features` for the usual ones)."""
+        self._pending.must_have(name)
         return self._folder.read(name)
 
     @property
     def folder(self) -> Folder:
         """The store."""
+        self._pending.refresh()
         return self._folder
 
     @property
@@ -174,9 +188,9 @@ class FeatureIndex:
         Raises:
             FeatureIndexError: if there is no such feature.
         """
-        return read_feature(
-            self._folder, self.texts, self.check_feature(feature), self.label(feature), self.activation_name
-        )
+        feature = self.check_feature(feature)
+        computed = self._pending.rows_of(feature)
+        return read_feature(self._folder, self.texts, feature, self.label(feature), self.activation_name, computed)
 
     def examples(
         self,
@@ -239,19 +253,18 @@ class FeatureIndex:
 
     def neighbours(self, feature: int, k: int = 10) -> pd.DataFrame:
         """The features whose decoder rows have the largest cosine with this one's (at most 20)."""
-        import pandas as pd
-
-        found = self.feature(feature).neighbours[:k]
-        rows = [{"feature": n.feature, "cosine": n.cosine, "label": self.label(n.feature)} for n in found]
-        return pd.DataFrame(rows, columns=["feature", "cosine", "label"]).set_index("feature")
+        return neighbours_table(self.feature(feature).neighbours[:k], self._labels)
 
     @property
     def features(self) -> pd.DataFrame:
         """One row a feature: label, density, count, max, mean, top token, top logits, nearest neighbour ...
 
-        Statistics are over counted tokens; `mean` and `std` over active ones. NaN for what a feature does not have.
+        Statistics are over counted tokens; `mean` and `std` over active ones. NaN for what a feature does not have. Columns
+        of logits and neighbours are there once they are computed (`remains` says whether, `attrs["remains"]` too).
         """
-        return features_table(self._folder, self.texts, self._labels)
+        table = features_table(self.folder, self.texts, self._labels)
+        table.attrs["remains"] = self.remains
+        return table
 
     def to_polars(self) -> pl.DataFrame:
         """`features` as a polars table (polars must be installed)."""
@@ -296,14 +309,7 @@ class FeatureIndex:
 
     def figure(self) -> Figure:
         """Density of all features that fire (log10), as a plotly figure; the silent ones are counted in the title."""
-        from plotly import graph_objects as go
-
-        density = self.column("count") / self.counted
-        alive = density > 0
-        figure = go.Figure(go.Histogram(x=np.log10(density[alive]), nbinsx=60, marker_color="#e69f00"))
-        title = f"{alive.sum():,} of {len(self):,} features fire on {self.counted:,} tokens"
-        figure.update_layout(title=title, xaxis_title="log10 activation density", yaxis_title="features")
-        return figure.update_layout(template="simple_white")
+        return density_figure(self.column("count"), self.counted)
 
     def __repr__(self) -> str:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +15,9 @@ from .texts import Texts
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
+
+    from .feature import Neighbour
 
 Order: TypeAlias = Literal["index", "density", "max", "mean", "label"]
 ORDERS: tuple[Order, ...] = ("index", "density", "max", "mean", "label")
@@ -93,3 +97,23 @@ def order_of(folder: Folder, by: Order, labels: Labels) -> Ints:
     else:
         raise ValueError(f"There is no order {by!r}: choose one of {', '.join(ORDERS)}.")
     return np.argsort(-key, kind="stable")
+
+
+def neighbours_table(found: Sequence[Neighbour], labels: Labels) -> pd.DataFrame:
+    """Features and cosines, with their labels."""
+    import pandas as pd
+
+    rows = [{"feature": n.feature, "cosine": n.cosine, "label": labels.get(n.feature)} for n in found]
+    return pd.DataFrame(rows, columns=["feature", "cosine", "label"]).set_index("feature")
+
+
+def density_figure(count: Array, counted: int) -> Figure:
+    """Density of all features that fire (log10); the silent ones are counted in the title."""
+    from plotly import graph_objects as go
+
+    density = count / counted
+    alive = density > 0
+    figure = go.Figure(go.Histogram(x=np.log10(density[alive]), nbinsx=60, marker_color="#e69f00"))
+    title = f"{alive.sum():,} of {len(count):,} features fire on {counted:,} tokens"
+    figure.update_layout(title=title, xaxis_title="log10 activation density", yaxis_title="features")
+    return figure.update_layout(template="simple_white")

@@ -14,6 +14,7 @@ from ..engine.ranking import Ints
 from ..engine.tokens import TokenText, assemble
 from .columns import OURS, THEIRS, in_table
 from .files import Array, Folder
+from .shards import OUTLIER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,11 @@ class Texts:
         self._folder = folder
         self._values: dict[str, tuple[list[Any], Array]] = {}
         self._found: dict[str, bool] = {}
+
+    @cached_property
+    def outliers(self) -> int:
+        """Norm outliers among the tokens."""
+        return int(np.count_nonzero(self._folder.read("flags") & OUTLIER))
 
     @cached_property
     def chunk_ptr(self) -> Array:

@@ -220,13 +220,23 @@ class FeatureDashboard(EngineWidget):
 
     def _feature_reply(self, feature: int, order: Ints, *, can_label: bool) -> wire.Reply:
         info = self._index.feature(feature)
-        told = self._index.provenance.get("notes"), self._parted, self._index.folder.facts.get("decoder_missing")
+        index = self._index
+        told = (
+            index.provenance.get("notes"),
+            self._parted,
+            index.folder.facts.get("decoder_missing"),
+            self._told_remains(),
+        )
         notes = list(filter(None, told))
         if not info.complete:
             notes.append(
                 f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count:,} active tokens."
             )
         return feature_reply(self._index, info, order, self._columns, notes, can_label)
+
+    def _told_remains(self) -> str:
+        """Why tables may be empty: only without a model to compute them at once."""
+        return self._index.remains if self._engine is None else ""
 
     def _answer_examples(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
         return answer_examples(self._index, ExampleParams.from_wire(params))

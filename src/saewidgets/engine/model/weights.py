@@ -7,7 +7,7 @@ name nor a shape tells them apart.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -93,11 +93,20 @@ def _here(name: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _stamp(tensor: Tensor) -> tuple[object, ...]:
-    """Changes if the tensor does: cheap to ask again and again."""
+def looks(tensors: Iterable[Tensor]) -> tuple[object, ...]:
+    """Shapes, dtypes and the values at 64 places of each: other weights have others, wherever they are kept."""
+    return tuple(_look(tensor) for tensor in tensors)
+
+
+def _look(tensor: Tensor) -> tuple[object, ...]:
     flat = _flat(tensor.detach())
     sample = flat[:: max(1, len(flat) // _SAMPLE)].contiguous().view(torch.uint8).cpu().numpy().tobytes()
-    return (tensor.data_ptr(), tensor._version, tuple(tensor.shape), tensor.dtype, tensor.device, hash(sample))
+    return tuple(tensor.shape), tensor.dtype, hash(sample)
+
+
+def _stamp(tensor: Tensor) -> tuple[object, ...]:
+    """Changes if the tensor does: cheap to ask again and again."""
+    return (tensor.data_ptr(), tensor._version, tensor.device, _look(tensor))
 
 
 def _flat(tensor: Tensor) -> Tensor:
