@@ -90,7 +90,7 @@ def build_rows(engine: Engine, size: Size, folder: Path) -> tuple[sw.FeatureInde
     Half of the bare loop runs before each build and half after it, so that a machine that slows down slows both.
     """
     corpus = sw.load_corpus()
-    batches = token_batches(engine, _first_chunks(engine, corpus, size.tokens))
+    batches = token_batches(engine, first_chunks(engine, corpus, size.tokens))
     bare = Bare(engine)
     bare.encode(batches[-1])
     half = len(batches) // 2
@@ -107,7 +107,7 @@ def build_rows(engine: Engine, size: Size, folder: Path) -> tuple[sw.FeatureInde
     return index, [_build_row(index.tokens, batches, pairs), *_part_rows(pairs, parts)]
 
 
-def _first_chunks(engine: Engine, corpus: object, tokens: int) -> list[Chunk]:
+def first_chunks(engine: Engine, corpus: object, tokens: int) -> list[Chunk]:
     """The chunks that a build of so many tokens reads."""
     some: list[Chunk] = []
     size = min(context_of(engine.dictionary()) or engine.context_size, engine.context_size)

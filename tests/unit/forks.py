@@ -18,7 +18,7 @@ import torch
 
 import saewidgets as sw
 from saewidgets.engine.reading import Reader
-from saewidgets.engine.worker import Ticket
+from saewidgets.engine.ticket import Ticket
 from saewidgets.index import files, scan
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, which only Linux does safely here")

@@ -13,7 +13,7 @@ from saewidgets.engine.dictionary.directions import Directions, Neurons
 from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.errors import CancelledError, FeatureIndexError, NonFiniteError, ReadoutError
 from saewidgets.engine.model.model import Model
-from saewidgets.engine.worker import Ticket
+from saewidgets.engine.ticket import Ticket
 from saewidgets.index.logits import LogitWeights, _histogram, logit_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from .model.model import Edit, Model
-    from .worker import Ticket
+    from .ticket import Ticket
 
 __all__ = ["CachedForward"]
 

@@ -30,8 +30,9 @@ from .text.answer import with_answer
 from .text.counted import OUTLIER_FACTOR, Counting
 from .text.ends import end_ids_of
 from .text.given import Given, TextInput, given
+from .ticket import Progress, Ticket
 from .tokens import Tokenizer
-from .worker import Progress, Ticket, Worker
+from .worker import Worker
 
 if TYPE_CHECKING:
     from .dictionary.collect import Saes
@@ -184,8 +185,8 @@ class Engine:
 
     def all_activations(self, text: TextInput, *, reconstruction: bool = False) -> dict[str, FeatureActivations]:
         """Activations of every dictionary of the engine, by name, from one forward."""
-        texts, dictionaries = self.tokenized(text), list(self.dictionaries.values())
-        results = self.worker.run(lambda ticket: self._read(texts, dictionaries, None, reconstruction, ticket))
+        texts, all_of_them = self.tokenized(text), list(self.dictionaries.values())
+        results = self.worker.run(lambda ticket: self._read(texts, all_of_them, None, reconstruction, ticket))
         return dict(zip(self.dictionaries, results, strict=True))
 
     def predictions(
@@ -273,8 +274,8 @@ class Engine:
         self.close()
 
     def __repr__(self) -> str:
-        saes = ", ".join(f"{name!r} ({d.n_features} features)" for name, d in self.dictionaries.items())
-        return f"Engine({self.model.name}: {saes})"
+        said = (f"{name!r} ({d.n_features} features)" for name, d in self.dictionaries.items())
+        return f"Engine({self.model.name}: {', '.join(said)})"
 
     # -- on the worker
 
@@ -303,8 +304,7 @@ class Engine:
         ]
 
     def _notes(self, texts: Sequence[Sequence[int]], dictionary: Dictionary) -> list[str]:
-        notes = notes_of_dictionary(dictionary, self.model)
-        limit = self._reader.context_size
+        notes, limit = notes_of_dictionary(dictionary, self.model), self._reader.context_size
         cut = max((len(ids) for ids in texts), default=0)
         if cut > limit:
             notes.append(
@@ -323,7 +323,7 @@ class Engine:
         hooks = {h for d in self.dictionaries.values() for h in (d.hook_name, d.hook_name_out) if h}
         with self.lock:
             values = self.model.read(token, sorted(hooks), ticket)
-        sites = [self.site(dictionary) for dictionary in self.dictionaries.values()]
+        sites = [*map(self.site, self.dictionaries.values())]
         for site in sites:
             site.dictionary.fit(values[site.read_hook].flatten(2).shape[-1])
             site.flatten(values[site.read_hook])

@@ -21,7 +21,7 @@ from .tokens import Tokenizer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .worker import Ticket
+    from .ticket import Ticket
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from .model.reference_norms import ReferenceNorms
 from .model.site import Site
 from .ranking import Floats, Ints
 from .text.counted import Counting
+from .ticket import Ticket
 from .tokens import Tokenizer
-from .worker import Ticket
 
 # Dense activations of one step, in numbers: 256 MB of float32.
 _DENSE_BUDGET = 2**26
@@ -159,7 +159,13 @@ class Reader:
             hooks += [s.dictionary.hook_name_out for s in sites if s.dictionary.hook_name_out]
         hooks += [name for site in sites for name in self.streams(site)]
         with self.lock, torch.no_grad():
+            # What of the time is the model's, roughly, by the sizes of its layers and of the dictionaries.
+            width = int(self.model.cfg.d_model)
+            forward, encode = 12 * width * self.model.depth(hooks), sum(site.dictionary.n_features for site in sites)
+            share, size = forward / max(forward + encode, 1), sum(map(len, batch))
+            ticket.step(int(size * share))
             values = self.model.read(to_tensor(batch, self.model.input_device), hooks, ticket)
+            ticket.step(size)
             by_dictionary = []
             for site in sites:
                 dictionary = site.dictionary
@@ -168,7 +174,9 @@ class Reader:
                 if reconstruction and dictionary.hook_name_out:
                     target = site.target(values[dictionary.hook_name_out])
                 relative = self._relative(site, values, x)
-                by_dictionary.append(_encode(batch, dictionary, x, target, relative, columns, reconstruction))
+                by_dictionary.append(
+                    _encode(batch, dictionary, x, target, relative, columns, reconstruction, ticket, share)
+                )
                 if watch is not None and site is sites[0]:
                     watch(batch, x, by_dictionary[0])
         return [[pieces[i] for pieces in by_dictionary] for i in range(len(batch))]
@@ -194,8 +202,13 @@ def _encode(
     relative: Tensor,
     columns: Ints | None,
     reconstruction: bool,
+    ticket: Ticket,
+    done: float,
 ) -> list[Piece]:
-    """Encode one batch [batch, pos, d_in]: text by text where that matters, otherwise all tokens in one go."""
+    """Encode one batch [batch, pos, d_in]: text by text where that matters, otherwise all tokens in one go.
+
+    `done`: what part of the work on the batch was done before, for the progress.
+    """
     norms = [relative[i, : len(window)].numpy() for i, window in enumerate(batch)]
     if dictionary.device is not None:
         x, target = x.to(dictionary.device), target.to(dictionary.device)
@@ -212,10 +225,11 @@ def _encode(
         real = torch.arange(x.shape[1])[None] < torch.tensor([len(window) for window in batch])[:, None]
         flat, flat_target = x[real.to(x.device)], target[real.to(x.device)]
     step = max(1, _DENSE_BUDGET // max(1, dictionary.n_features if columns is None else len(columns)))
-    steps = [
-        _encode_rows(dictionary, flat[i : i + step], flat_target[i : i + step], columns, reconstruction)
-        for i in range(0, len(flat), step)
-    ]
+    steps = []
+    for i in range(0, len(flat), step):
+        if i:  # what fits into one step is soon done
+            ticket.beat(done + (1 - done) * i / len(flat))
+        steps.append(_encode_rows(dictionary, flat[i : i + step], flat_target[i : i + step], columns, reconstruction))
     return _split(join(steps), batch, norms)
 
 

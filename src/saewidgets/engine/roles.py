@@ -15,7 +15,7 @@ from .dictionary.base import Dictionary
 from .model.site import Site
 from .reading import Reader
 from .text.counted import TokenRoles
-from .worker import Ticket
+from .ticket import Ticket
 
 __all__ = ["Roles"]
 

@@ -12,7 +12,6 @@ are shared mutable state of the model. So there is exactly one thread that compu
 
 from __future__ import annotations
 
-import copy
 import logging
 import sys
 import threading
@@ -23,11 +22,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Generic, TypeVar
 
-from .errors import CancelledError
+from .ticket import Progress, Ticket
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Progress = Callable[[int, int], None]
 
 _END_SECONDS = 2.0
 _PULSE_SECONDS = 5.0
@@ -44,76 +42,6 @@ class Turn(IntEnum):
     """What code in a cell waits for."""
     QUESTION = 3
     """A view's question, asked while somebody looks."""
-
-
-class Ticket:
-    """What a running job knows of the outside: whether to stop, and whom to tell how far it is."""
-
-    def __init__(
-        self,
-        on_progress: Progress | None = None,
-        pool: _Queue | None = None,
-        on_part: Callable[[object], None] | None = None,
-    ) -> None:
-        self._cancelled = threading.Event()
-        self._on_progress = on_progress
-        self._on_part = on_part
-        self._pool = pool
-        self._reached = (0, 0)
-
-    @property
-    def cancelled(self) -> bool:
-        """True once somebody asked this job to stop."""
-        return self._cancelled.is_set()
-
-    def cancel(self) -> None:
-        """Ask the job to stop at its next check."""
-        self._cancelled.set()
-
-    def check(self) -> None:
-        """Raise `CancelledError` if the job was cancelled."""
-        if self.cancelled:
-            raise CancelledError("The computation was cancelled.")
-
-    @property
-    def reached(self) -> tuple[int, int]:
-        """How much is done, and of how much: (0, 0) before anything is known."""
-        return self._reached
-
-    def expect(self, total: int) -> None:
-        """Say how much there is to do, without telling anybody yet."""
-        self._reached = (0, total)
-
-    def progress(self, done: int, total: int) -> None:
-        """Report progress, in whatever unit the job counts."""
-        self._reached = (done, total)
-        if self._on_progress is not None:
-            self._on_progress(done, total)
-
-    def share(self, start: float, stop: float, total: int) -> Ticket:
-        """A ticket for a piece of this job: its progress, whatever it counts, is this one's from `start` to `stop` of `total`."""
-        piece = copy.copy(self)  # the same cancelling, queue and parts
-        piece._reached = (0, 1)
-        piece._on_progress = lambda done, of: self.progress(int(start + (stop - start) * done / max(of, 1)), total)
-        return piece
-
-    def part(self, data: object) -> None:
-        """Hand over a part of the result before there is all of it."""
-        if self._on_part is not None:
-            self._on_part(data)
-
-    def beat(self) -> None:
-        """Inside a long step: stop if cancelled, and repeat the progress, so that the listener knows we are alive."""
-        self.check()
-        if self._on_progress is not None:
-            self._on_progress(*self._reached)
-
-    def breathe(self) -> None:
-        """Between steps, with no hook on the model: stop if cancelled, and let what has a higher turn run first."""
-        self.check()
-        if self._pool is not None:
-            self._pool.run_higher()
-            self.check()
 
 
 @dataclass(eq=False)
@@ -290,7 +218,7 @@ class Worker:
         A replaced job reports `CancelledError` through its `on_done`, so every submission is answered exactly once.
         `on_alive` is told how far it is, every few seconds while the job waits and runs, on a thread of its own.
         """
-        ticket = Ticket(on_progress, self._queue, on_part)
+        ticket = Ticket(on_progress, self._queue.run_higher, on_part)
         job: Job[T] = Job(fn, ticket, key, turn, on_done, on_alive)
         with self._start:
             if self._thread is None:

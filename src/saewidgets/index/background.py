@@ -24,7 +24,7 @@ def start(remaining: Remaining) -> tuple[Remaining, Job[None]]:
         if known is not None and known[0].store == remaining.store and not known[1].finished.is_set():
             return known
         job = remaining.engine.worker.submit(
-            remaining.run, turn=Turn.BUILD, on_done=lambda _: _forget(place, remaining)
+            remaining.run, turn=Turn.BUILD, on_done=lambda _: _forget(place, remaining), on_progress=remaining.heard
         )
         if not job.finished.is_set():
             _jobs[place] = (remaining, job)

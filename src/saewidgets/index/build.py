@@ -108,7 +108,7 @@ def build_index(
     size = context_size or min(context_of(dictionary) or engine.context_size, engine.context_size)
     folder = Path(path)
     source = Source(corpus, engine, size, text_column, id_column)
-    plan = Plan(source, folder, dictionary, size, tokens, shard_tokens)
+    plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, settings.keep.complete)
     index = _run(engine, plan, settings, neuron_correlations, keep_activations, progress, grow=False)
     return index.wait(progress=progress) if wait else index
 
@@ -153,7 +153,7 @@ def extend_index(
             "an engine with the same context_size."
         )
     source = Source(corpus, engine, size, text_column, id_column)
-    plan = Plan(source, folder, dictionary, size, tokens, shard_tokens)
+    plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, manifest.settings.keep.complete)
     index = _run(engine, plan, manifest.settings, None, True, progress, grow=True)
     return index.wait(progress=progress) if wait else index
 

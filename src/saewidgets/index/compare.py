@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate, islice
 
-from ..engine.worker import Ticket
+from ..engine.ticket import Ticket
 from .errors import IndexMismatchError
 from .files import Folder
 from .manifest import Manifest

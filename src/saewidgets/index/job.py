@@ -7,7 +7,7 @@ from typing import Any
 
 from ..engine.engine import Engine
 from ..engine.provenance import noted
-from ..engine.worker import Ticket
+from ..engine.ticket import Ticket
 from .compare import compare
 from .errors import IndexMismatchError, writing
 from .files import Folder
@@ -62,6 +62,11 @@ class Job:
     def documents_done(self) -> int:
         """Documents of the corpus that were read in this run."""
         return 0 if self.scan is None else self.scan.documents_done
+
+    @property
+    def told(self) -> list[str]:
+        """Lines for people."""
+        return [] if self.scan is None else self.scan.told
 
     def _wants_more(self, part: dict[str, Any]) -> bool:
         if not part["done"]:

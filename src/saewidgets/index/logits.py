@@ -20,8 +20,8 @@ from ..engine.errors import NonFiniteError
 from ..engine.model.model import Model
 from ..engine.ranking import Floats
 from ..engine.readout import path, residual_directions, rows_label
+from ..engine.ticket import Ticket
 from ..engine.unembedding import Unembedding
-from ..engine.worker import Ticket
 
 Counts = npt.NDArray[np.uint32]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.engine import Engine
-from ..engine.worker import Ticket
+from ..engine.ticket import Ticket
 from .corpus import Chunk, Corpus, Document, chunks
 from .corpus_rows import is_read_once
 from .errors import CorpusError, IndexMismatchError

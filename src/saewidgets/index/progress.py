@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sized
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -9,7 +10,8 @@ from ..engine.worker import Turn
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.worker import Job, Ticket
+    from ..engine.ticket import Ticket
+    from ..engine.worker import Job
 
 _POLL_SECONDS = 0.2
 
@@ -21,6 +23,9 @@ class Doing(Protocol):
 
     @property
     def documents_done(self) -> int: ...
+
+    @property
+    def told(self) -> list[str]: ...
 
 
 def follow(engine: Engine, run: Callable[[Ticket], None], job: Doing, progress: bool, corpus: object) -> None:
@@ -52,26 +57,34 @@ def watch(submitted: Job[None], job: Doing, progress: bool) -> None:
     """
     from tqdm.auto import tqdm
 
-    bars: dict[str, tqdm[None]] = {}
+    bar: tqdm[None] | None = None
+    drawn, said = "", 0
 
     def draw(doing: str, done: int, total: int) -> None:
+        nonlocal bar, drawn, said
         if not progress or (doing == "check" and not done):
             return  # a corpus that is compared at once needs no bar
-        if doing not in bars:
-            for bar in bars.values():
-                bar.close()
-            unit = "tok" if doing in ("scan", "check") else "feature"
-            bars[doing] = tqdm(desc=doing, unit=unit, unit_scale=True, initial=done, dynamic_ncols=True)
-        bar = bars[doing]
+        unit = "tok" if doing in ("scan", "check") else "feature"
+        if bar is None:
+            bar = tqdm(desc=doing, unit=unit, unit_scale=True, dynamic_ncols=True)
+        elif drawn != doing:
+            bar.reset(total or None)
+            bar.unit = unit
+            bar.set_description(doing, refresh=False)
+        drawn = doing
         bar.total = total or None
-        bar.update(done - bar.n)
+        bar.n = done
+        bar.refresh()
+        for line in job.told[said:]:
+            tqdm.write(line, file=sys.stderr)
+            said += 1
 
     try:
         while not submitted.finished.wait(_POLL_SECONDS):
             draw(*job.doing)
         draw(*job.doing)
     finally:
-        for bar in bars.values():
+        if bar is not None:
             bar.close()
     if submitted.error is not None:
         raise submitted.error

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..engine.errors import ReadoutError, SaewidgetsError
 from ..engine.locking import process_lock
 from ..engine.model.weights import looks, weights_hash
-from ..engine.worker import Ticket
+from ..engine.ticket import Ticket
 from .addition import FolderAddition
 from .errors import IndexMismatchError, writing
 from .files import Array, Folder, FolderWriter
@@ -86,6 +86,7 @@ class Remaining:
     def __post_init__(self) -> None:
         self.doing = ("weights of all features", 0, self.dictionary.n_features)
         self.documents_done = 0
+        self.told: list[str] = []
         self._folder = Folder(self.store, mapped=False)
         self._stamp = self._weights_now()
         self._decoder: tuple[Tensor, Tensor] | None = None
@@ -132,8 +133,12 @@ class Remaining:
     def _others(self) -> None:
         raise SaewidgetsError(f"Another process is computing what remains of the index at {self.path}: wait for it.")
 
-    def _say(self, done: int, ticket: Ticket) -> None:
+    def heard(self, done: int, _total: int) -> None:
+        """Told how far the job is."""
         self.doing = (self.doing[0], done, self.doing[2])
+
+    def _say(self, done: int, ticket: Ticket) -> None:
+        self.heard(done, 0)
         ticket.progress(done, self.doing[2])
         ticket.breathe()
 
@@ -173,7 +178,7 @@ class Remaining:
         return found
 
     def _logits(self, first: int, last: int, ticket: Ticket) -> dict[str, Array]:
-        told = ticket.share(self.doing[1], self.doing[1], self.doing[2])  # cancelled and let others in with the whole
+        told = ticket.share(first, last, self.doing[2]) if last - first > 1 else ticket
         logits = logit_weights(
             self.engine.model,
             self.dictionary,

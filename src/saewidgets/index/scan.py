@@ -7,25 +7,37 @@ up again, or cut into shards of another size, does the same sums in the same ord
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..engine.dictionary.base import Dictionary
 from ..engine.engine import Engine
 from ..engine.errors import NonFiniteError
 from ..engine.text.counted import Counting
-from ..engine.worker import Ticket
+from ..engine.ticket import Ticket
 from .corpus import Chunk, Document
 from .errors import CorpusError, IndexMismatchError, writing
+from .needs import Needs, too_dense
 from .neurons import NeuronSums
 from .passage import Passage, Source, agree, chunks_of_shards, differs, must_tell_the_same, same, telling
 from .shards import Block, Shard, block_of, shard_name, shards_in, write_shard
 from .state import State
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..engine.batching import Window
+    from ..engine.reading import Piece
+
 # Dense dictionaries (neurons, directions) are active on every token: read less of them at a time.
 _BLOCK_TOKENS, _BLOCK_ENTRIES = 32_768, 2**24
+# Activations after which a shard is written however few its tokens: some 60 bytes each while it is.
+_SHARD_ENTRIES = 2**24
+# Activations of a block that nobody can have wanted: 8 GB.
+_MOST_ENTRIES = 2**27
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class Plan:
     Attributes:
         tokens: stop once so many tokens were read; None: all of the corpus.
         shard_tokens: tokens between two points from which a killed scan goes on.
+        keep: activations of a feature that the index keeps all of, at most.
     """
 
     source: Source
@@ -43,6 +56,7 @@ class Plan:
     context_size: int
     tokens: int | None
     shard_tokens: int
+    keep: int
 
 
 class Scan:
@@ -57,6 +71,8 @@ class Scan:
         self.engine, self.plan, self.state = engine, plan, state
         self._ahead = ahead
         self.documents_done = 0
+        self.told: list[str] = []
+        """What it takes, for people, as far as it is known."""
         self._shards = 0
         self._sums: NeuronSums | None = None
         self._block_tokens = _BLOCK_TOKENS
@@ -79,8 +95,12 @@ class Scan:
             self._unless_repeated(stream, before)
             self._skip(stream, mine, ticket)
         last = first - 1 if stream.last is None else stream.last.number
+        self._needs = Needs.of(plan.path, plan.dictionary, plan.tokens, plan.keep, self.state.neurons)
+        self._needs.check(None, 0)
+        self.told.append(self._needs.told(None))
         self._sums = self._load_sums(len(before))
         done = sum(map(len, mine))
+        ticket.progress(done, plan.tokens or 0)
         blocks: list[Block] = []
         seen = last
         for some in self._blocks(stream, done, ticket):
@@ -88,7 +108,12 @@ class Scan:
             done += len(blocks[-1])
             self.documents_done = some[-1].document.number - int(part["first_document"])
             ticket.progress(done, self.plan.tokens or 0)
-            if sum(map(len, blocks)) >= self.plan.shard_tokens:
+            per_token = len(blocks[-1].value) / len(blocks[-1])
+            self._needs.check(per_token, done)
+            if len(self.told) < 2:
+                self.told.append(self._needs.told(per_token))
+            entries = sum(len(block.value) for block in blocks)
+            if sum(map(len, blocks)) >= self.plan.shard_tokens or entries >= _SHARD_ENTRIES:
                 seen = self._commit(blocks, seen)
                 blocks = []
         if blocks:
@@ -132,7 +157,16 @@ class Scan:
     def _read(self, some: list[Chunk], ticket: Ticket, done: int) -> Block:
         ids = [chunk.ids for chunk in some]
         quiet = _Quiet(ticket, done, self.plan.tokens or 0)
-        watch = self._sums.add if self._sums is not None else None
+        entries = 0
+
+        def watch(batch: Sequence[Window], x: Tensor, pieces: Sequence[Piece]) -> None:
+            nonlocal entries
+            entries += sum(len(piece.values) for piece in pieces)
+            if entries > _MOST_ENTRIES:
+                raise too_dense(entries / sum(map(len, ids)), self.plan.dictionary)
+            if self._sums is not None:
+                self._sums.add(batch, x, pieces)
+
         try:
             pieces = self.engine._reader.read(ids, [self.plan.dictionary], None, False, quiet, watch)[0]
         except NonFiniteError as error:
@@ -223,8 +257,11 @@ class _Quiet(Ticket):
     def progress(self, done: int, total: int) -> None:
         self._outer.progress(self._done + done, self._total)
 
-    def beat(self) -> None:
-        self._outer.beat()
+    def step(self, size: int) -> None:
+        self._outer.step(size)
+
+    def beat(self, part: float = 0.0) -> None:
+        self._outer.beat(part)
 
     def breathe(self) -> None:
         self._outer.breathe()

@@ -21,7 +21,7 @@ from ..engine.batching import Window, batches, to_tensor
 from ..engine.dictionary.base import Dictionary
 from ..engine.errors import NonFiniteError, SaewidgetsError
 from ..engine.memory import in_batches
-from ..engine.worker import Progress, Ticket
+from ..engine.ticket import Progress, Ticket
 from .direct import DirectPath, direct_path
 from .effect import AblationEffect
 from .logprobs import Changes, changes

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..engine.engine import Engine
-    from ..engine.worker import Progress, Ticket
+    from ..engine.ticket import Progress, Ticket
 
 __all__ = ["AnswerEffects", "AnswerRow", "answer_effects", "answers_on_worker"]
 

@@ -25,7 +25,7 @@ from .terms import Terms
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
 
 __all__ = ["code_on_worker", "to_code"]
 

@@ -18,7 +18,7 @@ from .scales import Index, Maxima, dictionary_of, prompt_max, resolve
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
     from .usable import Doubles
 
 __all__ = ["Control", "controls_for"]

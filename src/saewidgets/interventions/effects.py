@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
     from ..engine.model.model import Edit
-    from ..engine.worker import Progress, Ticket
+    from ..engine.ticket import Progress, Ticket
 
 __all__ = ["EditEffects", "effects", "effects_on_worker"]
 

@@ -30,7 +30,7 @@ from .scope import Scope
 if TYPE_CHECKING:
     from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
-    from ..engine.worker import Progress, Ticket
+    from ..engine.ticket import Progress, Ticket
 
 __all__ = [
     "Continuation",

@@ -27,7 +27,7 @@ from .scales import Resolved, dictionary_of
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
     from .usable import Doubles
 
 __all__ = ["Measured", "Measurer", "Numbers", "Target", "repetition"]

@@ -31,7 +31,7 @@ from .scales import Resolved, dictionary_of
 if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.model.model import Edit
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
     from .usable import Doubles
 
 __all__ = ["PROMOTED", "Promoted", "Reader", "Readings", "given_ids", "promoted_by"]

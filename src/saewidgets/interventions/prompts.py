@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.text.counted import TokenRoles
     from ..engine.text.given import TextInput
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
 
 __all__ = ["Message", "Prompt", "PromptInput", "read_prompt", "read_with_answer"]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..engine.engine import Engine
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
 
     Array = npt.NDArray[np.generic]
 

@@ -40,7 +40,7 @@ from .usable import (
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.worker import Progress, Ticket
+    from ..engine.ticket import Progress, Ticket
     from .usable import Doubles
 
 __all__ = ["SAMPLES", "Sweep", "default_strengths", "repetition", "sweep", "sweep_on_worker"]

@@ -27,7 +27,7 @@ from .scales import Maxima, Resolved, resolve
 if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.ranking import Ints
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
     from .usable import Doubles
 
 __all__ = ["Found", "Prompted", "Written", "gathered"]

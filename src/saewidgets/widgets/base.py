@@ -24,7 +24,8 @@ from . import wire
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.worker import Job, Ticket
+    from ..engine.ticket import Ticket
+    from ..engine.worker import Job
 
 Handler = Callable[[Mapping[str, wire.Json], "Ticket"], wire.Reply]
 

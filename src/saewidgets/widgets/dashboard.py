@@ -26,7 +26,7 @@ from .traits import WholeNumber, WholeNumbers, wholes
 if TYPE_CHECKING:
     from ..engine.activations import FeatureActivations
     from ..engine.engine import Engine
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
     from ..index.examples import Examples
     from ..index.feature import Feature
 
@@ -220,23 +220,15 @@ class FeatureDashboard(EngineWidget):
 
     def _feature_reply(self, feature: int, order: Ints, *, can_label: bool) -> wire.Reply:
         info = self._index.feature(feature)
-        index = self._index
-        told = (
-            index.provenance.get("notes"),
-            self._parted,
-            index.folder.facts.get("decoder_missing"),
-            self._told_remains(),
-        )
+        index, live = self._index, self._engine is not None  # with a model what remains is computed at once
+        facts = index.folder.facts
+        told = index.provenance.get("notes"), self._parted, facts.get("decoder_missing"), "" if live else index.remains
         notes = list(filter(None, told))
         if not info.complete:
             notes.append(
                 f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count:,} active tokens."
             )
         return feature_reply(self._index, info, order, self._columns, notes, can_label)
-
-    def _told_remains(self) -> str:
-        """Why tables may be empty: only without a model to compute them at once."""
-        return self._index.remains if self._engine is None else ""
 
     def _answer_examples(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
         return answer_examples(self._index, ExampleParams.from_wire(params))

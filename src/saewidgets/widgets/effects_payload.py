@@ -13,7 +13,7 @@ from . import wire
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
     from ..index.store import FeatureIndex
     from ..interventions.ablation import AblationEffect
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.labels import LabelsLike
     from ..engine.text.given import TextInput
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
 
 MAX_FEATURES = 6
 _KEPT_RESULTS = 4

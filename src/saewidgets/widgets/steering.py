@@ -39,7 +39,7 @@ from .traits import Follows, JsonTrait, TextOrIds, WholeNumber
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
     from ..index.store import FeatureIndex
 
 _HISTORY = 20

@@ -23,7 +23,7 @@ from .flags import uncounted
 if TYPE_CHECKING:
     from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
 
 SETTINGS = ("seed", "n_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "samples")
 _WHOLE = ("seed", "n_tokens", "top_k", "samples")

@@ -22,7 +22,7 @@ from .steering_payload import Asked
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..engine.worker import Ticket
+    from ..engine.ticket import Ticket
 
 CONTROLS = 2
 """Controls of each kind that the sweep's view asks for, if nothing else is chosen; as in sweepdata.ts."""

@@ -7,9 +7,11 @@ the same moment neither sees them nor is stopped by them. A hook that does not f
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -17,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import HookDidNotFireError, HookNotFoundError
-from ..worker import Ticket
+from ..ticket import Ticket
 from .hook_names import bridge_names
 from .processing import processing_of
 
@@ -57,6 +59,7 @@ def lock_of(model: nn.Module) -> threading.RLock:
 class _Config(Protocol):
     d_model: int
     n_ctx: int
+    n_layers: int
     d_vocab: int
     device: str | torch.device
     dtype: torch.dtype
@@ -178,6 +181,12 @@ class Model:
 
     # -- forward passes
 
+    def depth(self, names: Iterable[str]) -> int:
+        """How many blocks a forward to the last of these hooks goes through."""
+        found = [re.match(r"blocks\.(\d+)\.", name) for name in names]
+        n = int(self.cfg.n_layers)
+        return max((n if match is None else int(match[1]) + 1 for match in found), default=n)
+
     def read(self, tokens: Tensor, names: Sequence[str], ticket: Ticket | None = None) -> dict[str, Tensor]:
         """The values at the hooks `names` for `tokens` [batch, pos]; the forward stops at the last one needed.
 
@@ -203,7 +212,7 @@ class Model:
 
         # Without an answer to give, a HookedTransformer does not unembed.
         wanted = "logits" if any(self.resolve(name).startswith("unembed") for name in missing) else None
-        with self._hooks(ticket, tokens) as handles:
+        with self._hooks(ticket, tokens, self.depth(missing)) as handles:
             for name in missing:
                 module = self._module(self.resolve(name))
                 spliced = hasattr(module, "hook_sae_input")
@@ -260,18 +269,22 @@ class Model:
         return {"attention_mask": torch.ones_like(tokens)}
 
     @contextmanager
-    def _hooks(self, ticket: Ticket | None, tokens: Tensor) -> Iterator[list[torch.utils.hooks.RemovableHandle]]:
+    def _hooks(
+        self, ticket: Ticket | None, tokens: Tensor, depth: int | None = None
+    ) -> Iterator[list[torch.utils.hooks.RemovableHandle]]:
         handles: list[torch.utils.hooks.RemovableHandle] = []
         me = threading.get_ident()
         try:
             if ticket is not None and tokens.numel() >= _CHECK_BLOCKS_FROM_TOKENS:
+                blocks = list(getattr(self.raw, "blocks", ()))
 
-                def stop_if_cancelled(*_: object) -> None:
+                def stop_if_cancelled(part: float, *_: object) -> None:
                     if threading.get_ident() == me:
-                        ticket.beat()
+                        ticket.beat(part)
 
-                for block in getattr(self.raw, "blocks", ()):
-                    handles.append(block.register_forward_pre_hook(stop_if_cancelled))
+                for n, block in enumerate(blocks):
+                    part = min(n / max(depth or len(blocks), 1), 1)
+                    handles.append(block.register_forward_pre_hook(partial(stop_if_cancelled, part)))
             yield handles
         finally:
             for handle in handles:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ..text.counted import REFERENCE_TEXT, Counting
+from ..ticket import Ticket
 from ..tokens import Tokenizer
-from ..worker import Ticket
 from .model import Model
 
 __all__ = ["ReferenceNorms"]

@@ -1,0 +1,173 @@
+"""A build says what it takes before it takes it, moves from the first second, draws one bar, and refuses what cannot fit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import tiny
+import tqdm.auto
+from test_index_killed import contents
+
+import saewidgets as sw
+from saewidgets.index import needs, progress, scan
+from saewidgets.index.errors import CorpusError, IndexWriteError
+from saewidgets.index.needs import Needs
+from saewidgets.index.shards import shards_in
+
+TEXTS = [
+    "In the beginning God created the heaven and the earth",
+    "And the earth was without form, and void; and darkness was upon the face of the deep",
+] * 20
+
+
+@pytest.fixture
+def engine() -> Iterator[sw.Engine]:
+    with sw.Engine(tiny.hooked(), tiny.sae("jumprelu"), batch_tokens=600) as engine:
+        yield engine
+
+
+class Bar:
+    """In the place of tqdm's."""
+
+    made: ClassVar[list[Bar]] = []
+    lines: ClassVar[list[str]] = []
+
+    def __init__(self, **settings: Any) -> None:
+        self.made.append(self)
+        self.n, self.total, self.unit = 0, None, settings["unit"]
+        self.doing = settings["desc"]
+        self.drawn: list[tuple[str, int, int | None]] = []
+
+    def reset(self, total: int | None) -> None:
+        self.n, self.total = 0, total
+
+    def set_description(self, doing: str, refresh: bool) -> None:
+        self.doing = doing
+
+    def refresh(self) -> None:
+        self.drawn.append((self.doing, self.n, self.total))
+
+    def close(self) -> None:
+        pass
+
+    @classmethod
+    def write(cls, line: str, file: object) -> None:
+        cls.lines.append(line)
+
+
+@pytest.fixture
+def bars(monkeypatch: pytest.MonkeyPatch) -> type[Bar]:
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.0001)
+    Bar.made.clear()
+    Bar.lines.clear()
+    return Bar
+
+
+def test_one_bar_through_all_that_is_done(engine: sw.Engine, tmp_path: Path, bars: type[Bar]) -> None:
+    index = sw.build_index(engine, TEXTS, tmp_path / "index")
+    (bar,) = bars.made
+    assert bar.drawn[-1] == ("features", len(index), len(index))
+    before, after = bars.lines
+    assert "8 bytes on disk for every activation" in before
+    acts = engine.activations(TEXTS)
+    per_token = len(acts.values) / len(acts)  # counted or not: within a token or two of it
+    assert float(after.split(" features active")[0]) == pytest.approx(per_token, abs=2)
+
+
+def test_progress_moves_inside_a_forward() -> None:
+    """By layers and steps of the encoder, before the first batch is done."""
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    seen: list[int] = []
+    engine.activations(TEXTS * 10, on_progress=lambda done, total: seen.append(done))
+    first = next(done for done in seen if done >= len(engine.to_ids(TEXTS[0])[0]))
+    assert seen == sorted(seen)
+    assert any(0 < done < seen[-1] for done in seen[: seen.index(first) + 1])
+
+
+def test_encoding_in_steps_says_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    from saewidgets.engine import reading
+
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    monkeypatch.setattr(reading, "_DENSE_BUDGET", engine.dictionary().n_features * 10)
+    seen: list[int] = []
+    engine.activations([TEXTS[0]] * 20, on_progress=lambda done, total: seen.append(done))
+    n = 20 * len(engine.to_ids(TEXTS[0])[0])
+    assert seen == sorted(seen)
+    assert len(set(seen)) >= n // 10, "one for each ten tokens"
+    assert seen[-1] == n
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_read(
+    engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(needs.shutil, "disk_usage", lambda _: usage._replace(free=1000))
+        patch.setattr(type(engine._reader), "read", lambda *_: pytest.fail("the model ran"))
+        with pytest.raises(IndexWriteError, match=r"1000 B|1 kB"):
+            sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
+    sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
+
+
+def test_a_disk_that_is_too_small_for_the_activations_is_said_after_the_first_block(
+    engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "_BLOCK_TOKENS", 96)
+    plan = Needs.of(tmp_path, engine.dictionary(), 10**9, 10, neurons=True)
+    usage = shutil.disk_usage(tmp_path)._replace(free=plan.store + plan.sums + 10**6)
+    monkeypatch.setattr(needs.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(IndexWriteError, match="features are active on a token"):
+        sw.build_index(engine, TEXTS, tmp_path / "index", tokens=10**9, progress=False)
+
+
+def test_a_memory_that_is_too_small_names_what_needs_it(
+    engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "_memory", lambda: 10**4)
+    with pytest.raises(CorpusError, match="neuron_correlations=False"):
+        sw.build_index(engine, TEXTS, tmp_path / "index", neuron_correlations=True, progress=False)
+
+
+def test_what_is_said_is_what_it_takes(engine: sw.Engine, tmp_path: Path) -> None:
+    index = sw.build_index(engine, TEXTS, tmp_path / "index", progress=False, wait=True)
+    plan = Needs.of(index.path, engine.dictionary(), index.tokens, 10_000, neurons=True)
+    stored = sum(
+        f.stat().st_size for f in index.folder.path.glob("*.npy") if "vocab" not in f.name and "occur" not in f.name
+    )
+    stored -= 128 * len(list(index.folder.path.glob("*.npy")))  # headers
+    shards = [
+        f for shard in shards_in(index.path) for f in shard.folder.path.glob("*.npy") if f.stem in ("position", "value")
+    ]
+    entries = sum(shard.folder.length("value") for shard in shards_in(index.path))
+    assert plan.store + plan.kept(entries / index.tokens) == pytest.approx(stored, rel=0.3)
+    assert plan.activations(entries / index.tokens) == pytest.approx(sum(f.stat().st_size - 128 for f in shards), abs=8)
+
+
+def test_dense_dictionaries_are_cut_into_smaller_shards_of_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GPT-2's neurons took 24 GB for one shard of 131,072 tokens."""
+    model = tiny.hooked()
+    with sw.Engine(model, sw.Neurons("blocks.0.mlp.hook_post")) as engine:
+        monkeypatch.setattr(scan, "_BLOCK_ENTRIES", engine.dictionary().n_features * 50)
+        one = sw.build_index(engine, TEXTS, tmp_path / "one", progress=False, wait=True)
+        monkeypatch.setattr(scan, "_SHARD_ENTRIES", engine.dictionary().n_features * 100)
+        many = sw.build_index(engine, TEXTS, tmp_path / "many", progress=False, wait=True)
+    assert len(shards_in(one.path)) == 1
+    assert len(shards_in(many.path)) >= 4
+    most = max(shard.folder.length("value") for shard in shards_in(many.path))
+    assert most < 3 * scan._SHARD_ENTRIES
+    assert contents(one.path) == contents(many.path)
+
+
+def test_an_sae_that_fires_everywhere_is_refused(
+    engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "_MOST_ENTRIES", 500)
+    with pytest.raises(CorpusError, match="not sparse"):
+        sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
