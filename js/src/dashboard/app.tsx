@@ -98,12 +98,16 @@ function Body(props: BodyProps) {
   const scale = examples?.json.scale || Math.max(Math.abs(json.max ?? 0), Math.abs(json.min ?? 0));
   const relations = useMemo(
     () => (
-      <div class="saew-side">
-        <FiresOn json={json} chosen={chosen} onToken={(token) => save(model, { token_filter: token })} />
-        {json.logits && <LogitTables key={json.f} logits={json.logits} />}
-        <Neurons json={json} />
-        <Related json={json} onGo={onGo} />
-      </div>
+      <>
+        <div class="saew-side saew-words">
+          <FiresOn json={json} chosen={chosen} onToken={(token) => save(model, { token_filter: token })} />
+          {json.logits && <LogitTables key={json.f} logits={json.logits} />}
+        </div>
+        <div class="saew-side saew-related">
+          <Neurons json={json} />
+          <Related json={json} onGo={onGo} />
+        </div>
+      </>
     ),
     [json, chosen, model],
   );

@@ -1,6 +1,6 @@
 /** The examples with their pointer and keyboard: arrows go through examples and tokens, Enter selects. */
 
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Palette } from "../shared/palette";
 import { tokenAt } from "../shared/tokendom";
 import type { EffectsState } from "./effects";
@@ -8,6 +8,9 @@ import { ExamplesView } from "./examples";
 import type { Hover } from "./hover";
 import type { Kind } from "./tokens";
 import type { ExampleJson, ExamplesAnswer } from "./wire";
+
+// As in dashboard.css.
+const LIMIT = 560;
 
 interface Props {
   answer: ExamplesAnswer;
@@ -27,6 +30,8 @@ export function Examples(props: Props) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<ExamplesView | null>(null);
   const cursor = useRef({ row: -1, token: -1 });
+  const [all, setAll] = useState(false);
+  const [cut, setCut] = useState(false);
 
   useLayoutEffect(() => {
     if (!host.current) return;
@@ -34,6 +39,16 @@ export function Examples(props: Props) {
     view.current.show(answer, palette);
     cursor.current = { row: -1, token: -1 };
     hover.set(null);
+  }, [answer]);
+  useEffect(() => {
+    const box = host.current;
+    if (!box) return;
+    // A notebook hides cells that are off screen: heights read 0 and come back later.
+    const measure = () => box.clientHeight > 0 && setCut(box.scrollHeight > LIMIT + 1);
+    const observer = new ResizeObserver(measure);
+    observer.observe(box);
+    measure();
+    return () => observer.disconnect();
   }, [answer]);
   useLayoutEffect(() => view.current?.paint(palette), [palette]);
   useLayoutEffect(() => {
@@ -84,26 +99,33 @@ export function Examples(props: Props) {
     event.stopPropagation();
   };
   return (
-    <div
-      ref={host}
-      class="saew-examples"
-      role="listbox"
-      tabIndex={0}
-      aria-label="Examples. Up and down go through them, left and right through an example's tokens, Enter selects."
-      onPointerOver={(event) => point(tokenAt(event))}
-      onPointerLeave={() => hover.set(null)}
-      onScroll={() => hover.set(null)}
-      onFocus={() => cursor.current.row < 0 && host.current?.matches(":focus-visible") && move(0)}
-      onBlur={() => hover.set(null)}
-      onClick={(event) => {
-        const row = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-ex]") : null;
-        if (!row || !host.current || textSelected(host.current)) return;
-        const index = Number(row.dataset.ex);
-        cursor.current = { row: index, token: view.current?.rows[index]?.example.start ?? -1 };
-        toggle(index);
-      }}
-      onKeyDown={onKey}
-    />
+    <>
+      <div
+        ref={host}
+        class={`saew-examples${cut ? " saew-cut" : ""}${all ? " saew-all" : ""}`}
+        role="listbox"
+        tabIndex={0}
+        aria-label="Examples. Up and down go through them, left and right through an example's tokens, Enter selects."
+        onPointerOver={(event) => point(tokenAt(event))}
+        onPointerLeave={() => hover.set(null)}
+        onScroll={() => hover.set(null)}
+        onFocus={() => cursor.current.row < 0 && host.current?.matches(":focus-visible") && move(0)}
+        onBlur={() => hover.set(null)}
+        onClick={(event) => {
+          const row = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-ex]") : null;
+          if (!row || !host.current || textSelected(host.current)) return;
+          const index = Number(row.dataset.ex);
+          cursor.current = { row: index, token: view.current?.rows[index]?.example.start ?? -1 };
+          toggle(index);
+        }}
+        onKeyDown={onKey}
+      />
+      {cut && (
+        <button type="button" class="saew-more-examples" onClick={() => setAll(!all)}>
+          {all ? "Show fewer examples" : `Show all ${view.current?.rows.length ?? ""} examples`}
+        </button>
+      )}
+    </>
   );
 }
 

@@ -61,8 +61,14 @@ export function Matrix(props: MatrixProps) {
     return () => cancelAnimationFrame(frame);
   });
 
-  const show = (token: number) => {
+  const show = (token: number, row = -1) => {
     const box = scroller.current;
+    const frame = box?.parentElement;
+    if (frame && row >= 0) {
+      const top = HEAD + row * ROW;
+      if (top < frame.scrollTop + HEAD) frame.scrollTop = row ? top : 0;
+      else if (top + ROW > frame.scrollTop + frame.clientHeight) frame.scrollTop = top + ROW - frame.clientHeight;
+    }
     if (!box || token < 0) return;
     const left = token * cell;
     if (left < box.scrollLeft || left + cell > box.scrollLeft + box.clientWidth)
@@ -78,7 +84,7 @@ export function Matrix(props: MatrixProps) {
     const feature = rows[row]?.feature;
     if (next) {
       props.onHover(next.token, rows[next.row]?.feature ?? null);
-      show(next.token);
+      show(next.token, next.row);
     } else if ((event.key === "Enter" || event.key === " ") && feature !== undefined)
       props.onPick(feature, token, event.ctrlKey || event.metaKey || event.shiftKey);
     else if (event.key === "Escape") props.onHover(-1, null);

@@ -5,6 +5,7 @@
 
 import type { RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { isGone, UNSENT } from "./gone";
 import { Client, type ClientOptions, encodingFor } from "./rpc";
 import { save, useTrait } from "./traits";
 import { asWireError, type Json, KernelError, type Model, type Reply, type WireError } from "./types";
@@ -48,7 +49,8 @@ export function useClient(
   const client = useRef<Client | null>(null);
   useLayoutEffect(() => {
     if (!on) return;
-    const made = new Client(model, { ...options, encoding: encodingFor(root.ownerDocument.body) });
+    const encoding = encodingFor(root.ownerDocument.body);
+    const made = new Client(model, { ...options, encoding, onUnsent: () => isGone(root) });
     client.current = made;
     return () => {
       client.current = null;
@@ -58,9 +60,9 @@ export function useClient(
   return client;
 }
 
-/** Whether a newer question, or the view's end, took the place of the one that failed. */
+/** Whether a newer question, or the view's end, took the place of the one that failed; or there is nobody to ask (Gone says it). */
 export function isCancelled(reason: unknown): boolean {
-  return reason instanceof KernelError && reason.info.type === "Cancelled";
+  return reason instanceof KernelError && (reason.info.type === "Cancelled" || reason.info === UNSENT);
 }
 
 export function useKernel(model: Model, root: HTMLElement): Kernel {

@@ -4,6 +4,7 @@
  */
 
 import { type ComponentType, render as mount } from "preact";
+import { Gone } from "./gone";
 import { Guard } from "./guard";
 import { keepKeys } from "./keys";
 import { followTheme } from "./theme";
@@ -47,6 +48,7 @@ function show({ model, el, signal }: Context, name: string, View: ComponentType<
   const draw = () =>
     mount(
       <Guard>
+        <Gone model={model} root={root} />
         <View model={model} root={root} prefix={prefix} themeVersion={themeVersion} />
       </Guard>,
       root,

@@ -5,6 +5,7 @@
  */
 
 import { decode } from "./arrays";
+import { UNSENT } from "./gone";
 import { type Encoding, type FromKernel, type Json, KernelError, type Model, type Reply } from "./types";
 
 const SILENCE_MS = 15_000;
@@ -36,6 +37,8 @@ export interface ClientOptions {
   /** Called with true when the kernel has not said anything about a request for a while, with false when it does. */
   onSilence?: (silent: boolean) => void;
   onProgress?: (done: number, total: number) => void;
+  /** Called when a question cannot be sent: there is no line to the kernel any more. */
+  onUnsent?: () => void;
 }
 
 export class Client {
@@ -92,9 +95,10 @@ export class Client {
   #send(channel: string, asked: Asked): void {
     try {
       this.#model.send({ t: "req", id: asked.id, ch: channel, p: asked.params, enc: this.#options.encoding });
-    } catch (error) {
+    } catch {
       // A closed connection refuses to send. The channel must not wait for an answer that never comes.
-      asked.reject(error);
+      this.#options.onUnsent?.();
+      asked.reject(new KernelError(UNSENT));
       this.#next(channel);
       return;
     }

@@ -59,8 +59,12 @@ export function followTheme(root: HTMLElement, wanted: () => unknown, onChange: 
     const theme = themeOf(root, wanted());
     // The system's colours, which the contrast theme is made of, follow the colour scheme.
     const scheme = theme === "contrast" ? surroundings(root) : theme;
-    if (root.dataset.theme === theme && root.style.colorScheme === scheme) return;
-    root.dataset.theme = theme;
+    // VS Code's variables are of its own theme, whatever a forced one says.
+    const host = wanted() !== theme && body.dataset.vscodeThemeKind ? "vscode" : "";
+    const { dataset } = root;
+    if (dataset.theme === theme && dataset.host === host && root.style.colorScheme === scheme) return;
+    dataset.theme = theme;
+    dataset.host = host;
     root.style.colorScheme = scheme;
     onChange();
   };

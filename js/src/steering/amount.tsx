@@ -1,7 +1,7 @@
 /** How much: a slider and a number in one unit, and beside them the same amount in the others, with where they come from. */
 
 import words from "../../../src/saewidgets/interventions/recipe/kinds.json";
-import { minus } from "./bits";
+import { minus, Small } from "./bits";
 import { NumberBox } from "./numberbox";
 import { type Intervention, kindOf, sayUnit, type Unit } from "./recipe";
 import type { RowScale, Scaled } from "./wire";
@@ -58,7 +58,7 @@ export function Amount({ row, scale, onChange }: Props) {
             ))}
         </select>
       ) : (
-        <span class="saew-small">{factor}</span>
+        <Small>{factor}</Small>
       )}
       {units.length > 0 && scale?.ok && <Others row={row} scale={scale} />}
     </div>

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { Notes } from "../shared/footer";
 import { useDraft } from "../shared/typing";
-import { chance, minus, Token } from "./bits";
+import { chance, minus, Says, Small, Token } from "./bits";
 import type { Channels } from "./channels";
 import { useFollow } from "./follow";
 import { Said } from "./said";
@@ -38,7 +38,7 @@ export function AnswerView({ state, channels, found }: Props) {
   return (
     <>
       <label class="saew-bar-line">
-        <span class="saew-small">answer that the prompt asks for</span>
+        <Small>answer that the prompt asks for</Small>
         <input
           type="text"
           class="saew-answer"
@@ -68,7 +68,7 @@ function Found({ found }: { found: AnswerJson }) {
   const { ids, strings } = found.answer;
   return (
     <>
-      <p class="saew-small">
+      <Says>
         {"Read as "}
         {strings.map((token, i) => (
           <span key={`${i} ${token}`}>
@@ -83,7 +83,7 @@ function Found({ found }: { found: AnswerJson }) {
           ? ". Rank, probability and logit are of its first token, right after the prompt; the log-probability is of all of it. "
           : ". "}
         Rank 0 is the likeliest next token.
-      </p>
+      </Says>
       <div class="saew-wide">
         <Table head={HEAD} className="saew-answers">
           {found.rows.map((row, i) => (

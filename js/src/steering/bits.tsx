@@ -1,12 +1,22 @@
 /** What many parts of the panel say in the same way. */
 
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, ComponentProps } from "preact";
 import { num } from "../shared/format";
 import { Tok } from "../shared/tok";
 
 /** Said aside. */
 export function Small({ children }: { children: ComponentChildren }) {
   return <span class="saew-small">{children}</span>;
+}
+
+/** A line said aside. */
+export function Says({ children }: { children: ComponentChildren }) {
+  return <p class="saew-small">{children}</p>;
+}
+
+/** A button that submits nothing. */
+export function Button(props: ComponentProps<"button">) {
+  return <button type="button" {...props} />;
 }
 
 export function Token({ t }: { t: string | undefined }) {

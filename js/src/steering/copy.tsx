@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { copyText } from "../shared/clipboard";
 import { asWireError } from "../shared/types";
+import { Button } from "./bits";
 import type { Channels } from "./channels";
 import { readRecipe } from "./recipe";
 import { Said } from "./said";
@@ -34,20 +35,18 @@ export function CopyPaste({ state, channels }: { state: State; channels: Channel
   return (
     <div ref={area}>
       <div class="saew-copy">
-        <button type="button" class="saew-link" onClick={() => copy("json", "JSON")}>
+        <Button class="saew-link" onClick={() => copy("json", "JSON")}>
           Copy JSON
-        </button>
-        <button
-          type="button"
+        </Button>
+        <Button
           class="saew-link"
           title={offline ? OFFLINE : "Plain PyTorch, SAELens and TransformerLens, for this prompt"}
           disabled={offline}
           onClick={() => copy("python", "Python")}
         >
           Copy Python
-        </button>
-        <button
-          type="button"
+        </Button>
+        <Button
           class="saew-link"
           title={offline ? OFFLINE : "A recipe that was copied as JSON"}
           disabled={offline}
@@ -55,7 +54,7 @@ export function CopyPaste({ state, channels }: { state: State; channels: Channel
           onClick={() => setPasting(!pasting)}
         >
           {"Paste JSON\u2026"}
-        </button>
+        </Button>
         <span class="saew-small" role="status">
           {said}
         </span>
@@ -107,12 +106,12 @@ function Paste({ state, channels, onDone }: { state: State; channels: Channels; 
           {error}
         </p>
       ))}
-      <button type="button" disabled={text.trim() === ""} onClick={use}>
+      <Button disabled={text.trim() === ""} onClick={use}>
         Use this recipe
-      </button>
-      <button type="button" class="saew-quiet" onClick={onDone}>
+      </Button>
+      <Button class="saew-quiet" onClick={onDone}>
         Cancel
-      </button>
+      </Button>
     </div>
   );
 }

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { signed } from "../shared/format";
 import { label } from "../shared/visible";
-import { Heading, minus, Small, Token } from "./bits";
+import { Button, Heading, minus, Says, Small, Token } from "./bits";
 import type { Effect } from "./effectdata";
 import { largest } from "./look";
 import { Num, Table } from "./table";
@@ -37,10 +37,10 @@ export function ActsTable({ effect }: { effect: Effect }) {
           <Small>{nameOf(row)}</Small>
         )}
       </Heading>
-      <p class="saew-small">
+      <Says>
         {row.note ||
           "Activation as it was, as the recipe asks for, and as the SAE reads it back from the edited value."}
-      </p>
+      </Says>
       {edited.length === 0 ? (
         <p class="saew-missing">It is edited at no token of this text.</p>
       ) : (
@@ -63,9 +63,9 @@ export function ActsTable({ effect }: { effect: Effect }) {
             ))}
           </Table>
           {shown.length < edited.length && (
-            <button type="button" class="saew-link" onClick={() => setAll(true)}>
+            <Button class="saew-link" onClick={() => setAll(true)}>
               {`All ${edited.length} tokens`}
-            </button>
+            </Button>
           )}
         </div>
       )}
@@ -82,7 +82,7 @@ export function SideTable({ effect }: { effect: Effect }) {
       <Heading title="Side effects">
         <Small>other features, by the change of their mean activation</Small>
       </Heading>
-      {side_note && <p class="saew-small">{side_note}</p>}
+      {side_note && <Says>{side_note}</Says>}
       {side.length === 0 ? (
         <p class="saew-missing">No other feature changed.</p>
       ) : (

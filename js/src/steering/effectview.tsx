@@ -43,7 +43,7 @@ export function EffectView(props: Props) {
     <>
       <div class="saew-bar-line">
         <label>
-          <span class="saew-small">text </span>
+          <Small>text </Small>
           <select
             value={nameOf(effects.which)}
             onChange={(event) => {

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { label } from "../shared/visible";
+import { Button } from "./bits";
 import type { Channels } from "./channels";
 import { Picker } from "./picker";
 import type { Intervention } from "./recipe";
@@ -52,8 +53,7 @@ export function Features({ row, scale, facts, channels, id, onChange }: Props) {
     <span class="saew-chips">
       {row.features.map((f, i) => (
         <span class="saew-chip" key={f}>
-          <button
-            type="button"
+          <Button
             class="saew-feature-name"
             title="Choose another feature"
             aria-expanded={open === i}
@@ -61,28 +61,26 @@ export function Features({ row, scale, facts, channels, id, onChange }: Props) {
           >
             <b>{f}</b>
             <bdi>{label(names.get(f) ?? row.label ?? "")}</bdi>
-          </button>
+          </Button>
           {row.features.length > 1 && (
-            <button
-              type="button"
+            <Button
               class="saew-quiet"
               aria-label={`Take feature ${f} out of this row`}
               onClick={() => onChange(row.features.filter((old) => old !== f))}
             >
               {"\u00d7"}
-            </button>
+            </Button>
           )}
         </span>
       ))}
-      <button
-        type="button"
+      <Button
         class="saew-quiet"
         title="Another feature, changed in the same way"
         aria-label="Add a feature to this row"
         onClick={() => setOpen(row.features.length)}
       >
         +
-      </button>
+      </Button>
       {open !== null && (
         <Picker
           channels={channels}

@@ -1,6 +1,7 @@
 /** The runs so far. One of them can be fetched back, with its recipe and settings: an afternoon's trail of attempts. */
 
 import { label } from "../shared/visible";
+import { Button, Small } from "./bits";
 import type { Generation } from "./generation";
 import { complete, summaryOf } from "./recipe";
 import type { Remembered } from "./wire";
@@ -14,19 +15,19 @@ export function History({ generation, revision }: { generation: Generation; revi
     <section class="saew-panel saew-past" aria-label="History">
       <div class="saew-panel-head">
         <h3>History</h3>
-        <span class="saew-small">newest first; a click brings back recipe, prompt and settings</span>
+        <Small>newest first; a click brings back recipe, prompt and settings</Small>
       </div>
       <ol class="saew-history">
         {[...history].reverse().map((past) => (
           <li key={past.id}>
-            <button type="button" aria-current={run?.id === past.id ? "true" : undefined} onClick={() => restore(past)}>
+            <Button aria-current={run?.id === past.id ? "true" : undefined} onClick={() => restore(past)}>
               <span class="saew-history-head">
                 <b>{`#${past.id}`}</b>
                 <span class="saew-history-recipe">{summaryOf(complete(past.recipe))}</span>
                 <span class="saew-small saew-nowrap">{`seed ${past.settings.seed}${past.stopped ? ", stopped" : ""}${(past.revision ?? 0) < revision ? ", before the last refresh" : ""}`}</span>
               </span>
               <bdi class="saew-history-text">{words(past)}</bdi>
-            </button>
+            </Button>
           </li>
         ))}
       </ol>

@@ -2,6 +2,7 @@
 
 import { num } from "../shared/format";
 import type { Palette } from "../shared/palette";
+import { Small } from "./bits";
 import { amount, change, SURPRISING, surprise } from "./look";
 
 const STEPS = [0.15, 0.4, 0.7, 1];
@@ -32,7 +33,7 @@ export function SurpriseKey({ palette }: { palette: Palette }) {
 }
 
 export function ChangeKey({ most, palette }: { most: number; palette: Palette }) {
-  if (most === 0) return <span class="saew-small">The log-probability of no token changes.</span>;
+  if (most === 0) return <Small>The log-probability of no token changes.</Small>;
   return (
     <span class="saew-small saew-scale">
       <span class="saew-nowrap">

@@ -1,7 +1,7 @@
 /** A curve over the strengths with its intervals, its controls thin and grey, the usable strengths, and the strength chosen. */
 
 import { tickLabel, ticks } from "../shared/axis";
-import { minus } from "./bits";
+import { minus, Small } from "./bits";
 import type { Curve } from "./sweepdata";
 import type { SweepBand } from "./wire";
 
@@ -74,10 +74,10 @@ export function LineChart({ title, curve, strengths, bands, at, width, spread, f
   return (
     <figure class="saew-figure">
       <figcaption>
-        <span class="saew-small">{`${title}${log ? " (log scale)" : ""}`}</span>
+        <Small>{`${title}${log ? " (log scale)" : ""}`}</Small>
         <b>{minus(here)}</b>
-        {interval && <span class="saew-small">{interval}</span>}
-        <span class="saew-small">{`unedited ${minus(curve.base)}`}</span>
+        {interval && <Small>{interval}</Small>}
+        <Small>{`unedited ${minus(curve.base)}`}</Small>
       </figcaption>
       <svg
         width={LEFT + inner + RIGHT}

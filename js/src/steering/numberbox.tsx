@@ -4,6 +4,7 @@
  */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Small } from "./bits";
 
 interface Props {
   name: string;
@@ -43,7 +44,7 @@ export function NumberBox(props: Props) {
   };
   return (
     <label title={props.title}>
-      {says && <span class="saew-small">{`${says} `}</span>}
+      {says && <Small>{`${says} `}</Small>}
       <input
         type="text"
         inputMode={props.whole && (props.min ?? -1) >= 0 ? "numeric" : "decimal"}

@@ -3,6 +3,7 @@
 import { Segments } from "../shared/segments";
 import { save } from "../shared/traits";
 import { label } from "../shared/visible";
+import { Button, Small } from "./bits";
 import type { State } from "./state";
 import { OFFLINE } from "./wire";
 
@@ -30,20 +31,19 @@ export function PromptBox({ state }: { state: State }) {
           <ol class="saew-messages">
             {messages.map(({ role, content }, i) => (
               <li key={i}>
-                <span class="saew-small">{label(role)}</span>
+                <Small>{label(role)}</Small>
                 <bdi>{content.split("\n").map((line, k) => (k === 0 ? label(line) : `\n${label(line)}`))}</bdi>
               </li>
             ))}
           </ol>
-          <button
-            type="button"
+          <Button
             class="saew-link"
             disabled={offline}
             title={offline ? OFFLINE : "Drop the conversation and write a prompt"}
             onClick={() => save(model, { messages: [] })}
           >
             Clear the conversation
-          </button>
+          </Button>
         </>
       ) : typeof asked.prompt !== "string" ? (
         <textarea

@@ -1,6 +1,7 @@
 /** The recipe: its rows, how to add one, and what goes for all of them. */
 
 import { useState } from "preact/hooks";
+import { Button, Small } from "./bits";
 import type { Channels } from "./channels";
 import { CopyPaste } from "./copy";
 import { askedSae, newSae, sizeOf } from "./features";
@@ -38,7 +39,7 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
     <section class="saew-panel" aria-label="Recipe">
       <div class="saew-panel-head">
         <h3>Recipe</h3>
-        <span class="saew-small">{fits?.noop ? "changes nothing as it is" : recipe.name}</span>
+        <Small>{fits?.noop ? "changes nothing as it is" : recipe.name}</Small>
       </div>
       <fieldset class="saew-plain" disabled={offline} title={offline ? OFFLINE : undefined}>
         <ol class="saew-rows">
@@ -64,9 +65,9 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
         )}
         <Said channels={channels} channel="preset" />
         <Said channels={channels} channel="scales" />
-        <button type="button" class="saew-add" aria-expanded={adding} onClick={() => setAdding(!adding)}>
+        <Button class="saew-add" aria-expanded={adding} onClick={() => setAdding(!adding)}>
           + Add a feature
-        </button>
+        </Button>
         {adding && (
           <Picker
             channels={channels}

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Amount } from "./amount";
+import { Button } from "./bits";
 import type { Channels } from "./channels";
 import { askedSae, Features, sizeOf } from "./features";
 import { NumberBox } from "./numberbox";
@@ -49,15 +50,14 @@ export function Row({ row, scale, facts, channels, id, onChange, onPreset, onRem
           {...{ row, scale, facts, channels, id }}
           onChange={(features) => onChange({ features, label: null })}
         />
-        <button
-          type="button"
+        <Button
           class="saew-quiet saew-remove"
           aria-label={`Remove the intervention on ${who}`}
           title="Remove"
           onClick={onRemove}
         >
           {"\u00d7"}
-        </button>
+        </Button>
       </div>
       <div class="saew-row-how">
         <select
@@ -105,9 +105,9 @@ export function Row({ row, scale, facts, channels, id, onChange, onPreset, onRem
       <Amount row={row} scale={scale} onChange={onChange} />
       <div class="saew-row-where">
         <Positions row={row} scale={scale} facts={facts} onChange={onChange} />
-        <button type="button" class="saew-link" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <Button class="saew-link" aria-expanded={open} onClick={() => setOpen(!open)}>
           {`${open ? "\u25be" : "\u25b8"} options${used > 0 ? ` (${used} set)` : ""}`}
-        </button>
+        </Button>
       </div>
       {open && <Options row={row} scale={scale} facts={facts} onChange={onChange} />}
       {scale?.error && (

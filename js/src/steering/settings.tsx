@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { useDraft } from "../shared/typing";
+import { Button, Says } from "./bits";
 import type { Generation } from "./generation";
 import { NumberBox } from "./numberbox";
 import type { State } from "./state";
@@ -61,13 +62,13 @@ export function SettingsView({ state, generation }: { state: State; generation: 
           <Setting {...given} trait="samples" says="samples" title="Number of pairs of texts" min={1} max={8} whole />
           <span class="saew-nowrap">
             <Setting {...given} trait="seed" says="seed" title="Seed of the random numbers" min={0} whole />
-            <button type="button" class="saew-quiet saew-die" title="A new seed" aria-label="A new seed" onClick={roll}>
+            <Button class="saew-quiet saew-die" title="A new seed" aria-label="A new seed" onClick={roll}>
               {"\u2684"}
-            </button>
+            </Button>
           </span>
-          <button type="button" class="saew-link" aria-expanded={more} onClick={() => setMore(!more)}>
+          <Button class="saew-link" aria-expanded={more} onClick={() => setMore(!more)}>
             {`${more ? "\u25be" : "\u25b8"} more${used > 0 ? ` (${used} set)` : ""}`}
-          </button>
+          </Button>
         </div>
         {more && (
           <div class="saew-settings">
@@ -99,25 +100,23 @@ export function SettingsView({ state, generation }: { state: State; generation: 
           </div>
         )}
         <div class="saew-go">
-          <button
-            type="button"
+          <Button
             class="saew-primary"
             onClick={() => (busy ? generation.stop() : generation.start())}
             title={busy ? "Keep what there is" : "Write both texts: as the model is, and with the recipe"}
           >
             {busy ? "Stop" : "Generate"}
-          </button>
-          <button
-            type="button"
+          </Button>
+          <Button
             disabled={busy}
             title="The same once more, with other random numbers"
             onClick={() => generation.start({ ...settings, seed: roll() })}
           >
             Again, with a new seed
-          </button>
+          </Button>
         </div>
       </fieldset>
-      {offline && <p class="saew-small">A recorded page: it shows what was computed. Run it live for anything else.</p>}
+      {offline && <Says>A recorded page: it shows what was computed. Run it live for anything else.</Says>}
     </section>
   );
 }

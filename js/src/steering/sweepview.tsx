@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { Notes } from "../shared/footer";
 import { label, pieces } from "../shared/visible";
 import { useWidth } from "../shared/width";
-import { short } from "./bits";
+import { Button, Says, Small, short } from "./bits";
 import type { Channels } from "./channels";
 import { LineChart, nearest } from "./linechart";
 import { NumberBox } from "./numberbox";
@@ -33,7 +33,7 @@ export function SweepView({ state, channels, sweeping }: Props) {
         <div class="saew-bar-line">
           {rows.length > 1 && (
             <label>
-              <span class="saew-small">vary </span>
+              <Small>vary </Small>
               <select value={row} onChange={(event) => set({ row: Number(event.currentTarget.value) })}>
                 {rows.map((one, i) => (
                   <option key={i} value={i}>
@@ -47,7 +47,7 @@ export function SweepView({ state, channels, sweeping }: Props) {
           <NumberBox
             name="Number of texts at each strength"
             says="texts each"
-            title="Texts written at each strength, each with dice of its own, the same at every strength"
+            title="Texts at each strength, with the same dice at every strength"
             value={samples}
             min={1}
             max={16}
@@ -57,21 +57,20 @@ export function SweepView({ state, channels, sweeping }: Props) {
           <NumberBox
             name="Number of controls of each kind"
             says="controls"
-            title="Other features, and random directions of the same size, so many of each: what they do as well is not the feature’s doing"
+            title="Other features, and random directions of the same size, so many each: what they do as well is not the feature’s doing"
             value={controls}
             min={0}
             max={8}
             whole
             onChange={(n) => set({ controls: n })}
           />
-          <button
-            type="button"
+          <Button
             class="saew-primary"
             disabled={!can && !busy}
             onClick={() => (busy ? channels.stop("sweep") : sweeping.run())}
           >
             {busy ? "Stop" : "Run the sweep"}
-          </button>
+          </Button>
         </div>
       </fieldset>
       {!can && <p class="saew-missing">{missing(varied !== undefined)}</p>}
@@ -101,7 +100,7 @@ function Strengths({ sweeping }: { sweeping: SweepState }) {
   const read = numbers(text);
   return (
     <label>
-      <span class="saew-small">strengths </span>
+      <Small>strengths </Small>
       <input
         type="text"
         class="saew-strengths"
@@ -151,7 +150,7 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
       <div ref={measure}>
         {PARTS.map((names, i) => (
           <section key={i} class="saew-sweep-part">
-            <p class="saew-small">{label(json.about[i] ?? "")}</p>
+            <Says>{label(json.about[i] ?? "")}</Says>
             <div class={`saew-figures${columns > 1 ? " saew-two" : ""}`}>
               {names.map((name) => (
                 <LineChart
@@ -190,7 +189,7 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
       </p>
       <div class="saew-dose">
         <label>
-          <span class="saew-small">strength </span>
+          <Small>strength </Small>
           <input
             type="range"
             aria-label="Strength to look at"
@@ -205,7 +204,7 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
         <output>{shown}</output>
         {json.n > 1 && (
           <label>
-            <span class="saew-small">text </span>
+            <Small>text </Small>
             <select
               aria-label="Text to look at"
               title="The same dice at every strength"
@@ -218,8 +217,7 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
             </select>
           </label>
         )}
-        <button
-          type="button"
+        <Button
           disabled={state.offline || !row}
           title={state.offline ? OFFLINE : "Put it into the recipe"}
           onClick={() =>
@@ -232,7 +230,7 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
           }
         >
           Use this strength
-        </button>
+        </Button>
       </div>
       <div class="saew-pairs">
         <Plain name="Baseline" says="the model as it is" text={json.baseline[sample] ?? ""} />
@@ -248,7 +246,7 @@ function Plain({ name, says, text }: { name: string; says: string; text: string 
     <div class="saew-plain-text">
       <div class="saew-pair-head">
         <h3>{name}</h3>
-        <span class="saew-small">{says}</span>
+        <Small>{says}</Small>
       </div>
       <div class="saew-text">
         {pieces(text).map((piece, i) =>

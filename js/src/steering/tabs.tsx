@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
+import { Button } from "./bits";
 
 interface Props {
   tabs: readonly (readonly [string, string])[];
@@ -24,8 +25,7 @@ export function Tabs({ tabs, value, prefix, onChange, children }: Props) {
     <>
       <div class="saew-tabs" role="tablist" aria-label="What to look at" ref={list}>
         {tabs.map(([name, says]) => (
-          <button
-            type="button"
+          <Button
             role="tab"
             key={name}
             id={`${prefix}-tab-${name}`}
@@ -42,7 +42,7 @@ export function Tabs({ tabs, value, prefix, onChange, children }: Props) {
             }}
           >
             {says}
-          </button>
+          </Button>
         ))}
       </div>
       <div class="saew-tabpanel" role="tabpanel" id={`${prefix}-panel`} aria-labelledby={`${prefix}-tab-${value}`}>

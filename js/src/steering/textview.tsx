@@ -5,6 +5,7 @@ import { Footer } from "../shared/footer";
 import type { Palette } from "../shared/palette";
 import { Segments } from "../shared/segments";
 import { save, useTrait } from "../shared/traits";
+import { Says, Small } from "./bits";
 import type { Changes } from "./changes";
 import type { Channels } from "./channels";
 import { type Generation, isStale } from "./generation";
@@ -42,7 +43,7 @@ export function TextView(props: Props) {
   return (
     <>
       <div class="saew-bar-line">
-        <span class="saew-small">colour</span>
+        <Small>colour</Small>
         <Segments
           name="Colour of the tokens"
           values={["none", "surprise", "change"]}
@@ -62,7 +63,7 @@ export function TextView(props: Props) {
             {(["baseline", "edited"] as const).map((side) => (
               <div class="saew-pair-head" key={side}>
                 <h3>{SIDES[side][0]}</h3>
-                <span class="saew-small">{SIDES[side][1]}</span>
+                <Small>{SIDES[side][1]}</Small>
               </div>
             ))}
             {run.baseline.map((_, sample) => (
@@ -193,11 +194,11 @@ function TextOf(props: PartProps & { sample: number; side: Side }) {
 
 function Key({ color, changes, run, palette }: { color: Color; changes: Changes; run: Run | null; palette: Palette }) {
   if (color === "none") return null;
-  if (run?.plain) return <span class="saew-small">Texts out of the history have no colours.</span>;
+  if (run?.plain) return <Small>Texts out of the history have no colours.</Small>;
   if (color === "surprise") return <SurpriseKey palette={palette} />;
-  if (changes.error) return <span class="saew-small">{`No colours: ${changes.error.message}`}</span>;
-  if (run && !run.answer) return <span class="saew-small">Coloured once the texts are written.</span>;
-  if (changes.busy && changes.most === 0) return <span class="saew-small">{"Computing\u2026"}</span>;
+  if (changes.error) return <Small>{`No colours: ${changes.error.message}`}</Small>;
+  if (run && !run.answer) return <Small>Coloured once the texts are written.</Small>;
+  if (changes.busy && changes.most === 0) return <Small>{"Computing\u2026"}</Small>;
   return <ChangeKey most={changes.most} palette={palette} />;
 }
 
@@ -217,11 +218,11 @@ function About({ run }: { run: Run }) {
   const lines = answer.amounts.split("\n");
   return (
     <Footer notes={run.notes} provenance={Object.entries(answer.provenance)}>
-      <p class="saew-small">
+      <Says>
         {"Both texts draw from the same random numbers; they differ only where the distributions do. "}
         {run.diverge.every((at) => at === null) && "Here they do not differ. "}
         {`Seed ${run.settings.seed}, temperature ${run.settings.temperature}; ${answer.seconds.toFixed(1)} s.`}
-      </p>
+      </Says>
       {lines.filter(Boolean).map((line) => (
         <p class="saew-small" key={line}>
           {line}

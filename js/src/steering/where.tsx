@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { label } from "../shared/visible";
+import { Small } from "./bits";
 import { sizeOf } from "./features";
 import { NumberBox } from "./numberbox";
 import { type Intervention, kindOf, readPositions, sayPositions } from "./recipe";
@@ -23,7 +24,7 @@ export function Positions({ row, scale, onChange }: Props) {
   return (
     <span class="saew-positions">
       <label>
-        <span class="saew-small">at </span>
+        <Small>at </Small>
         <select
           aria-label="Positions"
           value={listed ? "list" : (row.positions as string)}

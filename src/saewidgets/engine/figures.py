@@ -39,6 +39,9 @@ def token_feature_figure(
     figure.update_yaxes(
         tickmode="array", tickvals=list(range(len(names))), ticktext=names, autorange="reversed", title="feature"
     )
+    # Lines would show through the empty columns, of special tokens, as if they were something.
+    figure.update_xaxes(showgrid=False, zeroline=False)
+    figure.update_yaxes(showgrid=False, zeroline=False)
     figure.update_layout(title=title, margin={"t": 48})
     return figure
 
