@@ -21,7 +21,7 @@ export function isGone(root: HTMLElement): void {
 
 export function Gone({ model, root }: { model: Model; root: HTMLElement }) {
   const [gone, setGone] = useState(false);
-  const [at, setAt] = useState<{ left: number; top: number } | null>(null);
+  const [at, setAt] = useState("");
   useLayoutEffect(() => {
     // Jupyter's models say that their line to the kernel is cut; that it is there again is never said of the same one.
     const told = () => setGone(true);
@@ -36,10 +36,8 @@ export function Gone({ model, root }: { model: Model; root: HTMLElement }) {
     if (!gone) return;
     const say = ({ target }: Event) => {
       const [used, whole] = [target as Element, root].map((el) => el.getBoundingClientRect()) as [DOMRect, DOMRect];
-      setAt({
-        left: Math.max(0, Math.min(used.left - whole.left, whole.width - 300)),
-        top: Math.min(used.bottom, whole.bottom - 60) - whole.top + 4,
-      });
+      const left = Math.max(0, Math.min(used.left - whole.left, whole.width - 300));
+      setAt(`left: ${left}px; top: ${Math.min(used.bottom, whole.bottom - 60) - whole.top + 4}px`);
     };
     for (const use of USES) root.addEventListener(use, say, true);
     return () => {
@@ -49,8 +47,8 @@ export function Gone({ model, root }: { model: Model; root: HTMLElement }) {
   if (!gone) return null;
   // First above all; once it is used, beside what is used.
   return (
-    <div class={at ? "saew-banner saew-tip saew-gone" : "saew-banner"} role="alert" style={at ?? {}}>
-      {`${GONE} Shown: the last result.`}
+    <div class={at ? "saew-banner saew-tip saew-gone" : "saew-banner"} role="alert" style={at}>
+      {`${GONE} Here: the last result.`}
     </div>
   );
 }

@@ -57,7 +57,7 @@ export function SweepView({ state, channels, sweeping }: Props) {
           <NumberBox
             name="Number of controls of each kind"
             says="controls"
-            title="Other features, and random directions of the same size, so many each: what they do as well is not the feature’s doing"
+            title="Other features, and random directions of the same size, so many each: what they do as well is not the feature's doing"
             value={controls}
             min={0}
             max={8}
@@ -105,7 +105,7 @@ function Strengths({ sweeping }: { sweeping: SweepState }) {
         type="text"
         class="saew-strengths"
         placeholder="chosen for you"
-        title="Such as -2, 0, 1, 4, in the unit of the intervention; empty: chosen for you"
+        title="Such as -2, 0, 1, 4, in the intervention's unit; empty: chosen for you"
         aria-invalid={read === null}
         spellcheck={false}
         value={text}

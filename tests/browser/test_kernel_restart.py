@@ -1,0 +1,79 @@
+"""A kernel that is restarted under the widgets: they say so where the user looks, and run again they live."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import Watched
+from lab import Lab, run_all
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+CELLS = """
+import sys, tempfile; sys.path.insert(0, {tests!r})
+import tiny, saewidgets as sw
+engine = sw.Engine(tiny.hooked(), tiny.sae())
+text = "In the beginning God created the heaven and the earth. "
+index = sw.build_index(engine, [text * 6], tempfile.mkdtemp() + "/index", progress=False)
+feature = int(index.order("density")[0])
+---
+sw.TokenFeatureHeatmap(engine, text)
+---
+sw.FeatureDashboard(engine, index, feature=feature)
+---
+sw.SteeringPanel(engine, index, prompt=text, recipe=sw.add(feature, 1.0, unit="max"), n_tokens=4)
+"""
+SHOTS = os.environ.get("SAEW_SHOTS")
+SAID = "The kernel was restarted or shut down: run this cell again."
+RESTART = """async () => {
+    const { sessionContext } = window.jupyterapp.shell.currentWidget;
+    await sessionContext.session.kernel.restart();
+}"""
+IDLE = """() => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel;
+    return k?.connectionStatus === 'connected' && k?.status === 'idle'; }"""
+# Each widget, and what somebody would do with it next.
+USED = {
+    "heatmap": ".saew-ranking tbody tr",
+    "dashboard": "button:has-text('Random')",
+    "steering": "button:has-text('Generate')",
+}
+
+
+def test_a_restart_is_said_where_the_user_looks(lab: Lab, notebooks: Path, watched: Watched) -> None:
+    tests = str(Path(__file__).parents[1] / "unit")
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS.format(tests=tests).split("---\n")]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "restart.ipynb")
+    page = watched.page
+    lab.open(page, "restart.ipynb")
+    run_all(page)
+    for name, control in USED.items():
+        page.wait_for_selector(f".jp-Notebook .saew-{name} {control}", timeout=240_000)
+    assert page.get_by_text(SAID).count() == 0
+    page.evaluate(RESTART)
+    for name, control in USED.items():
+        widget = page.locator(f".saew-{name}")
+        alert = widget.locator("[role=alert]")
+        expect(alert).to_contain_text(SAID, timeout=120_000)
+        used = widget.locator(control).first
+        used.scroll_into_view_if_needed()
+        used.click(force=True)
+        expect(alert).to_contain_class("saew-gone")
+        expect(alert).to_be_in_viewport()
+        if SHOTS:
+            page.screenshot(path=f"{SHOTS}/restart-{name}.png")
+        box, control_box = alert.bounding_box(), used.bounding_box()
+        assert box and control_box
+        assert abs(box["y"] - (control_box["y"] + control_box["height"])) < 80, (name, box, control_box)
+        assert "Cannot send" not in (widget.text_content() or "")
+    page.wait_for_function(IDLE, timeout=120_000)
+    run_all(page)
+    for name, control in USED.items():
+        page.wait_for_selector(f".jp-Notebook .saew-{name} {control}", timeout=240_000)
+        expect(page.locator(f".saew-{name} [role=alert]")).to_have_count(0, timeout=240_000)
+    page.locator(".saew-steering button:has-text('Generate')").click()
+    page.wait_for_selector(".saew-steering .saew-history li", timeout=240_000)
