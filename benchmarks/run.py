@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import saewidgets as sw
-from benchmarks import browser_bench, engine_bench, index_bench, package_bench, steering_bench
+from benchmarks import browser_bench, engine_bench, index_bench, large_bench, package_bench, steering_bench
 from benchmarks.measure import table
 
 
@@ -35,6 +35,7 @@ def main() -> None:
     engine = sw.load_demo()
     rows.append(engine_bench.activations(engine))
     rows += index_bench.rows(engine, index_bench.QUICK if arguments.quick else index_bench.Size())
+    rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384)
     rows += steering_bench.rows(engine, *((8, 1) if arguments.quick else ()))
     engine.close()
     if not arguments.no_browser:

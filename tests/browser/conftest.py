@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, chromium, jupyterlab
+from lab import Lab, chromium, jupyterlab, new_context
 from playwright.sync_api import Browser, BrowserContext, Page
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
@@ -51,7 +51,7 @@ class Watched:
 
 @pytest.fixture
 def watched(browser: Browser) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context = new_context(browser, viewport={"width": 1280, "height": 1000})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield Watched(context)
     context.close()

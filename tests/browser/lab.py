@@ -13,12 +13,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -29,6 +30,8 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Tests wait for a state; only what never comes ends by this, in ms. A loaded machine may be forty times slower.
+PATIENCE = 240_000
 STARTED = """() => { const w = window.jupyterapp?.shell.currentWidget, k = w?.sessionContext?.session?.kernel;
     return w?.sessionContext?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }"""
 
@@ -46,10 +49,18 @@ def chromium() -> Iterator[Browser]:
     """A headless Chromium."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), headless=True, args=CHROMIUM_FLAGS)
+        expect.set_options(timeout=PATIENCE)
         try:
             yield browser
         finally:
             browser.close()
+
+
+def new_context(browser: Browser, **options: Any) -> BrowserContext:
+    """A context whose pages wait as long as a state may take."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE)
+    return context
 
 
 @dataclass
@@ -62,8 +73,8 @@ class Lab:
     def open(self, page: Page, notebook: str) -> None:
         """Open a notebook and wait for its kernel (the indicator says idle before the kernel is connected)."""
         page.goto(f"{self.base}/lab/tree/{notebook}?token={self.token}&reset")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        page.wait_for_function(STARTED, timeout=60_000)
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+        page.wait_for_function(STARTED)
 
 
 def menu(page: Page, name: str, item: str) -> None:
@@ -84,7 +95,7 @@ def set_theme(page: Page, theme: str) -> None:
     )
 
 
-def run_code(page: Page, code: str, timeout: float = 60_000) -> str:
+def run_code(page: Page, code: str) -> str:
     """Run `code` in the notebook's kernel, as a cell would, and return what it printed. Raises on an error."""
     answer = page.evaluate(
         """async code => {
@@ -103,6 +114,19 @@ def run_code(page: Page, code: str, timeout: float = 60_000) -> str:
     if "ERROR " in answer:
         raise AssertionError(answer)
     return str(answer).strip()
+
+
+def python(page: Page, expression: str, run: Callable[[Page, str], str] = run_code) -> Any:
+    """The value of an expression in the kernel."""
+    return json.loads(run(page, f"print(json.dumps({expression}, default=float))"))
+
+
+def becomes(page: Page, expression: str, wanted: Any, run: Callable[[Page, str], str] = run_code) -> None:
+    """Wait until an expression in the kernel has a value."""
+    end = time.monotonic() + PATIENCE / 1000
+    while (got := python(page, expression, run)) != wanted and time.monotonic() < end:
+        page.wait_for_timeout(100)
+    assert got == wanted, expression
 
 
 @contextmanager
@@ -147,11 +171,11 @@ def jupyterlab(root: Path, scratch: Path, env: dict[str, str] | None = None) -> 
         yield Lab(f"http://127.0.0.1:{port}", token)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE / 1000)
 
 
 def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < end and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=1):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Watched
-from lab import STARTED, Lab, run_all, run_code, set_theme
+from lab import STARTED, Lab, becomes, python, run_all, run_code, set_theme
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -50,24 +49,9 @@ def notebook(lab: Lab, notebooks: Path, watched: Watched) -> Watched:
     page = watched.page
     lab.open(page, "dashboard.ipynb")
     run_all(page)
-    page.wait_for_selector(f"{WIDGET} .saew-examples .saew-t", timeout=90_000)
-    page.wait_for_function(STARTED, timeout=60_000)
+    page.wait_for_selector(f"{WIDGET} .saew-examples .saew-t")
+    page.wait_for_function(STARTED)
     return watched
-
-
-def python(page: Page, expression: str) -> Any:
-    """The value of an expression in the kernel."""
-    return json.loads(run_code(page, f"print(json.dumps({expression}, default=float))"))
-
-
-def becomes(page: Page, expression: str, wanted: Any) -> None:
-    """Wait until an expression in the kernel has a value."""
-    for _ in range(40):
-        got = python(page, expression)
-        if got == wanted:
-            return
-        page.wait_for_timeout(100)
-    assert got == wanted, expression
 
 
 def go(page: Page, f: int) -> None:
@@ -76,7 +60,7 @@ def go(page: Page, f: int) -> None:
 
 
 def showing(page: Page, f: int) -> None:
-    expect(page.locator(f"{WIDGET} .saew-title h2")).to_have_text(f"Feature {f}", timeout=15_000)
+    expect(page.locator(f"{WIDGET} .saew-title h2")).to_have_text(f"Feature {f}")
 
 
 def test_it_shows_what_python_says(notebook: Watched) -> None:
@@ -324,7 +308,7 @@ def test_a_feature_that_is_not_there(notebook: Watched) -> None:
     jump = widget.get_by_label("Number of the feature to go to")
     jump.fill("4800")
     jump.press("Enter")
-    expect(widget.locator(".saew-banner").first).to_be_visible(timeout=10_000)
+    expect(widget.locator(".saew-banner").first).to_be_visible()
     expect(widget.locator(".saew-banner").first).to_contain_text("0 to 47")
     showing(page, f)
     assert python(page, "dashboard.feature") == f
@@ -346,7 +330,7 @@ def test_ablation_underlines(notebook: Watched) -> None:
     page.wait_for_function(
         f"() => [...document.querySelectorAll('{WIDGET} .saew-examples .saew-t')].some(e => e.style.borderBottom)"
     )
-    expect(widget.locator(".saew-progress")).to_have_count(0, timeout=30_000)
+    expect(widget.locator(".saew-progress")).to_have_count(0)
     drawn = spans.evaluate_all(
         "els => els.map(e => [e.style.borderBottomStyle === 'solid', e.style.borderBottomStyle === 'dashed'])"
     )
@@ -390,12 +374,12 @@ def test_a_kernel_error_appears_and_the_widget_goes_on(notebook: Watched) -> Non
     )
     widget.locator("textarea").fill("the heaven")
     banner = widget.locator(".saew-banner-error")
-    expect(banner).to_contain_text("NaN", timeout=20_000)
+    expect(banner).to_contain_text("NaN")
     becomes(page, "dashboard.error['type']", "NonFiniteError")
     assert widget.locator(".saew-examples .saew-t").count() > 0, "the index is as it was"
     run_code(page, "_enc.data[_f] = _old")
     widget.locator("textarea").fill("the heaven and")
-    expect(widget.locator(".saew-testtext .saew-t").last).to_contain_text("and", timeout=20_000)
+    expect(widget.locator(".saew-testtext .saew-t").last).to_contain_text("and")
     expect(banner).to_have_count(0)
     becomes(page, "dashboard.error", None)
     widget.get_by_role("button", name="Next").click()

@@ -9,7 +9,8 @@ import pytest
 import tiny
 import torch
 from conftest import Watched
-from playwright.sync_api import Browser, Page
+from lab import new_context
+from playwright.sync_api import Browser, Page, expect
 
 import saewidgets as sw
 
@@ -46,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[sw.FeatureDashboard,
 
 @pytest.fixture
 def offline(browser: Browser, made: tuple[sw.FeatureDashboard, list[int], Path]) -> Iterator[Watched]:
-    context = browser.new_context(offline=True, viewport={"width": 1200, "height": 1000})
+    context = new_context(browser, offline=True, viewport={"width": 1200, "height": 1000})
     watched = Watched(context)
     watched.page.goto(made[2].as_uri())
     watched.page.wait_for_selector(".saew-examples .saew-t")
@@ -55,7 +56,7 @@ def offline(browser: Browser, made: tuple[sw.FeatureDashboard, list[int], Path])
 
 
 def wait_for_feature(page: Page, f: int) -> None:
-    page.locator(".saew-title h2", has_text=f"Feature {f}").wait_for(timeout=5000)
+    page.locator(".saew-title h2", has_text=f"Feature {f}").wait_for()
 
 
 def test_it_works_offline_under_its_policy(offline: Watched, made: tuple[sw.FeatureDashboard, list[int], Path]) -> None:
@@ -124,7 +125,7 @@ def test_what_was_not_recorded_says_so_and_goes_back(
     before = page.locator(".saew-examples").inner_text()
     page.get_by_label("Number of the feature to go to").fill("40")
     page.keyboard.press("Enter")
-    notice.get_by_text("Not recorded").wait_for(timeout=5000)
+    notice.get_by_text("Not recorded").wait_for()
     wait_for_feature(page, features[0])
     assert page.locator(".saew-examples").inner_text() == before
     notice.get_by_role("button", name="Dismiss").click()
@@ -138,16 +139,16 @@ def test_what_was_not_recorded_says_so_and_goes_back(
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.8, y, steps=4)
     page.mouse.up()
-    notice.get_by_text("Not recorded").wait_for(timeout=5000)
+    notice.get_by_text("Not recorded").wait_for()
     page.wait_for_function("() => !document.querySelector('.saew-brushed')")
     page.get_by_role("combobox").first.select_option("max")
-    notice.get_by_text("Not recorded").wait_for(timeout=5000)
+    notice.get_by_text("Not recorded").wait_for()
     page.wait_for_function("() => document.querySelector('.saew-nav select').value === 'density'")
     page.get_by_role("button", name="full", exact=True).click()
     page.wait_for_function(
         "() => [...document.querySelectorAll('button')].find(b => b.textContent === 'snippet').ariaPressed === 'true'"
     )
-    notice.get_by_text("Not recorded").wait_for(timeout=5000)
+    notice.get_by_text("Not recorded").wait_for()
     assert page.locator(".saew-examples").inner_text() == before
     page.get_by_role("button", name="Next").click()
     wait_for_feature(page, 3)
@@ -163,10 +164,11 @@ def test_hostile_text_is_text(offline: Watched) -> None:
         assert page.evaluate("window.hacked") is None
         assert page.locator("#saew-root img, #saew-root script").count() == 0
         assert "\u202e" not in page.locator("#saew-root").inner_text()
+        title = page.locator(".saew-title h2").inner_text()
         nexts = page.get_by_role("button", name="Next")
         if nexts.is_enabled():
             nexts.click()
-            page.wait_for_timeout(250)
+            expect(page.locator(".saew-title h2")).not_to_have_text(title)
         assert "hacked" not in page.title()
     assert shown
     assert offline.errors == []
@@ -181,17 +183,17 @@ def test_hostile_text_is_shown(offline: Watched) -> None:
 
 
 def test_in_a_sandboxed_frame(browser: Browser, made: tuple[sw.FeatureDashboard, list[int], Path]) -> None:
-    page = browser.new_page()
+    page = new_context(browser).new_page()
     page.set_content("<iframe sandbox='allow-scripts' style='width:900px;height:700px'></iframe>")
     page.eval_on_selector("iframe", "(el, html) => { el.srcdoc = html; }", made[2].read_text("utf-8"))
     frame = page.frame_locator("iframe")
-    frame.locator(".saew-examples .saew-t").first.wait_for(timeout=10_000)
+    frame.locator(".saew-examples .saew-t").first.wait_for()
     page.close()
 
 
 def test_without_scripts(browser: Browser, made: tuple[sw.FeatureDashboard, list[int], Path]) -> None:
     widget, features, file = made
-    context = browser.new_context(java_script_enabled=False, offline=True)
+    context = new_context(browser, java_script_enabled=False, offline=True)
     page = context.new_page()
     page.goto(file.as_uri())
     text = page.locator("#saew-static").inner_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Watched
-from lab import STARTED, Lab, run_all, run_code, set_theme
+from lab import STARTED, Lab, becomes, run_all, run_code, set_theme
 from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
@@ -31,7 +31,6 @@ def wait_for_tokens(page: Page, text: str) -> None:
         """([root, text]) => [...document.querySelector(root).querySelectorAll('.saew-t')]
             .map(e => e.textContent).join('').includes(text)""",
         arg=[WIDGET, text],
-        timeout=30_000,
     )
 
 
@@ -40,9 +39,9 @@ def notebook(lab: Lab, watched: Watched) -> Watched:
     page = watched.page
     lab.open(page, "quickstart.ipynb")
     run_all(page)
-    page.wait_for_selector(f"{WIDGET} .saew-t", timeout=60_000)
-    page.wait_for_selector(f"{WIDGET} .saew-feature", timeout=30_000)
-    page.wait_for_function(STARTED, timeout=60_000)  # the cells after it have run too
+    page.wait_for_selector(f"{WIDGET} .saew-t")
+    page.wait_for_selector(f"{WIDGET} .saew-feature")
+    page.wait_for_function(STARTED)  # the cells after it have run too
     run_code(page, "")
     # Running all cells scrolls down, and JupyterLab does not draw cells that are out of sight.
     page.locator(WIDGET).first.scroll_into_view_if_needed()
@@ -78,8 +77,7 @@ def test_the_quickstart(notebook: Watched) -> None:
     box.type(" earth. On Monday", delay=20)
     wait_for_tokens(page, " earth. On Monday")
     assert box.input_value().endswith("and the earth. On Monday")
-    page.wait_for_timeout(600)  # the trait follows when the typing pauses
-    assert run_code(page, "print(heatmap.text)").endswith("and the earth. On Monday")
+    becomes(page, "heatmap.text.endswith('and the earth. On Monday')", True)  # when the typing pauses
 
     # Click a token: the ranking is over it, and the next cell can read it.
     monday = page.locator(f"{WIDGET} .saew-t", has_text="Monday").first
@@ -106,7 +104,7 @@ def test_a_kernel_error_appears_and_the_widget_goes_on(notebook: Watched) -> Non
     box = page.locator(f"{WIDGET} textarea").first
     box.fill("something new")
     banner = page.locator(f"{WIDGET} .saew-banner-error").first
-    banner.wait_for(timeout=20_000)
+    banner.wait_for()
     assert "NaN" in banner.inner_text()
     assert run_code(page, "print(heatmap.error['type'])") == "NonFiniteError"
     banner.get_by_text("Copy details").click()
@@ -170,23 +168,19 @@ def test_keyboard(notebook: Watched) -> None:
     page = notebook.page
     run_code(page, "heatmap.text = 'In the beginning'; heatmap.features = []")
     wait_for_tokens(page, "In the beginning")
-    page.wait_for_timeout(200)
     page.locator(f"{WIDGET} .saew-text").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.keyboard.press(" ")
-    page.wait_for_timeout(300)
-    assert run_code(page, "print(heatmap.selected_tokens)") == "[2]"
+    becomes(page, "heatmap.selected_tokens", [2])
     page.keyboard.press("Escape")
-    page.wait_for_timeout(300)
-    assert run_code(page, "print(heatmap.selected_tokens)") == "[]"
+    becomes(page, "heatmap.selected_tokens", [])
     first = page.locator(f"{WIDGET} .saew-feature").first
     first.focus()
     page.keyboard.press("ArrowDown")
     second = page.locator(f"{WIDGET} .saew-feature").nth(1).inner_text()
     page.keyboard.press("Enter")
-    page.wait_for_timeout(300)
-    assert run_code(page, "print(heatmap.feature)") == second
+    becomes(page, "heatmap.feature", int(second))
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])

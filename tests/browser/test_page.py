@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 from conftest import Watched
+from lab import new_context
 from playwright.sync_api import Browser
 
 import saewidgets as sw
@@ -26,7 +27,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def offline(browser: Browser, page_file: Path) -> Iterator[Watched]:
-    context = browser.new_context(offline=True, viewport={"width": 1100, "height": 900})
+    context = new_context(browser, offline=True, viewport={"width": 1100, "height": 900})
     watched = Watched(context)
     watched.page.goto(page_file.as_uri())
     watched.page.wait_for_selector(".saew-t")
@@ -88,16 +89,16 @@ def test_what_was_not_recorded_says_so(offline: Watched) -> None:
 
 
 def test_in_a_sandboxed_frame(browser: Browser, page_file: Path) -> None:
-    page = browser.new_page()
+    page = new_context(browser).new_page()
     page.set_content("<iframe sandbox='allow-scripts' style='width:900px;height:700px'></iframe>")
     page.eval_on_selector("iframe", "(el, html) => { el.srcdoc = html; }", page_file.read_text("utf-8"))
     frame = page.frame_locator("iframe")
-    frame.locator(".saew-t").first.wait_for(timeout=10_000)
+    frame.locator(".saew-t").first.wait_for()
     page.close()
 
 
 def test_without_scripts(browser: Browser, page_file: Path) -> None:
-    context = browser.new_context(java_script_enabled=False)
+    context = new_context(browser, java_script_enabled=False)
     page = context.new_page()
     page.goto(page_file.as_uri())
     text = page.locator("#saew-static").inner_text()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Watched
-from lab import STARTED, Lab, run_all, run_code
+from lab import STARTED, Lab, becomes, python, run_all, run_code
 from playwright.sync_api import Page, expect
 from test_dashboard_in_jupyterlab import write_notebook
 
@@ -38,23 +36,9 @@ def notebook(lab: Lab, notebooks: Path, watched: Watched) -> Watched:
     page = watched.page
     lab.open(page, "steering.ipynb")
     run_all(page)
-    page.wait_for_selector(WIDGET, timeout=90_000)
-    page.wait_for_function(STARTED, timeout=60_000)
+    page.wait_for_selector(WIDGET)
+    page.wait_for_function(STARTED)
     return watched
-
-
-def python(page: Page, expression: str) -> Any:
-    """The value of an expression in the kernel."""
-    return json.loads(run_code(page, f"print(json.dumps({expression}, default=float))"))
-
-
-def becomes(page: Page, expression: str, wanted: Any) -> None:
-    for _ in range(60):
-        got = python(page, expression)
-        if got == wanted:
-            return
-        page.wait_for_timeout(100)
-    assert got == wanted, expression
 
 
 def texts(page: Page) -> list[str]:
@@ -64,8 +48,8 @@ def texts(page: Page) -> list[str]:
 
 def generate(page: Page) -> None:
     page.get_by_role("button", name="Generate").click()
-    expect(page.get_by_role("button", name="Generate")).to_be_visible(timeout=30_000)
-    expect(page.locator(f"{WIDGET} .saew-history li").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    expect(page.locator(f"{WIDGET} .saew-history li").first).to_be_visible()
 
 
 def test_generate_shows_both_texts_and_they_are_values(notebook: Watched) -> None:
@@ -103,16 +87,19 @@ def test_the_slider_is_the_recipe_both_ways(notebook: Watched) -> None:
 def test_stop_keeps_what_was_written_and_the_next_run_works(notebook: Watched) -> None:
     page = notebook.page
     run_code(page, "panel.n_tokens = 50; panel.prompt = 'In'")
-    # The tiny model is quick: slow it down, so that there is something to stop.
+    # The tiny model is quick: hold it after some tokens, so that there is something to stop.
     run_code(
         page,
-        "import time\nhandle = engine.model.raw.blocks[0].register_forward_pre_hook(lambda *_: time.sleep(0.15))",
+        "import itertools, threading\ncount, go = itertools.count(), threading.Event()\n"
+        "hold = lambda *_: next(count) < 12 or go.wait()\n"
+        "handle = engine.model.raw.blocks[0].register_forward_pre_hook(lambda *_: hold() and None)",
     )
     page.get_by_role("button", name="Generate").click()
-    expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=15_000)
-    page.wait_for_timeout(1500)
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    expect(page.locator(f"{WIDGET} .saew-pair .saew-text").last).to_contain_text(re.compile(r"\w{3}"))
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("button", name="Generate")).to_be_visible(timeout=15_000)
+    run_code(page, "go.set()")
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
     written = python(page, "[panel.result.stopped, len(panel.result.edited[0])]")
     assert written[0]
     assert 0 < written[1] < 50
@@ -130,7 +117,7 @@ def test_history_brings_back_recipe_prompt_and_texts(notebook: Watched) -> None:
     becomes(page, "len(panel.history)", 1)
     first = python(page, "[panel.recipe, panel.prompt, panel.history[0]['edited'][0]]")
     run_code(page, "panel.recipe = sw.Recipe(sw.ablate(strong)).to_dict(); panel.prompt = 'the earth'")
-    page.wait_for_timeout(500)
+    expect(page.get_by_label("Text to continue")).to_have_value("the earth")
     generate(page)
     becomes(page, "len(panel.history)", 2)
     page.locator(f"{WIDGET} .saew-history button").last.click()  # newest first
@@ -144,9 +131,9 @@ def test_an_error_is_shown_at_its_row_and_nothing_is_lost(notebook: Watched) -> 
     run_code(
         page, "panel.recipe = {'version': 1, 'interventions': [{'kind': 'add', 'features': [99999], 'value': 1.0}]}"
     )
-    expect(page.locator(f"{WIDGET} .saew-row")).to_contain_text("outside", timeout=15_000)
+    expect(page.locator(f"{WIDGET} .saew-row")).to_contain_text("outside")
     run_code(page, "panel.recipe = sw.Recipe(sw.add(strong, 1.0)).to_dict()")
-    expect(page.locator(f"{WIDGET} .saew-row")).not_to_contain_text("outside", timeout=15_000)
+    expect(page.locator(f"{WIDGET} .saew-row")).not_to_contain_text("outside")
     generate(page)
     assert not notebook.errors
     assert not notebook.outside
@@ -155,11 +142,11 @@ def test_an_error_is_shown_at_its_row_and_nothing_is_lost(notebook: Watched) -> 
 def test_the_other_views(notebook: Watched) -> None:
     page = notebook.page
     page.get_by_role("tab", name="Effect on this text").click()
-    expect(page.locator(f"{WIDGET} .saew-heat .saew-t").first).to_be_visible(timeout=30_000)
+    expect(page.locator(f"{WIDGET} .saew-heat .saew-t").first).to_be_visible()
     expect(page.locator(f"{WIDGET} .saew-result")).to_contain_text("realised")
     page.get_by_role("tab", name="Dose-response").click()
     page.get_by_role("button", name="Run the sweep").click()
-    expect(page.locator(f"{WIDGET} .saew-figures svg")).to_have_count(6, timeout=60_000)
+    expect(page.locator(f"{WIDGET} .saew-figures svg")).to_have_count(6)
     shown = page.locator(f"{WIDGET} .saew-plain-text .saew-text").last
     slider = page.get_by_label("Strength to look at")
     slider.focus()
@@ -175,7 +162,7 @@ def test_the_other_views(notebook: Watched) -> None:
     page.get_by_role("tab", name="Answer").click()
     page.locator(f"{WIDGET} input.saew-answer").fill(" earth")
     page.locator(f"{WIDGET} input.saew-answer").press("Enter")
-    expect(page.locator(f"{WIDGET} .saew-answers tbody tr")).not_to_have_count(0, timeout=30_000)
+    expect(page.locator(f"{WIDGET} .saew-answers tbody tr")).not_to_have_count(0)
     ranks = python(
         page, "sw.answer_effects(engine, panel.prompt, ' earth', panel.value, index=index).to_pandas()['rank'].tolist()"
     )
@@ -196,7 +183,7 @@ def test_the_page_works_without_a_kernel(notebook: Watched, tmp_path: Path) -> N
     edited = python(page, "panel.result.edited[0].text")
     page.goto(file.as_uri())
     root = page.locator("#saew-root")
-    expect(root.locator(".saew-pair .saew-text").last).to_be_visible(timeout=15_000)
+    expect(root.locator(".saew-pair .saew-text").last).to_be_visible()
     shown = root.locator(".saew-pair .saew-text").last.inner_text().replace("differs from here", "")
     assert letters(re.sub(r"U\+[0-9A-F]{4}", "", shown)) == letters(edited)
     expect(root.get_by_role("button", name="Generate")).to_be_disabled()

@@ -6,17 +6,15 @@ The modules come from node_modules, or from the folders in NODE_PATH.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Watched
-from lab import Lab
+from lab import Lab, becomes, new_context
 from playwright.sync_api import Browser, Page, Route, expect
 from test_dashboard_in_jupyterlab import SETUP
 
@@ -59,6 +57,8 @@ PRESS = """([widget, keys]) => {
     return { pressed, controls: found.length, seen: window.keys };
 }"""
 
+GROUND = "getComputedStyle(document.documentElement).getPropertyValue('--vscode-editor-background')"
+
 
 def installed(name: str) -> Path:
     """A file of an npm package."""
@@ -83,7 +83,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def webview(browser: Browser, lab: Lab, bundle: Path) -> Iterator[Watched]:
     """The three widgets, shown by one kernel. The files stand under the server's own address, as its kernels ask."""
-    context = browser.new_context(viewport={"width": 1100, "height": 900})
+    context = new_context(browser, viewport={"width": 1100, "height": 900})
     # A page that a test serves has no address of its own, and Chromium would keep it from this machine's kernels.
     context.grant_permissions(["local-network-access"])
     watched = Watched(context)
@@ -97,12 +97,12 @@ def webview(browser: Browser, lab: Lab, bundle: Path) -> Iterator[Watched]:
 
     page.route("**/vscode/**", serve)
     page.goto(f"{lab.base}/vscode/index.html?token={lab.token}")
-    page.wait_for_function("window.ready || window.fatal", timeout=90_000)
+    page.wait_for_function("window.ready || window.fatal")
     assert page.evaluate("window.fatal ?? null") is None
     run(page, SETUP + SHOW)
-    expect(page.locator(".saew-heatmap .saew-ranking tbody tr").first).to_be_visible(timeout=60_000)
-    expect(page.locator(".saew-dashboard .saew-examples .saew-t").first).to_be_visible(timeout=60_000)
-    expect(page.get_by_role("button", name="Generate")).to_be_enabled(timeout=60_000)
+    expect(page.locator(".saew-heatmap .saew-ranking tbody tr").first).to_be_visible()
+    expect(page.locator(".saew-dashboard .saew-examples .saew-t").first).to_be_visible()
+    expect(page.get_by_role("button", name="Generate")).to_be_enabled()
     yield watched
     page.evaluate("window.shutDown()")
     context.close()
@@ -114,28 +114,14 @@ def run(page: Page, code: str) -> str:
     return printed.strip()
 
 
-def python(page: Page, expression: str) -> Any:
-    """The value of an expression in the kernel."""
-    return json.loads(run(page, f"print(json.dumps({expression}, default=float))"))
-
-
-def becomes(page: Page, expression: str, wanted: Any) -> None:
-    """Wait until an expression in the kernel has a value."""
-    for _ in range(300):
-        if (got := python(page, expression)) == wanted:
-            return
-        page.wait_for_timeout(100)
-    assert got == wanted, expression
-
-
 def test_clicks_reach_the_kernel_and_nothing_leaves_the_machine(webview: Watched) -> None:
     page = webview.page
     page.locator(".saew-heatmap .saew-t").nth(2).click()
-    becomes(page, "list(heatmap.selected_tokens)", [2])
+    becomes(page, "list(heatmap.selected_tokens)", [2], run)
     page.locator(".saew-dashboard .saew-examples .saew-t").nth(1).click()
-    becomes(page, "dashboard.selected_example is not None", True)
+    becomes(page, "dashboard.selected_example is not None", True, run)
     page.get_by_role("button", name="Generate").click()
-    becomes(page, "len(steering.history)", 1)
+    becomes(page, "len(steering.history)", 1, run)
     expect(page.locator(".saew-steering .saew-pair .saew-text")).to_have_count(2)
     assert (webview.errors, webview.outside, page.evaluate("window.failures")) == ([], [], [])
 
@@ -154,6 +140,9 @@ def test_every_widget_takes_the_theme_and_not_the_white_ground(webview: Watched,
         ink = root.evaluate("el => getComputedStyle(el).color.match(/[0-9.]+/g).slice(0, 3).map(Number)")
         dark = theme in ("vscode-dark", "vscode-high-contrast")
         assert (sum(ink) / 3 > 128) == dark, ink
+        # Panels are of VS Code's own ground, not of another dark.
+        panel = root.evaluate("el => getComputedStyle(el).getPropertyValue('--saew-panel')")
+        assert panel == page.evaluate(GROUND), theme
         assert root.bounding_box()["width"] > 600  # type: ignore[index]
         root.screenshot(path=shots / f"{name}-{theme}.png")
     assert (webview.errors, webview.outside, page.evaluate("window.failures")) == ([], [], [])
@@ -181,4 +170,4 @@ def test_real_keys_in_the_prompt_move_the_caret_and_lose_nothing(webview: Watche
     expect(box).to_have_value("one two\n")
     assert set(page.evaluate("window.keys")) <= {"F1", "Control", "Shift"}
     assert "F1" in page.evaluate("window.keys")
-    becomes(page, "steering.prompt", "one two\n")
+    becomes(page, "steering.prompt", "one two\n", run)

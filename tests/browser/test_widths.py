@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import tiny
 from conftest import Watched
-from lab import Lab, run_all
+from lab import Lab, new_context, run_all
 from playwright.sync_api import Browser, Page
 
 import saewidgets as sw
@@ -54,7 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(offline=True, viewport={"width": 1400, "height": 900})
+    context = new_context(browser, offline=True, viewport={"width": 1400, "height": 900})
     yield context.new_page()
     context.close()
 
@@ -63,7 +63,7 @@ def fits_at_every_width(page: Page) -> None:
     for width in WIDTHS:
         page.evaluate("width => { document.getElementById('saew-root').style.width = `${width}px`; }", width)
         # The view measures its box in a frame of its own.
-        page.wait_for_function(f"() => !({CUT_OFF})().length", timeout=10_000)
+        page.wait_for_function(f"() => !({CUT_OFF})().length")
 
 
 @pytest.mark.parametrize("name", ["heatmap", "dashboard"])
@@ -79,6 +79,62 @@ def test_no_chart_or_table_of_the_panel_is_cut_off(pages: dict[str, Path], page:
         page.get_by_role("tab", name=tab).click()
         page.wait_for_selector(f".saew {shown}")
         fits_at_every_width(page)
+
+
+# -- heights
+
+
+def test_the_examples_leave_the_wheel_to_the_page(pages: dict[str, Path], page: Page) -> None:
+    page.goto(pages["dashboard"].as_uri())
+    page.evaluate("() => { document.getElementById('saew-root').style.width = '800px'; }")
+    examples = page.locator(".saew-examples")
+    more = page.locator(".saew-more-examples")
+    more.wait_for()
+    examples.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    page.evaluate("scrollTo(0, 0)")
+    box = examples.bounding_box()
+    assert box and box["height"] < 600
+    page.mouse.move(box["x"] + 50, min(box["y"] + 20, 880))
+    page.mouse.wheel(0, 200)
+    page.wait_for_function("() => scrollY > 100 || document.documentElement.scrollHeight <= innerHeight + 100")
+    assert examples.evaluate("el => el.scrollTop") == 0
+    assert before >= 0
+    more.click()
+    page.wait_for_function("() => document.querySelector('.saew-examples').clientHeight > 600")
+    assert examples.evaluate("el => el.scrollHeight - el.clientHeight") <= 1
+    more.click()
+    page.wait_for_function("() => document.querySelector('.saew-examples').clientHeight < 600")
+
+
+@pytest.mark.parametrize("width", [500, 800, 1200])
+def test_what_it_fires_on_is_seen_before_the_list_of_examples(width: int, pages: dict[str, Path], page: Page) -> None:
+    page.goto(pages["dashboard"].as_uri())
+    page.wait_for_selector(".saew-examples .saew-ex")
+    page.evaluate("width => { document.getElementById('saew-root').style.width = `${width}px`; }", width)
+    tops = {
+        name: page.locator(f".saew-{name}").bounding_box()["y"]  # type: ignore[index]
+        for name in ("charts", "words", "examples-panel", "related")
+    }
+    assert tops["charts"] <= tops["words"] + 1 or width == 1200
+    assert tops["words"] < tops["examples-panel"]
+    if width < 1000:
+        assert tops["examples-panel"] < tops["related"]
+
+
+def test_a_matrix_is_as_high_as_the_ranking_beside_it(pages: dict[str, Path], page: Page) -> None:
+    page.goto(pages["heatmap"].as_uri())
+    matrix = page.locator(".saew-matrix")
+    matrix.wait_for()
+    assert matrix.evaluate("el => el.scrollHeight") > 508
+    assert matrix.bounding_box()["height"] <= 509  # type: ignore[index]
+    page.locator(".saew-matrix-scroll").focus()
+    for _ in range(35):
+        page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => document.querySelector('.saew-matrix').scrollTop > 0")
+    for _ in range(35):
+        page.keyboard.press("ArrowUp")
+    page.wait_for_function("() => document.querySelector('.saew-matrix').scrollTop === 0")
 
 
 # -- containers
@@ -158,8 +214,8 @@ def test_widgets_in_a_row_share_it(lab: Lab, notebooks: Path, watched: Watched) 
     page = watched.page
     lab.open(page, "rows.ipynb")
     run_all(page)
-    page.wait_for_function("() => document.querySelectorAll('.jp-Notebook .saew button').length > 0", timeout=60_000)
-    page.wait_for_function("n => document.querySelectorAll('.jp-Notebook .saew').length === n", arg=12, timeout=60_000)
+    page.wait_for_function("() => document.querySelectorAll('.jp-Notebook .saew button').length > 0")
+    page.wait_for_function("n => document.querySelectorAll('.jp-Notebook .saew').length === n", arg=12)
     found = page.evaluate(
         """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].map(cell => {
             const output = cell.querySelector('.jp-OutputArea-output');

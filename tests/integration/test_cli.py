@@ -110,7 +110,7 @@ except SystemExit:
     pass
 sys.exit(str([m for m in ("torch", "sae_lens", "transformers", "pandas", "anywidget") if m in sys.modules] or ""))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "--features" in done.stdout and not done.stderr.strip(), done.stderr
 
 

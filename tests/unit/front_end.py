@@ -55,7 +55,7 @@ class RecordingComm(BaseComm):
         with self.arrived:
             return [(d["content"], b) for d, b in self.sent if d.get("method") == "custom"]
 
-    def response(self, request_id: str, timeout: float = 10) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def response(self, request_id: str, timeout: float = 240) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Wait for the answer to a request; its message and its decoded arrays."""
         end = time.monotonic() + timeout
         with self.arrived:  # from the look to the wait: what came in between would wake nobody

@@ -212,6 +212,10 @@ def test_empty_texts() -> None:
     assert nothing.n_texts == 2
     assert nothing.to_pandas().empty
     assert nothing.figure() is not None
+    for one in (nothing.figure(), only_bos.figure()):
+        assert one.layout.xaxis.showgrid is False and one.layout.yaxis.showgrid is False, (
+            "lines would show through empty columns"
+        )
 
 
 def test_figure(acts: sw.FeatureActivations) -> None:

@@ -747,7 +747,7 @@ def test_two_views_and_many_requests(engine: sw.Engine, index: sw.FeatureIndex) 
         thread.join()
     answered = 0
     for request_id, channel, f in sent:
-        message, arrays = widget.comm.response(request_id, timeout=60)
+        message, arrays = widget.comm.response(request_id)
         assert sum(c.get("id") == request_id and c["t"] == "res" for c, _ in widget.comm.customs()) == 1
         if not message["ok"]:
             assert message["e"]["type"] == "Cancelled"

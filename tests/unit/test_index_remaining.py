@@ -122,6 +122,7 @@ def test_what_is_computed_at_once_is_what_is_stored(engine: sw.Engine, tmp_path:
 def test_the_table_says_what_it_lacks_and_gets_it(engine: sw.Engine, tmp_path: Path, held: threading.Event) -> None:
     index = build(engine, tmp_path / "index")
     early = index.features
+    assert ".remains" in repr(index)
     assert "logit kurtosis" not in early and "not there yet" in early.attrs["remains"]
     assert {"density", "max", "top token"} <= set(early.columns)
     with pytest.raises(IndexMismatchError, match=r"index.wait\(\)"):
@@ -129,7 +130,7 @@ def test_the_table_says_what_it_lacks_and_gets_it(engine: sw.Engine, tmp_path: P
     held.set()
     late = index.wait(progress=False).features
     assert {"logit kurtosis", "neighbour", "top logits"} <= set(late.columns)
-    assert late.attrs["remains"] == ""
+    assert late.attrs["remains"] == "" and ".remains" not in repr(index)
     for name in early.columns:
         assert early[name].equals(late[name])
 

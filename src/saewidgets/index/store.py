@@ -312,9 +312,8 @@ class FeatureIndex:
         return density_figure(self.column("count"), self.counted)
 
     def __repr__(self) -> str:
-        return (
-            f"FeatureIndex({str(self.path)!r}: {len(self):,} features, {self.alive:,} fire, on {self.counted:,} tokens)"
-        )
+        more = "; not all is computed of all of them yet, see .remains" if self.remains else ""
+        return f"FeatureIndex({str(self.path)!r}: {len(self):,} features, {self.alive:,} fire, on {self.counted:,} tokens{more})"
 
     def check_feature(self, feature: int) -> int:
         """The feature, if there is one.
