@@ -84,6 +84,7 @@ def test_a_restart_is_said_where_the_user_looks(lab: Lab, notebooks: Path, watch
     box.fill("one")
     for key in ("Shift+Enter", "Escape", "Control+Home", "End"):
         box.press(key)
-    expect(box).to_have_value("one\n")
+    # JupyterLab lets no Shift+Enter break a line in a cell's text boxes; nor does it run the cell from this one.
+    expect(box).to_have_value("one")
     expect(box).to_be_focused()
     assert prompts.all_text_contents() == counts
