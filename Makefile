@@ -6,8 +6,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Tiny models keep one core busy each; a file's tests stay together, for their fixtures.
-UNIT = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+# Tests in a browser wait as much as they work: three processes keep two cores busy. A file's tests stay together, for
+# their fixtures, and the files that take long come first.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist=loadfile --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -70,17 +71,16 @@ demo: setup js ## open the demo notebook in JupyterLab
 	$(BIN)/saewidgets demo -- $(LAB_OPTIONS)
 
 test: setup js chromium test-js ## every test
-	$(UNIT) $(PYTEST_ARGS) tests/unit
-	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/integration tests/browser
+	$(PYTEST) $(PYTEST_ARGS) tests/browser tests/integration tests/unit
 
 test-unit: setup js ## minutes: tiny models made in the test
-	$(UNIT) $(PYTEST_ARGS) tests/unit
+	$(PYTEST) $(PYTEST_ARGS) tests/unit
 
 test-integration: setup js ## the demo model
-	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/integration
+	$(PYTEST) $(PYTEST_ARGS) tests/integration
 
 test-browser: setup js chromium ## real front ends
-	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser
+	$(PYTEST) $(PYTEST_ARGS) tests/browser
 
 test-js: $(MODULES) ## the front end's own tests
 	npm test

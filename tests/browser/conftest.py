@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, chromium, jupyterlab, new_context
-from playwright.sync_api import Browser, BrowserContext, Page
+from lab import Lab, Watched, chromium, jupyterlab, new_context
+from playwright.sync_api import Browser
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
 
@@ -31,22 +31,6 @@ def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lab(notebooks: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with jupyterlab(notebooks, tmp_path_factory.mktemp("jupyter")) as running:
         yield running
-
-
-class Watched:
-    """A page with what went wrong in it and every request that left this machine."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        self.page: Page = context.new_page()
-        self.errors: list[str] = []
-        self.outside: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
-        self.page.on("request", lambda r: self._request(r.url))
-
-    def _request(self, url: str) -> None:
-        if not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "file:")):
-            self.outside.append(url)
 
 
 @pytest.fixture

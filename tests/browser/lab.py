@@ -63,6 +63,22 @@ def new_context(browser: Browser, **options: Any) -> BrowserContext:
     return context
 
 
+class Watched:
+    """A page with what went wrong in it and every request that left this machine."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.page: Page = context.new_page()
+        self.errors: list[str] = []
+        self.outside: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.page.on("request", lambda r: self._request(r.url))
+
+    def _request(self, url: str) -> None:
+        if not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "file:")):
+            self.outside.append(url)
+
+
 @dataclass
 class Lab:
     """A running JupyterLab."""

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Watched
-from lab import STARTED, Lab, becomes, python, run_all, run_code, set_theme
+from lab import STARTED, Lab, Watched, becomes, python, run_all, run_code, set_theme
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from conftest import Watched
-from lab import new_context
+from lab import Watched, new_context
 from playwright.sync_api import Browser, Page, expect
 
 import saewidgets as sw

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Watched
-from lab import STARTED, Lab, becomes, run_all, run_code, set_theme
+from lab import STARTED, Lab, Watched, becomes, run_all, run_code, set_theme
 from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser

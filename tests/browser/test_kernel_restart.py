@@ -7,8 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import Watched
-from lab import Lab, run_all
+from lab import Lab, Watched, run_all
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser

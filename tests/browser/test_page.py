@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from conftest import Watched
-from lab import new_context
+from lab import Watched, new_context
 from playwright.sync_api import Browser
 
 import saewidgets as sw

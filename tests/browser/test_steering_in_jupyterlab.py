@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Watched
-from lab import STARTED, Lab, becomes, python, run_all, run_code
+from lab import STARTED, Lab, Watched, becomes, python, run_all, run_code
 from playwright.sync_api import Page, expect
 from test_dashboard_in_jupyterlab import write_notebook
 

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Watched
-from lab import Lab, becomes, new_context
+from lab import Lab, Watched, becomes, new_context
 from playwright.sync_api import Browser, Page, Route, expect
 from test_dashboard_in_jupyterlab import SETUP
 

@@ -10,14 +10,42 @@ window.undef = window.undef ?? window.requirejs.undef;
 
 /** Colours of VS Code's own four themes. */
 const THEMES = {
-  "vscode-light": { background: "#ffffff", foreground: "#3b3b3b", border: "#e5e5e5", focus: "#005fb8", kind: "light" },
-  "vscode-dark": { background: "#1f1f1f", foreground: "#cccccc", border: "#2b2b2b", focus: "#0078d4", kind: "dark" },
-  "vscode-high-contrast": { background: "#000000", foreground: "#ffffff", border: "#6fc3df", focus: "#f38518", kind: "dark" },
-  "vscode-high-contrast-light": { background: "#ffffff", foreground: "#292929", border: "#0f4a85", focus: "#006bbd", kind: "light" },
+  "vscode-light": {
+    background: "#ffffff",
+    foreground: "#3b3b3b",
+    border: "#e5e5e5",
+    focus: "#005fb8",
+    link: "#005fb8",
+    kind: "light",
+  },
+  "vscode-dark": {
+    background: "#1f1f1f",
+    foreground: "#cccccc",
+    border: "#2b2b2b",
+    focus: "#0078d4",
+    link: "#4daafc",
+    kind: "dark",
+  },
+  "vscode-high-contrast": {
+    background: "#000000",
+    foreground: "#ffffff",
+    border: "#6fc3df",
+    focus: "#f38518",
+    link: "#21a6ff",
+    kind: "dark",
+  },
+  "vscode-high-contrast-light": {
+    background: "#ffffff",
+    foreground: "#292929",
+    border: "#0f4a85",
+    focus: "#006bbd",
+    link: "#0f4a85",
+    kind: "light",
+  },
 };
 
 window.setTheme = (name) => {
-  const { background, foreground, border, focus, kind } = THEMES[name];
+  const { background, foreground, border, focus, link, kind } = THEMES[name];
   const style = document.documentElement.style;
   const variables = {
     "--vscode-editor-background": background,
@@ -25,6 +53,7 @@ window.setTheme = (name) => {
     "--vscode-foreground": foreground,
     "--vscode-panel-border": border,
     "--vscode-focusBorder": focus,
+    "--vscode-textLink-foreground": link,
     "--vscode-font-family": "system-ui, sans-serif",
     // The light value in every theme, as VS Code has it.
     "--jp-ui-font-color1": "rgba(0, 0, 0, 0.87)",
