@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, chromium, jupyterlab, new_context
+from lab import Lab, Watched, chromium, jupyterlab, watching
 from playwright.sync_api import Browser
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
@@ -35,7 +35,5 @@ def lab(notebooks: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture
 def watched(browser: Browser) -> Iterator[Watched]:
-    context = new_context(browser, viewport={"width": 1280, "height": 1000})
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    yield Watched(context)
-    context.close()
+    with watching(browser) as found:
+        yield found

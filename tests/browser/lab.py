@@ -145,6 +145,37 @@ def becomes(page: Page, expression: str, wanted: Any, run: Callable[[Page, str],
     assert got == wanted, expression
 
 
+def write_notebook(path: Path, cells: list[str]) -> None:
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
+        for i, source in enumerate(cells)
+    ]
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": made}))
+
+
+@contextmanager
+def watching(browser: Browser) -> Iterator[Watched]:
+    """A page that may use the clipboard."""
+    context = new_context(browser, viewport={"width": 1280, "height": 1000})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield Watched(context)
+    context.close()
+
+
+def run_anew(watched: Watched, widget: str) -> None:
+    """Run all cells of the notebook that is open, and wait until a widget stands there that was not there before."""
+    page = watched.page
+    watched.errors.clear()
+    watched.outside.clear()
+    page.evaluate("widget => document.querySelectorAll(widget).forEach(el => { el.dataset.old = ''; })", widget)
+    run_all(page)
+    page.wait_for_selector(f"{widget}:not([data-old])")
+    run_code(page, "")  # after all cells
+    page.wait_for_function(STARTED)
+    expect(page.locator(f"{widget}[data-old]")).to_have_count(0)
+
+
 @contextmanager
 def jupyterlab(root: Path, scratch: Path, env: dict[str, str] | None = None) -> Iterator[Lab]:
     """A JupyterLab over `root`, with all its state in `scratch`."""

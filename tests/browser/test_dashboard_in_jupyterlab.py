@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import STARTED, Lab, Watched, becomes, python, run_all, run_code, set_theme
-from playwright.sync_api import Page, expect
+from lab import Lab, Watched, becomes, python, run_anew, run_code, set_theme, watching, write_notebook
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -33,24 +33,19 @@ dashboard
 """
 
 
-def write_notebook(path: Path, cells: list[str]) -> None:
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    made = [
-        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
-        for i, source in enumerate(cells)
-    ]
-    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": made}))
+@pytest.fixture(scope="module")
+def opened(lab: Lab, notebooks: Path, browser: Browser) -> Iterator[Watched]:
+    write_notebook(notebooks / "dashboard.ipynb", [SETUP, SHOW])
+    with watching(browser) as watched:
+        lab.open(watched.page, "dashboard.ipynb")
+        yield watched
 
 
 @pytest.fixture
-def notebook(lab: Lab, notebooks: Path, watched: Watched) -> Watched:
-    write_notebook(notebooks / "dashboard.ipynb", [SETUP, SHOW])
-    page = watched.page
-    lab.open(page, "dashboard.ipynb")
-    run_all(page)
-    page.wait_for_selector(f"{WIDGET} .saew-examples .saew-t")
-    page.wait_for_function(STARTED)
-    return watched
+def notebook(opened: Watched) -> Watched:
+    run_anew(opened, WIDGET)
+    opened.page.wait_for_selector(f"{WIDGET} .saew-examples .saew-t")
+    return opened
 
 
 def go(page: Page, f: int) -> None:
@@ -389,11 +384,12 @@ def test_an_index_alone(notebook: Watched) -> None:
     page = notebook.page
     widget = page.locator(WIDGET)
     page.evaluate(
-        "() => { jupyterapp.shell.currentWidget.content.activeCellIndex = 1; "
-        "jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource("
+        "() => { const { content } = jupyterapp.shell.currentWidget; content.activeCellIndex = 1; "
+        "window.source = content.activeCell.model.sharedModel.getSource(); content.activeCell.model.sharedModel.setSource("
         "'dashboard = sw.FeatureDashboard(index=index, feature=3)\\ndashboard'); }"
     )
     page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
+    page.evaluate("() => jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(window.source)")
     showing(page, 3)
     assert widget.locator("textarea").count() == 0
     assert widget.get_by_label("Effect of ablation").count() == 0

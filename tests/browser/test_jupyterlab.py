@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import STARTED, Lab, Watched, becomes, run_all, run_code, set_theme
-from playwright.sync_api import Page
+from lab import Lab, Watched, becomes, run_anew, run_code, set_theme, watching
+from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
 
@@ -33,18 +34,22 @@ def wait_for_tokens(page: Page, text: str) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def opened(lab: Lab, browser: Browser) -> Iterator[Watched]:
+    with watching(browser) as watched:
+        lab.open(watched.page, "quickstart.ipynb")
+        yield watched
+
+
 @pytest.fixture
-def notebook(lab: Lab, watched: Watched) -> Watched:
-    page = watched.page
-    lab.open(page, "quickstart.ipynb")
-    run_all(page)
+def notebook(opened: Watched) -> Watched:
+    run_anew(opened, WIDGET)
+    page = opened.page
     page.wait_for_selector(f"{WIDGET} .saew-t")
     page.wait_for_selector(f"{WIDGET} .saew-feature")
-    page.wait_for_function(STARTED)  # the cells after it have run too
-    run_code(page, "")
     # Running all cells scrolls down, and JupyterLab does not draw cells that are out of sight.
     page.locator(WIDGET).first.scroll_into_view_if_needed()
-    return watched
+    return opened
 
 
 def test_the_quickstart(notebook: Watched) -> None:
@@ -134,6 +139,7 @@ def test_two_views_stay_in_step(notebook: Watched) -> None:
     page.wait_for_function(
         f"() => [...document.querySelectorAll('{WIDGET}')].every(w => w.querySelectorAll('.saew-selected').length === 1)"
     )
+    page.evaluate("() => jupyterapp.commands.execute('notebook:delete-cell')")
 
 
 def test_hostile_text_is_text(notebook: Watched) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import STARTED, Lab, Watched, becomes, python, run_all, run_code
-from playwright.sync_api import Page, expect
-from test_dashboard_in_jupyterlab import write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, watching, write_notebook
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -29,15 +29,18 @@ panel
 """
 
 
-@pytest.fixture
-def notebook(lab: Lab, notebooks: Path, watched: Watched) -> Watched:
+@pytest.fixture(scope="module")
+def opened(lab: Lab, notebooks: Path, browser: Browser) -> Iterator[Watched]:
     write_notebook(notebooks / "steering.ipynb", [SETUP, SHOW])
-    page = watched.page
-    lab.open(page, "steering.ipynb")
-    run_all(page)
-    page.wait_for_selector(WIDGET)
-    page.wait_for_function(STARTED)
-    return watched
+    with watching(browser) as watched:
+        lab.open(watched.page, "steering.ipynb")
+        yield watched
+
+
+@pytest.fixture
+def notebook(opened: Watched) -> Watched:
+    run_anew(opened, WIDGET)
+    return opened
 
 
 def texts(page: Page) -> list[str]:
@@ -172,7 +175,7 @@ def test_the_other_views(notebook: Watched) -> None:
     assert not notebook.outside
 
 
-def test_the_page_works_without_a_kernel(notebook: Watched, tmp_path: Path) -> None:
+def test_the_page_works_without_a_kernel(notebook: Watched, watched: Watched, tmp_path: Path) -> None:
     page = notebook.page
     file = tmp_path / "steering.html"
     run_code(
@@ -180,8 +183,8 @@ def test_the_page_works_without_a_kernel(notebook: Watched, tmp_path: Path) -> N
         f"panel.answer = ' earth'; panel.run(); panel.to_html({str(file)!r}, views=('text', 'effect', 'sweep', 'answer'))",
     )
     edited = python(page, "panel.result.edited[0].text")
-    page.goto(file.as_uri())
-    root = page.locator("#saew-root")
+    watched.page.goto(file.as_uri())
+    root = watched.page.locator("#saew-root")
     expect(root.locator(".saew-pair .saew-text").last).to_be_visible()
     shown = root.locator(".saew-pair .saew-text").last.inner_text().replace("differs from here", "")
     assert letters(re.sub(r"U\+[0-9A-F]{4}", "", shown)) == letters(edited)

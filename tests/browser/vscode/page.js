@@ -78,7 +78,15 @@ async function main() {
     appendToken: true,
   });
   const kernel = await new KernelManager({ serverSettings }).startNew({ name: "python3" });
-  await kernel.info;
+  // A server that is busy may connect before the kernel listens: then the first request goes unanswered.
+  let known = false;
+  kernel.info.then(() => {
+    known = true;
+  });
+  while (!known) {
+    kernel.requestKernelInfo().catch(() => {});
+    await Promise.race([kernel.info, new Promise((resolve) => setTimeout(resolve, 2000))]);
+  }
   const out = document.getElementById("out");
   window.failures = [];
   const manager = new window.vscIPyWidgets.WidgetManager(
