@@ -79,6 +79,15 @@ class Watched:
             self.outside.append(url)
 
 
+@contextmanager
+def watching(browser: Browser) -> Iterator[Watched]:
+    """A page that may use the clipboard."""
+    context = new_context(browser, viewport={"width": 1280, "height": 1000})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield Watched(context)
+    context.close()
+
+
 @dataclass
 class Lab:
     """A running JupyterLab."""
@@ -91,6 +100,13 @@ class Lab:
         page.goto(f"{self.base}/lab/tree/{notebook}?token={self.token}&reset")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.wait_for_function(STARTED)
+
+    @contextmanager
+    def opened(self, browser: Browser, notebook: str) -> Iterator[Watched]:
+        """A page with a notebook open, for all tests of a module (`run_anew` before each)."""
+        with watching(browser) as watched:
+            self.open(watched.page, notebook)
+            yield watched
 
 
 def menu(page: Page, name: str, item: str) -> None:
@@ -146,21 +162,13 @@ def becomes(page: Page, expression: str, wanted: Any, run: Callable[[Page, str],
 
 
 def write_notebook(path: Path, cells: list[str]) -> None:
+    """A notebook of these code cells."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     made = [
         {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
         for i, source in enumerate(cells)
     ]
     path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": made}))
-
-
-@contextmanager
-def watching(browser: Browser) -> Iterator[Watched]:
-    """A page that may use the clipboard."""
-    context = new_context(browser, viewport={"width": 1280, "height": 1000})
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    yield Watched(context)
-    context.close()
 
 
 def run_anew(watched: Watched, widget: str) -> None:

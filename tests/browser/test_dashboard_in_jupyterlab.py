@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, set_theme, watching, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, set_theme, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -36,8 +36,7 @@ dashboard
 @pytest.fixture(scope="module")
 def opened(lab: Lab, notebooks: Path, browser: Browser) -> Iterator[Watched]:
     write_notebook(notebooks / "dashboard.ipynb", [SETUP, SHOW])
-    with watching(browser) as watched:
-        lab.open(watched.page, "dashboard.ipynb")
+    with lab.opened(browser, "dashboard.ipynb") as watched:
         yield watched
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, run_anew, run_code, set_theme, watching
+from lab import Lab, Watched, becomes, run_anew, run_code, set_theme
 from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
@@ -36,8 +36,7 @@ def wait_for_tokens(page: Page, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def opened(lab: Lab, browser: Browser) -> Iterator[Watched]:
-    with watching(browser) as watched:
-        lab.open(watched.page, "quickstart.ipynb")
+    with lab.opened(browser, "quickstart.ipynb") as watched:
         yield watched
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import nbformat
 import pytest
-from lab import Lab, Watched, run_all
+from lab import Lab, Watched, run_all, write_notebook
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -44,9 +43,7 @@ USED = {
 
 def test_a_restart_is_said_where_the_user_looks(lab: Lab, notebooks: Path, watched: Watched) -> None:
     tests = str(Path(__file__).parents[1] / "unit")
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS.format(tests=tests).split("---\n")]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), notebooks / "restart.ipynb")
+    write_notebook(notebooks / "restart.ipynb", CELLS.format(tests=tests).split("---\n"))
     page = watched.page
     lab.open(page, "restart.ipynb")
     run_all(page)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, watching, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -32,8 +32,7 @@ panel
 @pytest.fixture(scope="module")
 def opened(lab: Lab, notebooks: Path, browser: Browser) -> Iterator[Watched]:
     write_notebook(notebooks / "steering.ipynb", [SETUP, SHOW])
-    with watching(browser) as watched:
-        lab.open(watched.page, "steering.ipynb")
+    with lab.opened(browser, "steering.ipynb") as watched:
         yield watched
 
 
@@ -98,7 +97,7 @@ def test_stop_keeps_what_was_written_and_the_next_run_works(notebook: Watched) -
     )
     page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
-    expect(page.locator(f"{WIDGET} .saew-pair .saew-text").last).to_contain_text(re.compile(r"\w{3}"))
+    expect(page.locator(f"{WIDGET} .saew-pair .saew-text").last).to_contain_text(re.compile(r"\S"))
     page.get_by_role("button", name="Stop").click()
     run_code(page, "go.set()")
     expect(page.get_by_role("button", name="Generate")).to_be_visible()

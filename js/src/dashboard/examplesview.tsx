@@ -9,7 +9,7 @@ import type { Hover } from "./hover";
 import type { Kind } from "./tokens";
 import type { ExampleJson, ExamplesAnswer } from "./wire";
 
-// As in dashboard.css.
+// Pixels of the list that are shown before all of it is asked for.
 const LIMIT = 560;
 
 interface Props {
@@ -50,6 +50,9 @@ export function Examples(props: Props) {
     measure();
     return () => observer.disconnect();
   }, [answer]);
+  useLayoutEffect(() => {
+    if (all && cursor.current.row >= 0) view.current?.point(cursor.current.row);
+  }, [all]);
   useLayoutEffect(() => view.current?.paint(palette), [palette]);
   useLayoutEffect(() => {
     view.current?.underline(effects.examples, kind, most, palette);
@@ -67,6 +70,9 @@ export function Examples(props: Props) {
     const example = rows[next]?.example;
     if (!example) return;
     cursor.current = { row: next, token: example.start + example.b };
+    // What the keys go to is shown whole: a list that scrolled without a bar could not be brought back by the pointer.
+    const { offsetTop = 0, offsetHeight = 0 } = rows[next]?.el ?? {};
+    if (cut && offsetTop + offsetHeight > LIMIT) setAll(true);
     view.current?.point(next);
     hover.set(null);
   };
@@ -102,7 +108,8 @@ export function Examples(props: Props) {
     <>
       <div
         ref={host}
-        class={`saew-examples${cut ? " saew-cut" : ""}${all ? " saew-all" : ""}`}
+        class={`saew-examples${cut && !all ? " saew-cut" : ""}`}
+        style={all ? "" : `max-height: ${LIMIT}px`}
         role="listbox"
         tabIndex={0}
         aria-label="Examples. Up and down go through them, left and right through an example's tokens, Enter selects."
