@@ -29,10 +29,13 @@ from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.engine import Engine
 from saewidgets.engine.model.model import Model
 from saewidgets.engine.provenance import context_of
-from saewidgets.index import finish, job, remaining, together
-from saewidgets.index.corpus import Chunk, chunks
-from saewidgets.index.neurons import NeuronSums
-from saewidgets.index.scan import _BLOCK_TOKENS, Scan
+from saewidgets.index import job
+from saewidgets.index.corpus.documents import Chunk, chunks
+from saewidgets.index.remaining import compute as remaining
+from saewidgets.index.scan.scan import _BLOCK_TOKENS, Scan
+from saewidgets.index.statistics import coactivation as together
+from saewidgets.index.statistics import write_store as finish
+from saewidgets.index.statistics.neuron_correlations import NeuronSums
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 
 from benchmarks.measure import Row, ratio
-from saewidgets.engine.cache import CachedForward
 from saewidgets.engine.engine import Engine
-from saewidgets.interventions.generation import generate, write
-from saewidgets.interventions.make import add, clamp
-from saewidgets.interventions.prompts import read_prompt
+from saewidgets.engine.model.kv_cache import CachedForward
+from saewidgets.engine.text.prompt import read_prompt
+from saewidgets.interventions.dose_response.sweep import sweep
+from saewidgets.interventions.generation.generate import generate, write
+from saewidgets.interventions.generation.sampling import Sampling
+from saewidgets.interventions.recipe.constructors import add, clamp
 from saewidgets.interventions.recipe.recipe import Recipe
-from saewidgets.interventions.sampling import Sampling
-from saewidgets.interventions.scales import resolve
-from saewidgets.interventions.sweep import sweep
+from saewidgets.interventions.recipe.units import resolve
 
 PROMPT = "I went out this morning and saw"
 FEATURE, MAX = 4720, 40.0

@@ -12,73 +12,73 @@ if TYPE_CHECKING:
     from .demo import load_corpus as load_corpus
     from .demo import load_demo as load_demo
     from .demo import load_demo_index as load_demo_index
-    from .engine.activations import FeatureActivations as FeatureActivations
+    from .engine.activations.ranking import FeatureRanking as FeatureRanking
+    from .engine.activations.result import FeatureActivations as FeatureActivations
     from .engine.dictionary.directions import Directions as Directions
     from .engine.dictionary.directions import Neurons as Neurons
     from .engine.engine import Engine as Engine
     from .engine.predictions import Predictions as Predictions
-    from .engine.ranking import FeatureRanking as FeatureRanking
     from .index.build import build_index as build_index
     from .index.build import extend_index as extend_index
-    from .index.examples import Examples as Examples
-    from .index.feature import Feature as Feature
-    from .index.sampling import Keeping as Keeping
-    from .index.store import FeatureIndex as FeatureIndex
-    from .interventions.answers import answer_effects as answer_effects
-    from .interventions.code import to_code as to_code
-    from .interventions.effects import effects as effects
-    from .interventions.generation import Generation as Generation
-    from .interventions.generation import generate as generate
-    from .interventions.make import ablate as ablate
-    from .interventions.make import add as add
-    from .interventions.make import cap as cap
-    from .interventions.make import clamp as clamp
-    from .interventions.make import orthogonal as orthogonal
-    from .interventions.make import preset as preset
-    from .interventions.make import replace as replace
-    from .interventions.make import scale as scale
+    from .index.feature_index import FeatureIndex as FeatureIndex
+    from .index.statistics.kept_examples import Keeping as Keeping
+    from .index.store.examples import Examples as Examples
+    from .index.store.feature import Feature as Feature
+    from .interventions.dose_response.sweep import sweep as sweep
+    from .interventions.edit.plain_code import to_code as to_code
+    from .interventions.effects.answers import answer_effects as answer_effects
+    from .interventions.effects.on_text import effects as effects
+    from .interventions.generation.generate import Generation as Generation
+    from .interventions.generation.generate import generate as generate
+    from .interventions.recipe.constructors import ablate as ablate
+    from .interventions.recipe.constructors import add as add
+    from .interventions.recipe.constructors import cap as cap
+    from .interventions.recipe.constructors import clamp as clamp
+    from .interventions.recipe.constructors import orthogonal as orthogonal
+    from .interventions.recipe.constructors import preset as preset
+    from .interventions.recipe.constructors import replace as replace
+    from .interventions.recipe.constructors import scale as scale
     from .interventions.recipe.recipe import Intervention as Intervention
     from .interventions.recipe.recipe import Recipe as Recipe
-    from .interventions.sweep import sweep as sweep
-    from .widgets.dashboard import FeatureDashboard as FeatureDashboard
-    from .widgets.heatmap import TokenFeatureHeatmap as TokenFeatureHeatmap
-    from .widgets.steering import SteeringPanel as SteeringPanel
+    from .widgets.dashboard.widget import FeatureDashboard as FeatureDashboard
+    from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
+    from .widgets.steering.widget import SteeringPanel as SteeringPanel
 
 _HOMES = {
     "Directions": "engine.dictionary.directions",
     "Engine": "engine.engine",
-    "Examples": "index.examples",
-    "Feature": "index.feature",
-    "FeatureActivations": "engine.activations",
-    "FeatureDashboard": "widgets.dashboard",
-    "FeatureIndex": "index.store",
-    "FeatureRanking": "engine.ranking",
-    "Generation": "interventions.generation",
+    "Examples": "index.store.examples",
+    "Feature": "index.store.feature",
+    "FeatureActivations": "engine.activations.result",
+    "FeatureDashboard": "widgets.dashboard.widget",
+    "FeatureIndex": "index.feature_index",
+    "FeatureRanking": "engine.activations.ranking",
+    "Generation": "interventions.generation.generate",
     "Intervention": "interventions.recipe.recipe",
-    "Keeping": "index.sampling",
+    "Keeping": "index.statistics.kept_examples",
     "Neurons": "engine.dictionary.directions",
     "Predictions": "engine.predictions",
     "Recipe": "interventions.recipe.recipe",
-    "SteeringPanel": "widgets.steering",
-    "TokenFeatureHeatmap": "widgets.heatmap",
-    "ablate": "interventions.make",
-    "add": "interventions.make",
-    "answer_effects": "interventions.answers",
+    "SteeringPanel": "widgets.steering.widget",
+    "TokenFeatureHeatmap": "widgets.heatmap.widget",
+    "ablate": "interventions.recipe.constructors",
+    "add": "interventions.recipe.constructors",
+    "answer_effects": "interventions.effects.answers",
     "build_index": "index.build",
-    "cap": "interventions.make",
-    "clamp": "interventions.make",
-    "effects": "interventions.effects",
+    "cap": "interventions.recipe.constructors",
+    "clamp": "interventions.recipe.constructors",
+    "effects": "interventions.effects.on_text",
     "extend_index": "index.build",
-    "generate": "interventions.generation",
+    "generate": "interventions.generation.generate",
     "load_corpus": "demo",
     "load_demo": "demo",
     "load_demo_index": "demo",
-    "orthogonal": "interventions.make",
-    "preset": "interventions.make",
-    "replace": "interventions.make",
-    "scale": "interventions.make",
-    "sweep": "interventions.sweep",
-    "to_code": "interventions.code",
+    "orthogonal": "interventions.recipe.constructors",
+    "preset": "interventions.recipe.constructors",
+    "replace": "interventions.recipe.constructors",
+    "scale": "interventions.recipe.constructors",
+    "sweep": "interventions.dose_response.sweep",
+    "to_code": "interventions.edit.plain_code",
 }
 
 __version__ = "0.1.0"

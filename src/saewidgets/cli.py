@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from . import __version__
-from .engine.errors import SaewidgetsError
+from .errors import SaewidgetsError
 
 if TYPE_CHECKING:
     from .engine.engine import Engine
-    from .index.corpus import Corpus
+    from .index.corpus.documents import Corpus
 
 NOTEBOOK = "quickstart.ipynb"
 TEXT = "In the beginning, God created the heavens and the earth. On Monday it rained; on Tuesday it did not."
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def make_index(arguments: argparse.Namespace) -> None:
     """Build (or go on building) an index of corpus files, or of the demo's corpus."""
     from . import FeatureDashboard, build_index
-    from .index.reading import CorpusFiles
+    from .index.corpus.files import CorpusFiles
 
     # Before the model is loaded: half a minute is a long wait for a mistyped path.
     corpus = CorpusFiles(arguments.corpus) if arguments.corpus else None
@@ -95,7 +95,7 @@ def _engine(arguments: argparse.Namespace) -> Engine:
             device=arguments.device,
             dtype=arguments.dtype,
         )
-    from .engine.loading import load_model, load_sae_folder
+    from .engine.model.loading import load_model, load_sae_folder
 
     sae = load_sae_folder(arguments.sae_path, arguments.device, arguments.dtype)
     return Engine(load_model(arguments.model, sae, arguments.device, arguments.dtype), {arguments.sae_path.name: sae})

@@ -332,7 +332,7 @@ def test_ablation_underlines(notebook: Watched) -> None:
     # The lines under the first example say what an ablation of its chunk says.
     deltas = python(
         page,
-        """(lambda e: (lambda first: [float(d) for d in __import__('saewidgets.interventions.ablation', fromlist=['x']).ablate(
+        """(lambda e: (lambda first: [float(d) for d in __import__('saewidgets.interventions.effects.ablation', fromlist=['x']).ablate(
             engine, list(index.texts.ids(first, int(index.texts.chunk_ptr[index.texts.chunk(__import__('numpy').array(
             [e.position]))[0] + 1]))), dashboard.feature).delta[e.start - first:e.start - first + len(e.tokens)]])(
             int(index.texts.chunk_ptr[index.texts.chunk(__import__('numpy').array([e.position]))[0]])))(

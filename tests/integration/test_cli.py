@@ -14,8 +14,8 @@ import pytest
 
 import saewidgets as sw
 from saewidgets import cli
-from saewidgets.interventions.answers import AnswerEffects
-from saewidgets.interventions.edit_effects import EditEffects
+from saewidgets.interventions.effects.answers import AnswerEffects
+from saewidgets.interventions.effects.result import EditEffects
 
 if TYPE_CHECKING:
     from saewidgets.engine.engine import Engine

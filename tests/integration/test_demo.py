@@ -16,7 +16,7 @@ import torch
 
 import saewidgets as sw
 from saewidgets import cli
-from saewidgets.engine.errors import DeviceError
+from saewidgets.errors import DeviceError
 
 if TYPE_CHECKING:
     from saewidgets.engine.engine import Engine

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.interventions.edits import Edits
-from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
-from saewidgets.interventions.prompts import Prompt
+from saewidgets.engine.text.prompt import Prompt
+from saewidgets.interventions.edit.hooks import Edits
+from saewidgets.interventions.edit.positions import Scope
+from saewidgets.interventions.recipe.constructors import ablate, add, cap, clamp, orthogonal, replace, scale
 from saewidgets.interventions.recipe.recipe import Intervention, Recipe
-from saewidgets.interventions.scales import Resolved, resolve
-from saewidgets.interventions.scope import Scope
+from saewidgets.interventions.recipe.units import Resolved, resolve
 
 TEXT = "In the beginning God created 日本語 and the earth."
 PRE = "blocks.1.hook_resid_pre"

@@ -17,9 +17,10 @@ import pytest
 import torch
 
 import saewidgets as sw
-from saewidgets.engine.reading import Reader
+from saewidgets.engine.activations.reader import Reader
 from saewidgets.engine.ticket import Ticket
-from saewidgets.index import files, scan
+from saewidgets.index.scan import scan
+from saewidgets.storage import array_folder as files
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, which only Linux does safely here")
 

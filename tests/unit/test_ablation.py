@@ -11,7 +11,7 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.engine.errors import (
+from saewidgets.errors import (
     CancelledError,
     FeatureIndexError,
     NonFiniteError,
@@ -19,7 +19,7 @@ from saewidgets.engine.errors import (
     SaewidgetsError,
     TokenIdError,
 )
-from saewidgets.interventions.ablation import AblationEffect, ablate, ablation_effects
+from saewidgets.interventions.effects.ablation import AblationEffect, ablate, ablation_effects
 
 TEXT = "In the beginning God created 日本語 and the earth."
 TRANSCODER_HOOKS = ("blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out")
@@ -191,9 +191,9 @@ def test_small_pieces_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae())
     feature = int(engine.activations(TEXT).top(1).features[0])
     wanted = ablate(engine, TEXT, feature)
-    monkeypatch.setattr("saewidgets.interventions.logprobs._CHUNK", 3 * 320)
-    monkeypatch.setattr("saewidgets.interventions.direct._CHUNK", 2 * 320)
-    monkeypatch.setattr("saewidgets.interventions.ablation._LOGITS", 1)
+    monkeypatch.setattr("saewidgets.interventions.effects.compare_logits._CHUNK", 3 * 320)
+    monkeypatch.setattr("saewidgets.interventions.effects.direct_effect._CHUNK", 2 * 320)
+    monkeypatch.setattr("saewidgets.interventions.effects.ablation._LOGITS", 1)
     found = ablate(engine, TEXT, feature)
     for name in ("delta", "direct", "p_clean", "lowered", "raised"):
         np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), atol=1e-6, err_msg=name)
@@ -409,7 +409,7 @@ def test_progress_and_cancelling(monkeypatch: pytest.MonkeyPatch) -> None:
     (ids,) = engine.to_ids(TEXT)
     ablate(engine, TEXT, 3, on_progress=lambda *at: seen.append(at))
     assert seen[-1] == (len(ids), len(ids))
-    monkeypatch.setattr("saewidgets.interventions.ablation._MAX_TOKENS", 1)
+    monkeypatch.setattr("saewidgets.interventions.effects.ablation._MAX_TOKENS", 1)
 
     def cancel(ticket: Any) -> None:
         ticket.cancel()

@@ -12,8 +12,8 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.engine.errors import FeatureIndexError
 from saewidgets.engine.text.counted import Counting
+from saewidgets.errors import FeatureIndexError
 
 TEXTS = ["In the beginning God created 日本語", "the heaven and the earth."]
 

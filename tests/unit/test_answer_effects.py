@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError, TokenIdError
-from saewidgets.interventions.answers import AnswerEffects, AnswerRow
+from saewidgets.errors import SaewidgetsError, TokenIdError
+from saewidgets.interventions.effects.answers import AnswerEffects, AnswerRow
 from saewidgets.interventions.recipe.recipe import RecipeError
 
 PROMPT, ANSWER = "In the beginning God created", " the earth"
@@ -316,7 +316,7 @@ def test_an_empty_recipe_is_the_model_as_it_is() -> None:
 def test_small_batches_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
     wanted = sw.answer_effects(engine, PROMPT, ANSWER, sw.clamp([3, 4, 5], 5))
-    monkeypatch.setattr("saewidgets.interventions.answers._LOGITS", 1)
+    monkeypatch.setattr("saewidgets.interventions.effects.answers._LOGITS", 1)
     seen: list[tuple[int, int]] = []
     found = sw.answer_effects(engine, PROMPT, ANSWER, sw.clamp([3, 4, 5], 5), on_progress=lambda *at: seen.append(at))
     assert len(found.rows) == len(wanted.rows) == 10 and seen[-1] == (10, 10)

@@ -13,9 +13,9 @@ from tokenizers import normalizers
 from transformers import PreTrainedTokenizerFast
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError, TokenIdError
 from saewidgets.engine.text.answer import after_text
-from saewidgets.engine.tokens import Tokenizer
+from saewidgets.engine.text.tokenizer import Tokenizer
+from saewidgets.errors import SaewidgetsError, TokenIdError
 
 KINDS: dict[str, Callable[..., PreTrainedTokenizerFast]] = {
     "llama": made.llama_2,

@@ -9,9 +9,9 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.engine.errors import HookDidNotFireError, SaewidgetsError
-from saewidgets.interventions.generation import generate
-from saewidgets.interventions.make import ablate, add, scale
+from saewidgets.errors import HookDidNotFireError, SaewidgetsError
+from saewidgets.interventions.generation.generate import generate
+from saewidgets.interventions.recipe.constructors import ablate, add, scale
 from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
 
 PROMPT = "In the beginning God"

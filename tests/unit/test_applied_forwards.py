@@ -15,8 +15,8 @@ from torch import Tensor
 from transformer_lens.cache.key_value_cache import TransformerLensKeyValueCache
 
 import saewidgets as sw
-from saewidgets.engine.errors import HookDidNotFireError, SaewidgetsError
-from saewidgets.interventions.make import ablate, add, scale
+from saewidgets.errors import HookDidNotFireError, SaewidgetsError
+from saewidgets.interventions.recipe.constructors import ablate, add, scale
 from saewidgets.interventions.recipe.recipe import Intervention, RecipeError
 
 WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)

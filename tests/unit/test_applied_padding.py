@@ -16,8 +16,8 @@ from by_hand import FEATURE, STRENGTH, logits, padded, written
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.interventions.make import add
+from saewidgets.errors import SaewidgetsError
+from saewidgets.interventions.recipe.constructors import add
 
 ROWS = [[0, 40, 75, 300, 9, 51, 60], [0, 12, 30], [0, 77, 78, 79, 80]]
 POSITIONS: dict[Any, Callable[[int, int], bool]] = {

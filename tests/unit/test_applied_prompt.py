@@ -12,9 +12,9 @@ import torch
 from by_hand import FEATURE, STRENGTH, logits, written
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.interventions.generation import generate
-from saewidgets.interventions.make import add
+from saewidgets.errors import SaewidgetsError
+from saewidgets.interventions.generation.generate import generate
+from saewidgets.interventions.recipe.constructors import add
 from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
 
 TEMPLATE = (

@@ -13,7 +13,7 @@ from by_hand import FEATURE, HOOK, STRENGTH
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.interventions.make import ablate, add
+from saewidgets.interventions.recipe.constructors import ablate, add
 from saewidgets.interventions.recipe.recipe import Recipe
 
 WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)

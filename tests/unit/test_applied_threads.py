@@ -15,8 +15,8 @@ from by_hand import FEATURE, HOOK, STRENGTH, logits
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.interventions.make import add
+from saewidgets.errors import SaewidgetsError
+from saewidgets.interventions.recipe.constructors import add
 from saewidgets.interventions.recipe.recipe import Intervention, Recipe
 
 WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)

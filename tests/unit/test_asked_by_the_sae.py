@@ -20,12 +20,12 @@ from sae_lens.training.activation_scaler import ActivationScaler
 from test_activations_equal_sae_lens import reference
 
 import saewidgets as sw
-from saewidgets.engine import errors
+from saewidgets import errors
 from saewidgets.engine.dictionary.sae import SaeDictionary
-from saewidgets.engine.loading import load_model, load_sae_folder
+from saewidgets.engine.model.loading import load_model, load_sae_folder
 from saewidgets.engine.model.model import Model
 from saewidgets.engine.provenance import notes_of_dictionary
-from saewidgets.widgets.heatmap_payload import token_flags
+from saewidgets.widgets.heatmap.payload import token_flags
 
 TEXT = "In the beginning God created the heaven and the earth."
 NAMED = ["expected_average_only_in", "covariance_whitening"]

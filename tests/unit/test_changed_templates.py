@@ -6,7 +6,7 @@ import pytest
 from test_generation import characters, chat_engine
 
 import saewidgets as sw
-from saewidgets.interventions.prompts import read_prompt
+from saewidgets.engine.text.prompt import read_prompt
 
 AROUND = "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\nCONTENT<|im_end|>\n{% endfor %}[answer]\n"
 MESSAGES = [

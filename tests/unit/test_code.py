@@ -12,13 +12,13 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.interventions.code import to_code
-from saewidgets.interventions.edits import Edits
-from saewidgets.interventions.generation import scope_of
-from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
-from saewidgets.interventions.prompts import read_prompt
+from saewidgets.engine.text.prompt import read_prompt
+from saewidgets.interventions.edit.hooks import Edits
+from saewidgets.interventions.edit.plain_code import to_code
+from saewidgets.interventions.generation.generate import scope_of
+from saewidgets.interventions.recipe.constructors import ablate, add, cap, clamp, orthogonal, replace, scale
 from saewidgets.interventions.recipe.recipe import Intervention, Recipe
-from saewidgets.interventions.scales import resolve
+from saewidgets.interventions.recipe.units import resolve
 
 PROMPT = "In the beginning God created the heaven"
 RECIPES: dict[str, Recipe] = {

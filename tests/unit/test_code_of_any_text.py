@@ -13,8 +13,8 @@ import torch
 from edit_truth import PRE, TEXT, WRAPPERS, assert_close, model_of, name_of
 
 import saewidgets as sw
-from saewidgets.interventions.code import to_code
-from saewidgets.interventions.make import add, clamp, scale
+from saewidgets.interventions.edit.plain_code import to_code
+from saewidgets.interventions.recipe.constructors import add, clamp, scale
 from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
 
 BOS, EOS = 0, 1

@@ -11,9 +11,9 @@ import pytest
 import tiny
 
 import saewidgets as sw
-from saewidgets.index import scan
 from saewidgets.index.errors import CorpusError
-from saewidgets.widgets.dashboard_payload import ExampleParams, columns_of
+from saewidgets.index.scan import scan
+from saewidgets.widgets.dashboard.payload import ExampleParams, columns_of
 
 # Everything that a result of ours has, and what those are called where they step aside.
 NAMES = (

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from saewidgets.index.corpus.files import CorpusFiles
 from saewidgets.index.errors import CorpusError
-from saewidgets.index.reading import CorpusFiles
 
 
 def test_parquet_jsonl_and_text_one_after_another(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from forks import contents
 from transformers import PreTrainedTokenizerFast
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
+from saewidgets.errors import SaewidgetsError
 from saewidgets.index.errors import CorpusError
 
 BOS, EOS, PAD = 0, 1, 2

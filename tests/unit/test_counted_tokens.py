@@ -14,10 +14,10 @@ import torch
 
 import saewidgets as sw
 from saewidgets.engine.engine import Engine
-from saewidgets.index import scan
-from saewidgets.interventions.ablation import ablate
-from saewidgets.interventions.make import ablate as ablation
-from saewidgets.interventions.make import add, clamp
+from saewidgets.index.scan import scan
+from saewidgets.interventions.effects.ablation import ablate
+from saewidgets.interventions.recipe.constructors import ablate as ablation
+from saewidgets.interventions.recipe.constructors import add, clamp
 from saewidgets.interventions.recipe.recipe import Recipe
 
 SINK = 60

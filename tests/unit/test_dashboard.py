@@ -22,10 +22,10 @@ import traitlets
 from front_end import RecordingComm
 
 import saewidgets as sw
-from saewidgets.engine.errors import FeatureIndexError
+from saewidgets.errors import FeatureIndexError
 from saewidgets.index.errors import IndexMismatchError
-from saewidgets.index.sampling import Keeping
-from saewidgets.interventions.ablation import ablation_effects
+from saewidgets.index.statistics.kept_examples import Keeping
+from saewidgets.interventions.effects.ablation import ablation_effects
 
 TEXT = "In the beginning God created 日本語</script>\n\u200f and the earth."
 HOSTILE = "the </script><script>window.hacked = 1</script> <!-- & \u2028 \u0000 \u202eRTL 日本語 heaven"

@@ -10,7 +10,7 @@ import torch
 from edit_truth import PRE, TEXT, WRAPPERS, Truth, assert_close, logits_of, model_of, name_of, resolved
 
 import saewidgets as sw
-from saewidgets.interventions.make import ablate, add, clamp, scale
+from saewidgets.interventions.recipe.constructors import ablate, add, clamp, scale
 from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
 
 DISJOINT: list[tuple[Any, Any]] = [

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.interventions.controls import Control, controls_for
-from saewidgets.interventions.dose import Sweep
-from saewidgets.interventions.edits import Edits
-from saewidgets.interventions.generation import scope_of
-from saewidgets.interventions.prompts import read_prompt
+from saewidgets.engine.text.prompt import read_prompt
+from saewidgets.errors import SaewidgetsError
+from saewidgets.interventions.dose_response.controls import Control, controls_for
+from saewidgets.interventions.dose_response.result import Sweep
+from saewidgets.interventions.dose_response.sweep import default_strengths, repetition
+from saewidgets.interventions.edit.hooks import Edits
+from saewidgets.interventions.generation.generate import scope_of
 from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
-from saewidgets.interventions.scales import maxima_of, resolve
-from saewidgets.interventions.sweep import default_strengths, repetition
+from saewidgets.interventions.recipe.units import maxima_of, resolve
 
 PROMPT = "In the beginning God created 日本語 and"
 PRE = "blocks.1.hook_resid_pre"
@@ -148,7 +148,7 @@ def test_unequal_lengths_and_small_batches(monkeypatch: pytest.MonkeyPatch) -> N
         assert [t.token_ids.tolist() for t in one.texts[0]] == [t.token_ids.tolist() for t in made.texts[n]]
         for m in MEASURES:
             np.testing.assert_allclose(getattr(one, m)[0], getattr(made, m)[n], rtol=1e-3, atol=1e-5)
-    monkeypatch.setattr("saewidgets.interventions.swept._LOGITS", 1)
+    monkeypatch.setattr("saewidgets.interventions.dose_response.on_prompt._LOGITS", 1)
     same(run(engine, sw.add(3, 1), strengths, controls=1, n_tokens=10, samples=2), made)
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from transformer_lens import HookedTransformerConfig
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.interventions.edit_effects import EditEffects
+from saewidgets.errors import SaewidgetsError
+from saewidgets.interventions.effects.result import EditEffects
 from saewidgets.interventions.recipe.recipe import RecipeError
 
 TEXT = "In the beginning God created 日本語 and the earth."
@@ -537,7 +537,7 @@ def test_any_k_and_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = sw.effects(engine, TEXT, sw.clamp(3, 5))
     assert sw.effects(engine, TEXT, sw.clamp(3, 5), k=0).lowered_ids.shape[1] == 0
     assert sw.effects(engine, TEXT, sw.clamp(3, 5), k=10**6).raised.shape[1] == 320
-    monkeypatch.setattr("saewidgets.interventions.logprobs._CHUNK", 3 * 320)
+    monkeypatch.setattr("saewidgets.interventions.effects.compare_logits._CHUNK", 3 * 320)
     found = sw.effects(engine, TEXT, sw.clamp(3, 5, positions=[(6, None)]))
     monkeypatch.undo()
     again = sw.effects(engine, TEXT, sw.clamp(3, 5, positions=[(6, None)]))

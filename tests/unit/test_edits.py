@@ -27,12 +27,12 @@ from edit_truth import (
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.engine.errors import NonFiniteError, SaewidgetsError
-from saewidgets.interventions.edits import Edits
-from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
+from saewidgets.errors import NonFiniteError, SaewidgetsError
+from saewidgets.interventions.edit.hooks import Edits
+from saewidgets.interventions.edit.positions import Scope
+from saewidgets.interventions.recipe.constructors import ablate, add, cap, clamp, orthogonal, replace, scale
 from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
-from saewidgets.interventions.scales import maxima_of
-from saewidgets.interventions.scope import Scope
+from saewidgets.interventions.recipe.units import maxima_of
 
 # -- every kind, everywhere
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from transformer_lens.cache.key_value_cache import TransformerLensKeyValueCache
 
 import saewidgets as sw
-from saewidgets.engine.cache import CachedForward
-from saewidgets.interventions.edits import Edits
-from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
+from saewidgets.engine.model.kv_cache import CachedForward
+from saewidgets.interventions.edit.hooks import Edits
+from saewidgets.interventions.edit.positions import Scope
+from saewidgets.interventions.recipe.constructors import ablate, add, cap, clamp, orthogonal, replace, scale
 from saewidgets.interventions.recipe.recipe import Recipe
-from saewidgets.interventions.scope import Scope
 
 POSITIONS: list[Any] = ["all", "prompt", "generated", [2, (5, 11), (13, None)], [(0, 3)], [12]]
 

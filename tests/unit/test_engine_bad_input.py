@@ -11,8 +11,8 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.engine import errors
-from saewidgets.engine.loading import load_sae, resolve_dtype
+from saewidgets import errors
+from saewidgets.engine.model.loading import load_sae, resolve_dtype
 from saewidgets.engine.model.model import Model, resolve_device
 
 

@@ -13,8 +13,8 @@ import pytest
 import tiny
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.widgets.dashboard_payload import ExampleParams, answer_examples, columns_of
+from saewidgets.errors import SaewidgetsError
+from saewidgets.widgets.dashboard.payload import ExampleParams, answer_examples, columns_of
 
 SENTENCE = "In the beginning God created the heaven and the earth, {}"
 DAYS = ["2020-01-05", "2021-02-03", None, "2020-01-05", "2022-12-31", "2021-02-03"]

@@ -15,7 +15,7 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.widgets.dashboard_payload import ExampleParams, answer_examples, titles
+from saewidgets.widgets.dashboard.payload import ExampleParams, answer_examples, titles
 
 HOOK = "blocks.1.hook_resid_pre"
 LENGTH, TOP, INTERVAL = 60, 30, 20

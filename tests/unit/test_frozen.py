@@ -13,8 +13,8 @@ from sae_lens import SAETransformerBridge
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.interventions.frozen import Patterns
+from saewidgets.errors import SaewidgetsError
+from saewidgets.interventions.effects.frozen_attention import Patterns
 
 TEXT = "In the beginning God created 日本語 and the earth."
 HOOK = "blocks.0.hook_resid_pre"

@@ -15,13 +15,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 import saewidgets as sw
-from saewidgets.engine.errors import CancelledError, NonFiniteError, SaewidgetsError, TokenIdError
-from saewidgets.interventions.checks import refuse_past_the_end
-from saewidgets.interventions.generation import Generation, Step, generate, generate_on_worker, scope_of
-from saewidgets.interventions.make import ablate, add, clamp, scale
-from saewidgets.interventions.prompts import read_prompt
+from saewidgets.engine.text.prompt import read_prompt
+from saewidgets.errors import CancelledError, NonFiniteError, SaewidgetsError, TokenIdError
+from saewidgets.interventions.generation.generate import Generation, Step, generate, generate_on_worker, scope_of
+from saewidgets.interventions.generation.sampling import Dice, Sampling
+from saewidgets.interventions.recipe.checks import refuse_past_the_end
+from saewidgets.interventions.recipe.constructors import ablate, add, clamp, scale
 from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
-from saewidgets.interventions.sampling import Dice, Sampling
 
 PROMPT = "In the beginning God"
 PRE = "blocks.1.hook_resid_pre"

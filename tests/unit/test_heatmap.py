@@ -16,8 +16,8 @@ import torch
 from front_end import RecordingComm, rank_params
 
 import saewidgets as sw
-from saewidgets.engine.errors import FeatureIndexError
-from saewidgets.widgets import heatmap_payload
+from saewidgets.errors import FeatureIndexError
+from saewidgets.widgets.heatmap import payload as heatmap_payload
 
 TEXT = "In the beginning God created 日本語</script>\n\u200f and the earth."
 

@@ -12,7 +12,7 @@ import torch
 import twins
 
 import saewidgets as sw
-from saewidgets.engine import errors
+from saewidgets import errors
 from saewidgets.engine.model.heads import heads_at
 from saewidgets.engine.model.hook_names import bridge_names
 from saewidgets.engine.model.model import Model

@@ -61,8 +61,8 @@ def long_questions(engine: sw.Engine, folder: Path) -> dict[str, tuple[Any, str,
 def test_others_are_answered_in_between(
     which: str, engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("saewidgets.interventions.ablation._MAX_TOKENS", 1)
-    monkeypatch.setattr("saewidgets.interventions.answers._LOGITS", 1)
+    monkeypatch.setattr("saewidgets.interventions.effects.ablation._MAX_TOKENS", 1)
+    monkeypatch.setattr("saewidgets.interventions.effects.answers._LOGITS", 1)
     widget, channel, params = long_questions(engine, tmp_path / "index")[which]
     heatmap = sw.TokenFeatureHeatmap(engine, TEXT)
     begun, goes_on = threading.Event(), threading.Event()

@@ -18,9 +18,8 @@ import torch
 from forks import contents
 
 import saewidgets as sw
-from saewidgets.engine.errors import FeatureIndexError, NonFiniteError, SaewidgetsError
-from saewidgets.engine.reading import Reader
-from saewidgets.index import files, scan
+from saewidgets.engine.activations.reader import Reader
+from saewidgets.errors import FeatureIndexError, NonFiniteError, SaewidgetsError
 from saewidgets.index.errors import (
     CorpusError,
     IndexCorruptError,
@@ -28,6 +27,8 @@ from saewidgets.index.errors import (
     IndexVersionError,
     IndexWriteError,
 )
+from saewidgets.index.scan import scan
+from saewidgets.storage import array_folder as files
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 60] + str(i) for i in range(12)]
 

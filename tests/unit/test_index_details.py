@@ -13,8 +13,8 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.index import scan
-from saewidgets.index.shards import shards_in
+from saewidgets.index.scan import scan
+from saewidgets.index.scan.shards import shards_in
 
 HOOK = "blocks.1.hook_resid_pre"
 ROWS = [

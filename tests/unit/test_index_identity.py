@@ -12,10 +12,10 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
 from saewidgets.engine.model.weights import weights_hash
-from saewidgets.index import scan
+from saewidgets.errors import SaewidgetsError
 from saewidgets.index.errors import IndexMismatchError
+from saewidgets.index.scan import scan
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 70] + str(i) for i in range(12)]
 MORE = [f"something else {i}" for i in range(5)]

@@ -12,10 +12,12 @@ import tiny
 from forks import Child, contents, hashes, in_a_child, linux
 
 import saewidgets as sw
-from saewidgets.index import files, finish, scan
 from saewidgets.index.errors import IndexMismatchError
-from saewidgets.index.shards import shards_in
-from saewidgets.index.state import State
+from saewidgets.index.record.state import State
+from saewidgets.index.scan import scan
+from saewidgets.index.scan.shards import shards_in
+from saewidgets.index.statistics import write_store as finish
+from saewidgets.storage import array_folder as files
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 :] + str(i) for i in range(24)]
 BLOCK, SHARD = 96, 200
@@ -94,7 +96,7 @@ def test_killed_at_twenty_random_points_and_taken_up_again(tmp_path: Path) -> No
 
 
 def test_an_interrupt_keeps_what_is_scanned(whole: dict[str, str], tmp_path: Path) -> None:
-    from saewidgets.engine.reading import Reader
+    from saewidgets.engine.activations.reader import Reader
 
     original = Reader._forward
     calls = itertools.count()

@@ -13,10 +13,10 @@ import tqdm.auto
 from test_index_killed import contents
 
 import saewidgets as sw
-from saewidgets.index import needs, progress, scan
 from saewidgets.index.errors import CorpusError, IndexWriteError
-from saewidgets.index.needs import Needs
-from saewidgets.index.shards import shards_in
+from saewidgets.index.scan import needs, progress, scan
+from saewidgets.index.scan.needs import Needs
+from saewidgets.index.scan.shards import shards_in
 
 TEXTS = [
     "In the beginning God created the heaven and the earth",
@@ -90,7 +90,7 @@ def test_progress_moves_inside_a_forward() -> None:
 
 
 def test_encoding_in_steps_says_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    from saewidgets.engine import reading
+    from saewidgets.engine.activations import reader as reading
 
     engine = sw.Engine(tiny.hooked(), tiny.sae())
     monkeypatch.setattr(reading, "_DENSE_BUDGET", engine.dictionary().n_features * 10)

@@ -12,7 +12,7 @@ import tiny
 
 import saewidgets as sw
 from saewidgets.demo.index import _unpack, pack
-from saewidgets.engine.reading import Reader
+from saewidgets.engine.activations.reader import Reader
 from saewidgets.index.errors import IndexMismatchError
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 70] + str(i) for i in range(24)]

@@ -16,10 +16,10 @@ from front_end import good, recording
 from test_index_killed import contents
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.index import remaining
+from saewidgets.errors import SaewidgetsError
 from saewidgets.index.errors import IndexMismatchError
-from saewidgets.index.remaining import Remaining
+from saewidgets.index.remaining import compute as remaining
+from saewidgets.index.remaining.compute import Remaining
 
 TEXTS = [
     "In the beginning God created the heaven and the earth",
@@ -232,7 +232,7 @@ def test_correlations_that_would_take_days_are_not_begun(
 
 
 def test_one_process_at_a_time(engine: sw.Engine, tmp_path: Path, held: threading.Event) -> None:
-    from saewidgets.engine.locking import process_lock
+    from saewidgets.storage.process_lock import process_lock
 
     index = build(engine, tmp_path / "index")
     with process_lock(index.path / ".remaining.lock", lambda: None):

@@ -14,12 +14,13 @@ import tiny
 from forks import contents, in_a_child, linux
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.engine.reading import Reader
-from saewidgets.index import files, scan
+from saewidgets.engine.activations.reader import Reader
+from saewidgets.errors import SaewidgetsError
 from saewidgets.index import job as job_module
 from saewidgets.index.errors import IndexMismatchError
-from saewidgets.index.shards import shards_in
+from saewidgets.index.scan import scan
+from saewidgets.index.scan.shards import shards_in
+from saewidgets.storage import array_folder as files
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 70] + str(i) for i in range(24)]
 MORE = [tiny.TEXTS[(i + 1) % 2][i % 5 : i % 5 + 60] + f" more {i}" for i in range(16)]

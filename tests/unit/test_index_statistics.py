@@ -16,7 +16,7 @@ import torch
 from test_activations_equal_sae_lens import _state, reference
 
 import saewidgets as sw
-from saewidgets.interventions.ablation import ablate
+from saewidgets.interventions.effects.ablation import ablate
 
 TEXTS = [
     "In the beginning God created the heaven and the earth. " * 9,  # several chunks
@@ -311,7 +311,7 @@ def test_a_cut_down_index_tells_the_same(tmp_path: Path) -> None:
 
 
 def test_samples_are_seeded_and_uniform() -> None:
-    from saewidgets.index.sampling import drawn
+    from saewidgets.index.statistics.kept_examples import drawn
 
     positions = np.arange(200)
     assert drawn(0, 3, positions, 5).tolist() == drawn(0, 3, positions, 5).tolist()
@@ -352,7 +352,7 @@ def test_the_table_of_features(case: tuple[sw.FeatureIndex, Dense]) -> None:
 
 
 def test_the_manifest_names_the_corpus_however_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saewidgets.index.scan._BLOCK_TOKENS", 64)
+    monkeypatch.setattr("saewidgets.index.scan.scan._BLOCK_TOKENS", 64)
     told = []
     with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
         for i, (texts, size) in enumerate(((TEXTS, 10**6), (TEXTS, 64), (TEXTS[::-1], 10**6))):

@@ -13,10 +13,11 @@ import pytest
 import tiny
 
 import saewidgets as sw
-from saewidgets.engine.reading import Reader
+from saewidgets.engine.activations.reader import Reader
 from saewidgets.index import job as job_module
-from saewidgets.index import passage, scan
+from saewidgets.index.corpus import passage
 from saewidgets.index.errors import CorpusError, IndexMismatchError
+from saewidgets.index.scan import scan
 
 LICENCE = "Permission is granted to anyone. " * 2
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 70] + str(i) for i in range(12)]

@@ -13,9 +13,9 @@ import torch
 from edit_truth import PRE, TEXT, WRAPPERS, Truth, assert_close, logits_of, model_of, name_of, resolved
 
 import saewidgets as sw
-from saewidgets.interventions.code import to_code
-from saewidgets.interventions.make import ablate, add, cap, clamp, orthogonal, replace, scale
+from saewidgets.interventions.edit.plain_code import to_code
 from saewidgets.interventions.recipe import kinds
+from saewidgets.interventions.recipe.constructors import ablate, add, cap, clamp, orthogonal, replace, scale
 from saewidgets.interventions.recipe.kinds import (
     KINDS,
     UNITS,
@@ -103,7 +103,7 @@ def test_a_new_kind_edits_and_is_copied_as_code(wrapper: str, squared: Kind) -> 
 
 
 def test_a_new_kind_is_known_to_the_panel(squared: Kind) -> None:
-    from saewidgets.widgets.steering_payload import Asked, Units
+    from saewidgets.widgets.steering.payload import Asked, Units
 
     engine = sw.Engine(model_of("hooked"), {"mine": tiny.sae("standard")})
     recipe = Recipe(Intervention(features=(FEATURE,), kind="squared", value=2.0, unit="max", max_activation=3.0))
@@ -220,7 +220,7 @@ def test_what_the_norm_is_called(hook: str, head: int | None, said: str) -> None
 @WRAPPERS
 def test_a_norm_is_named_by_its_hook_in_lines_and_in_the_panel(wrapper: str) -> None:
     """The median of |value| over all tokens but BOS, at the hook that is written to, a raw direction's own hook too."""
-    from saewidgets.widgets.steering_payload import Asked, Units
+    from saewidgets.widgets.steering.payload import Asked, Units
 
     model = model_of(wrapper)
     z, out = "blocks.0.attn.hook_z", "blocks.0.hook_mlp_out"

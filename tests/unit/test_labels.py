@@ -20,8 +20,8 @@ import torch
 from front_end import good, rank_params, recording
 
 import saewidgets as sw
-from saewidgets.engine.errors import FeatureIndexError, LabelError, SaeMismatchError
 from saewidgets.engine.labels import Labels, labels_from
+from saewidgets.errors import FeatureIndexError, LabelError, SaeMismatchError
 from saewidgets.index.errors import IndexCorruptError
 
 TEXT = "In the beginning God created the heaven"

@@ -11,10 +11,10 @@ import torch
 
 from saewidgets.engine.dictionary.directions import Directions, Neurons
 from saewidgets.engine.dictionary.sae import SaeDictionary
-from saewidgets.engine.errors import CancelledError, FeatureIndexError, NonFiniteError, ReadoutError
 from saewidgets.engine.model.model import Model
 from saewidgets.engine.ticket import Ticket
-from saewidgets.index.logits import LogitWeights, _histogram, logit_weights
+from saewidgets.errors import CancelledError, FeatureIndexError, NonFiniteError, ReadoutError
+from saewidgets.index.statistics.logit_weights import LogitWeights, _histogram, logit_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -60,8 +60,8 @@ def test_equal_to_the_definitions(wrapper: str, hook: str) -> None:
 
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     model, sae = tiny.hooked(), tiny.sae("topk")
-    monkeypatch.setattr("saewidgets.index.logits._PRODUCT", 7 * model.W_U.shape[1])
-    monkeypatch.setattr("saewidgets.index.logits._SUMMARY", 3 * model.W_U.shape[1])
+    monkeypatch.setattr("saewidgets.index.statistics.logit_weights._PRODUCT", 7 * model.W_U.shape[1])
+    monkeypatch.setattr("saewidgets.index.statistics.logit_weights._SUMMARY", 3 * model.W_U.shape[1])
     seen: list[tuple[int, int]] = []
     found = logit_weights(Model(model), SaeDictionary(sae), k=4, ticket=Ticket(lambda *at: seen.append(at)))
     # The product in chunks may round differently: ids are compared where values differ by more than that.

@@ -15,9 +15,9 @@ import torch
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError, TokenIdError
+from saewidgets.errors import SaewidgetsError, TokenIdError
 from saewidgets.index.errors import CorpusError
-from saewidgets.interventions.ablation import ablate
+from saewidgets.interventions.effects.ablation import ablate
 
 A, B = [0, 40, 41, 42, 43], [0, 50, 51]
 PRE = "blocks.1.hook_resid_pre"

@@ -13,13 +13,19 @@ import torch
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.engine.cache import CachedForward
-from saewidgets.interventions.edits import Edits
-from saewidgets.interventions.generation import generate
-from saewidgets.interventions.make import ablate, anthropic, neuronpedia, neuronpedia_orthogonal, tutorial
+from saewidgets.engine.model.kv_cache import CachedForward
+from saewidgets.interventions.edit.hooks import Edits
+from saewidgets.interventions.edit.positions import Scope
+from saewidgets.interventions.generation.generate import generate
+from saewidgets.interventions.recipe.constructors import (
+    ablate,
+    anthropic,
+    neuronpedia,
+    neuronpedia_orthogonal,
+    tutorial,
+)
 from saewidgets.interventions.recipe.recipe import Recipe
-from saewidgets.interventions.scales import resolve
-from saewidgets.interventions.scope import Scope
+from saewidgets.interventions.recipe.units import resolve
 
 TEXT = "In the beginning God created 日本語 and the earth."
 PRE = "blocks.1.hook_resid_pre"

@@ -17,10 +17,10 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForC
 from saewidgets.engine.dictionary.base import Dictionary
 from saewidgets.engine.dictionary.directions import Directions, Neurons
 from saewidgets.engine.dictionary.sae import SaeDictionary
-from saewidgets.engine.errors import ReadoutError
 from saewidgets.engine.model.model import Model
-from saewidgets.engine.readout import path, residual_directions
-from saewidgets.engine.unembedding import FOLDED, NO_NORM, NOT_FOLDED, THROUGH_NORM, Unembedding
+from saewidgets.engine.model.residual_path import path, residual_directions
+from saewidgets.engine.model.unembedding import FOLDED, NO_NORM, NOT_FOLDED, THROUGH_NORM, Unembedding
+from saewidgets.errors import ReadoutError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TRANSCODER_HOOKS = ("blocks.1.mlp.hook_in", "blocks.1.hook_mlp_out")
@@ -297,7 +297,7 @@ def test_direct_is_the_product_with_the_stored_weights_and_says_so(wrapper: str)
 def test_other_dtypes_are_multiplied_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny.hooked().to(torch.bfloat16)
     unembedding = Unembedding(Model(model))
-    monkeypatch.setattr("saewidgets.engine.unembedding._CONVERT", 100 * tiny.D_MODEL)
+    monkeypatch.setattr("saewidgets.engine.model.unembedding._CONVERT", 100 * tiny.D_MODEL)
     rows = torch.randn(3, tiny.D_MODEL)
     found = unembedding.direct(rows)
     assert found.dtype == torch.float32

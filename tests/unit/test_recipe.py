@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from saewidgets.interventions.make import (
+from saewidgets.interventions.recipe.constructors import (
     PRESETS,
     ablate,
     add,

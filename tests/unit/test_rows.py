@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from saewidgets.engine.errors import OutOfMemoryError
 from saewidgets.engine.memory import in_batches
+from saewidgets.errors import OutOfMemoryError
 
 ERRORS = [torch.OutOfMemoryError("no"), RuntimeError("CUDA out of memory."), MemoryError("out of memory")]
 

@@ -10,7 +10,7 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.interventions.sides import side_effects
+from saewidgets.interventions.effects.side_effects import side_effects
 
 PRE = "blocks.1.hook_resid_pre"
 
@@ -18,7 +18,7 @@ PRE = "blocks.1.hook_resid_pre"
 @pytest.mark.parametrize("architecture", tiny.SAES)
 @pytest.mark.parametrize("tokens", [1, 4, 10**6])
 def test_means_and_largest_of_all_features(architecture: str, tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saewidgets.interventions.sides._CHUNK", tokens * tiny.D_SAE)
+    monkeypatch.setattr("saewidgets.interventions.effects.side_effects._CHUNK", tokens * tiny.D_SAE)
     engine, sae = sw.Engine(tiny.hooked(), {"a": tiny.sae(architecture)}), tiny.sae(architecture)
     draw = torch.Generator().manual_seed(0)
     before, after = ({PRE: torch.randn(1, 11, tiny.D_MODEL, generator=draw)} for _ in range(2))

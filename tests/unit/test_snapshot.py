@@ -15,8 +15,8 @@ import tiny
 
 import saewidgets as sw
 from saewidgets.snapshot.fallback import FallbackRow, fallback
+from saewidgets.snapshot.html_text import shown
 from saewidgets.snapshot.page import Recorded, page
-from saewidgets.snapshot.text import shown
 
 HOSTILE = "</script><script>alert(1)</script> <!-- <img src=x onerror=alert(1)> & \u2028\u2029 \x00 \u200f\u202e \u200b \U0001f600"
 

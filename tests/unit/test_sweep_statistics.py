@@ -13,9 +13,9 @@ import torch
 from scipy import stats
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.interventions.dose import Sweep
-from saewidgets.interventions.usable import Band, level_of
+from saewidgets.errors import SaewidgetsError
+from saewidgets.interventions.dose_response.result import Sweep
+from saewidgets.interventions.dose_response.usable import Band, level_of
 
 PROMPT = "In the beginning God created 日本語 and"
 OTHER = "the heaven and"

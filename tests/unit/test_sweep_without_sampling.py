@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 import saewidgets as sw
-from saewidgets.engine.errors import SaewidgetsError
-from saewidgets.interventions.dose import Sweep
+from saewidgets.errors import SaewidgetsError
+from saewidgets.interventions.dose_response.result import Sweep
 
 PROMPT = "In the beginning God created 日本語 and"
 PRE = "blocks.1.hook_resid_pre"

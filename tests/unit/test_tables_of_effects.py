@@ -9,8 +9,8 @@ import pytest
 import tiny
 
 import saewidgets as sw
-from saewidgets.interventions import ablation
-from saewidgets.interventions.make import ablate, add, scale
+from saewidgets.interventions.effects import ablation
+from saewidgets.interventions.recipe.constructors import ablate, add, scale
 
 
 @pytest.mark.parametrize("recipe", [ablate, lambda f: scale(f, -1), lambda f: add(f, -2)])

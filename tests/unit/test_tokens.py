@@ -6,8 +6,8 @@ import pytest
 import tiny
 from transformers import PreTrainedTokenizerFast
 
-from saewidgets.engine.errors import SaewidgetsError, TokenIdError
-from saewidgets.engine.tokens import FIRST_PIECE, LATER_PIECE, Tokenizer, assemble, clean
+from saewidgets.engine.text.tokenizer import FIRST_PIECE, LATER_PIECE, Tokenizer, assemble, clean
+from saewidgets.errors import SaewidgetsError, TokenIdError
 
 HOSTILE = "a\x00b \u200f\u202eRTL \u200b\ufeff </script> <!-- &amp; \u2028\u2029 \U0001f600 \ud800 日本語\n\ttab"
 

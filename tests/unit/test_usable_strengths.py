@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import saewidgets as sw
-from saewidgets.interventions.usable import (
+from saewidgets.interventions.dose_response.usable import (
     Band,
     Interval,
     all_of,

@@ -11,8 +11,8 @@ from tokenizers import decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 import saewidgets as sw
-from saewidgets.engine.errors import TokenIdError
-from saewidgets.engine.tokens import Tokenizer
+from saewidgets.engine.text.tokenizer import Tokenizer
+from saewidgets.errors import TokenIdError
 
 METASPACE = "\u2581"
 

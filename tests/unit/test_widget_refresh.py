@@ -13,7 +13,7 @@ import torch
 from front_end import good, recorded, recording
 
 import saewidgets as sw
-from saewidgets.engine.errors import FeatureIndexError
+from saewidgets.errors import FeatureIndexError
 
 TEXT = "In the beginning God created the heaven"
 TEXTS = [TEXT * 3, "Zwölf Boxkämpfer 日本語"]

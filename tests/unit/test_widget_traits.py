@@ -18,8 +18,8 @@ import traitlets
 from front_end import ask, good, rank_params, recorded, recording
 
 import saewidgets as sw
-from saewidgets.engine.errors import TokenIdError
-from saewidgets.interventions.checks import RecipeError
+from saewidgets.errors import TokenIdError
+from saewidgets.interventions.recipe.checks import RecipeError
 
 TEXT = "In the beginning God created the heaven"
 TEXTS = [TEXT * 3, "Zwölf Boxkämpfer 日本語"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saewidgets.engine.errors import CancelledError
+from saewidgets.errors import CancelledError
 from saewidgets.widgets import wire
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "js" / "tests" / "wire_golden.json").read_text("utf-8"))

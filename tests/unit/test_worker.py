@@ -13,9 +13,9 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.engine.errors import CancelledError
 from saewidgets.engine.ticket import Ticket
 from saewidgets.engine.worker import Turn, Worker
+from saewidgets.errors import CancelledError
 
 
 def test_one_thread_without_gradients() -> None:

@@ -1,4 +1,4 @@
-/** FeatureDashboard's front-end (kernel side: src/saewidgets/widgets/dashboard.py). */
+/** FeatureDashboard's front-end (kernel side: src/saewidgets/widgets/dashboard/widget.py). */
 
 import { widget } from "../shared/mount";
 import { App } from "./app";

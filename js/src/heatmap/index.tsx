@@ -1,4 +1,4 @@
-/** TokenFeatureHeatmap's front-end (kernel side: src/saewidgets/widgets/heatmap.py). */
+/** TokenFeatureHeatmap's front-end (kernel side: src/saewidgets/widgets/heatmap/widget.py). */
 
 import { widget } from "../shared/mount";
 import { App } from "./app";

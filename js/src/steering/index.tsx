@@ -1,4 +1,4 @@
-/** SteeringPanel's front-end (kernel side: src/saewidgets/widgets/steering.py). */
+/** SteeringPanel's front-end (kernel side: src/saewidgets/widgets/steering/widget.py). */
 
 import { widget } from "../shared/mount";
 import { App } from "./app";

@@ -55,7 +55,7 @@ export interface SweepState extends How {
   run: () => void;
 }
 
-/** As src/saewidgets/widgets/steering_views.py and interventions/sweep.py have them. */
+/** As src/saewidgets/widgets/steering/results.py and interventions/dose_response/sweep.py have them. */
 export const CONTROLS = 2;
 export const SAMPLES = 4;
 

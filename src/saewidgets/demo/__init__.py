@@ -35,7 +35,7 @@ def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dt
         >>> sw.TokenFeatureHeatmap(engine, text="See you on Monday", features=[2717])
     """
     from ..engine.engine import Engine
-    from ..engine.loading import best_device, resolve_dtype
+    from ..engine.model.loading import best_device, resolve_dtype
     from ..engine.model.model import resolve_device
     from .model import demo_model_dir
 

@@ -17,7 +17,7 @@ from .model import cache_dir
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..index.store import FeatureIndex
+    from ..index.feature_index import FeatureIndex
 
 ASSET = "index.tar.xz"
 # Most of an index is numbers of four bytes; told so, the compressor saves a twentieth.
@@ -42,7 +42,7 @@ def load_demo_index(engine: Engine | None = None) -> FeatureIndex:
         >>> index = sw.load_demo_index()
         >>> sw.FeatureDashboard(index=index, feature=2717)
     """
-    from ..index.store import FeatureIndex
+    from ..index.feature_index import FeatureIndex
 
     return FeatureIndex.open(unpacked(), engine=engine)
 
@@ -84,7 +84,7 @@ def _unpack(asset: Path, folder: Path) -> None:
 
 def pack(index: Path, asset: Path) -> None:
     """Pack an index for shipping (scripts/build_demo_index.py): its store and manifest; same index, same bytes."""
-    from ..index.manifest import MANIFEST, Manifest
+    from ..index.record.manifest import MANIFEST, Manifest
 
     manifest = Manifest.load(index)
     store = index / manifest.store

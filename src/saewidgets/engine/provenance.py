@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .activations import Bools
+from .activations.result import Bools
 from .dictionary.base import Dictionary
 from .model.model import Model
 from .model.processing import felt_at, has_layer_norm, processing_of
-from .tokens import Tokenizer
+from .text.tokenizer import Tokenizer
 
 
 def describe(model: Model, dictionary: Dictionary, tokenizer: Tokenizer) -> dict[str, str]:

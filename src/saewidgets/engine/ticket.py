@@ -6,7 +6,7 @@ import copy
 import threading
 from collections.abc import Callable
 
-from .errors import CancelledError
+from ..errors import CancelledError
 
 Progress = Callable[[int, int], None]
 

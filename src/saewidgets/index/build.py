@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.engine import Engine
-from ..engine.locking import process_lock
 from ..engine.provenance import context_of
-from .background import stop
+from ..storage.process_lock import process_lock
+from .corpus.passage import Source
 from .errors import CorpusError, IndexMismatchError, writing
-from .identity import identity, must_agree
+from .feature_index import FeatureIndex
 from .job import Job
-from .manifest import MANIFEST, Manifest
-from .passage import Source
-from .progress import follow
-from .sampling import Keeping
-from .scan import Plan
-from .settings import Settings
-from .state import State, begin
-from .store import FeatureIndex
+from .record.identity import identity, must_agree
+from .record.manifest import MANIFEST, Manifest
+from .record.settings import Settings
+from .record.state import State, begin
+from .remaining.background import stop
+from .scan.progress import follow
+from .scan.scan import Plan
+from .statistics.kept_examples import Keeping
 
 if TYPE_CHECKING:
     import os
 
-    from .corpus import Corpus
+    from .corpus.documents import Corpus
 
 _SHARD_TOKENS = 131_072
 

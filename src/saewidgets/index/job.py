@@ -8,16 +8,16 @@ from typing import Any
 from ..engine.engine import Engine
 from ..engine.provenance import noted
 from ..engine.ticket import Ticket
-from .compare import compare
+from ..storage.array_folder import Folder
+from .corpus.compare import compare
+from .corpus.passage import Passage
 from .errors import IndexMismatchError, writing
-from .files import Folder
-from .finish import write_store
-from .manifest import MANIFEST, Manifest
-from .passage import Passage
-from .scan import Plan, RepeatedCorpus, Scan, load_sums
-from .settings import Settings
-from .shards import shards_in
-from .state import State
+from .record.manifest import MANIFEST, Manifest
+from .record.settings import Settings
+from .record.state import State
+from .scan.scan import Plan, RepeatedCorpus, Scan, load_sums
+from .scan.shards import shards_in
+from .statistics.write_store import write_store
 
 
 class Job:

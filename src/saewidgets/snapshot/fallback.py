@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .text import shown
+from .html_text import shown
 
 LEVELS = 10
 SAVED = "As shown when the cell ran; run it again for the live view."

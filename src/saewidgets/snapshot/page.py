@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from .fallback import fallback_css
-from .text import shown
+from .html_text import shown
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anywidget
 import traitlets
 
-from ..engine.errors import nearest
 from ..engine.labels import Labels
 from ..engine.worker import Turn, Worker
+from ..errors import nearest
 from ..snapshot.fallback import as_saved
 from . import wire
 

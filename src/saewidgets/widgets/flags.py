@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.activations import Bools
+from ..engine.activations.result import Bools
 
 __all__ = ["BEYOND", "FIRST", "LATER", "OUTLIER", "SPECIAL", "uncounted"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..engine.errors import SaewidgetsError
+from ..errors import SaewidgetsError
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
-    from ..index.store import FeatureIndex
+    from ..index.feature_index import FeatureIndex
 
 
 def indexed(engine: Engine, index: FeatureIndex, sae: str | None = None) -> str:

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.tokens import clean
+from ..engine.text.tokenizer import clean
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Array = npt.NDArray[np.generic]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..errors import FeatureIndexError
+from ...errors import FeatureIndexError
 from ..labels import Labels
 
 

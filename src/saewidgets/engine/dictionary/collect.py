@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
-from ..errors import SaeMismatchError
+from ...errors import SaeMismatchError
+from ..activations.ranking import Ints
 from ..labels import Labels, labels_from
-from ..ranking import Ints
 from .base import Dictionary
 from .sae import SaeDictionary
 

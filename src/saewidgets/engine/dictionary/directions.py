@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..errors import NonFiniteError, SaeMismatchError
+from ...errors import NonFiniteError, SaeMismatchError
 from ..labels import Labels, labels_from
 from .base import Dictionary, rows_of
 

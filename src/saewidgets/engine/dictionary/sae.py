@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import torch
 from torch import Tensor
 
-from ..errors import NonFiniteError, SaeMismatchError
+from ...errors import NonFiniteError, SaeMismatchError
 from ..labels import Labels, labels_from
 from .base import Dictionary, rows_of
 

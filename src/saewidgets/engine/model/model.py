@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from ..errors import HookDidNotFireError, HookNotFoundError
+from ...errors import HookDidNotFireError, HookNotFoundError
 from ..ticket import Ticket
 from .hook_names import bridge_names
 from .processing import processing_of
@@ -303,7 +303,7 @@ class Model:
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """A usable `torch.device`, or a clear error: CUDA asked for and absent is never replaced by the CPU silently."""
-    from ..errors import DeviceError
+    from ...errors import DeviceError
 
     wanted = torch.device(device)
     if wanted.type == "cuda" and not torch.cuda.is_available():

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ..text.counted import REFERENCE_TEXT, Counting
+from ..text.tokenizer import Tokenizer
 from ..ticket import Ticket
-from ..tokens import Tokenizer
 from .model import Model
 
 __all__ = ["ReferenceNorms"]

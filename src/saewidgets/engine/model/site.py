@@ -14,8 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ...errors import HookNotFoundError, SaeMismatchError
 from ..dictionary.base import Dictionary
-from ..errors import HookNotFoundError, SaeMismatchError
 from .heads import heads_at
 from .model import Model
 

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from ..errors import SaewidgetsError
+from ...errors import SaewidgetsError
 
 # Buffers that are computed from the configuration: masks, tables of positions. Their length follows that of the context.
 _COMPUTED = frozenset(

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from ..errors import SaewidgetsError
+from ...errors import SaewidgetsError
 from .given import TextInput, given
 
 if TYPE_CHECKING:
-    from ..tokens import Tokenizer
+    from .tokenizer import Tokenizer
 
 __all__ = ["Continued", "after_ids", "after_text", "with_answer"]
 

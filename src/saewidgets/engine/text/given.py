@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
+from ...errors import TokenIdError
 from ..arrays import is_tensor
-from ..errors import TokenIdError
 from .padding import REMEDY, integers, is_doubtful, unmasked, unpadded
 
 if TYPE_CHECKING:
     import torch
 
-    from ..ranking import Ints
-    from ..tokens import Tokenizer
+    from ..activations.ranking import Ints
+    from .tokenizer import Tokenizer
 
 __all__ = ["Given", "TextInput", "given"]
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import TokenIdError
+from ...errors import TokenIdError
 
 if TYPE_CHECKING:
-    from ..tokens import Tokenizer
+    from .tokenizer import Tokenizer
 
 __all__ = ["REMEDY", "integers", "is_doubtful", "unmasked", "unpadded"]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..scales import Amount
     from .recipe import Intervention
+    from .units import Amount
 
 __all__ = ["UNITS", "WORDS", "Added", "Kind", "Tokens", "Unit", "Written", "norm_name", "pair"]
 

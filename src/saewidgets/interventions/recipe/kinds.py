@@ -18,8 +18,8 @@ from .kind import UNITS, WORDS, Added, Kind, Tokens, Unit, Written, norm_name, p
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..scales import Amount
     from .recipe import Intervention
+    from .units import Amount
 
 __all__ = ["KINDS", "UNITS", "Added", "Kind", "Tokens", "Unit", "Written", "kind_of", "norm_name", "register"]
 

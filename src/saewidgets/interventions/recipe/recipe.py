@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ..checks import RecipeError, check, clash, plain
-from ..plain import as_call, as_dict
+from .checks import RecipeError, check, clash, plain
 from .kinds import KINDS, UNITS
+from .plain import as_call, as_dict
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -179,8 +179,8 @@ class Recipe:
         return Recipe(self.interventions, keep, self.system, self.thinking, self.name)
 
     def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
-        """See `saewidgets.interventions.applied.applied`; usually called as `engine.applied(recipe)`."""
-        from ..applied import applied
+        """See `saewidgets.interventions.applied.context.applied`; usually called as `engine.applied(recipe)`."""
+        from ..applied.context import applied
 
         return applied(engine, self, **options)  # type: ignore[arg-type]
 

@@ -1,0 +1,244 @@
+"""Examples of a feature: the largest activations, a sample of each interval, and texts where it is silent.
+
+A list of examples says what it holds. Of a feature that was cut down only some activations are known to be the largest,
+and only some are a uniform sample (held.py): a list ends where these end, and says so, rather than be filled up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ...engine.activations.ranking import Floats, Ints
+from ...storage.array_folder import Folder
+from ..corpus.columns import in_table
+from ..record.settings import NONE
+from ..statistics.activation_statistics import INTERVALS, interval_edges
+from .filters import Filter
+from .held import Held, Members
+from .notes import Listed, of_extremes, of_sample, of_silence
+from .snippets import Cutter, Example
+from .texts import Texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GroupName = Literal["all", "top", "intervals", "silent"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Examples that belong together, and what the list of them holds and what it does not.
+
+    Attributes:
+        key: "top", "bottom", "0" to "9" (intervals, lowest first), "range", "near", "silent".
+        low, high: bounds of the activation, if it has any.
+        count: activations of the corpus that belong to it and pass the filters; None if that is not known.
+        share: of all active tokens of the corpus; None if it is not known, or filtered.
+        sampled: whether the examples come from a uniform sample of those, and not from all of them. Of "top" and "bottom"
+            they never do: such a list holds only what is known to be the largest, or most negative.
+        examples: the examples; equal snippets are one, if so asked.
+        filtered: whether a token or document column was asked for.
+        complete: whether the examples were chosen from all that belong to it.
+        held: activations that they were chosen from: all of them if `complete`, else those known to be the largest, or
+            those of the sample.
+        short: whether here are fewer than were asked for although the corpus has, or may have, more.
+        note: the same in words.
+    """
+
+    key: str
+    low: float | None
+    high: float | None
+    count: int | None
+    share: float | None
+    sampled: bool
+    examples: tuple[Example, ...]
+    filtered: bool = False
+    complete: bool = True
+    held: int = 0
+    short: bool = False
+    note: str = ""
+
+    @property
+    def covers(self) -> int:
+        """Activations that the examples stand for, folded ones included."""
+        return sum(example.repeats + 1 for example in self.examples)
+
+    @property
+    def repeats_exact(self) -> bool:
+        """Whether an example's `repeats` are all of the corpus, in this group; else there are at least so many."""
+        return self.complete
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Groups of examples of a feature.
+
+    Attributes:
+        feature: whose; groups: see `Group`.
+        columns: the corpus' own columns, which each example has values of.
+    """
+
+    feature: int
+    groups: tuple[Group, ...]
+    columns: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Example]:
+        return (example for group in self.groups for example in group.examples)
+
+    def __len__(self) -> int:
+        return sum(len(group.examples) for group in self.groups)
+
+    def __getitem__(self, key: str) -> Group:
+        for group in self.groups:
+            if group.key == key:
+                return group
+        raise KeyError(f"There is no group {key!r}; there are {', '.join(group.key for group in self.groups)}.")
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row an example, with the columns of its document.
+
+        A column of the corpus keeps its name, unless a column of this table has it ("activation", "token", "text" ...):
+        then "document_" stands in front of it. `attrs["renamed"]` says which did, `attrs["notes"]` what each group holds.
+        """
+        import pandas as pd
+
+        called = in_table(_TABLE, self.columns)
+        rows = [
+            {**_row(group, e), **{called[name]: value for name, value in e.columns.items()}}
+            for group in self.groups
+            for e in group.examples
+        ]
+        frame = pd.DataFrame(rows, columns=[*_TABLE, *called.values()])
+        frame.attrs["notes"] = {group.key: group.note for group in self.groups}
+        frame.attrs["renamed"] = {name: new for name, new in called.items() if name != new}
+        return frame
+
+    def __repr__(self) -> str:
+        groups = ", ".join(
+            f"{group.key}: {len(group.examples)}{' (sampled)' if group.sampled else ''}" for group in self.groups
+        )
+        told = [f"\n  {group.key}: {group.note}" for group in self.groups if group.short or not group.examples]
+        return f"Examples(feature {self.feature}; {groups}){''.join(told)}"
+
+
+_TABLE = ("group", "position", "activation", "token", "text", "document", "at", "repeats", "repeats_exact", "sampled")
+
+
+def _row(group: Group, e: Example) -> dict[str, Any]:
+    values = (
+        *(group.key, e.position, e.activation, e.tokens[e.focus], e.text, e.document, e.at),
+        *(e.repeats, group.repeats_exact, group.sampled),
+    )
+    return dict(zip(_TABLE, values, strict=True))
+
+
+def select(
+    folder: Folder,
+    texts: Texts,
+    feature: int,
+    *,
+    group: GroupName,
+    bounds: tuple[float | None, float | None] | None,
+    token: str | None,
+    where: Mapping[str, object],
+    window: int | None,
+    top: int,
+    per_interval: int,
+    fold: bool,
+) -> Examples:
+    """The examples of `FeatureIndex.examples`."""
+    if group not in ("all", "top", "intervals", "silent"):
+        raise ValueError(f"There is no group {group!r}: choose all, top, intervals or silent.")
+    source = _Source(folder, feature, Filter(texts, token, where), Cutter(folder, texts, feature, window, fold))
+    groups: list[Group] = []
+    if bounds is not None:
+        return Examples(feature, (source.range(*bounds, top),), texts.columns)
+    if group in ("all", "top"):
+        groups += source.extremes(top)
+    if group in ("all", "intervals"):
+        groups += source.intervals(per_interval)
+    if group in ("all", "silent"):
+        groups += source.silent()
+    return Examples(feature, tuple(groups), texts.columns)
+
+
+class _Source:
+    """What examples can come from, after the filters."""
+
+    def __init__(self, folder: Folder, feature: int, passing: Filter, cutter: Cutter) -> None:
+        self._folder, self._feature, self._filter, self._cutter = folder, feature, passing, cutter
+        self._held = Held(folder, feature)
+        self._passes = passing.passing(self._held.position)
+        self._filtered = bool(passing)
+
+    def extremes(self, k: int) -> list[Group]:
+        """The largest activations and, if there are negative ones, the most negative."""
+        groups = [self._extreme("top", self._held.top(), k)]
+        if self._held.low < 0:
+            groups.append(self._extreme("bottom", self._held.bottom(), k))
+        return groups
+
+    def intervals(self, k: int) -> list[Group]:
+        """A uniform sample of each interval, highest interval first."""
+        if not self._held.high > 0:
+            return []
+        edges = interval_edges(self._held.high).tolist()
+        return [
+            self._sample(str(i), self._held.interval(i), k, edges[i], edges[i + 1]) for i in reversed(range(INTERVALS))
+        ]
+
+    def range(self, low: float | None, high: float | None, k: int) -> Group:
+        """A uniform sample of the activations in [low, high), or [low, high] if high is the maximum, as in a histogram."""
+        low = -np.inf if low is None else low
+        high = np.inf if high is None else high
+        return self._sample("range", self._held.range(low, high), k, low, high)
+
+    def _extreme(self, key: str, members: Members, k: int) -> Group:
+        group, listed = self._group(key, members, k, None, None)
+        return replace(group, note=of_extremes(listed, members, key))
+
+    def _sample(self, key: str, members: Members, k: int, low: float, high: float) -> Group:
+        group, listed = self._group(key, members, k, low, high)
+        return replace(group, note=of_sample(listed, members), sampled=not members.complete)
+
+    def _group(self, key: str, members: Members, k: int, low: float | None, high: float | None) -> tuple[Group, Listed]:
+        """The group without its words, and what they are of."""
+        order = members.index[self._passes[members.index]]
+        found, different = self._cutter.cut(self._held.position[order], self._held.value[order], k)
+        found.sort(key=lambda e: e.activation if key == "bottom" else -e.activation)
+        count = len(order) if members.complete else None if self._filtered else members.count
+        group = Group(
+            key=key,
+            low=low,
+            high=high,
+            count=count,
+            share=None if count is None or self._filtered or not self._held.count else count / self._held.count,
+            sampled=False,
+            examples=tuple(found),
+            filtered=self._filtered,
+            complete=members.complete,
+            held=len(order),
+            short=not members.complete and len(found) < k,
+        )
+        return group, Listed(len(found), group.covers, different, len(order), count, self._filtered)
+
+    def silent(self) -> list[Group]:
+        """Texts on which the feature is silent: with a token that it usually fires on, and any."""
+        groups = []
+        for key in ("near", "silent"):
+            position = self._folder.read(key, self._feature, self._feature + 1)[0].astype(np.int64)
+            kept: Ints = position[position != NONE]
+            position = kept[self._filter.passing(kept)]
+            values: Floats = np.zeros(len(position), np.float32)
+            found, _ = self._cutter.cut(position, values, len(position))
+            note = of_silence(len(position), len(kept))
+            groups.append(
+                Group(
+                    key, None, None, None, None, True, tuple(found), self._filtered, False, len(position), False, note
+                )
+            )
+        return groups

@@ -1,0 +1,229 @@
+"""What an index knows of one feature: everything that a dashboard shows but the examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...engine.activations.ranking import Ints
+from ...storage.array_folder import Array
+from ..statistics.activation_statistics import BINS, interval_edges
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+
+@dataclass(frozen=True)
+class TokenWeight:
+    """A token of the vocabulary and its logit weight."""
+
+    token: str
+    id: int
+    value: float
+
+
+@dataclass(frozen=True)
+class FiredToken:
+    """A token that the feature fires on: how often, how strongly (mean over those), on what share of its occurrences."""
+
+    token: str
+    id: int
+    count: int
+    mean: float
+    share: float
+
+
+@dataclass(frozen=True)
+class NeuronWeight:
+    """An entry of the decoder row: its value, and its share of the row's L1 norm."""
+
+    neuron: int
+    value: float
+    share: float
+
+
+@dataclass(frozen=True)
+class NeuronCorrelation:
+    """A neuron whose value goes with the activation."""
+
+    neuron: int
+    pearson: float
+    cosine: float
+
+
+@dataclass(frozen=True)
+class FeatureCorrelation:
+    """A feature that fires with this one: Pearson r over counted tokens, and tokens where both are active."""
+
+    feature: int
+    pearson: float
+    together: int
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A feature whose decoder row points the same way."""
+
+    feature: int
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """low < activation <= high: how many active tokens, and what share of all active tokens."""
+
+    low: float
+    high: float
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts in 50 equal bins over [low, high]; if low == high, all of them in the first.
+
+    Attributes:
+        counts: [50]; sums: [50] sum of the values in each bin (expected-value weighting), if known.
+    """
+
+    low: float
+    high: float
+    counts: Ints
+    sums: Array | None = None
+
+    @property
+    def edges(self) -> Array:
+        """The 51 edges."""
+        return np.linspace(self.low, self.high, BINS + 1)
+
+    def figure(self, title: str, *, log: bool = True, unit: str = "activation") -> Figure:
+        """The histogram as a plotly figure."""
+        from plotly import graph_objects as go
+
+        edges = self.edges
+        bars = go.Bar(x=(edges[:-1] + edges[1:]) / 2, y=self.counts, width=np.diff(edges), marker_color="#e69f00")
+        figure = go.Figure(bars)
+        figure.update_layout(title=title, xaxis_title=unit, yaxis_title="tokens", bargap=0, template="simple_white")
+        figure.update_yaxes(type="log" if log else "linear")
+        return figure
+
+
+@dataclass(frozen=True)
+class FeatureLogits:
+    """What a feature's direction adds to the logits, per unit of activation.
+
+    Attributes:
+        label: which path it takes (directly, through the final norm; whether LayerNorm is folded into W_U).
+        top, bottom: tokens that it promotes and suppresses most.
+        histogram: over the whole vocabulary.
+        mean, std, skew, kurtosis: of the weights over the vocabulary (population; kurtosis is 3 for a Gaussian).
+    """
+
+    label: str
+    top: tuple[TokenWeight, ...]
+    bottom: tuple[TokenWeight, ...]
+    histogram: Histogram
+    mean: float
+    std: float
+    skew: float
+    kurtosis: float
+
+    def figure(self) -> Figure:
+        """The histogram over the vocabulary."""
+        return self.histogram.figure(self.label, log=False, unit="logit weight")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Everything that a dashboard needs of one feature (definitions: SAELens and Towards Monosemanticity).
+
+    Attributes:
+        feature: its index; label: its label or None.
+        counted: tokens of the corpus that count (not special, no norm outliers).
+        count: of them, tokens where the activation is not 0.
+        maximum, minimum: largest and smallest activation; None if it never fires.
+        mean: over active tokens; std: over active tokens (population).
+        histogram: of the activations that are not 0; None if it never fires.
+        intervals: ten, highest first.
+        complete: whether all its activations are kept; else examples come from a sample.
+        kept: activations that examples can come from.
+        logits: None where the hook has no direct path to the logits (`logits_missing` says why).
+        tokens: what it fires on, by the sum of |activation|.
+        alignment: largest entries of the decoder row, in the basis of `decoder_hook`.
+        hook: whose coordinates `neurons` are.
+        neurons: of the largest |r|; correlated: features of the largest r; neighbours: by decoder cosine.
+        *_missing: why something was not computed.
+    """
+
+    feature: int
+    label: str | None
+    activation_name: str
+    counted: int
+    count: int
+    maximum: float | None
+    minimum: float | None
+    mean: float | None
+    std: float | None
+    histogram: Histogram | None
+    intervals: tuple[Interval, ...]
+    complete: bool
+    kept: int
+    logits: FeatureLogits | None
+    logits_missing: str | None
+    tokens: tuple[FiredToken, ...]
+    alignment: tuple[NeuronWeight, ...]
+    decoder_hook: str
+    hook: str
+    neurons: tuple[NeuronCorrelation, ...]
+    neurons_missing: str | None
+    correlated: tuple[FeatureCorrelation, ...]
+    correlated_missing: str | None
+    neighbours: tuple[Neighbour, ...]
+
+    @property
+    def density(self) -> float:
+        """Share of counted tokens where it is active."""
+        return self.count / self.counted
+
+    @property
+    def dead(self) -> bool:
+        """Whether it never fires on this corpus."""
+        return self.count == 0
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row of numbers."""
+        import pandas as pd
+
+        names = ("feature", "label", "count", "density", "maximum", "minimum", "mean", "std")
+        return pd.DataFrame([{name: getattr(self, name) for name in names}]).set_index("feature")
+
+    def figure(self, *, log: bool = True) -> Figure:
+        """The activation histogram.
+
+        Raises:
+            ValueError: for a feature that never fires.
+        """
+        if self.histogram is None:
+            raise ValueError(f"Feature {self.feature} never fires on this corpus: there is nothing to draw.")
+        title = f"Feature {self.feature}: active on {self.density:.3%} of {self.counted:,} tokens"
+        return self.histogram.figure(title, log=log, unit=self.activation_name)
+
+    def __repr__(self) -> str:
+        label = f" {self.label!r}" if self.label else ""
+        if self.dead:
+            return f"Feature({self.feature}{label}: never fires on {self.counted:,} tokens)"
+        return f"Feature({self.feature}{label}: density {self.density:.3%}, max {self.maximum:.4g})"
+
+
+def intervals_of(high: float, counts: Ints, count: int) -> tuple[Interval, ...]:
+    """The ten intervals, highest first; none if there is no positive activation."""
+    if not high > 0:
+        return ()
+    edges = interval_edges(high)
+    return tuple(
+        Interval(float(edges[i]), float(edges[i + 1]), int(counts[i]), int(counts[i]) / count)
+        for i in reversed(range(len(counts)))
+    )

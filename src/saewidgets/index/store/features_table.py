@@ -1,0 +1,119 @@
+"""`FeatureIndex.features`: one row a feature, to sort and filter; and the orders that features can be stepped through in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from ...engine.activations.ranking import Ints
+from ...engine.labels import Labels
+from ...storage.array_folder import Array, Folder
+from ..record.settings import NONE
+from .texts import Texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+    from .feature import Neighbour
+
+Order: TypeAlias = Literal["index", "density", "max", "mean", "label"]
+ORDERS: tuple[Order, ...] = ("index", "density", "max", "mean", "label")
+
+_SHOWN = 5
+
+
+def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame:
+    """The table of all features of a store."""
+    import pandas as pd
+
+    count = folder.read("count").astype(np.int64)
+    active = np.maximum(count, 1)
+    total, squares = folder.read("total"), folder.read("squares")
+    mean = np.where(count > 0, total / active, np.nan)
+    spread = np.where(count > 0, np.sqrt(np.maximum(squares / active - (total / active) ** 2, 0)), np.nan)
+    words = _Words(texts)
+    columns: dict[str, Any] = {
+        "label": [*map(labels.to_dict().get, range(len(count)))],
+        "density": count / folder.facts["counted"],
+        "count": count,
+        "max": folder.read("high").astype(np.float64),
+        "min": folder.read("low").astype(np.float64),
+        "mean": mean,
+        "std": spread,
+        "top token": words.of(folder.read("token")[:, 0]),
+    }
+    if "logit_top" in folder:
+        for side, name in (("top", "top logits"), ("bottom", "bottom logits")):
+            columns[name] = words.lists(folder.read(f"logit_{side}")[:, :_SHOWN])
+        for name in ("std", "skew", "kurtosis"):
+            columns[f"logit {name}"] = folder.read(f"logit_{name}").astype(np.float64)
+    if "neuron" in folder and folder.read("neuron").shape[1]:
+        # A feature that never fires goes with no neuron.
+        columns["neuron"] = pd.array(folder.read("neuron")[:, 0].astype(np.int64), "Int64").copy()
+        columns["neuron"][count == 0] = pd.NA
+        columns["neuron r"] = np.where(count > 0, folder.read("neuron_r")[:, 0].astype(np.float64), np.nan)
+    if "neighbour" in folder and folder.read("neighbour").shape[1]:
+        columns["neighbour"] = folder.read("neighbour")[:, 0].astype(np.int64)
+        columns["neighbour cosine"] = folder.read("neighbour_cosine")[:, 0].astype(np.float64)
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
+
+
+class _Words:
+    """Token ids to strings, each looked up once."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+        self._known: dict[int, str | None] = {NONE: None}
+
+    def of(self, ids: Array) -> list[str | None]:
+        for token in np.unique(ids).tolist():
+            if token not in self._known:
+                self._known[token] = self._texts.string(token)
+        return [self._known[token] for token in ids.tolist()]
+
+    def lists(self, ids: Array) -> list[list[str | None]]:
+        flat = self.of(ids.reshape(-1))
+        width = ids.shape[1]
+        return [flat[i : i + width] for i in range(0, len(flat), width)]
+
+
+def order_of(folder: Folder, by: Order, labels: Labels) -> Ints:
+    """All features of a store in an order (see `FeatureIndex.order`)."""
+    count = folder.read("count").astype(np.int64)
+    if by == "index":
+        return np.arange(len(count))
+    if by == "label":
+        names = labels.to_dict()
+        return np.array(sorted(range(len(count)), key=lambda f: (f not in names, names.get(f, ""), f)), np.int64)
+    if by == "density":
+        key = count.astype(np.float64)
+    elif by == "max":
+        key = np.nan_to_num(folder.read("high"), nan=-np.inf).astype(np.float64)
+    elif by == "mean":
+        key = np.where(count > 0, folder.read("total") / np.maximum(count, 1), -np.inf)
+    else:
+        raise ValueError(f"There is no order {by!r}: choose one of {', '.join(ORDERS)}.")
+    return np.argsort(-key, kind="stable")
+
+
+def neighbours_table(found: Sequence[Neighbour], labels: Labels) -> pd.DataFrame:
+    """Features and cosines, with their labels."""
+    import pandas as pd
+
+    rows = [{"feature": n.feature, "cosine": n.cosine, "label": labels.get(n.feature)} for n in found]
+    return pd.DataFrame(rows, columns=["feature", "cosine", "label"]).set_index("feature")
+
+
+def density_figure(count: Array, counted: int) -> Figure:
+    """Density of all features that fire (log10); the silent ones are counted in the title."""
+    from plotly import graph_objects as go
+
+    density = count / counted
+    alive = density > 0
+    figure = go.Figure(go.Histogram(x=np.log10(density[alive]), nbinsx=60, marker_color="#e69f00"))
+    title = f"{alive.sum():,} of {len(count):,} features fire on {counted:,} tokens"
+    figure.update_layout(title=title, xaxis_title="log10 activation density", yaxis_title="features")
+    return figure.update_layout(template="simple_white")

@@ -1,0 +1,120 @@
+"""Reads one feature's row of every array of a store into a `Feature`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import numpy as np
+
+from ...storage.array_folder import Array, Folder
+from ..record.settings import NONE
+from .feature import (
+    Feature,
+    FeatureCorrelation,
+    FeatureLogits,
+    FiredToken,
+    Histogram,
+    Neighbour,
+    NeuronCorrelation,
+    NeuronWeight,
+    TokenWeight,
+    intervals_of,
+)
+from .texts import Texts
+
+REMAINS = (
+    "Not computed yet: it is computed in the background after a build. For one feature at once: FeatureIndex.open(path, "
+    "engine=engine); for all of them: index.wait()."
+)
+
+
+def read_feature(
+    folder: Folder, texts: Texts, feature: int, label: str | None, activation_name: str, computed: Mapping[str, Array]
+) -> Feature:
+    """The feature `feature` of a store; `computed` are rows [1, ...] of arrays that the store does not have yet."""
+
+    def row(name: str) -> Array:
+        return cast(Array, folder.read(name, feature, feature + 1)[0])
+
+    def rows(kind: Any, *names: str) -> tuple[Any, ...]:
+        if names[0] in folder:
+            columns = [row(name).tolist() for name in names]
+        elif names[0] in computed:
+            columns = [computed[name][0].tolist() for name in names]
+        else:
+            return ()
+        return tuple(kind(*values) for values in zip(*columns, strict=True))
+
+    count = int(row("count"))
+    low, high, total, squares = (float(row(name)) for name in ("low", "high", "total", "squares"))
+    kept = folder.read("kept_ptr", feature, feature + 2)
+    chosen = folder.read("kept_listed", int(kept[0]), int(kept[1]))
+    facts = folder.facts
+    together = rows(FeatureCorrelation, "correlated", "correlated_r", "correlated_both")
+    has_logits = "logit_top" in folder or "logit_top" in computed
+    has_correlated = "correlated" in folder or "correlated" in computed
+    remains = REMAINS if facts.get("remaining") else None
+    silent = "It never fires on this corpus, so it goes with nothing."
+    return Feature(
+        feature=feature,
+        label=label,
+        activation_name=activation_name,
+        counted=int(facts["counted"]),
+        count=count,
+        maximum=high if count else None,
+        minimum=low if count else None,
+        mean=total / count if count else None,
+        std=float(np.sqrt(max(0.0, squares / count - (total / count) ** 2))) if count else None,
+        histogram=Histogram(low, high, row("bins").astype(np.int64), row("bin_sums").copy()) if count else None,
+        intervals=intervals_of(high, row("intervals"), count) if count else (),
+        complete=int(kept[1] - kept[0]) == count,
+        kept=int(chosen.sum()),
+        logits=_logits(row if "logit_top" in folder else _computed(computed), texts, facts) if has_logits else None,
+        logits_missing=facts.get("logits_missing", None if has_logits else remains),
+        tokens=_tokens(folder, texts, feature),
+        alignment=rows(NeuronWeight, "aligned", "aligned_value", "aligned_share"),
+        decoder_hook=str(facts["decoder_hook"]),
+        hook=str(facts["hook"]),
+        neurons=rows(NeuronCorrelation, "neuron", "neuron_r", "neuron_cosine") if count else (),
+        neurons_missing=facts.get("neurons_missing") if count else silent,
+        correlated=tuple(c for c in together if c.together),
+        correlated_missing=facts.get("correlated_missing", None if has_correlated else remains) if count else silent,
+        neighbours=rows(Neighbour, "neighbour", "neighbour_cosine"),
+    )
+
+
+def _computed(arrays: Mapping[str, Array]) -> Callable[[str], Array]:
+    return lambda name: cast(Array, arrays[name][0])
+
+
+def _tokens(folder: Folder, texts: Texts, feature: int) -> tuple[FiredToken, ...]:
+    names = ("token", "token_count", "token_total")
+    ids, counts, totals = (folder.read(name, feature, feature + 1)[0].tolist() for name in names)
+    found = []
+    for token, count, total in zip(ids, counts, totals, strict=True):
+        if token != NONE:
+            occurrences = int(folder.read("occurrences", token, token + 1)[0])
+            found.append(FiredToken(texts.string(token), token, count, total / count, count / occurrences))
+    return tuple(found)
+
+
+def _logits(row: Callable[[str], Array], texts: Texts, facts: Mapping[str, Any]) -> FeatureLogits:
+    def number(name: str) -> float:
+        return float(row(f"logit_{name}"))
+
+    def side(name: str) -> tuple[TokenWeight, ...]:
+        ids, values = row(f"logit_{name}").tolist(), row(f"logit_{name}_value").tolist()
+        return tuple(TokenWeight(texts.string(i), i, v) for i, v in zip(ids, values, strict=True))
+
+    bins = row("logit_bins").astype(np.int64)
+    return FeatureLogits(
+        label=str(facts["logits_label"]),
+        top=side("top"),
+        bottom=side("bottom"),
+        histogram=Histogram(number("low"), number("high"), bins),
+        mean=number("mean"),
+        std=number("std"),
+        skew=number("skew"),
+        kurtosis=number("kurtosis"),
+    )

@@ -1,0 +1,1 @@
+"""Text as the model writes it, and edited: together, with the same dice."""

@@ -1,0 +1,252 @@
+"""Baseline and edited text, generated together: one batch, one cache, the same dice.
+
+The two differ in the edit alone. Rows that are the same computation (a recipe that does nothing) are run once, so an
+empty recipe gives the very same text, and the comparison never shows a difference that is only rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...engine.activations.result import Bools
+from ...engine.model.kv_cache import CachedForward
+from ...engine.provenance import notes_of_dictionary
+from ...engine.text.prompt import Prompt, PromptInput, read_prompt
+from ...errors import CancelledError, NonFiniteError
+from ..edit.hooks import Edits
+from ..edit.positions import Scope
+from ..recipe.checks import RecipeError, refuse_past_the_end
+from ..recipe.recipe import Intervention, Recipe
+from ..recipe.units import Index, Maxima, Resolved, maxima_of, resolve
+from .result import Continuation, Generation, Step, continuations
+from .sampling import Dice, Sampling
+
+if TYPE_CHECKING:
+    from ...engine.dictionary.base import Dictionary
+    from ...engine.engine import Engine
+    from ...engine.ticket import Progress, Ticket
+
+__all__ = [
+    "Continuation",
+    "Generation",
+    "Step",
+    "continuations",
+    "generate",
+    "generate_on_worker",
+    "notes_of",
+    "scope_of",
+    "think_ids",
+    "write",
+]
+
+
+def generate(
+    engine: Engine,
+    prompt: PromptInput,
+    recipe: Recipe | Intervention | Sequence[Intervention] = (),
+    *,
+    index: Index | None = None,
+    n_tokens: int = 50,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    repetition_penalty: float = 1.0,
+    seed: int = 0,
+    samples: int = 1,
+    stop_at_eos: bool = True,
+    on_progress: Progress | None = None,
+) -> Generation:
+    """Continue `prompt` as the model is and with `recipe`, in one batch with the same dice.
+
+    Args:
+        engine: model and SAEs.
+        prompt: a string, token ids, or chat messages [{"role": "user", "content": "..."}].
+        recipe: what to change.
+        index: where maximal activations are looked up, for the unit "max".
+        n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples, stop_at_eos: see `Sampling`.
+        on_progress: called with (tokens done, tokens in all), on the worker thread.
+
+    Raises:
+        RecipeError: for what the engine cannot do. SaewidgetsError: for an empty or too long prompt, a chat without a
+            template, settings out of range.
+
+    Example:
+        >>> sw.generate(engine, "My favourite day is", sw.add(2717, 2, unit="max"), temperature=0)
+    """
+    sampling = Sampling(n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples, stop_at_eos)
+    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    maxima = maxima_of(engine, index)
+    return engine.worker.run(
+        lambda ticket: generate_on_worker(engine, prompt, whole, sampling, maxima, ticket, keep_partial=False),
+        on_progress,
+    )
+
+
+def generate_on_worker(
+    engine: Engine,
+    prompt: PromptInput,
+    recipe: Recipe,
+    sampling: Sampling,
+    maxima: Maxima,
+    ticket: Ticket,
+    *,
+    on_start: Callable[[Generation], None] | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    keep_partial: bool = True,
+) -> Generation:
+    """`generate`, inside a job: `on_start` is told the prompt before anything is generated, `on_step` each token.
+
+    `keep_partial`: a cancel ends the text there, and what there is is returned; otherwise it raises `CancelledError`.
+    """
+    read = read_prompt(engine, prompt, sampling.n_tokens)
+    refuse_past_the_end(recipe, len(read) + sampling.n_tokens)
+    resolved = resolve(engine, recipe, read, maxima, ticket)
+    # Samples of the baseline, then samples of the edit; where nothing is changed they are the same rows.
+    recipes: list[Resolved | None] = [None] if resolved.noop else [None, resolved]
+    n = sampling.samples
+    shown = engine.tokenizer.display(read.ids)
+    made = Generation(
+        prompt=read,
+        prompt_tokens=tuple(shown.strings),
+        prompt_parts=tuple(shown.parts),
+        edited_at=np.zeros(len(read), bool),
+        baseline=(),
+        edited=(),
+        resolved=resolved,
+        sampling=sampling,
+        notes=tuple(notes_of(engine, read)),
+        provenance=engine.provenance(),
+    )
+
+    def started(edited_at: Bools) -> None:
+        nonlocal made
+        made = replace(made, edited_at=edited_at[-1])
+        if on_start is not None:
+            on_start(made)
+
+    rows = [r for r in recipes for _ in range(n)]
+    sample = torch.arange(n).repeat(len(recipes))
+    steps, stopped = write(engine, read, rows, sample, sampling, ticket, started, on_step, keep_partial)
+    texts = continuations(engine, steps, len(rows))
+    return replace(made, baseline=texts[:n], edited=texts[-n:], stopped=stopped)
+
+
+def write(
+    engine: Engine,
+    prompt: Prompt,
+    rows: Sequence[Resolved | None],
+    sample: Tensor,
+    sampling: Sampling,
+    ticket: Ticket,
+    on_start: Callable[[Bools], None] | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    keep_partial: bool = True,
+) -> tuple[list[Step], bool]:
+    """Continue the prompt once for every recipe in `rows`, all in one batch. Runs on the engine's worker.
+
+    Args:
+        sample: [rows] which dice each row has.
+        on_start: told [rows, prompt tokens] where the prompt was edited.
+
+    Returns:
+        The tokens, step by step, and whether a cancel cut them off.
+    """
+    edits = Edits(engine, rows, scope_of(engine, prompt, len(rows)))
+    _refuse_unlike_read(edits)
+    forward = CachedForward(engine.model, len(rows))
+    dice = Dice(sampling, sample)
+    tokens = torch.tensor([prompt.ids] * len(rows), device=engine.model.input_device)
+    texts = [list(prompt.ids) for _ in rows]
+    alive = np.ones(len(rows), bool)
+    ends = sorted(engine.tokenizer.end_ids) if sampling.stop_at_eos else []
+    steps: list[Step] = []
+    ticket.expect(sampling.n_tokens)
+    try:
+        for number in range(sampling.n_tokens):
+            ticket.breathe()
+            edits.keep = number == 0
+            with engine.lock, torch.no_grad():
+                logits = forward(tokens, edits.hooks(tokens), ticket, last_only=True)[:, -1].float()
+                chosen = dice.choose(logits, texts)
+                step = _step(number, logits, chosen, alive)
+            if number == 0 and on_start is not None:
+                on_start(edits.edited())
+            steps.append(step)
+            for text, token in zip(texts, step.ids.tolist(), strict=True):
+                text.append(token)
+            alive = alive & ~np.isin(step.ids, ends)
+            if on_step is not None:
+                on_step(step)
+            ticket.progress(number + 1, sampling.n_tokens)
+            if not alive.any():
+                break
+            tokens = chosen[:, None]
+    except CancelledError:
+        if not keep_partial:
+            raise
+        return steps, True
+    return steps, False
+
+
+def _step(number: int, logits: Tensor, chosen: Tensor, alive: Bools) -> Step:
+    spread = logits.log_softmax(-1)
+    if not torch.isfinite(spread.max(-1).values).all():
+        raise NonFiniteError(
+            "The model's logits are NaN or infinite. The strength is probably too large; in float16, load the model in bfloat16 "
+            "or float32."
+        )
+    # Tokens that the model rules out (-inf) have no part in the entropy: 0 log 0 is 0.
+    entropy = -(spread.exp() * spread.clamp_min(-1e30)).sum(-1)
+    return Step(
+        number,
+        chosen.cpu().numpy(),
+        spread.gather(1, chosen[:, None])[:, 0].cpu().numpy(),
+        entropy.cpu().numpy(),
+        alive,
+    )
+
+
+def scope_of(engine: Engine, prompt: Prompt, n_rows: int) -> Scope:
+    """The scope of rows that all start with `prompt`."""
+    masks = [prompt.template] * n_rows, [prompt.system] * n_rows
+
+    def outlier(dictionary: Dictionary) -> list[Bools]:
+        return [prompt.roles(engine, dictionary).outlier] * n_rows
+
+    return Scope(engine.counting, [len(prompt)] * n_rows, *masks, think_ids(engine), outlier)
+
+
+def think_ids(engine: Engine) -> tuple[int, int] | None:
+    """The tokens that open and close thinking, if the model has them."""
+    opened, closed = (engine.tokenizer.token_id(token) for token in ("<think>", "</think>"))
+    return None if opened is None or closed is None else (opened, closed)
+
+
+def _refuse_unlike_read(edits: Edits) -> None:
+    """Some dictionaries in training share a top-k over the whole text: an activation then depends on later tokens."""
+    for terms in edits.terms:
+        if terms.reads and not terms.dictionary.causal:
+            error = RecipeError(
+                f"{terms.dictionary.name!r} shares its top-k over all tokens of a batch, so its activations change with every "
+                "token that follows, and there is no edit to make while a text is written. Use the inference form "
+                "(sae-lens saves it as a JumpReLU SAE), or an intervention that reads no activation (add).",
+                "kind",
+            )
+            error.row = terms.row
+            raise error
+
+
+def notes_of(engine: Engine, prompt: Prompt) -> list[str]:
+    """What a reader of any result on this prompt must know."""
+    notes = [note for d in engine.dictionaries.values() for note in notes_of_dictionary(d, engine.model)]
+    if engine.model.dropout_active():
+        notes.append("The model is in training mode and its dropout is on: numbers are random. Call model.eval().")
+    if prompt.chat:
+        notes.append("The prompt went through the model's chat template.")
+    return [*notes, *prompt.notes]

@@ -1,0 +1,1 @@
+"""FeatureDashboard, the kernel side: the widget, what its view is sent, and its page."""

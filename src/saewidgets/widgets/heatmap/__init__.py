@@ -1,0 +1,1 @@
+"""TokenFeatureHeatmap, the kernel side: the widget, what its view is sent, and its page."""

@@ -1,0 +1,188 @@
+"""Activations as the heatmap's messages: pure functions, so that every number on screen can be tested without a browser."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ...engine.activations.ranking import FeatureRanking, Ints, Sort
+from ...engine.activations.result import FeatureActivations
+from ...engine.text.tokenizer import FIRST_PIECE, LATER_PIECE
+from ..flags import BEYOND, FIRST, LATER, OUTLIER, SPECIAL
+from ..wire import Array, Json, Reply, sendable
+
+# Activations sent with a text (8 bytes each). Beyond it, each token's strongest, and whole columns on demand.
+MAX_SENT = 500_000
+_LABELLED_PER_TOKEN = 8
+
+
+def result_key(acts: FeatureActivations) -> str:
+    """Identity of a result: views keep tokens and rankings of the same computation together."""
+    digest = hashlib.sha256(acts.token_ids.tobytes())
+    for part in (acts.text_ptr, acts.feature_ids, acts.values):
+        digest.update(np.ascontiguousarray(part).data)
+    digest.update(acts.dictionary.encode())
+    return digest.hexdigest()[:16]
+
+
+def tokens_reply(acts: FeatureActivations) -> Reply:
+    """The "tokens" channel: the text, what fires on it, and what a reader of the numbers must know."""
+    n = len(acts)
+    top = None if len(acts.values) <= MAX_SENT else max(_LABELLED_PER_TOKEN, MAX_SENT // max(n, 1))
+    rank, order = _strongest_first(acts)
+    kept = order if top is None else order[rank < top]
+    counts = np.bincount(acts.token_of[kept], minlength=n) if len(kept) else np.zeros(n, np.int64)
+    shown = np.unique(acts.feature_ids[order[rank < _LABELLED_PER_TOKEN]]).tolist() if acts.labels else []
+    error = acts.reconstruction_error
+    data: dict[str, Json] = {
+        "key": result_key(acts),
+        "n": n,
+        "texts": [[int(a), int(b)] for a, b in zip(acts.text_ptr[:-1], acts.text_ptr[1:], strict=True)],
+        "str": [sendable(s) for s in acts.tokens],
+        # Looked up once each: a name may be taken away meanwhile.
+        "labels": {str(f): sendable(name) for f in shown if (name := acts.labels.get(f)) is not None},
+        "complete": top is None,
+        "top": top,
+        "n_features": acts.n_features,
+        "signed": acts.signed,
+        "provenance": [[sendable(k), sendable(v)] for k, v in acts.provenance.items()],
+        "notes": [sendable(note) for note in acts.notes],
+        "activation_name": acts.activation_name,
+        "rank": None,
+    }
+    return Reply(
+        data,
+        {
+            "tok_id": acts.token_ids.astype(np.uint32),
+            "tok_flags": token_flags(acts),
+            "l0": acts.l0.astype(np.uint32),
+            "error": np.full(n, np.nan, np.float32) if error is None else error.astype(np.float32),
+            "norm": acts.input_norm.astype(np.float32),
+            "indptr": np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32),
+            "feat": acts.feature_ids[kept].astype(np.uint32),
+            "act": acts.values[kept].astype(np.float32),
+        },
+    )
+
+
+def token_flags(acts: FeatureActivations) -> npt.NDArray[np.uint8]:
+    """One byte a token: special, norm outlier, pieces of characters, positions the SAE was not trained on."""
+    flags = np.zeros(len(acts), np.uint8)
+    for bit, where in (
+        (SPECIAL, acts.special),
+        (OUTLIER, acts.outlier),
+        (FIRST, (acts.parts & FIRST_PIECE) > 0),
+        (LATER, (acts.parts & LATER_PIECE) > 0),
+        (BEYOND, acts.beyond_context),
+    ):
+        flags[where] |= bit
+    return flags
+
+
+@dataclass(frozen=True)
+class RankParams:
+    """What a ranking is asked for. `tokens`: count only these; none: all."""
+
+    sort: Sort = "max"
+    tokens: tuple[int, ...] = ()
+    include_special: bool = False
+    minimum: float = 0.0
+    query: str = ""
+    limit: int = 25
+    features: tuple[int, ...] = ()
+
+    @classmethod
+    def from_wire(cls, params: Mapping[str, Json], n_tokens: int) -> RankParams:
+        """Parameters as a view sent them; tokens that the text no longer has are dropped."""
+        return cls(
+            sort=cast(Sort, params["sort"]),
+            tokens=tuple(t for t in cast("list[int]", params["tokens"]) if 0 <= t < n_tokens),
+            include_special=bool(params["include_special"]),
+            minimum=float(cast(float, params["min"])),
+            query=str(params["query"]),
+            limit=int(cast(int, params["limit"])),
+            features=tuple(cast("list[int]", params["features"])),
+        )
+
+    def to_wire(self, text: Json) -> dict[str, Json]:
+        """Parameters as a view sends them."""
+        return {
+            "text": text,
+            "sort": self.sort,
+            "tokens": list(self.tokens),
+            "include_special": self.include_special,
+            "min": self.minimum,
+            "query": self.query,
+            "limit": self.limit,
+            "features": list(self.features),
+        }
+
+
+def rank_reply(acts: FeatureActivations, params: RankParams) -> Reply:
+    """The "rank" channel: the ranked features, and the all-token statistics that scale the selected ones."""
+    ranking = acts.top(
+        params.limit,
+        sort=params.sort,
+        tokens=params.tokens or None,
+        include_special=params.include_special,
+        minimum=params.minimum,
+        label=params.query,
+    )
+    selected = acts.top(None, among=params.features, include_special=params.include_special)
+    data: dict[str, Json] = {
+        "key": result_key(acts),
+        "basis": "selected" if params.tokens else "all",
+        "n_tokens": ranking.n_tokens,
+        "total": ranking.total,
+        "rows": rows(ranking),
+        "selected": rows(selected),
+    }
+    if len(acts.values) <= MAX_SENT:
+        return Reply(data)
+    return Reply(data, columns(acts, {*ranking, *params.features}))
+
+
+def rows(ranking: FeatureRanking) -> list[Json]:
+    """A ranking as JSON rows; "max" is the activation of max |activation|."""
+    fields = zip(
+        ranking.features, ranking.extreme, ranking.sum, ranking.mean, ranking.n_active, ranking.argmax, strict=True
+    )
+    return [
+        {
+            "f": int(f),
+            "label": None if (name := ranking.labels.get(int(f))) is None else sendable(name),
+            "max": float(largest),
+            "sum": float(total),
+            "mean": float(mean),
+            "n": int(n),
+            "at": int(at),
+        }
+        for f, largest, total, mean, n, at in fields
+    ]
+
+
+def columns(acts: FeatureActivations, features: Iterable[int]) -> dict[str, Array]:
+    """Whole columns of `features`, as CSC arrays."""
+    wanted = np.array(sorted(features), dtype=np.int64)
+    hit = np.flatnonzero(np.isin(acts.feature_ids, wanted))
+    order = hit[np.lexsort((acts.token_of[hit], acts.feature_ids[hit]))]
+    counts = np.searchsorted(acts.feature_ids[order], wanted, side="right")
+    return {
+        "col_feat": wanted.astype(np.uint32),
+        "col_ptr": np.concatenate([[0], counts]).astype(np.uint32),
+        "col_tok": acts.token_of[order].astype(np.uint32),
+        "col_act": acts.values[order].astype(np.float32),
+    }
+
+
+def _strongest_first(acts: FeatureActivations) -> tuple[Ints, Ints]:
+    """The order that sorts activations by token, strongest first, and each one's rank within its token."""
+    order = np.lexsort((acts.feature_ids, -np.abs(acts.values), acts.token_of))
+    token = acts.token_of[order]
+    rank = np.arange(len(order)) - acts.indptr[token]
+    return rank, order

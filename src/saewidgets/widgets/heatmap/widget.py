@@ -1,0 +1,262 @@
+"""TokenFeatureHeatmap: type a text, see which features fire on which token."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+import traitlets
+
+from ...engine.activations.ranking import SORTS
+from ...engine.activations.result import FeatureActivations
+from ...engine.labels import Labels, labels_from
+from ...errors import FeatureIndexError
+from ...snapshot.page import page
+from .. import wire
+from ..base import EngineWidget, Handler, asset, live_asset
+from ..traits import Follows, Text, TextOrIds, WholeNumber, WholeNumbers, as_text, is_ids
+from .page import fallback_of, record
+from .payload import RankParams, rank_reply, tokens_reply
+
+if TYPE_CHECKING:
+    from ...engine.engine import Engine
+    from ...engine.labels import LabelsLike
+    from ...engine.text.given import TextInput
+    from ...engine.ticket import Ticket
+
+MAX_FEATURES = 6
+_KEPT_RESULTS = 4
+_PAGE_STATE = (
+    "feature features selected_tokens sort include_special min_activation label_query limit view theme"
+).split()
+
+
+class TokenFeatureHeatmap(Follows, EngineWidget):
+    """The tokens of a text coloured by features, and the features that are active on it, ranked.
+
+    Args:
+        engine: what computes.
+        text: a text, or a list of texts (shown one under another, on one colour scale); or token ids of one or several, as
+            lists, arrays or tensors, which are taken as they are.
+        features: up to 6 features to colour by.
+        sae: which dictionary of the engine; default: the first.
+        labels: feature index to label, for this widget only, in any form that `labels_from` takes; default: the engine's,
+            which follow every name that is given later.
+        **traits: any of the traits below.
+
+    Traits (both ways):
+        text: str or list of str, or token ids (a list, or a list of lists), which the view shows but does not edit.
+        feature: the feature selected last, or None; always one of `features`.
+        features: coloured features, at most 6; an array, a tensor or an index of a table becomes a list.
+        selected_tokens: tokens that the ranking is over (indices over all texts); empty: all. Reset by a new text; those
+            that the text does not have are passed over.
+        sort: "max", "sum" or "mean".
+        include_special: count and colour special tokens and norm outliers too.
+        min_activation: hide features whose largest activation is below.
+        label_query: show features whose label contains this.
+        limit: rows of the ranking.
+        view: "text", "matrix" or "both".
+        editable: whether the text can be edited in the view.
+        theme, error: see `EngineWidget`.
+        sae (read only): the dictionary, by name; None: the engine's first.
+
+    Raises:
+        FeatureIndexError: for a feature outside the dictionary. TokenIdError: for a token id outside the vocabulary.
+        LabelError: for labels of which it is not clear which feature they name.
+        TypeError: for an unknown setting.
+
+    Example:
+        >>> heatmap = sw.TokenFeatureHeatmap(engine, text="In the beginning, God created the heavens and the")
+        >>> heatmap                      # in a notebook cell: shows it
+        >>> heatmap.features = [2717]
+        >>> heatmap.activations.top(5)   # the numbers behind the picture
+    """
+
+    front_end = "heatmap"
+    _esm = live_asset("heatmap.js")
+    _css = live_asset("heatmap.css")
+
+    text = TextOrIds().tag(sync=True)
+    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True)
+    features = WholeNumbers().tag(sync=True)
+    selected_tokens = WholeNumbers(min=0).tag(sync=True)
+    sort = traitlets.Enum(SORTS, "max").tag(sync=True)
+    include_special = traitlets.Bool(False).tag(sync=True)
+    min_activation = traitlets.Float(0.0, min=0.0).tag(sync=True)
+    label_query = traitlets.Unicode("").tag(sync=True)
+    limit = traitlets.Int(25, min=1, max=500).tag(sync=True)
+    view = traitlets.Enum(("text", "matrix", "both"), "both").tag(sync=True)
+    editable = traitlets.Bool(True).tag(sync=True)
+    sae = traitlets.Unicode(allow_none=True, default_value=None, read_only=True).tag(sync=True)
+
+    pair = ("features", "feature")
+
+    def __init__(
+        self,
+        engine: Engine,
+        text: TextInput = "",
+        *,
+        features: Iterable[int] = (),
+        sae: str | None = None,
+        labels: LabelsLike | None = None,
+        **traits: object,
+    ) -> None:
+        dictionary = self._dictionary = engine.dictionary(sae)
+        self._labels: Labels | None = None
+        if labels is not None:
+            self._labels = Labels(labels_from(labels, dictionary.n_features, dictionary.name))
+        self._results: OrderedDict[str, FeatureActivations] = OrderedDict()
+        self._guard = Lock()
+        self._told: dict[str, object] = {"features": [], "feature": None}
+        super().__init__(engine, text=text, features=features, **traits)
+        self.set_trait("sae", None if dictionary.name == engine.default else dictionary.name)
+        if self._labels is None:
+            self.names_of(dictionary.labels)
+
+    # -- traits that belong together
+
+    @traitlets.validate("text")
+    def _valid_text(self, proposal: Mapping[str, Any]) -> Text:
+        text: Text = proposal["value"]
+        if is_ids(text):
+            self.engine.to_ids(cast("TextInput", text))  # refuses what is outside the vocabulary
+        return text
+
+    @traitlets.validate("feature", "features")
+    def _valid_features(self, proposal: Mapping[str, Any]) -> int | list[int] | None:
+        value = proposal["value"]
+        given: list[int] = list(value) if isinstance(value, list) else [] if value is None else [value]
+        self._dictionary.check_features(given)
+        if not isinstance(value, list):
+            return cast("int | None", value)
+        unique = list(dict.fromkeys(given))
+        if len(unique) > MAX_FEATURES:
+            raise FeatureIndexError(
+                f"At most {MAX_FEATURES} features can be told apart by colour; {len(unique)} were given."
+            )
+        return unique
+
+    def _agree(self, name: str) -> None:
+        if self.feature in self.features:
+            return
+        if name == "features":
+            self.feature = self.features[-1] if self.features else None
+        elif self.feature is not None:
+            self.features = [self.feature]
+
+    @traitlets.observe("text")
+    def _text_changed(self, change: Mapping[str, Any]) -> None:
+        # The text that a widget is made with comes with its selection, and has no old one.
+        if change["old"] not in (traitlets.Undefined, None) and change["old"] != change["new"]:
+            self.reset(selected_tokens=[])
+
+    @traitlets.observe("revision")
+    def _refreshed(self, _change: Mapping[str, Any]) -> None:
+        with self._guard:
+            self._results.clear()
+
+    # -- headless
+
+    @property
+    def activations(self) -> FeatureActivations:
+        """The result behind the picture, for the current text, with reconstruction errors where there are any."""
+        return self._result(self.text)
+
+    @property
+    def value(self) -> dict[str, wire.Json]:
+        """What is selected: {"text", "feature", "features", "selected_tokens"}."""
+        return {name: getattr(self, name) for name in ("text", "feature", "features", "selected_tokens")}
+
+    def __repr__(self) -> str:
+        return f"TokenFeatureHeatmap({self._dictionary.name!r}, features={self.features}, text={_short(self.text)})"
+
+    def _result(self, text: Text, ticket: Ticket | None = None) -> FeatureActivations:
+        """The activations of `text`, computed once for the tokens, the ranking, the fallback and further views."""
+        key = wire.canonical(cast("wire.Json", text))
+        with self._guard:
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
+            revision = self.revision
+        # A list without a text is an empty text.
+        result = self.engine.activations(
+            cast("TextInput", text or ""),
+            sae=self._dictionary.name,
+            reconstruction=True,
+            on_progress=None if ticket is None else ticket.progress,
+        )
+        if self._labels is not None:
+            result = replace(result, labels=self._labels)
+        with self._guard:
+            # What began before a refresh is of the weights before it.
+            if revision == self.revision:
+                self._results[key] = result
+            while len(self._results) > _KEPT_RESULTS:
+                self._results.popitem(last=False)
+        return result
+
+    # -- answers
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"tokens": self._answer_tokens, "rank": self._answer_rank}
+
+    def _answer_tokens(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
+        acts = self._result(_text_of(params), ticket)
+        tokens, rank = tokens_reply(acts), params.get("rank")
+        if not isinstance(rank, dict):
+            return tokens
+        # One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
+        ranked = self._rank(acts, rank)
+        return wire.Reply({**tokens.data, "rank": ranked.data}, {**tokens.arrays, **ranked.arrays})
+
+    def _answer_rank(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
+        return self._rank(self._result(_text_of(params), ticket), params)
+
+    def _rank(self, acts: FeatureActivations, params: Mapping[str, wire.Json]) -> wire.Reply:
+        asked = RankParams.from_wire(params, len(acts))
+        self._dictionary.check_features(asked.features)
+        return rank_reply(acts, asked)
+
+    # -- pictures without a kernel
+
+    def fallback_html(self) -> str:
+        return fallback_of(self.activations, self.feature, self.sort, self.include_special)
+
+    def page(self, title: str | None = None) -> str:
+        acts = self.activations
+        text = cast("wire.Json", self.text)
+        selected = [token for token in self.selected_tokens if token < len(acts)]
+        shown = {name: cast("wire.Json", getattr(self, name)) for name in _PAGE_STATE}
+        state: dict[str, wire.Json] = {"text": text, "selected_tokens": cast("wire.Json", selected), "sae": self.sae}
+        asked = RankParams(
+            sort=self.sort,
+            include_special=self.include_special,
+            minimum=self.min_activation,
+            query=self.label_query,
+            limit=self.limit,
+            tokens=tuple(selected),
+            features=tuple(self.features),
+        )
+        return page(
+            widget=self.front_end,
+            title=title or f"{self._dictionary.name} on {_short(text)}",
+            state={**shown, **state, "editable": False, "error": None, "revision": 0},
+            recorded=record(acts, text, asked),
+            script=asset("heatmap.snapshot.js"),
+            style=asset("heatmap.css"),
+            fallback=self.fallback_html(),
+            provenance=list(acts.provenance.items()),
+        )
+
+
+def _text_of(params: Mapping[str, wire.Json]) -> Text:
+    return as_text(params["text"])
+
+
+def _short(text: object) -> str:
+    shown = json.dumps(text, ensure_ascii=False)
+    return shown if len(shown) <= 48 else shown[:45] + "..."

@@ -1,0 +1,215 @@
+"""The panel's other views as wire data: the effect on a given text, dose-response, and what becomes of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ...interventions.dose_response.result import MEASURES, READINGS
+from ...interventions.dose_response.sweep import SAMPLES, Sweep, sweep_on_worker
+from ...interventions.dose_response.usable import verdict_of
+from ...interventions.effects.answers import answers_on_worker
+from ...interventions.effects.on_text import EditEffects, effects_on_worker
+from ...interventions.generation.sampling import Sampling
+from ...interventions.recipe.recipe import Recipe
+from ...interventions.recipe.units import Index, Maxima
+from .. import wire
+from ..flags import uncounted
+from .payload import Asked
+
+if TYPE_CHECKING:
+    from ...engine.engine import Engine
+    from ...engine.ticket import Ticket
+
+CONTROLS = 2
+"""Controls of each kind that the sweep's view asks for, if nothing else is chosen; as in sweepdata.ts."""
+
+
+def samples_of(settings: Mapping[str, wire.Json]) -> int:
+    """Texts a strength that the sweep's view asks for, if nothing else is chosen: as many as are generated, if several."""
+    several = int(cast(int, settings.get("samples") or 1))
+    return several if several > 1 else SAMPLES
+
+
+def effect_reply(
+    engine: Engine, asked: Asked, recipe: Recipe, params: Mapping[str, wire.Json], maxima: Maxima, ticket: Ticket
+) -> wire.Reply:
+    """The answer of "effect"."""
+    continuation = [int(cast(int, i)) for i in cast("list[wire.Json]", params.get("continuation") or [])]
+    freeze = bool(params.get("freeze"))
+    made = effects_on_worker(engine, asked.read(engine), continuation, recipe, maxima, ticket, freeze_attention=freeze)
+    return _effects(made)
+
+
+def _effects(made: EditEffects) -> wire.Reply:
+    words = made.vocabulary
+    frozen = made.frozen
+    counted = made.counted
+    arrays: dict[str, wire.Array] = {
+        name: getattr(made, name).astype(np.float32)
+        for name in ("delta", "p_clean", "p_edited", "kl", "lowered", "raised")
+    }
+    arrays |= {name: getattr(made, name).astype(np.int32) for name in ("lowered_ids", "raised_ids")}
+    for name, field in (("clean_acts", "clean"), ("requested", "requested"), ("realised", "realised")):
+        rows = [np.where(row.edited | (field == "clean"), getattr(row, field), np.nan) for row in made.features]
+        arrays[name] = np.array(rows, dtype=np.float32).reshape(len(made.features), len(made.tokens))
+    if frozen is not None:
+        arrays |= {"frozen_delta": frozen.delta.astype(np.float32), "frozen_kl": frozen.kl.astype(np.float32)}
+    return wire.Reply(
+        {
+            "tokens": [wire.sendable(t) for t in made.tokens],
+            "ids": made.token_ids.tolist(),
+            "parts": list(made.parts),
+            "special": [*uncounted(made.special, made.outlier)],
+            "n_prompt": made.n_prompt,
+            "notes": list(made.notes),
+            "loss": {
+                "clean": _finite(made.loss_clean),
+                "edited": _finite(made.loss_edited),
+                "frozen": None if frozen is None else _finite(frozen.loss),
+            },
+            "kl_mean": {
+                "edited": _finite(made.mean_kl),
+                "frozen": None if frozen is None else _mean(frozen.kl[counted]),
+            },
+            "rows": [
+                {
+                    "feature": r.feature,
+                    "sae": r.dictionary,
+                    "label": r.label,
+                    "kind": ", ".join(r.kinds),
+                    "note": r.note,
+                }
+                for r in made.features
+            ],
+            "side": [
+                {
+                    "sae": s.dictionary,
+                    "f": s.feature,
+                    "label": s.label,
+                    "clean": s.clean,
+                    "edited": s.edited,
+                    "change": s.change,
+                    "largest": s.largest,
+                }
+                for s in made.side_effects
+            ],
+            "side_note": "Mean activation over counted tokens, as each SAE reads the two runs; features of the recipe left out.",
+            "lowered": [[wire.sendable(words.get(int(i), "")) for i in row] for row in made.lowered_ids],
+            "raised": [[wire.sendable(words.get(int(i), "")) for i in row] for row in made.raised_ids],
+            "amounts": "\n".join(made.resolved.lines()),
+        },
+        arrays,
+    )
+
+
+def sweep_reply(
+    engine: Engine,
+    asked: Asked,
+    recipe: Recipe,
+    sampling: Sampling,
+    params: Mapping[str, wire.Json],
+    maxima: Maxima,
+    index: Index | None,
+    ticket: Ticket,
+) -> wire.Reply:
+    """The answer of "sweep"."""
+    if params.get("samples") is not None:
+        sampling = replace(sampling, samples=int(cast(int, params["samples"])))
+    given = cast("list[float] | None", params.get("strengths"))
+    made = sweep_on_worker(
+        engine,
+        asked.input,
+        recipe,
+        sampling,
+        maxima,
+        ticket,
+        strengths=given,
+        row=int(cast(int, params.get("row") or 0)),
+        controls=int(cast(int, params.get("controls") if params.get("controls") is not None else CONTROLS)),
+        index=index,
+    )
+    return _sweep(made)
+
+
+def _sweep(made: Sweep) -> wire.Reply:
+    names = (*MEASURES, *READINGS)
+    arrays: dict[str, wire.Array] = {}
+    curves = {name: made.curve_of(name) for name in names}
+    for name, curve in curves.items():
+        arrays[name] = curve.mean.astype(np.float32)
+        arrays[f"{name}_low"], arrays[f"{name}_high"] = curve.low.astype(np.float32), curve.high.astype(np.float32)
+        arrays[f"c_{name}"] = curve.controls.astype(np.float32)
+    arrays["base"] = np.array([curve.unedited for curve in curves.values()], dtype=np.float32)
+    return wire.Reply(
+        {
+            "strengths": [float(s) for s in made.strengths],
+            "unit": made.unit,
+            "row": made.row,
+            "titles": {name: wire.sendable(made.title_of(name)) for name in names},
+            "texts": [[wire.sendable(t.text) for t in several] for several in made.texts],
+            "baseline": [wire.sendable(t.text) for t in made.baseline],
+            "n": made.n,
+            "pairs": curves["target"].n.tolist(),
+            "about": list(_about(made)),
+            "verdict": _minus(verdict_of(made.bands)),
+            "directions": made.directions.tolist(),
+            "bands": [{"low": b.low, "high": b.high, "direction": b.direction} for b in made.bands],
+            "band_rule": made.band_rule,
+            "controls": [{"kind": kind, "name": name} for kind, name in made.controls],
+            "notes": [wire.sendable(note) for note in made.notes],
+        },
+        arrays,
+    )
+
+
+def _about(made: Sweep) -> tuple[str, str]:
+    """What the numbers of texts, and those of the prompt, are means over, and what their intervals are."""
+    texts = (
+        f"Texts: means over n = {made.n} at each strength. Whiskers, and numbers in brackets: {made.level * 100:.4g}% interval of the mean "
+        "difference to the unedited texts, in pairs with the same dice, laid around the mean."
+        if made.n > 1
+        else "Texts: one at each strength, so there are no intervals. Ask for more texts each."
+    )
+    prompt = "The prompt read again with the edit, without sampling."
+    if made.promoted is not None:
+        tokens = " · ".join(repr(wire.sendable(t)) for t in made.promoted.tokens)
+        prompt += f" The tokens it promotes most, by {made.promoted.label}: {tokens}."
+    return texts, prompt
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\u2212")
+
+
+def answer_reply(
+    engine: Engine, asked: Asked, recipe: Recipe, answer: str, maxima: Maxima, ticket: Ticket
+) -> wire.Reply:
+    """The answer of "answer"."""
+    made = answers_on_worker(engine, asked.input, answer, recipe, maxima, ticket)
+    return wire.Reply(
+        {
+            "answer": {"ids": list(made.answer_ids), "strings": [wire.sendable(t) for t in made.answer]},
+            "first_only": len(made.answer_ids) > 1,
+            "rows": [
+                {
+                    **{key: value for key, value in vars(row).items() if key != "top"},
+                    "top": [[wire.sendable(token), chance] for token, chance in row.top],
+                }
+                for row in made.rows
+            ],
+            "notes": list(made.notes),
+            "amounts": "\n".join(made.lines),
+        }
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float | None:
+    return _finite(float(values.mean())) if len(values) else None
