@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .index.statistics.kept_examples import Keeping as Keeping
     from .index.store.examples import Examples as Examples
     from .index.store.feature import Feature as Feature
+    from .interventions.applied.context import applied as applied
     from .interventions.dose_response.sweep import sweep as sweep
     from .interventions.edit.plain_code import to_code as to_code
     from .interventions.effects.answers import answer_effects as answer_effects
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .interventions.recipe.constructors import preset as preset
     from .interventions.recipe.constructors import replace as replace
     from .interventions.recipe.constructors import scale as scale
-    from .interventions.recipe.recipe import Intervention as Intervention
+    from .interventions.recipe.intervention import Intervention as Intervention
     from .interventions.recipe.recipe import Recipe as Recipe
     from .widgets.dashboard.widget import FeatureDashboard as FeatureDashboard
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
@@ -54,7 +55,7 @@ _HOMES = {
     "FeatureIndex": "index.feature_index",
     "FeatureRanking": "engine.activations.ranking",
     "Generation": "interventions.generation.generate",
-    "Intervention": "interventions.recipe.recipe",
+    "Intervention": "interventions.recipe.intervention",
     "Keeping": "index.statistics.kept_examples",
     "Neurons": "engine.dictionary.directions",
     "Predictions": "engine.predictions",
@@ -64,6 +65,7 @@ _HOMES = {
     "ablate": "interventions.recipe.constructors",
     "add": "interventions.recipe.constructors",
     "answer_effects": "interventions.effects.answers",
+    "applied": "interventions.applied.context",
     "build_index": "index.build",
     "cap": "interventions.recipe.constructors",
     "clamp": "interventions.recipe.constructors",

@@ -1,4 +1,4 @@
-"""Edits by the definitions, with plain PyTorch hooks: what `engine.applied` is measured against."""
+"""Edits by the definitions, with plain PyTorch hooks: what `sw.applied` is measured against."""
 
 from __future__ import annotations
 

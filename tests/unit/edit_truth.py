@@ -18,7 +18,8 @@ from saewidgets.engine.text.prompt import Prompt
 from saewidgets.interventions.edit.hooks import Edits
 from saewidgets.interventions.edit.positions import Scope
 from saewidgets.interventions.recipe.constructors import ablate, add, cap, clamp, orthogonal, replace, scale
-from saewidgets.interventions.recipe.recipe import Intervention, Recipe
+from saewidgets.interventions.recipe.intervention import Intervention
+from saewidgets.interventions.recipe.recipe import Recipe
 from saewidgets.interventions.recipe.units import Resolved, resolve
 
 TEXT = "In the beginning God created 日本語 and the earth."

@@ -15,7 +15,7 @@ from torch import Tensor
 import saewidgets as sw
 from saewidgets.errors import SaewidgetsError, TokenIdError
 from saewidgets.interventions.effects.answers import AnswerEffects, AnswerRow
-from saewidgets.interventions.recipe.recipe import RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
 
 PROMPT, ANSWER = "In the beginning God created", " the earth"
 PRE = "blocks.1.hook_resid_pre"

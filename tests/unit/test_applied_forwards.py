@@ -1,4 +1,4 @@
-"""engine.applied forward by forward: from a later layer, to an earlier one, failed ones, caches that take turns."""
+"""sw.applied forward by forward: from a later layer, to an earlier one, failed ones, caches that take turns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from transformer_lens.cache.key_value_cache import TransformerLensKeyValueCache
 import saewidgets as sw
 from saewidgets.errors import HookDidNotFireError, SaewidgetsError
 from saewidgets.interventions.recipe.constructors import ablate, add, scale
-from saewidgets.interventions.recipe.recipe import Intervention, RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.interventions.recipe.intervention import Intervention
 
 WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)
 POST = "blocks.1.hook_resid_post"
@@ -62,7 +63,7 @@ def test_from_a_later_layer(way: str, layer: int) -> None:
     wanted = logits(model, IDS, [2, 4])
     run = LATER[way]
     for first in (False, True):
-        with torch.no_grad(), engine.applied(edit(positions=(2, 4), special=True)):
+        with torch.no_grad(), sw.applied(engine, edit(positions=(2, 4), special=True)):
             if first:
                 model(torch.tensor([OTHER]))  # of which nothing may be left
                 model.generate(torch.tensor([OTHER]), max_new_tokens=2, verbose=False, stop_at_eos=False)
@@ -75,7 +76,7 @@ def test_from_a_later_layer_special_tokens_are_known_from_the_ids(way: str) -> N
     model, engine = make()
     x = residual(model, IDS, 1)
     wanted = logits(model, IDS, [1, 2, 3, 5, 6, 7])  # neither BOS nor the end-of-text inside
-    with torch.no_grad(), engine.applied(edit()):
+    with torch.no_grad(), sw.applied(engine, edit()):
         model(torch.tensor([OTHER]))
         close(LATER[way](model, x, start_at_layer=1, tokens=TOKENS)[0], wanted)
 
@@ -85,7 +86,7 @@ def test_from_a_later_layer_special_tokens_are_known_from_the_ids(way: str) -> N
 def test_from_a_later_layer_ids_that_are_needed_are_asked_for(way: str, options: dict[str, Any]) -> None:
     model, engine = make()
     x = residual(model, IDS, 1)
-    with engine.applied(edit(**options)):
+    with sw.applied(engine, edit(**options)):
         for before in ([], [IDS], [OTHER]):
             for ids in before:
                 model(torch.tensor([ids]))
@@ -97,10 +98,10 @@ def test_vectors_into_a_bridge() -> None:
     model, engine = make("bridge")
     wanted = logits(model, IDS, [2, 4])
     vectors = model.original_model.get_input_embeddings().weight[TOKENS].detach()
-    with torch.no_grad(), engine.applied(edit(positions=(2, 4), special=True)):
+    with torch.no_grad(), sw.applied(engine, edit(positions=(2, 4), special=True)):
         model(torch.tensor([OTHER]))
         close(model(vectors)[0], wanted)
-    with engine.applied(edit()):
+    with sw.applied(engine, edit()):
         model(TOKENS)
         with pytest.raises(SaewidgetsError, match="token ids"):
             model(vectors)
@@ -113,7 +114,7 @@ def test_vectors_into_a_bridge() -> None:
 @pytest.mark.parametrize("earlier", [False, True], ids=["first", "later"])
 def test_each_forward_must_reach_the_hook(wrapper: str, earlier: bool) -> None:
     model, engine = make(wrapper, POST)
-    with torch.no_grad(), engine.applied(edit()):
+    with torch.no_grad(), sw.applied(engine, edit()):
         if earlier:
             model(TOKENS)
         with pytest.raises(HookDidNotFireError, match=r"stop_at_layer=1.*'blocks.1"):
@@ -129,7 +130,7 @@ def test_each_forward_must_reach_the_hook(wrapper: str, earlier: bool) -> None:
 def test_starting_beyond_the_hook() -> None:
     model, engine = make(hook="blocks.0.hook_resid_post")
     x = residual(model, IDS, 1)
-    with engine.applied(edit()):
+    with sw.applied(engine, edit()):
         model(TOKENS)
         with pytest.raises(HookDidNotFireError, match=r"start_at_layer=1.*blocks.0.hook_resid_post"):
             model(x, start_at_layer=1, tokens=TOKENS)
@@ -139,14 +140,14 @@ def test_starting_beyond_the_hook() -> None:
 def test_a_forward_that_hooks_do_not_see_says_it_later(wrapper: str) -> None:
     model, engine = make(wrapper, POST)
     model(TOKENS)
-    with pytest.raises(HookDidNotFireError), engine.applied(edit()):
+    with pytest.raises(HookDidNotFireError), sw.applied(engine, edit()):
         model.forward(TOKENS, stop_at_layer=1)
-    with engine.applied(edit()):
+    with sw.applied(engine, edit()):
         model.forward(TOKENS, stop_at_layer=1)
         with pytest.raises(HookDidNotFireError):
             model(TOKENS)
         model(TOKENS)
-    with engine.applied(edit()):
+    with sw.applied(engine, edit()):
         model.forward(TOKENS, stop_at_layer=1)
         with pytest.raises(HookDidNotFireError):
             model.forward(TOKENS)
@@ -155,7 +156,7 @@ def test_a_forward_that_hooks_do_not_see_says_it_later(wrapper: str) -> None:
 
 def test_one_forward_in_two_halves() -> None:
     model, engine = make()
-    with torch.no_grad(), engine.applied(edit(positions=(2, 3))):
+    with torch.no_grad(), sw.applied(engine, edit(positions=(2, 3))):
         x = model.run_with_hooks(TOKENS, stop_at_layer=1)
         found = model.run_with_hooks(x, start_at_layer=1)
     close(found[0], logits(model, IDS, [2, 3]))
@@ -175,7 +176,7 @@ def test_nothing_is_left_of_a_forward_that_failed(wrapper: str, way: str, error:
         raise error
 
     wanted = logits(model, IDS, [1, 2, 3, 5, 6, 7])
-    with torch.no_grad(), engine.applied(edit(positions="prompt")):
+    with torch.no_grad(), sw.applied(engine, edit(positions="prompt")):
         handle = by_hand.place(model, "blocks.1.hook_resid_post").register_forward_hook(fail)
         with pytest.raises(error):
             run(model, TOKENS[:, :-1])
@@ -219,7 +220,7 @@ def test_texts_that_take_turns_each_with_its_cache(wrapper: str) -> None:
     more = [41, 42]
     wanted_a = logits(model, [*a, *more], [4, 5])[4:]
     wanted_b = logits(model, [*b, *more], [6, 7])[6:]
-    with torch.no_grad(), engine.applied(edit(positions="generated")):
+    with torch.no_grad(), sw.applied(engine, edit(positions="generated")):
         one, two = prefilled(model, torch.tensor([a])), prefilled(model, torch.tensor([b]))
         for n in (0, 1):
             close(continued(model, torch.tensor([[more[n]]]), one)[0], wanted_a[n])
@@ -231,7 +232,7 @@ def test_several_texts_from_one_prompt_s_cache(wrapper: str) -> None:
     model, engine = make(wrapper)
     prompt = IDS[:4]
     endings = ([41, 42, 43], [50, 1, 52], [41, 60, 61])
-    with torch.no_grad(), engine.applied(edit(positions="generated")):
+    with torch.no_grad(), sw.applied(engine, edit(positions="generated")):
         cache = prefilled(model, torch.tensor([prompt]))
         prefilled(model, torch.tensor([OTHER]))
         copies = [copy.deepcopy(cache) for _ in endings]
@@ -245,7 +246,7 @@ def test_several_texts_from_one_prompt_s_cache(wrapper: str) -> None:
 
 def test_a_cache_that_was_cut() -> None:
     model, engine = make("bridge")
-    with torch.no_grad(), engine.applied(edit(positions="generated")):
+    with torch.no_grad(), sw.applied(engine, edit(positions="generated")):
         cache = prefilled(model, torch.tensor([IDS[:4]]))
         continued(model, torch.tensor([[41, 42, 43]]), cache)
         cache.crop(-2)  # two tokens less
@@ -255,7 +256,7 @@ def test_a_cache_that_was_cut() -> None:
 
 def test_a_frozen_cache() -> None:
     model, engine = make()
-    with torch.no_grad(), engine.applied(edit(positions="generated")):
+    with torch.no_grad(), sw.applied(engine, edit(positions="generated")):
         cache = prefilled(model, torch.tensor([IDS[:4]]))
         cache.freeze()
         for ids in ([41, 42], [60], [61, 62, 63]):
@@ -274,7 +275,7 @@ def logits_of_other(ids: list[int]) -> Tensor:
 def test_a_cache_of_an_unknown_text_is_refused(wrapper: str) -> None:
     model, engine = make(wrapper)
     outside = prefilled(model, torch.tensor([IDS[:4]]))
-    with torch.no_grad(), engine.applied(edit()):
+    with torch.no_grad(), sw.applied(engine, edit()):
         prefilled(model, torch.tensor([[0, 12, 30, 31]]))  # as long, but another
         with pytest.raises(SaewidgetsError, match="outside"):
             continued(model, torch.tensor([[41]]), outside)
@@ -310,8 +311,8 @@ def test_nested_the_inner_acts_on_what_the_outer_made(wrapper: str, order: str) 
         both = model(TOKENS)
     with torch.no_grad(), by_hand.hooked(model, outer):
         one = model(TOKENS)
-    with torch.no_grad(), engine.applied(made[outer]):
-        with engine.applied(made[inner]):
+    with torch.no_grad(), sw.applied(engine, made[outer]):
+        with sw.applied(engine, made[inner]):
             close(model(TOKENS), both)
             with model.saes(saes=[tiny.sae("jumprelu", hook=HOOK)], use_error_term=True):
                 close(model(TOKENS), both)  # in this order too where another module stands there
@@ -363,14 +364,14 @@ def test_after_the_last_block(wrapper: str) -> None:
     where = by_hand.at([2, 3], len(IDS))
     with torch.no_grad(), by_hand.hooked(model, lambda value: value + where * added, hook):
         wanted = model(TOKENS)
-    with torch.no_grad(), engine.applied(add(0, 1, positions=(2, 3))):
+    with torch.no_grad(), sw.applied(engine, add(0, 1, positions=(2, 3))):
         model(torch.tensor([OTHER]))
         close(model(TOKENS), wanted)
         close(model.forward(TOKENS), wanted)
     with torch.no_grad(), by_hand.hooked(model, lambda value: value + 3 * added, hook):
         by = model.generate(TOKENS, max_new_tokens=6, do_sample=False, verbose=False, stop_at_eos=False)
     clean = model.generate(TOKENS, max_new_tokens=6, do_sample=False, verbose=False, stop_at_eos=False)
-    with engine.applied(add(0, 3, special=True)):
+    with sw.applied(engine, add(0, 3, special=True)):
         found = model.generate(TOKENS, max_new_tokens=6, do_sample=False, verbose=False, stop_at_eos=False)
     assert torch.equal(found, by) and not torch.equal(by, clean)
 
@@ -381,7 +382,7 @@ def test_before_the_first_block_is_refused_and_says_so(wrapper: str, hook: str) 
     model = tiny.MODELS[wrapper]()
     engine = sw.Engine(model, sw.Directions(torch.ones(tiny.D_MODEL), hook))
     before = by_hand.n_hooks(model)
-    with pytest.raises(RecipeError, match=r"before the first block.*generate"), engine.applied(add(0, 1)):
+    with pytest.raises(RecipeError, match=r"before the first block.*generate"), sw.applied(engine, add(0, 1)):
         pass
     assert by_hand.n_hooks(model) == before
 
@@ -390,7 +391,7 @@ def test_before_the_first_block_is_refused_and_says_so(wrapper: str, hook: str) 
 def test_hooks_go_whatever_happens(wrapper: str) -> None:
     model, engine = make(wrapper)
     before, clean = by_hand.n_hooks(model), model(TOKENS)
-    with pytest.raises(HookDidNotFireError), engine.applied(ablate(FEATURE)):
+    with pytest.raises(HookDidNotFireError), sw.applied(engine, ablate(FEATURE)):
         model(TOKENS, stop_at_layer=0)
     assert by_hand.n_hooks(model) == before
 
@@ -399,7 +400,7 @@ def test_hooks_go_whatever_happens(wrapper: str) -> None:
         model(TOKENS)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), engine.applied(ablate(FEATURE)):
+    with pytest.raises(KeyboardInterrupt), sw.applied(engine, ablate(FEATURE)):
         stopped()
     model.reset_saes()
     assert by_hand.n_hooks(model) == before and torch.equal(model(TOKENS), clean)

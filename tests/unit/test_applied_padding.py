@@ -1,4 +1,4 @@
-"""engine.applied on padded batches, through every way into a model: each row is edited as if it were alone.
+"""sw.applied on padded batches, through every way into a model: each row is edited as if it were alone.
 
 The truth is each row without padding, through a plain hook.
 """
@@ -101,7 +101,7 @@ def test_a_batch_through_a_bridge(bridge: tuple[Any, sw.Engine], way: str, side:
     model, engine = bridge
     tokens, mask = padded(ROWS, side)
     for positions in [((1, 3),), (2, (4, None))]:
-        with torch.no_grad(), engine.applied(recipe(positions)):
+        with torch.no_grad(), sw.applied(engine, recipe(positions)):
             found = BRIDGE_WAYS[way](model, tokens, mask)
             other = model.original_model(torch.tensor([ROWS[0]])).logits  # no mask: that one is no more
         compare(model, found, mask, ROWS, positions)
@@ -122,7 +122,7 @@ def test_a_batch_through_a_hooked_transformer(hooked: tuple[Any, sw.Engine], way
     model, engine = hooked
     tokens, mask = padded(ROWS, side)
     for positions in [((1, 3),), (2, (4, None))]:
-        with torch.no_grad(), engine.applied(recipe(positions)):
+        with torch.no_grad(), sw.applied(engine, recipe(positions)):
             found = HOOKED_WAYS[way](model, tokens, attention_mask=mask)
             other = HOOKED_WAYS[way](model, torch.tensor([ROWS[0]]))
         compare(model, found, mask, ROWS, positions)
@@ -145,7 +145,7 @@ def test_a_batch_of_strings(
     _, mask = padded(rows, side)
     options = {"padding_side": side} if how == "per call" else {}
     positions = ((1, 3),)
-    with torch.no_grad(), engine.applied(recipe(positions)):
+    with torch.no_grad(), sw.applied(engine, recipe(positions)):
         if how == "tokenizer":
             model.tokenizer.padding_side = side
         found = model(texts, prepend_bos=bos, **options)
@@ -199,7 +199,7 @@ def check_written(model: Any, found: Tensor, positions: Any) -> None:
 def test_a_batch_is_written_by_a_bridge(bridge: tuple[Any, sw.Engine], way: str, cache: bool, positions: Any) -> None:
     model, engine = bridge
     tokens, mask = padded(ROWS, "left")
-    with torch.no_grad(), engine.applied(recipe(positions)):
+    with torch.no_grad(), sw.applied(engine, recipe(positions)):
         model(torch.tensor([ROWS[0]]), attention_mask=torch.ones(1, len(ROWS[0])))  # a mask of an earlier call
         found = WRITERS[way](model, tokens, mask, cache)
     check_written(model, found, positions)
@@ -210,7 +210,7 @@ def test_strings_are_written_by_a_bridge(bridge: tuple[Any, sw.Engine], way: str
     model, engine = bridge
     texts = ["God", "In the beginning God created"]
     options = {"do_sample": False, "max_new_tokens": N, "stop_at_eos": False}
-    with engine.applied(recipe(((1, 3),))):
+    with sw.applied(engine, recipe(((1, 3),))):
         found = getattr(model, way)(texts, return_type="tokens", **options)
     for row, text in zip(found, texts, strict=True):
         ids = model.to_tokens(text)[0].tolist()  # with its BOS, as either of them makes it
@@ -223,7 +223,7 @@ def test_a_batch_is_written_by_a_hooked_transformer(hooked: tuple[Any, sw.Engine
     model, engine = hooked
     tokens, _ = padded(ROWS, "left")
     model.tokenizer.padding_side = "left"
-    with engine.applied(recipe(positions)):
+    with sw.applied(engine, recipe(positions)):
         found = model.generate(tokens, use_past_kv_cache=cache, **GREEDY)
     model.tokenizer.padding_side = "right"
     check_written(model, found, positions)
@@ -234,7 +234,7 @@ def test_a_stream_of_a_batch(hooked: tuple[Any, sw.Engine], cache: bool) -> None
     model, engine = hooked
     tokens, _ = padded(ROWS, "left")
     model.tokenizer.padding_side = "left"
-    with torch.no_grad(), engine.applied(recipe(((1, 3),))):
+    with torch.no_grad(), sw.applied(engine, recipe(((1, 3),))):
         parts = list(model.generate_stream(tokens, use_past_kv_cache=cache, max_tokens_per_yield=2, **GREEDY))
     model.tokenizer.padding_side = "right"
     check_written(model, torch.cat(parts, 1), ((1, 3),))
@@ -246,7 +246,7 @@ def test_a_hooked_transformer_with_a_cache_in_pieces(hooked: tuple[Any, sw.Engin
     model, engine = hooked
     tokens, mask = padded(ROWS, "left")
     past = TransformerLensKeyValueCache.init_cache(model.cfg, "cpu", len(ROWS))
-    with torch.no_grad(), engine.applied(recipe(((1, 3),))):
+    with torch.no_grad(), sw.applied(engine, recipe(((1, 3),))):
         found = torch.cat(
             [model(tokens[:, p], attention_mask=mask[:, p], past_kv_cache=past) for p in (slice(5), slice(5, 7))], 1
         )
@@ -264,12 +264,12 @@ def test_a_mask_of_who_sees_whom(bridge: tuple[Any, sw.Engine]) -> None:
     sees |= torch.eye(n).bool()  # padding sees itself, or its softmax would be empty
     forms = [torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min), sees]
     for form in forms:
-        with torch.no_grad(), engine.applied(recipe(((1, 3),))):
+        with torch.no_grad(), sw.applied(engine, recipe(((1, 3),))):
             found = model.original_model(tokens, attention_mask=form, position_ids=position_ids(mask)).logits
         compare(model, found, mask, ROWS, ((1, 3),))
 
 
 def test_a_mask_that_cannot_be_read_is_refused(bridge: tuple[Any, sw.Engine]) -> None:
     model, engine = bridge
-    with pytest.raises(SaewidgetsError, match="attention_mask.*padding"), engine.applied(recipe("all")):
+    with pytest.raises(SaewidgetsError, match="attention_mask.*padding"), sw.applied(engine, recipe("all")):
         model.original_model(torch.tensor([ROWS[0]]), attention_mask=torch.ones(1, 7, 7))

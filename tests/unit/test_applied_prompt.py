@@ -1,4 +1,4 @@
-"""engine.applied(prompt=...): prompt, chat template and system message are where the prompt has them."""
+"""sw.applied(engine, prompt=...): prompt, chat template and system message are where the prompt has them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import saewidgets as sw
 from saewidgets.errors import SaewidgetsError
 from saewidgets.interventions.generation.generate import generate
 from saewidgets.interventions.recipe.constructors import add
-from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe
 
 TEMPLATE = (
     "{{ '<|bos|>' }}{% for m in messages %}{{ m['role'] + ':' + m['content'] + '\n' }}{% endfor %}"
@@ -69,7 +70,7 @@ def test_a_chat_is_edited_where_it_is_said(made: Any, kind: str, name: str) -> N
     wanted = written(model, ids, lambda p: p in where or (continues and p >= len(ids)), 4)
     at = [*where, *([len(ids), len(ids) + 1] if continues else [])]
     whole = logits(model, more, at)
-    with torch.no_grad(), engine.applied(recipe, **{name: CHAT}):
+    with torch.no_grad(), sw.applied(engine, recipe, **{name: CHAT}):
         found = model(torch.tensor([more]))[0]  # prompt and answer at once
         texts = [
             model.generate(torch.tensor([ids]), use_past_kv_cache=cache, **GREEDY)[0, len(ids) :].tolist()
@@ -88,7 +89,7 @@ def test_padded_chats(made: Any) -> None:
     tokens, mask = by_hand.padded(rows, "left")
     where = said(model, *BOTH[1:])
     options = {} if engine.model.is_bridge else {"padding_side": "left"}
-    with torch.no_grad(), engine.applied(Recipe(add(FEATURE, STRENGTH), system=False), prompt=CHAT):
+    with torch.no_grad(), sw.applied(engine, Recipe(add(FEATURE, STRENGTH), system=False), prompt=CHAT):
         found = model(tokens, attention_mask=mask, **options)
     for row, real, text in zip(found, mask.bool(), rows, strict=True):
         at = [*where, *range(len(ids), len(text))]
@@ -101,7 +102,7 @@ def test_a_chat_in_pieces(made: Any) -> None:
         pytest.skip("by Hugging Face's cache")
     ids = chat_ids(model)
     wanted = logits(model, [*ids, 40], [*said(model, *BOTH), len(ids)])
-    with torch.no_grad(), engine.applied(add(FEATURE, STRENGTH), prompt=CHAT):
+    with torch.no_grad(), sw.applied(engine, add(FEATURE, STRENGTH), prompt=CHAT):
         past, found = None, []
         for part in (ids[:7], ids[7:12], [*ids[12:], 40]):
             out = model.original_model(torch.tensor([part]), past_key_values=past, use_cache=True)
@@ -115,7 +116,7 @@ def test_a_plain_prompt_says_what_is_generated(made: Any) -> None:
     (ids,) = engine.to_ids("In the beginning God")
     more = [*ids, 40, 75]
     for prompt in ("In the beginning God", ids, np.array(ids).tolist()):
-        with torch.no_grad(), engine.applied(add(FEATURE, STRENGTH, positions="generated"), prompt=prompt):
+        with torch.no_grad(), sw.applied(engine, add(FEATURE, STRENGTH, positions="generated"), prompt=prompt):
             found = model(torch.tensor([more]))[0]
             other = model(torch.tensor([[0, 12, 30]]))[0]  # of its own: all of it is a prompt
         torch.testing.assert_close(found, logits(model, more, [len(ids), len(ids) + 1]), atol=1e-4, rtol=1e-4)
@@ -125,13 +126,16 @@ def test_a_plain_prompt_says_what_is_generated(made: Any) -> None:
 def test_without_the_chat_system_false_is_refused(made: Any) -> None:
     model, engine = made
     before = by_hand.n_hooks(model)
-    refused = engine.applied(Recipe(add(FEATURE, 1), system=False))
+    refused = sw.applied(engine, Recipe(add(FEATURE, 1), system=False))
     with pytest.raises(RecipeError, match="system=False.*prompt=messages") as caught, refused:
         pass
     assert caught.value.field == "system" and by_hand.n_hooks(model) == before
-    with engine.applied(Recipe(system=False)):  # nothing to do is nothing to refuse
+    with sw.applied(engine, Recipe(system=False)):  # nothing to do is nothing to refuse
         pass
-    with pytest.raises(RecipeError, match="prompt= or text="), engine.applied(add(FEATURE, 1), prompt=CHAT, text=CHAT):
+    with (
+        pytest.raises(RecipeError, match="prompt= or text="),
+        sw.applied(engine, add(FEATURE, 1), prompt=CHAT, text=CHAT),
+    ):
         pass
 
 
@@ -139,7 +143,7 @@ def test_without_the_chat_system_false_is_refused(made: Any) -> None:
 def test_a_text_that_is_not_the_chat_is_refused(made: Any, recipe: Recipe) -> None:
     model, engine = made
     ids = chat_ids(model)
-    with engine.applied(recipe, prompt=CHAT):
+    with sw.applied(engine, recipe, prompt=CHAT):
         for wrong in ([0, *ids], [*ids[:-2], 40, 41], [0, 12, 30]):
             with pytest.raises(SaewidgetsError, match="does not begin with the chat"):
                 model(torch.tensor([wrong]))

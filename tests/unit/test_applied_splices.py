@@ -1,4 +1,4 @@
-"""engine.applied where sae-lens has put an SAE in the place of a hook point: what comes out of it is edited, once."""
+"""sw.applied where sae-lens has put an SAE in the place of a hook point: what comes out of it is edited, once."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_splice_is_edited_once(wrapper: str, way: Callable[..., Tensor], error
         wanted = truth(model, SPLICED, error, change)
         plain_wanted = by_hand.logits(model, OTHER[0].tolist(), [1, 2])
         hooks = by_hand.n_hooks(model)
-        with torch.no_grad(), engine.applied(recipe):
+        with torch.no_grad(), sw.applied(engine, recipe):
             plain = model(OTHER)[0]  # the hook point stands there first
             found = way(model, SPLICED, error)
             again = model(OTHER)[0]  # and another one afterwards
@@ -105,7 +105,7 @@ def test_a_splice_that_was_there_before_and_goes(wrapper: str) -> None:
     plain = by_hand.logits(model, TOKENS[0].tolist(), range(1, 6))
     spliced = truth(model, SPLICED, False, lambda value: value + by_hand.at(range(1, 6), 6) * by_hand.vector())
     model.add_sae(SPLICED, use_error_term=False)
-    with torch.no_grad(), engine.applied(add(FEATURE, STRENGTH)):
+    with torch.no_grad(), sw.applied(engine, add(FEATURE, STRENGTH)):
         torch.testing.assert_close(model(TOKENS), spliced, atol=1e-4, rtol=1e-4)
         model.reset_saes()
         torch.testing.assert_close(model(TOKENS)[0], plain, atol=1e-4, rtol=1e-4)
@@ -121,7 +121,7 @@ def test_what_the_splice_itself_does_is_cached_as_it_is(wrapper: str) -> None:
     engine = sw.Engine(model, sae)
     _, before = model.run_with_cache_with_saes(TOKENS, saes=[sae])
     name = next(name for name in before if name.endswith("hook_sae_acts_post"))
-    with engine.applied(ablate(FEATURE)):
+    with sw.applied(engine, ablate(FEATURE)):
         _, after = model.run_with_cache_with_saes(TOKENS, saes=[sae])
     torch.testing.assert_close(after[name], before[name])
 
@@ -134,7 +134,7 @@ def test_generate_with_a_splice(wrapper: str) -> None:
     with model.saes(saes=[SPLICED], use_error_term=False):
         wanted = by_hand.written(model, TOKENS[0].tolist(), lambda p: p >= 2, 8)
         plain = model.generate(TOKENS, **options)
-    with engine.applied(add(FEATURE, STRENGTH, positions=((2, None),), special=True)):
+    with sw.applied(engine, add(FEATURE, STRENGTH, positions=((2, None),), special=True)):
         model(OTHER)
         with model.saes(saes=[SPLICED], use_error_term=False):
             for cache in (True, False):
@@ -169,7 +169,7 @@ def test_a_spliced_transcoder(wrapper: str, keep: bool) -> None:
         clean = model(TOKENS)
         with by_hand.hooked(model, look, hooks[0]), by_hand.hooked(model, change, hooks[1]):
             wanted = model(TOKENS)
-    with torch.no_grad(), engine.applied(Recipe(ablate(FEATURE), keep_error=keep)):
+    with torch.no_grad(), sw.applied(engine, Recipe(ablate(FEATURE), keep_error=keep)):
         model(OTHER)
         found = model.run_with_saes(TOKENS, saes=[transcoder(2)], use_error_term=False)
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""engine.applied acts in the thread that entered it, and says so where nothing of that thread was edited."""
+"""sw.applied acts in the thread that entered it, and says so where nothing of that thread was edited."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from torch import Tensor
 import saewidgets as sw
 from saewidgets.errors import SaewidgetsError
 from saewidgets.interventions.recipe.constructors import add
-from saewidgets.interventions.recipe.recipe import Intervention, Recipe
+from saewidgets.interventions.recipe.intervention import Intervention
+from saewidgets.interventions.recipe.recipe import Recipe
 
 WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)
 IDS = [0, 40, 75, 300, 1, 51, 60, 61]
@@ -48,12 +49,12 @@ def test_forwards_in_other_threads_only(wrapper: str) -> None:
     model, engine = make(wrapper)
     wanted, clean = logits(model, IDS, [2]), model(TOKENS)
     seen: list[Tensor] = []
-    with pytest.raises(SaewidgetsError, match="2 ran.*other.threads.*inside the thread"), engine.applied(edit()):
+    with pytest.raises(SaewidgetsError, match="2 ran.*other.threads.*inside the thread"), sw.applied(engine, edit()):
         in_a_thread(lambda: seen.extend([model(TOKENS), model.forward(TOKENS)]))
     assert torch.equal(seen[0], clean) and torch.equal(seen[1], clean)
 
     def run() -> None:
-        with torch.no_grad(), engine.applied(edit(positions=(2,))):
+        with torch.no_grad(), sw.applied(engine, edit(positions=(2,))):
             seen.append(model(TOKENS))
 
     in_a_thread(run)
@@ -75,7 +76,7 @@ def test_the_streaming_idiom_of_hugging_face() -> None:
         thread.join()
         return said
 
-    with pytest.raises(SaewidgetsError, match="streamer=streamer"), engine.applied(edit()):
+    with pytest.raises(SaewidgetsError, match="streamer=streamer"), sw.applied(engine, edit()):
         assert stream()
 
 
@@ -84,14 +85,14 @@ def test_no_forward_at_all_is_a_warning(wrapper: str) -> None:
     model, engine = make(wrapper)
     with (
         pytest.warns(UserWarning, match="Nothing was edited: no forward of the engine's model"),
-        engine.applied(edit()),
+        sw.applied(engine, edit()),
     ):
         engine.activations("God")  # the engine's own are never edited, and do not count
-    with pytest.raises(ZeroDivisionError), engine.applied(edit()):
+    with pytest.raises(ZeroDivisionError), sw.applied(engine, edit()):
         raise ZeroDivisionError
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with engine.applied(Recipe()):
+        with sw.applied(engine, Recipe()):
             pass
-        with engine.applied(edit()):
+        with sw.applied(engine, edit()):
             model(TOKENS)

@@ -15,9 +15,10 @@ import saewidgets as sw
 from saewidgets.engine.text.prompt import read_prompt
 from saewidgets.interventions.edit.hooks import Edits
 from saewidgets.interventions.edit.plain_code import to_code
-from saewidgets.interventions.generation.generate import scope_of
+from saewidgets.interventions.edit.positions import scope_of
 from saewidgets.interventions.recipe.constructors import ablate, add, cap, clamp, orthogonal, replace, scale
-from saewidgets.interventions.recipe.recipe import Intervention, Recipe
+from saewidgets.interventions.recipe.intervention import Intervention
+from saewidgets.interventions.recipe.recipe import Recipe
 from saewidgets.interventions.recipe.units import resolve
 
 PROMPT = "In the beginning God created the heaven"

@@ -15,7 +15,8 @@ from edit_truth import PRE, TEXT, WRAPPERS, assert_close, model_of, name_of
 import saewidgets as sw
 from saewidgets.interventions.edit.plain_code import to_code
 from saewidgets.interventions.recipe.constructors import add, clamp, scale
-from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe
 
 BOS, EOS = 0, 1
 PROMPT = [BOS, 40, 41, 42, 43]

@@ -11,7 +11,8 @@ from edit_truth import PRE, TEXT, WRAPPERS, Truth, assert_close, logits_of, mode
 
 import saewidgets as sw
 from saewidgets.interventions.recipe.constructors import ablate, add, clamp, scale
-from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe
 
 DISJOINT: list[tuple[Any, Any]] = [
     ([1], [2]),
@@ -98,12 +99,12 @@ def test_applied_judges_by_the_prompt_of_the_call(wrapper: str) -> None:
     model = model_of(wrapper)
     engine = sw.Engine(model, tiny.sae())
     recipe = Recipe([add(3, 1, positions="prompt"), scale(3, 2, positions=[(5, 9)])])
-    with engine.applied(recipe, text=TEXT), torch.no_grad():  # a text for units is no prompt
+    with sw.applied(engine, recipe, text=TEXT), torch.no_grad():  # a text for units is no prompt
         model(torch.tensor([[0, 10, 11, 12, 13]]))
         with pytest.raises(RecipeError, match="position 5"):
             model(torch.tensor([[0, 20, 21, 22, 23, 24]]))
     recipe = Recipe([add(3, 1, positions="generated"), scale(3, 2, positions=[3])])
-    with engine.applied(recipe), torch.no_grad():
+    with sw.applied(engine, recipe), torch.no_grad():
         model(torch.tensor([[0, 10, 11, 12, 13, 14]]))
 
 

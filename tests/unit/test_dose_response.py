@@ -20,8 +20,9 @@ from saewidgets.interventions.dose_response.controls import Control, controls_fo
 from saewidgets.interventions.dose_response.result import Sweep
 from saewidgets.interventions.dose_response.sweep import default_strengths, repetition
 from saewidgets.interventions.edit.hooks import Edits
-from saewidgets.interventions.generation.generate import scope_of
-from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
+from saewidgets.interventions.edit.positions import scope_of
+from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe
 from saewidgets.interventions.recipe.units import maxima_of, resolve
 
 PROMPT = "In the beginning God created 日本語 and"

@@ -18,7 +18,7 @@ from transformer_lens import HookedTransformerConfig
 import saewidgets as sw
 from saewidgets.errors import SaewidgetsError
 from saewidgets.interventions.effects.result import EditEffects
-from saewidgets.interventions.recipe.recipe import RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
 
 TEXT = "In the beginning God created 日本語 and the earth."
 PRE = "blocks.1.hook_resid_pre"

@@ -31,7 +31,8 @@ from saewidgets.errors import NonFiniteError, SaewidgetsError
 from saewidgets.interventions.edit.hooks import Edits
 from saewidgets.interventions.edit.positions import Scope
 from saewidgets.interventions.recipe.constructors import ablate, add, cap, clamp, orthogonal, replace, scale
-from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe
 from saewidgets.interventions.recipe.units import maxima_of
 
 # -- every kind, everywhere

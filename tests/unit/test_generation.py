@@ -17,11 +17,13 @@ from transformers import PreTrainedTokenizerFast
 import saewidgets as sw
 from saewidgets.engine.text.prompt import read_prompt
 from saewidgets.errors import CancelledError, NonFiniteError, SaewidgetsError, TokenIdError
-from saewidgets.interventions.generation.generate import Generation, Step, generate, generate_on_worker, scope_of
+from saewidgets.interventions.edit.positions import scope_of
+from saewidgets.interventions.generation.generate import Generation, Step, generate, generate_on_worker
 from saewidgets.interventions.generation.sampling import Dice, Sampling
-from saewidgets.interventions.recipe.checks import refuse_past_the_end
 from saewidgets.interventions.recipe.constructors import ablate, add, clamp, scale
-from saewidgets.interventions.recipe.recipe import Recipe, RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.interventions.recipe.overlap import refuse_past_the_end
+from saewidgets.interventions.recipe.recipe import Recipe
 
 PROMPT = "In the beginning God"
 PRE = "blocks.1.hook_resid_pre"

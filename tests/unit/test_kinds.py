@@ -16,6 +16,8 @@ import saewidgets as sw
 from saewidgets.interventions.edit.plain_code import to_code
 from saewidgets.interventions.recipe import kinds
 from saewidgets.interventions.recipe.constructors import ablate, add, cap, clamp, orthogonal, replace, scale
+from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.interventions.recipe.intervention import Intervention
 from saewidgets.interventions.recipe.kinds import (
     KINDS,
     UNITS,
@@ -27,7 +29,7 @@ from saewidgets.interventions.recipe.kinds import (
     norm_name,
     register,
 )
-from saewidgets.interventions.recipe.recipe import Intervention, Recipe, RecipeError
+from saewidgets.interventions.recipe.recipe import Recipe
 
 FEATURE = 5
 

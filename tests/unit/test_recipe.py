@@ -25,7 +25,9 @@ from saewidgets.interventions.recipe.constructors import (
     scale,
     tutorial,
 )
-from saewidgets.interventions.recipe.recipe import Condition, Intervention, Recipe, RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.interventions.recipe.intervention import Condition, Intervention
+from saewidgets.interventions.recipe.recipe import Recipe
 
 HOOK = "blocks.1.hook_resid_pre"
 EVERY_KIND = [

@@ -20,7 +20,7 @@ import traitlets
 from front_end import RecordingComm
 
 import saewidgets as sw
-from saewidgets.interventions.recipe.recipe import RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
 
 PROMPT = "In the beginning God created"
 TEMPLATE = (

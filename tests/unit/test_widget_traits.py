@@ -19,7 +19,7 @@ from front_end import ask, good, rank_params, recorded, recording
 
 import saewidgets as sw
 from saewidgets.errors import TokenIdError
-from saewidgets.interventions.recipe.checks import RecipeError
+from saewidgets.interventions.recipe.errors import RecipeError
 
 TEXT = "In the beginning God created the heaven"
 TEXTS = [TEXT * 3, "Zwölf Boxkämpfer 日本語"]

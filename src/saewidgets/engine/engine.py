@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -38,13 +37,6 @@ if TYPE_CHECKING:
     from .dictionary.collect import Saes
     from .labels import LabelsLike
     from .model.model import AnyModel
-
-
-class Applicable(Protocol):
-    """What can be applied to an engine's model. The engine only reads; whoever writes knows how."""
-
-    def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
-        """A context manager in which the model is edited."""
 
 
 class Engine:
@@ -208,17 +200,6 @@ class Engine:
         read = with_answer(self.tokenizer, prompt, "" if answer is None else answer)
         predictor = Predictor(self.model, self.tokenizer, self.lock)
         return self.worker.run(lambda ticket: predictor.predict(read, k, self.dictionary(sae), ticket))
-
-    def applied(self, recipe: Applicable, **options: object) -> AbstractContextManager[None]:
-        """A context manager in which the user's own calls of the model are edited by `recipe` (a `Recipe`).
-
-        Options as in `saewidgets.interventions.applied.context`: `prompt`, what the texts begin with, and `index`.
-
-        Example:
-            >>> with engine.applied(sw.Recipe([sw.ablate(16873)])):
-            ...     model.generate("The cat", max_new_tokens=20)
-        """
-        return recipe.applied_to(self, **options)
 
     def dictionary(self, name: str | None = None) -> Dictionary:
         """The dictionary called `name`; default: the first.

@@ -17,7 +17,7 @@ from .given import TextInput, given
 if TYPE_CHECKING:
     from .tokenizer import Tokenizer
 
-__all__ = ["Continued", "after_ids", "after_text", "with_answer"]
+__all__ = ["Continued", "after_text", "with_answer"]
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,3 @@ def after_text(
         f"{follows!r}. What is scored is {follows!r}, after the tokens before it."
     )
     return Continued(tuple(own[:n]), tuple(whole[n:]), (note,))
-
-
-# A text's first tokens may be made in a way of their own; these are short, and nothing merges with all of them.
-_BEFORE = ("\n", "a", ".", "1")
-
-
-def after_ids(answer: str, encode: Callable[[str], list[int]]) -> list[int]:
-    """`answer` after token ids, which stay as they are: its tokens inside a text, where nothing merges with them."""
-    for before in _BEFORE:
-        own, whole = encode(before), encode(before + answer)
-        if whole[: len(own)] == own:
-            return whole[len(own) :]
-    return encode(answer)

@@ -15,7 +15,8 @@ import numpy as np
 
 from ...errors import TokenIdError
 from ..arrays import is_tensor
-from .padding import REMEDY, integers, is_doubtful, unmasked, unpadded
+from .ids import integers
+from .padding import REMEDY, is_doubtful, unmasked, unpadded
 
 if TYPE_CHECKING:
     import torch

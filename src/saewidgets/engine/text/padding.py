@@ -9,7 +9,6 @@ What is padding an attention mask says. Without one it follows from the text alo
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -21,20 +20,12 @@ from ...errors import TokenIdError
 if TYPE_CHECKING:
     from .tokenizer import Tokenizer
 
-__all__ = ["REMEDY", "integers", "is_doubtful", "unmasked", "unpadded"]
+__all__ = ["REMEDY", "is_doubtful", "unmasked", "unpadded"]
 
 REMEDY = (
     "Pass {'input_ids': ids, 'attention_mask': mask} (what the tokenizer returns), with 1 for what is text and 0 for padding; "
     "all ones keep every token."
 )
-
-
-def integers(ids: Sequence[int]) -> list[int]:
-    """`ids` as plain integers, of whatever vocabulary."""
-    try:
-        return [operator.index(i) for i in ids]
-    except (TypeError, ValueError):
-        raise TokenIdError("Token ids must be integers: one flat sequence per text.") from None
 
 
 def unmasked(ids: Sequence[int], mask: object, position_ids: object = None) -> list[int]:

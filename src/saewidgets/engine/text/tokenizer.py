@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from ...errors import SaewidgetsError, TokenIdError
-from .answer import after_ids
-from .padding import integers
+from .ids import after_ids, integers
 from .pieces import byte_reader
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import numpy as np
 from ...engine.activations.windows import windows
 from ...engine.arrays import is_tensor
 from ...engine.engine import Engine
-from ...engine.text.padding import integers, unmasked, unpadded
+from ...engine.text.ids import integers
+from ...engine.text.padding import unmasked, unpadded
 from ...errors import SaewidgetsError, TokenIdError
 from ..errors import CorpusError
 from .columns import plain

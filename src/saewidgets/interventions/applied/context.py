@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from ...engine.text.prompt import Prompt, PromptInput, read_prompt
 from ...errors import SaewidgetsError
-from ..recipe.checks import RecipeError
-from ..recipe.recipe import Intervention, Recipe
+from ..recipe.errors import RecipeError
+from ..recipe.intervention import Intervention
+from ..recipe.recipe import Recipe
 from ..recipe.units import Index, maxima_of, resolve
 from .forwards import Forwards
 from .texts import Texts
@@ -28,7 +29,7 @@ __all__ = ["applied"]
 _OTHER_THREAD = (
     "Nothing was edited: no forward of the model ran in the thread that entered applied(), but {n} ran meanwhile in other "
     "threads, where it does not act. Enter it inside the thread that runs the model: def run(): with "
-    "engine.applied(recipe): model.generate(..., streamer=streamer); threading.Thread(target=run).start()."
+    "sw.applied(engine, recipe): model.generate(..., streamer=streamer); threading.Thread(target=run).start()."
 )
 _NOT_AT_ALL = (
     "Nothing was edited: no forward of the engine's model ({name}) ran inside applied(). Is another model, or a copy of "
@@ -89,14 +90,14 @@ def applied(
         UserWarning: on leaving, if the model did not run at all.
 
     Example:
-        >>> with engine.applied(sw.add(20115, 4, unit="max"), index=index):
+        >>> with sw.applied(engine, sw.add(20115, 4, unit="max"), index=index):
         ...     model.generate("My favourite day is", max_new_tokens=20)
         >>> def run():  # another thread enters by itself
-        ...     with engine.applied(recipe):
+        ...     with sw.applied(engine, recipe):
         ...         model.original_model.generate(ids, streamer=streamer)
         >>> threading.Thread(target=run).start()
     """
-    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    whole = Recipe.of(recipe)
     if prompt is not None and text is not None:
         raise RecipeError("Give either prompt= or text=: they are the same.", "prompt")
     given = text if prompt is None else prompt
@@ -109,7 +110,7 @@ def applied(
     if not whole.system and read is None:
         raise RecipeError(
             "system=False leaves the system message as it is, and applied() cannot tell it from token ids: give the chat, "
-            "engine.applied(recipe, prompt=messages), and call the model on texts that begin with it.",
+            "sw.applied(engine, recipe, prompt=messages), and call the model on texts that begin with it.",
             "system",
         )
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ...errors import HookDidNotFireError, SaewidgetsError
-from ..recipe.checks import RecipeError
+from ..recipe.errors import RecipeError
 from .attended import real_tokens
 from .texts import Texts
 

@@ -22,9 +22,8 @@ from ...engine.dictionary.base import Dictionary
 from ...engine.text.prompt import Prompt
 from ...errors import SaewidgetsError
 from ..edit.hooks import Edits
-from ..edit.positions import Scope
-from ..generation.generate import think_ids
-from ..recipe.checks import clash
+from ..edit.positions import Scope, think_ids
+from ..recipe.overlap import clash
 from ..recipe.units import Resolved
 
 if TYPE_CHECKING:

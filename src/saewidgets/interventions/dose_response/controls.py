@@ -12,8 +12,9 @@ import torch
 from ...engine.activations.ranking import Ints
 from ...engine.dictionary.base import Dictionary
 from ...engine.text.prompt import Prompt
+from ..recipe.intervention import Condition, Intervention
 from ..recipe.kinds import kind_of
-from ..recipe.recipe import Condition, Intervention, Recipe, replace_in
+from ..recipe.recipe import Recipe, replace_in
 from ..recipe.units import Index, Maxima, dictionary_of, prompt_max, resolve
 
 if TYPE_CHECKING:

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .result import MEASURES, READINGS, Sweep
+from .curves import Curve
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+    from .curves import Doubles
+
 _EDIT, _CONTROL, _WIDE = "#0072b2", "#999999", 62
 
 
-def figure_of(sweep: Sweep) -> Figure:
-    """Six panels: means over strength with the interval of the paired difference to the unedited texts."""
+@dataclass(frozen=True)
+class Drawn:
+    """One panel: a curve under its title."""
+
+    title: str
+    curve: Curve
+
+
+def figure_of(
+    panels: Sequence[Drawn],
+    *,
+    strengths: Doubles,
+    unit: str,
+    controls: Sequence[tuple[str, str]],
+    bands: Sequence[tuple[float, float]],
+    title: str,
+) -> Figure:
+    """Panels in two columns: means over strength with the interval of the paired difference to the unedited texts.
+
+    Args:
+        panels: one for each measure. strengths: [n], in `unit`.
+        controls: kind and name of each control of the curves. bands: low and high of the usable strengths.
+    """
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    names = (*MEASURES, *READINGS)
-    titles = [_wrapped(sweep.title_of(name)) for name in names]
-    order = np.argsort(sweep.strengths, kind="stable")
-    x = sweep.strengths[order]
-    figure = make_subplots(rows=3, cols=2, subplot_titles=titles, vertical_spacing=0.12)
-    for number, name in enumerate(names):
+    titles = [_wrapped(panel.title) for panel in panels]
+    order = np.argsort(strengths, kind="stable")
+    x = strengths[order]
+    figure = make_subplots(rows=(len(panels) + 1) // 2, cols=2, subplot_titles=titles, vertical_spacing=0.12)
+    for number, panel in enumerate(panels):
         at = {"row": number // 2 + 1, "col": number % 2 + 1}
-        one = sweep.curve_of(name)
-        for (kind, said), control in zip(sweep.controls, one.controls, strict=True):
+        one = panel.curve
+        for (kind, said), control in zip(controls, one.controls, strict=True):
             line = {"color": _CONTROL, "width": 1, "dash": "dot" if kind == "direction" else "solid"}
             figure.add_trace(
                 go.Scatter(x=x, y=control[order], name=said, mode="lines", line=line, showlegend=number == 0), **at
@@ -45,21 +69,11 @@ def figure_of(sweep: Sweep) -> Figure:
         figure.add_trace(edited, **at)
         if np.isfinite(one.unedited):
             figure.add_hline(y=one.unedited, line={"color": "#333333", "width": 1, "dash": "dash"}, **at)
-        for band in sweep.bands:
-            figure.add_vrect(x0=band.low, x1=band.high, fillcolor=_EDIT, opacity=0.1, line_width=0, **at)
-    texts = f"{sweep.n} texts a strength" if sweep.n > 1 else "one text a strength, no intervals"
-    figure.update_layout(
-        title=(
-            f"Dose-response of {sweep.intervention!r}: {texts}<br>bars: {sweep.level * 100:.4g}% interval of the mean "
-            "paired difference to the unedited texts (dashed); last row: no sampling, one number a prompt"
-        ),
-        title_font_size=14,
-        margin_t=110,
-        height=960,
-    )
+        for low, high in bands:
+            figure.add_vrect(x0=low, x1=high, fillcolor=_EDIT, opacity=0.1, line_width=0, **at)
+    figure.update_layout(title=title, title_font_size=14, margin_t=110, height=960)
     figure.update_annotations(font_size=12)
-    unit = "" if sweep.unit == "raw" else f" ({sweep.unit})"
-    figure.update_xaxes(title_text=f"strength{unit}", row=3)
+    figure.update_xaxes(title_text="strength" if unit == "raw" else f"strength ({unit})", row=(len(panels) + 1) // 2)
     return figure
 
 

@@ -19,11 +19,12 @@ from ...engine.memory import in_batches
 from ...engine.text.counted import TokenRoles, predictions
 from ...engine.text.prompt import Prompt
 from ..edit.hooks import Edits
+from ..edit.positions import scope_of
 from ..effects.compare_logits import changes
-from ..generation.generate import Continuation, scope_of
-from ..recipe.recipe import Intervention
+from ..generation.generate import Continuation
+from ..recipe.intervention import Intervention
 from ..recipe.units import Resolved, dictionary_of
-from .result import Measures
+from .curves import Measures
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine

@@ -17,12 +17,13 @@ from ...engine.memory import in_batches
 from ...engine.text.prompt import Prompt
 from ..generation.generate import Continuation, continuations, write
 from ..generation.sampling import Sampling
+from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
-from ..recipe.recipe import Intervention, Recipe, replace_in
+from ..recipe.recipe import Recipe, replace_in
 from ..recipe.units import Maxima, Resolved, resolve
+from .curves import Measures, stacked
 from .measures import Measured, Measurer, Numbers
 from .promoted import Reader, Readings
-from .result import Measures, stacked
 
 if TYPE_CHECKING:
     from ...engine.activations.ranking import Ints

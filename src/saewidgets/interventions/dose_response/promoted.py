@@ -24,8 +24,8 @@ from ...engine.model.unembedding import Unembedding
 from ...engine.text.prompt import Prompt, PromptInput
 from ...errors import NonFiniteError, ReadoutError, SaewidgetsError
 from ..edit.hooks import Edits
-from ..generation.generate import scope_of
-from ..recipe.recipe import Intervention
+from ..edit.positions import scope_of
+from ..recipe.intervention import Intervention
 from ..recipe.units import Resolved, dictionary_of
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,9 +12,11 @@ from ...engine.activations.ranking import Ints
 from ...engine.activations.result import Bools
 from ..generation.generate import Continuation
 from ..generation.sampling import Sampling
-from ..recipe.recipe import Intervention
+from ..recipe.intervention import Intervention
+from .curves import MEASURES, READINGS, Curve, Measures, difference, mean_of
+from .figure import Drawn, figure_of
 from .promoted import Promoted, Readings
-from .usable import Band, Interval, paired
+from .usable import Band
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,46 +25,7 @@ if TYPE_CHECKING:
 
     Doubles: TypeAlias = npt.NDArray[np.float64]
 
-__all__ = ["MEASURES", "READINGS", "Curve", "Measures", "Sweep"]
-
-MEASURES = ("target", "kl", "perplexity", "repetition")
-READINGS = ("promoted", "activation")
-
-
-@dataclass(frozen=True)
-class Measures:
-    """Four numbers a text, over its generated tokens, [..., texts] each: see `Sweep`."""
-
-    target: Doubles
-    kl: Doubles
-    perplexity: Doubles
-    repetition: Doubles
-
-    def part(self, which: int | slice | Ints) -> Measures:
-        """Those of some rows."""
-        return Measures(self.target[which], self.kl[which], self.perplexity[which], self.repetition[which])
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One measure over the strengths, as it is drawn.
-
-    Attributes:
-        mean: [n] mean over the texts (geometric for perplexity).
-        low, high: [n] the interval of the mean difference to the unedited texts, in pairs that share prompt and dice (of
-            the ratio, for perplexity), laid around `mean`: where it holds `unedited`, the texts do not tell the edit from
-            no edit. NaN for fewer than two pairs.
-        n: [n] pairs.
-        unedited: the mean of the unedited texts.
-        controls: [controls, n] the means under each control.
-    """
-
-    mean: Doubles
-    low: Doubles
-    high: Doubles
-    n: Ints
-    unedited: float
-    controls: Doubles
+__all__ = ["Sweep"]
 
 
 @dataclass(frozen=True)
@@ -278,9 +241,18 @@ class Sweep:
 
     def figure(self) -> Figure:
         """The curves over strength with their intervals, controls grey, usable strengths shaded."""
-        from .figure import figure_of
-
-        return figure_of(self)
+        texts = f"{self.n} texts a strength" if self.n > 1 else "one text a strength, no intervals"
+        return figure_of(
+            [Drawn(self.title_of(name), self.curve_of(name)) for name in (*MEASURES, *READINGS)],
+            strengths=self.strengths,
+            unit=self.unit,
+            controls=self.controls,
+            bands=[(band.low, band.high) for band in self.bands],
+            title=(
+                f"Dose-response of {self.intervention!r}: {texts}<br>bars: {self.level * 100:.4g}% interval of the mean "
+                "paired difference to the unedited texts (dashed); last row: no sampling, one number a prompt"
+            ),
+        )
 
     def __repr__(self) -> str:
         said = ", ".join(f"{b.direction} from {b.low:g} to {b.high:g}" for b in self.bands)
@@ -291,28 +263,5 @@ class Sweep:
         )
 
 
-def mean_of(measure: str, values: Doubles) -> Doubles:
-    """Mean over the last axis of what is known there, NaN without any; geometric for perplexity."""
-    known = np.isfinite(values)
-    logs = measure == "perplexity"
-    kept = np.where(known, values, 1.0)
-    kept = np.where(known, np.log(kept) if logs else kept, 0.0)
-    count = known.sum(-1)
-    mean: Doubles = np.asarray(kept.sum(-1) / np.where(count > 0, count, np.nan))
-    return np.exp(mean) if logs else mean
-
-
-def difference(measure: str, edited: Doubles, other: Doubles, level: float) -> Interval:
-    """The paired difference `edited` [..., n] minus `other` [n] or [..., n]; of logarithms, for perplexity."""
-    if measure == "perplexity":
-        edited, other = np.log(edited), np.log(other)
-    return paired(edited - other, level)
-
-
 def _way(direction: int) -> str:
     return {1: "raises", -1: "suppresses"}.get(direction, "no edit")
-
-
-def stacked(parts: Sequence[Measures], shape: tuple[int, int]) -> Measures:
-    """Measures of several prompts, each in `shape` [rows, samples], as [rows, prompts * samples]."""
-    return Measures(*(np.concatenate([getattr(p, name).reshape(shape) for p in parts], -1) for name in MEASURES))

@@ -17,15 +17,18 @@ from ...engine.text.prompt import Prompt, PromptInput, read_prompt
 from ...errors import SaewidgetsError
 from ..generation.generate import notes_of
 from ..generation.sampling import Sampling
-from ..recipe.checks import RecipeError, refuse_past_the_end
+from ..recipe.errors import RecipeError
+from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
-from ..recipe.recipe import Intervention, Recipe
+from ..recipe.overlap import refuse_past_the_end
+from ..recipe.recipe import Recipe
 from ..recipe.units import Index, Maxima, dictionary_of, maxima_of, resolve
 from .controls import controls_for
+from .curves import difference, mean_of
 from .measures import Measurer, Target, repetition
 from .on_prompt import Prompted, Written, gathered
 from .promoted import PROMOTED, given_ids, promoted_by
-from .result import Sweep, difference, mean_of
+from .result import Sweep
 from .usable import (
     CONFIDENCE,
     PERPLEXITY_FACTOR,
@@ -112,7 +115,7 @@ def sweep(
         >>> sw.sweep(engine, "I went out and saw", sw.add(4720, 1, unit="max"), index=index).figure()
         >>> sw.sweep(engine, ["I went out and saw", "My friend told me that"], sw.scale(7650, 0), samples=3).bands
     """
-    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     sampling = Sampling(n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples)
     return engine.worker.run(

@@ -16,8 +16,8 @@ from scipy.special import stdtrit
 
 from ...engine.activations.ranking import Ints
 from ...engine.activations.result import Bools
+from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
-from ..recipe.recipe import Intervention
 
 if TYPE_CHECKING:
     import numpy.typing as npt

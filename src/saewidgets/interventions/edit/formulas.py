@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..recipe.intervention import Intervention
 from ..recipe.kinds import Tokens, kind_of
-from ..recipe.recipe import Intervention, Recipe
+from ..recipe.recipe import Recipe
 from ..recipe.units import Amount, Resolved
 from .positions import Scope
 

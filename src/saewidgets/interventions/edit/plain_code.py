@@ -15,13 +15,14 @@ import torch
 
 from ...engine.model.kv_cache import CachedForward
 from ...engine.text.prompt import Prompt, PromptInput, read_prompt
-from ..generation.generate import scope_of
-from ..recipe.checks import RecipeError
+from ..recipe.errors import RecipeError
+from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
-from ..recipe.recipe import Intervention, Recipe
+from ..recipe.recipe import Recipe
 from ..recipe.units import Amount, Index, Maxima, Resolved, maxima_of, resolve
 from .formulas import Terms
 from .hooks import Edits
+from .positions import scope_of
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine
@@ -53,7 +54,7 @@ def to_code(
     Example:
         >>> print(sw.to_code(engine, "My favourite day is", sw.add(2717, 2, unit="max")))
     """
-    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     return engine.worker.run(lambda ticket: code_on_worker(engine, read_prompt(engine, prompt), whole, maxima, ticket))
 

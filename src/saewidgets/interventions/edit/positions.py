@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,9 +18,14 @@ from torch import Tensor
 from ...engine.arrays import Bools, Floats
 from ...engine.dictionary.base import Dictionary
 from ...engine.text.counted import Counting
-from ..recipe.recipe import Intervention, Recipe
+from ...engine.text.prompt import Prompt
+from ..recipe.intervention import Intervention
+from ..recipe.recipe import Recipe
 
-__all__ = ["Scope"]
+if TYPE_CHECKING:
+    from ...engine.engine import Engine
+
+__all__ = ["Scope", "scope_of", "think_ids"]
 
 _FAR = 2**62
 
@@ -134,3 +140,19 @@ class Scope:
         if not recipe.thinking:
             allowed &= ~self._thinking
         return allowed
+
+
+def scope_of(engine: Engine, prompt: Prompt, n_rows: int) -> Scope:
+    """The scope of rows that all start with `prompt`."""
+    masks = [prompt.template] * n_rows, [prompt.system] * n_rows
+
+    def outlier(dictionary: Dictionary) -> list[Bools]:
+        return [prompt.roles(engine, dictionary).outlier] * n_rows
+
+    return Scope(engine.counting, [len(prompt)] * n_rows, *masks, think_ids(engine), outlier)
+
+
+def think_ids(engine: Engine) -> tuple[int, int] | None:
+    """The tokens that open and close thinking, if the model has them."""
+    opened, closed = (engine.tokenizer.token_id(token) for token in ("<think>", "</think>"))
+    return None if opened is None or closed is None else (opened, closed)

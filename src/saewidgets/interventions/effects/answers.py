@@ -18,10 +18,13 @@ from ...engine.memory import in_batches
 from ...engine.text.prompt import Prompt, PromptInput, read_with_answer
 from ...errors import SaewidgetsError
 from ..edit.hooks import Edits
-from ..generation.generate import notes_of, scope_of
-from ..recipe.checks import RecipeError, refuse_past_the_end
+from ..edit.positions import scope_of
+from ..generation.generate import notes_of
 from ..recipe.constructors import scale
-from ..recipe.recipe import Intervention, Recipe
+from ..recipe.errors import RecipeError
+from ..recipe.intervention import Intervention
+from ..recipe.overlap import refuse_past_the_end
+from ..recipe.recipe import Recipe
 from ..recipe.units import Index, Maxima, maxima_of, resolve
 
 if TYPE_CHECKING:
@@ -112,7 +115,7 @@ def answer_effects(
     Example:
         >>> sw.answer_effects(engine, "The capital of France is", " Paris", sw.ablate([12, 34])).to_pandas()
     """
-    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     return engine.worker.run(
         lambda ticket: answers_on_worker(engine, prompt, answer, whole, maxima, ticket, k=k), on_progress

@@ -21,9 +21,11 @@ from ...engine.text.counted import TokenRoles, predictions
 from ...engine.text.prompt import Prompt, PromptInput, read_prompt
 from ...errors import HookDidNotFireError, SaewidgetsError
 from ..edit.hooks import Edits
-from ..generation.generate import notes_of, scope_of
-from ..recipe.checks import refuse_past_the_end
-from ..recipe.recipe import Intervention, Recipe
+from ..edit.positions import scope_of
+from ..generation.generate import notes_of
+from ..recipe.intervention import Intervention
+from ..recipe.overlap import refuse_past_the_end
+from ..recipe.recipe import Recipe
 from ..recipe.units import Index, Maxima, Resolved, maxima_of, resolve
 from .compare_logits import Changes, changes
 from .frozen_attention import Patterns
@@ -72,7 +74,7 @@ def effects(
     Example:
         >>> sw.effects(engine, "In the beginning, God created the heavens", sw.ablate(7650)).to_pandas()
     """
-    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     read = read_prompt(engine, text)
     n = len(read) if n_prompt is None else n_prompt

@@ -20,15 +20,16 @@ from ...engine.provenance import notes_of_dictionary
 from ...engine.text.prompt import Prompt, PromptInput, read_prompt
 from ...errors import CancelledError, NonFiniteError
 from ..edit.hooks import Edits
-from ..edit.positions import Scope
-from ..recipe.checks import RecipeError, refuse_past_the_end
-from ..recipe.recipe import Intervention, Recipe
+from ..edit.positions import scope_of
+from ..recipe.errors import RecipeError
+from ..recipe.intervention import Intervention
+from ..recipe.overlap import refuse_past_the_end
+from ..recipe.recipe import Recipe
 from ..recipe.units import Index, Maxima, Resolved, maxima_of, resolve
 from .result import Continuation, Generation, Step, continuations
 from .sampling import Dice, Sampling
 
 if TYPE_CHECKING:
-    from ...engine.dictionary.base import Dictionary
     from ...engine.engine import Engine
     from ...engine.ticket import Progress, Ticket
 
@@ -40,8 +41,6 @@ __all__ = [
     "generate",
     "generate_on_worker",
     "notes_of",
-    "scope_of",
-    "think_ids",
     "write",
 ]
 
@@ -80,7 +79,7 @@ def generate(
         >>> sw.generate(engine, "My favourite day is", sw.add(2717, 2, unit="max"), temperature=0)
     """
     sampling = Sampling(n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples, stop_at_eos)
-    whole = recipe if isinstance(recipe, Recipe) else Recipe(recipe)
+    whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     return engine.worker.run(
         lambda ticket: generate_on_worker(engine, prompt, whole, sampling, maxima, ticket, keep_partial=False),
@@ -210,22 +209,6 @@ def _step(number: int, logits: Tensor, chosen: Tensor, alive: Bools) -> Step:
         entropy.cpu().numpy(),
         alive,
     )
-
-
-def scope_of(engine: Engine, prompt: Prompt, n_rows: int) -> Scope:
-    """The scope of rows that all start with `prompt`."""
-    masks = [prompt.template] * n_rows, [prompt.system] * n_rows
-
-    def outlier(dictionary: Dictionary) -> list[Bools]:
-        return [prompt.roles(engine, dictionary).outlier] * n_rows
-
-    return Scope(engine.counting, [len(prompt)] * n_rows, *masks, think_ids(engine), outlier)
-
-
-def think_ids(engine: Engine) -> tuple[int, int] | None:
-    """The tokens that open and close thinking, if the model has them."""
-    opened, closed = (engine.tokenizer.token_id(token) for token in ("<think>", "</think>"))
-    return None if opened is None or closed is None else (opened, closed)
 
 
 def _refuse_unlike_read(edits: Edits) -> None:

@@ -10,7 +10,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
-from .recipe import Condition, Intervention, Positions, Recipe, RecipeError
+from .errors import RecipeError
+from .intervention import Condition, Intervention, Positions
+from .recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor

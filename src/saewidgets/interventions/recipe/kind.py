@@ -9,15 +9,12 @@ import json
 import re
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .recipe import Intervention
-    from .units import Amount
-
-__all__ = ["UNITS", "WORDS", "Added", "Kind", "Tokens", "Unit", "Written", "norm_name", "pair"]
+__all__ = ["UNITS", "WORDS", "Added", "Change", "Kind", "Sized", "Tokens", "Unit", "Written", "norm_name", "pair"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,38 @@ class Tokens:
         """`a`, of a kind that reads it."""
         assert self.a is not None
         return self.a
+
+
+class Change(Protocol):
+    """What a kind asks an `Intervention` for."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    @property
+    def low(self) -> float | None: ...
+
+    @property
+    def by(self) -> int | None: ...
+
+
+class Sized(Protocol):
+    """What a kind asks an `Amount` for: an intervention on one feature, with its units as numbers."""
+
+    @property
+    def intervention(self) -> Change: ...
+
+    @property
+    def feature(self) -> int: ...
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def median_norm(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -120,19 +149,19 @@ class Kind:
     bounded: bool = False
     in_activations: bool = False
 
-    def reads(self, i: Intervention) -> bool:
+    def reads(self, i: Change) -> bool:
         """Whether the formula needs the feature's activation."""
         return True
 
-    def adds(self, i: Intervention, at: Tokens) -> Added:
+    def adds(self, i: Change, at: Tokens) -> Added:
         """What is added at each token where `i` acts."""
         raise NotImplementedError(f"The kind {self.name!r} has no formula.")
 
-    def code(self, amount: Amount) -> Written:
+    def code(self, amount: Sized) -> Written:
         """`adds` as plain code, with numbers in place of units."""
         raise NotImplementedError(f"The kind {self.name!r} has no plain code.")
 
-    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+    def direction(self, i: Change, value: float, activation: float, unedited: float) -> int:
         """Whether it raises the feature at that value (1), suppresses it (-1), or neither (0), beside no edit.
 
         Args:
@@ -141,7 +170,7 @@ class Kind:
         """
         return 0
 
-    def least(self, i: Intervention) -> float:
+    def least(self, i: Change) -> float:
         """Where a sweep begins: the neutral value; without one, the lower bound, or 0."""
         return self.neutral if self.neutral is not None else i.low or 0.0
 

@@ -13,13 +13,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from .kind import UNITS, WORDS, Added, Kind, Tokens, Unit, Written, norm_name, pair
+from .kind import UNITS, WORDS, Added, Change, Kind, Sized, Tokens, Unit, Written, norm_name, pair
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .recipe import Intervention
-    from .units import Amount
 
 __all__ = ["KINDS", "UNITS", "Added", "Kind", "Tokens", "Unit", "Written", "kind_of", "norm_name", "register"]
 
@@ -29,10 +26,10 @@ def _sign(x: float) -> int:
 
 
 class _Add(Kind):
-    def reads(self, i: Intervention) -> bool:
+    def reads(self, i: Change) -> bool:
         return i.unit == "own"
 
-    def adds(self, i: Intervention, at: Tokens) -> Added:
+    def adds(self, i: Change, at: Tokens) -> Added:
         if i.unit == "raw":
             # In units of activation: how long the stored row is beside d.
             gained = at.value * (at.stored.norm() / (at.d.norm() * at.size))
@@ -45,7 +42,7 @@ class _Add(Kind):
             part = gained * at.size, at.d
         return Added((part,), None if at.a is None else at.a + gained)
 
-    def code(self, amount: Amount) -> Written:
+    def code(self, amount: Sized) -> Written:
         f, v, unit = amount.feature, repr(amount.value), amount.intervention.unit
         if unit == "raw":
             return Written(v, f"W[{f}]")
@@ -53,7 +50,7 @@ class _Add(Kind):
             return Written(f"{v} * {amount.median_norm!r}", f"(D[{f}] / D[{f}].norm())")
         return Written(f"{v} * size" if unit == "max" else f"{v} * a[..., {f}] * size", f"D[{f}]")
 
-    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+    def direction(self, i: Change, value: float, activation: float, unedited: float) -> int:
         # A multiple of an activation that is negative on average works the other way round.
         return _sign(value) * (-1 if i.unit == "own" and unedited < 0 else 1)
 
@@ -61,100 +58,100 @@ class _Add(Kind):
 class _Set(Kind):
     """Kinds that make the activation another: h += (wanted − a) d."""
 
-    def wanted(self, i: Intervention, at: Tokens) -> Tensor:
+    def wanted(self, i: Change, at: Tokens) -> Tensor:
         raise NotImplementedError
 
-    def wanted_code(self, amount: Amount) -> str:
+    def wanted_code(self, amount: Sized) -> str:
         raise NotImplementedError
 
-    def adds(self, i: Intervention, at: Tokens) -> Added:
+    def adds(self, i: Change, at: Tokens) -> Added:
         wanted = self.wanted(i, at).expand_as(at.activation)
         return Added((((wanted - at.activation) * at.size, at.d),), wanted)
 
-    def code(self, amount: Amount) -> Written:
+    def code(self, amount: Sized) -> Written:
         f = amount.feature
         return Written(f"({self.wanted_code(amount)} - a[..., {f}]) * size", f"D[{f}]")
 
 
 class _Scale(_Set):
-    def wanted(self, i: Intervention, at: Tokens) -> Tensor:
+    def wanted(self, i: Change, at: Tokens) -> Tensor:
         return at.activation * at.value
 
-    def wanted_code(self, amount: Amount) -> str:
+    def wanted_code(self, amount: Sized) -> str:
         return f"{amount.value!r} * a[..., {amount.feature}]"
 
-    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+    def direction(self, i: Change, value: float, activation: float, unedited: float) -> int:
         return _sign(value - 1) * (-1 if unedited < 0 else 1)
 
 
 class _Clamp(_Set):
-    def wanted(self, i: Intervention, at: Tokens) -> Tensor:
+    def wanted(self, i: Change, at: Tokens) -> Tensor:
         return at.value * (at.median / (at.d.norm() * at.size)) if i.unit == "resid" else at.value
 
-    def wanted_code(self, amount: Amount) -> str:
+    def wanted_code(self, amount: Sized) -> str:
         if amount.intervention.unit == "resid":
             return f"{amount.value!r} * {amount.median_norm!r} / (D[{amount.feature}].norm() * size)"
         return repr(amount.value)
 
-    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+    def direction(self, i: Change, value: float, activation: float, unedited: float) -> int:
         # Without a mean to compare with (nothing is active), 0 is what the feature does.
         return _sign(activation - (0.0 if math.isnan(unedited) else unedited))
 
 
 class _Ablate(_Set):
-    def wanted(self, i: Intervention, at: Tokens) -> Tensor:
+    def wanted(self, i: Change, at: Tokens) -> Tensor:
         return at.activation.new_zeros(())
 
-    def wanted_code(self, amount: Amount) -> str:
+    def wanted_code(self, amount: Sized) -> str:
         return "0.0"
 
-    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+    def direction(self, i: Change, value: float, activation: float, unedited: float) -> int:
         return -1
 
 
 class _Orthogonal(Kind):
-    def reads(self, i: Intervention) -> bool:
+    def reads(self, i: Change) -> bool:
         return False
 
-    def adds(self, i: Intervention, at: Tokens) -> Added:
+    def adds(self, i: Change, at: Tokens) -> Added:
         return Added((((at.value - 1) * (at.h.float() @ at.unit), at.unit),))
 
-    def code(self, amount: Amount) -> Written:
+    def code(self, amount: Sized) -> Written:
         f = amount.feature
         before = f"u = D[{f}] / D[{f}].norm()", "along = h.float() @ u"
         return Written(f"{amount.value - 1!r} * along", "u", before)
 
-    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+    def direction(self, i: Change, value: float, activation: float, unedited: float) -> int:
         return _sign(value - 1)
 
 
 class _Cap(_Orthogonal):
-    def adds(self, i: Intervention, at: Tokens) -> Added:
+    def adds(self, i: Change, at: Tokens) -> Added:
         along = at.h.float() @ at.unit
         low = (at.low * at.median).where(~at.low.isinf(), at.low)
         return Added(((along.clamp(min=low, max=at.value * at.median) - along, at.unit),))
 
-    def code(self, amount: Amount) -> Written:
+    def code(self, amount: Sized) -> Written:
         i, m = amount.intervention, 1.0 if amount.median_norm is None else amount.median_norm
         low = None if i.low is None else i.low * m
         bounded = f"along.clamp(min={low!r}, max={amount.value * m!r})"
         return Written(f"{bounded} - along", "u", super().code(amount).before)
 
-    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+    def direction(self, i: Change, value: float, activation: float, unedited: float) -> int:
         return -1
 
 
 class _Replace(Kind):
-    def adds(self, i: Intervention, at: Tokens) -> Added:
+    def adds(self, i: Change, at: Tokens) -> Added:
         assert at.other is not None
         moved = at.activation * at.size
         return Added(((moved, -at.d), (moved * at.value, at.other)), at.activation.new_zeros(moved.shape))
 
-    def code(self, amount: Amount) -> Written:
+    def code(self, amount: Sized) -> Written:
         f, by = amount.feature, amount.intervention.by
         return Written(f"a[..., {f}] * size", f"({amount.value!r} * D[{by}] - D[{f}])")
 
-    def direction(self, i: Intervention, value: float, activation: float, unedited: float) -> int:
+    def direction(self, i: Change, value: float, activation: float, unedited: float) -> int:
         return -1
 
 
@@ -187,6 +184,6 @@ for _name, _row in WORDS["kinds"].items():
     register(_CLASSES[_name](_name, **{**_row, "units": tuple(_row["units"]), "slider": pair(_row.get("slider"))}))
 
 
-def kind_of(i: Intervention) -> Kind:
+def kind_of(i: Change) -> Kind:
     """The kind of an intervention."""
     return KINDS[i.kind]

@@ -1,16 +1,14 @@
-"""An intervention as plain JSON values, and as the call that makes it."""
+"""An intervention as plain JSON values, and back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
 
-from .kinds import kind_of
+from .errors import RecipeError
+from .intervention import Condition, Intervention
 
-if TYPE_CHECKING:
-    from .recipe import Intervention
-
-__all__ = ["as_call", "as_dict"]
+__all__ = ["as_dict", "intervention_from", "refuse_unknown"]
 
 
 def as_dict(intervention: Intervention) -> dict[str, object]:
@@ -24,21 +22,35 @@ def as_dict(intervention: Intervention) -> dict[str, object]:
     return data
 
 
-def as_call(i: Intervention) -> str:
-    """The call that makes it, with numbers in full: `add(12, 4, unit='max')`."""
-    if i.direction is not None:
-        parts = [f"<direction of {len(i.direction)}>"]
-    else:
-        parts = [str(i.features[0]) if len(i.features) == 1 else str(list(i.features))]
-    kind = kind_of(i)
-    if kind.other:
-        parts.append(f"by={i.by}")
-    if i.value is not None and i.value != kind.default:
-        number = repr(int(i.value) if i.value.is_integer() and abs(i.value) < 2**53 else i.value)
-        parts.append(f"factor={number}" if kind.other else number)
-    defaults = {f.name: f.default for f in fields(i)}
-    for name in ("hook", "unit", "low", "sae", "positions", "special", "only_active", "when", "max_activation", "on"):
-        value = getattr(i, name)
-        if value != defaults[name]:
-            parts.append(f"{name}={value!r}")
-    return f"{i.kind}({', '.join(parts)})"
+def intervention_from(data: object) -> Intervention:
+    """An intervention from plain JSON values.
+
+    Raises:
+        RecipeError: for unknown keys or wrong types.
+    """
+    if not isinstance(data, Mapping):
+        raise RecipeError(f"An intervention is a JSON object, not {type(data).__name__}.")
+    refuse_unknown(data, {f.name for f in fields(Intervention)}, "An intervention")
+    made = dict(data)
+    try:
+        if made.get("features") is not None:
+            made["features"] = tuple(made["features"])
+        if made.get("direction") is not None:
+            made["direction"] = tuple(made["direction"])
+        if isinstance(made.get("positions"), Sequence) and not isinstance(made["positions"], str):
+            made["positions"] = tuple(tuple(p) if isinstance(p, Sequence) else p for p in made["positions"])
+        if isinstance(made.get("when"), Mapping):
+            refuse_unknown(made["when"], {"feature", "above"}, "`when`")
+            made["when"] = Condition(**made["when"])
+        return Intervention(**{key: value for key, value in made.items() if value is not None or key == "value"})
+    except (TypeError, ValueError) as error:
+        if isinstance(error, RecipeError):
+            raise
+        raise RecipeError(f"This is no intervention: {error}.") from None
+
+
+def refuse_unknown(data: Mapping[str, object], known: set[str], what: str) -> None:
+    """Refuse keys of `data` that are not `known`: a misspelt setting would be ignored in silence."""
+    unknown = sorted(set(map(str, data)) - known)
+    if unknown:
+        raise RecipeError(f"{what} has no {unknown[0]!r}; it may have {', '.join(sorted(known))}.")

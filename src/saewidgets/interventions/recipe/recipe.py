@@ -12,92 +12,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, TypeAlias, cast
+from dataclasses import dataclass, replace
+from typing import cast
 
-from .checks import RecipeError, check, clash, plain
-from .kinds import KINDS, UNITS
-from .plain import as_call, as_dict
+from .errors import RecipeError
+from .intervention import Intervention
+from .overlap import clash
+from .plain import as_dict, intervention_from, refuse_unknown
 
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from ...engine.engine import Engine
-
-__all__ = ["KINDS", "UNITS", "Condition", "Intervention", "Positions", "Recipe", "RecipeError"]
+__all__ = ["Recipe"]
 
 VERSION = 1
-
-Span: TypeAlias = "int | tuple[int | None, int | None]"
-Positions: TypeAlias = "str | tuple[Span, ...]"
-""" "all", "prompt", "generated", or absolute positions and [start, stop) spans of the token sequence (BOS is 0)."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Only where feature `feature` of the same dictionary has an activation above `above`."""
-
-    feature: int
-    above: float = 0.0
-
-
-@dataclass(frozen=True)
-class Intervention:
-    """One change of one feature, of several alike, or along a raw direction.
-
-    Made by `add`, `scale`, `clamp`, `ablate`, `orthogonal`, `cap` and `replace`, where the formulas stand.
-
-    Attributes:
-        features: indices; each is changed for itself. Empty for a raw direction.
-        kind: one of `KINDS`.
-        value: how much, in `unit`.
-        unit: "raw"; "max", times the feature's maximal activation; "resid", so that the vector added is that many times
-            as long as the median value at the hook (the median residual norm, where that is the residual stream);
-            "own", times the token's own activation.
-        sae: name of a dictionary of the engine; None: the first.
-        positions: "all", "prompt", "generated" or a tuple of positions and (start, stop) pairs. The first generated
-            token is predicted at the last *prompt* position: "generated" leaves it as it is.
-        special: also at special tokens, chat-template tokens and norm outliers of the prompt.
-        only_active: only where the feature itself is active.
-        when: only where another feature is active enough.
-        by: the feature that replaces.
-        low: the lower bound of a cap.
-        max_activation: what "max" refers to, if it shall not be looked up.
-        on: False leaves it out.
-        direction, hook: a raw vector at a hook instead of features.
-        label: for people.
-    """
-
-    features: tuple[int, ...] = ()
-    kind: str = "add"
-    value: float | None = None
-    unit: str = "raw"
-    sae: str | None = None
-    positions: Positions = "all"
-    special: bool = False
-    only_active: bool = False
-    when: Condition | None = None
-    by: int | None = None
-    low: float | None = None
-    max_activation: float | None = None
-    on: bool = True
-    direction: tuple[float, ...] | None = None
-    hook: str | None = None
-    label: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.value is None and isinstance(self.kind, str) and self.kind in KINDS:
-            object.__setattr__(self, "value", KINDS[self.kind].default)
-        for name, value in plain(self).items():
-            object.__setattr__(self, name, value)
-        check(self)
-
-    def __repr__(self) -> str:
-        return as_call(self)
-
-    def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
-        """As a recipe of its own: `engine.applied(sw.ablate(12))`."""
-        return Recipe(self).applied_to(engine, **options)
 
 
 @dataclass(frozen=True)
@@ -154,6 +79,11 @@ class Recipe:
             object.__setattr__(self, key, value)
         clash(several)
 
+    @classmethod
+    def of(cls, recipe: Recipe | Intervention | Sequence[Intervention]) -> Recipe:
+        """`recipe` itself, or one of the interventions that are given in its place."""
+        return recipe if isinstance(recipe, Recipe) else cls(recipe)
+
     @property
     def active(self) -> tuple[Intervention, ...]:
         """The interventions that are on."""
@@ -177,12 +107,6 @@ class Recipe:
     def with_error(self, keep: bool) -> Recipe:
         """The same with the reconstruction error kept or dropped."""
         return Recipe(self.interventions, keep, self.system, self.thinking, self.name)
-
-    def applied_to(self, engine: Engine, **options: object) -> AbstractContextManager[None]:
-        """See `saewidgets.interventions.applied.context.applied`; usually called as `engine.applied(recipe)`."""
-        from ..applied.context import applied
-
-        return applied(engine, self, **options)  # type: ignore[arg-type]
 
     # -- as data
 
@@ -216,7 +140,7 @@ class Recipe:
                 f"The recipe is of version {version}; this saewidgets reads versions up to {VERSION}. Update it."
             )
         known = {"version", "name", "keep_error", "system", "thinking", "interventions"}
-        _refuse_unknown(data, known, "A recipe")
+        refuse_unknown(data, known, "A recipe")
         rows = data.get("interventions", [])
         if not isinstance(rows, Sequence) or isinstance(rows, str):
             raise RecipeError("`interventions` must be a list.")
@@ -253,36 +177,3 @@ class Recipe:
 def replace_in(recipe: Recipe, interventions: Sequence[Intervention]) -> Recipe:
     """`recipe` with other interventions."""
     return Recipe(interventions, recipe.keep_error, recipe.system, recipe.thinking, recipe.name)
-
-
-def intervention_from(data: object) -> Intervention:
-    """An intervention from plain JSON values.
-
-    Raises:
-        RecipeError: for unknown keys or wrong types.
-    """
-    if not isinstance(data, Mapping):
-        raise RecipeError(f"An intervention is a JSON object, not {type(data).__name__}.")
-    _refuse_unknown(data, {f.name for f in fields(Intervention)}, "An intervention")
-    made = dict(data)
-    try:
-        if made.get("features") is not None:
-            made["features"] = tuple(made["features"])
-        if made.get("direction") is not None:
-            made["direction"] = tuple(made["direction"])
-        if isinstance(made.get("positions"), Sequence) and not isinstance(made["positions"], str):
-            made["positions"] = tuple(tuple(p) if isinstance(p, Sequence) else p for p in made["positions"])
-        if isinstance(made.get("when"), Mapping):
-            _refuse_unknown(made["when"], {"feature", "above"}, "`when`")
-            made["when"] = Condition(**made["when"])
-        return Intervention(**{key: value for key, value in made.items() if value is not None or key == "value"})
-    except (TypeError, ValueError) as error:
-        if isinstance(error, RecipeError):
-            raise
-        raise RecipeError(f"This is no intervention: {error}.") from None
-
-
-def _refuse_unknown(data: Mapping[str, object], known: set[str], what: str) -> None:
-    unknown = sorted(set(map(str, data)) - known)
-    if unknown:
-        raise RecipeError(f"{what} has no {unknown[0]!r}; it may have {', '.join(sorted(known))}.")

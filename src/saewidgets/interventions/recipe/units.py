@@ -18,9 +18,11 @@ from ...engine.dictionary.base import Dictionary
 from ...engine.dictionary.directions import Directions
 from ...engine.text.prompt import Prompt
 from ...errors import FeatureIndexError, HookNotFoundError, SaewidgetsError
-from .checks import RecipeError, clash
+from .errors import RecipeError
+from .intervention import Intervention
 from .kinds import norm_name
-from .recipe import Intervention, Recipe
+from .overlap import clash
+from .recipe import Recipe
 
 if TYPE_CHECKING:
     import numpy.typing as npt

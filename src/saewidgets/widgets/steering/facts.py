@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from ...interventions.generation.generate import think_ids
-from ...interventions.recipe.checks import RecipeError
+from ...interventions.edit.positions import think_ids
 from ...interventions.recipe.constructors import PRESETS
+from ...interventions.recipe.errors import RecipeError
 from .. import wire
 
 if TYPE_CHECKING:

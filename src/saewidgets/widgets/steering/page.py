@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import cast
 
 from ...interventions.generation.generate import Continuation, Generation
-from ...interventions.recipe.checks import RecipeError
 from ...snapshot.fallback import FallbackRow, fallback
 from ...snapshot.page import Recorded, page
 from .. import wire
@@ -14,10 +14,7 @@ from ..base import asset
 from ..heatmap.page import recorded_answer
 from .results import CONTROLS, samples_of
 
-if TYPE_CHECKING:
-    from .widget import SteeringPanel
-
-_STATE = (
+PAGE_STATE = (
     "prompt chat messages recipe seed n_tokens temperature top_p top_k repetition_penalty samples view color answer freeze "
     "history theme"
 ).split()
@@ -92,37 +89,46 @@ def questions(
         yield "answer", {**asked, "answer": answer}
 
 
-def page_of(panel: SteeringPanel, answers: Answers, title: str | None) -> str:
-    """One self-contained HTML file of the panel and of what it has answered about its present recipe."""
-    state: dict[str, wire.Json] = {name: cast("wire.Json", getattr(panel, name)) for name in _STATE}
-    facts = cast("dict[str, wire.Json]", {**panel.facts, "offline": True})
-    # Runs of the weights before a refresh do not belong beside the provenance of those that are there now.
-    state["history"] = [run for run in panel.history if run.get("revision", 0) == panel.revision]
+@dataclass(frozen=True)
+class PanelView:
+    """What a picture of a panel shows.
+
+    Attributes:
+        prompt: as text. result: the last run, or None.
+        recipe: its interventions, or what is wrong with it.
+        provenance: of the engine as it is now; a run brings its own.
+    """
+
+    prompt: str
+    result: Generation | None
+    recipe: Sequence[object]
+    provenance: Sequence[tuple[str, str]]
+
+
+def page_of(
+    view: PanelView, state: Mapping[str, wire.Json], recorded: Sequence[Recorded], title: str | None, bundle: str
+) -> str:
+    """One self-contained HTML file of a panel in `state` that answers what was `recorded`."""
     return page(
-        widget=panel.front_end,
+        widget=bundle,
         title=title or "Steering",
-        state={**state, "facts": facts, "error": None, "revision": 0},
-        recorded=list(answers.of(cast("wire.Json", panel.recipe))),
-        script=asset("steering.snapshot.js"),
-        style=asset("steering.css"),
-        fallback=fallback_of(panel),
-        provenance=list(panel.engine.provenance().items()),
+        state={**state, "error": None, "revision": 0},
+        recorded=recorded,
+        script=asset(f"{bundle}.snapshot.js"),
+        style=asset(f"{bundle}.css"),
+        fallback=fallback_of(view),
+        provenance=view.provenance,
     )
 
 
-def fallback_of(panel: SteeringPanel) -> str:
+def fallback_of(view: PanelView) -> str:
     """Script-free HTML: the recipe, and the last run's texts side by side as text."""
-    made = panel.result
+    made = view.result
     tokens: list[FallbackRow] = []
     rows: list[list[str]] = []
     notes: list[str] = []
     if made is None:
-        shown = (
-            panel.prompt
-            if isinstance(panel.prompt, str)
-            else "".join(panel.engine.tokenizer.display(panel.prompt).strings)
-        )
-        tokens = [FallbackRow(shown, 0.0, False, None)]
+        tokens = [FallbackRow(view.prompt, 0.0, False, None)]
         notes.append("Nothing was generated yet.")
     else:
         for name, texts in (("as it is", made.baseline), ("edited", made.edited)):
@@ -134,7 +140,7 @@ def fallback_of(panel: SteeringPanel) -> str:
         ]
         rows = [[line] for line in made.resolved.lines()]
     if not rows:
-        rows = [[repr(i)] for i in _interventions(panel)]
+        rows = [[repr(i)] for i in view.recipe]
     return fallback(
         heading="The model as it is, and edited",
         tokens=tokens,
@@ -142,16 +148,9 @@ def fallback_of(panel: SteeringPanel) -> str:
         caption="The recipe: what was changed" if rows else "The recipe is empty: nothing is changed",
         columns=["intervention"],
         rows=rows,
-        provenance=list(panel.engine.provenance().items()) if made is None else list(made.provenance.items()),
+        provenance=view.provenance if made is None else list(made.provenance.items()),
         notes=notes,
     )
-
-
-def _interventions(panel: SteeringPanel) -> Sequence[object]:
-    try:
-        return panel.value.active
-    except RecipeError as error:
-        return [str(error)]
 
 
 def _text(made: Generation, name: str, text: Continuation) -> list[FallbackRow]:

@@ -13,9 +13,11 @@ from ...engine.text.prompt import Message, Prompt, PromptInput, read_prompt
 from ...errors import SaewidgetsError
 from ...interventions.generation.generate import Continuation, Generation, Step
 from ...interventions.generation.sampling import Sampling
-from ...interventions.recipe.checks import RecipeError
+from ...interventions.recipe.errors import RecipeError
+from ...interventions.recipe.intervention import Intervention
 from ...interventions.recipe.kinds import kind_of
-from ...interventions.recipe.recipe import Intervention, Recipe, intervention_from
+from ...interventions.recipe.plain import intervention_from
+from ...interventions.recipe.recipe import Recipe
 from ...interventions.recipe.units import Maxima, dictionary_of, max_name_of, median_norm, norm_of, prompt_max, resolve
 from .. import wire
 from ..flags import uncounted

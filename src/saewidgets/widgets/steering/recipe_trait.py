@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import traitlets
 
 from ...interventions.recipe.constructors import add
-from ...interventions.recipe.recipe import Intervention, Recipe
+from ...interventions.recipe.intervention import Intervention
+from ...interventions.recipe.recipe import Recipe
 from ..traits import JsonTrait
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def as_dict(recipe: RecipeLike) -> dict[str, object]:
     """
     if isinstance(recipe, Mapping):
         recipe = Recipe.from_dict(recipe)
-    return (recipe if isinstance(recipe, Recipe) else Recipe(recipe)).to_dict()
+    return Recipe.of(recipe).to_dict()
 
 
 class RecipeTrait(JsonTrait):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ...interventions.dose_response.result import MEASURES, READINGS
+from ...interventions.dose_response.curves import MEASURES, READINGS
 from ...interventions.dose_response.sweep import SAMPLES, Sweep, sweep_on_worker
 from ...interventions.dose_response.usable import verdict_of
 from ...interventions.effects.answers import answers_on_worker

@@ -13,15 +13,16 @@ import traitlets
 
 from ...interventions.edit.plain_code import code_on_worker
 from ...interventions.generation.generate import Generation, generate_on_worker
-from ...interventions.recipe.checks import RecipeError
-from ...interventions.recipe.recipe import Intervention, Recipe, replace_in
+from ...interventions.recipe.errors import RecipeError
+from ...interventions.recipe.intervention import Intervention
+from ...interventions.recipe.recipe import Recipe, replace_in
 from ...interventions.recipe.units import maxima_of
 from .. import wire
 from ..base import EngineWidget, Handler, live_asset
 from ..indexed import parted
 from ..traits import Follows, JsonTrait, TextOrIds, WholeNumber
 from .facts import facts_of, preset_reply
-from .page import Answers, fallback_of, page_of, questions, remembered
+from .page import PAGE_STATE, Answers, PanelView, fallback_of, page_of, questions, remembered
 from .payload import (
     SETTINGS,
     Asked,
@@ -304,14 +305,29 @@ class SteeringPanel(Follows, EngineWidget):
     # -- without a kernel
 
     def fallback_html(self) -> str:
-        return fallback_of(self)
+        return fallback_of(self._view())
+
+    def _view(self) -> PanelView:
+        text = (
+            self.prompt if isinstance(self.prompt, str) else "".join(self.engine.tokenizer.display(self.prompt).strings)
+        )
+        try:
+            recipe: Sequence[object] = self.value.active
+        except RecipeError as error:
+            recipe = [str(error)]
+        return PanelView(text, self.result, recipe, list(self.engine.provenance().items()))
 
     def page(self, title: str | None = None, views: Sequence[str] = ("text",)) -> str:
         for channel, params in questions(self._params(), views, self.freeze, self.answer):
             if not self._answers.has(channel, params):
                 answer = partial(self.handlers()[channel], params)
                 self.engine.worker.run(answer)
-        return page_of(self, self._answers, title)
+        state: dict[str, wire.Json] = {name: cast("wire.Json", getattr(self, name)) for name in PAGE_STATE}
+        state["facts"] = cast("wire.Json", {**self.facts, "offline": True})
+        # Runs of the weights before a refresh do not belong beside the provenance of those that are there now.
+        state["history"] = [run for run in self.history if run.get("revision", 0) == self.revision]
+        recorded = list(self._answers.of(cast("wire.Json", self.recipe)))
+        return page_of(self._view(), state, recorded, title, self.front_end)
 
     def to_html(
         self, path: str | os.PathLike[str] | None = None, *, views: Sequence[str] = ("text",), title: str | None = None

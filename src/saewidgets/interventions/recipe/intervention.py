@@ -1,34 +1,117 @@
-"""What an intervention may be: refused at once and by name, so that no nonsense reaches the model."""
+"""One change of the stream, as plain data; what cannot be meant is refused at once and by name."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from dataclasses import replace
-from math import inf
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TypeAlias
 
-from ...errors import SaewidgetsError, nearest
+from ...errors import nearest
+from .errors import RecipeError
 from .kinds import KINDS, UNITS, kind_of
 
-if TYPE_CHECKING:
-    from .recipe import Intervention, Positions, Recipe
+__all__ = ["Condition", "Intervention", "Positions", "Span"]
 
 _LARGEST = 3.4e38
 """Of float32, in which edits are computed."""
 _NAMED = ("all", "prompt", "generated")
 
-
-class RecipeError(SaewidgetsError, ValueError):
-    """An intervention that cannot be meant, or that the engine cannot do. `row` and `field` say which of a recipe."""
-
-    def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.field = field
-        self.row: int | None = None
+Span: TypeAlias = "int | tuple[int | None, int | None]"
+Positions: TypeAlias = "str | tuple[Span, ...]"
+""" "all", "prompt", "generated", or absolute positions and [start, stop) spans of the token sequence (BOS is 0)."""
 
 
-def plain(i: Intervention) -> dict[str, object]:
+@dataclass(frozen=True)
+class Condition:
+    """Only where feature `feature` of the same dictionary has an activation above `above`."""
+
+    feature: int
+    above: float = 0.0
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """One change of one feature, of several alike, or along a raw direction.
+
+    Made by `add`, `scale`, `clamp`, `ablate`, `orthogonal`, `cap` and `replace`, where the formulas stand.
+
+    Attributes:
+        features: indices; each is changed for itself. Empty for a raw direction.
+        kind: one of `KINDS`.
+        value: how much, in `unit`.
+        unit: "raw"; "max", times the feature's maximal activation; "resid", so that the vector added is that many times
+            as long as the median value at the hook (the median residual norm, where that is the residual stream);
+            "own", times the token's own activation.
+        sae: name of a dictionary of the engine; None: the first.
+        positions: "all", "prompt", "generated" or a tuple of positions and (start, stop) pairs. The first generated
+            token is predicted at the last *prompt* position: "generated" leaves it as it is.
+        special: also at special tokens, chat-template tokens and norm outliers of the prompt.
+        only_active: only where the feature itself is active.
+        when: only where another feature is active enough.
+        by: the feature that replaces.
+        low: the lower bound of a cap.
+        max_activation: what "max" refers to, if it shall not be looked up.
+        on: False leaves it out.
+        direction, hook: a raw vector at a hook instead of features.
+        label: for people.
+    """
+
+    features: tuple[int, ...] = ()
+    kind: str = "add"
+    value: float | None = None
+    unit: str = "raw"
+    sae: str | None = None
+    positions: Positions = "all"
+    special: bool = False
+    only_active: bool = False
+    when: Condition | None = None
+    by: int | None = None
+    low: float | None = None
+    max_activation: float | None = None
+    on: bool = True
+    direction: tuple[float, ...] | None = None
+    hook: str | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is None and isinstance(self.kind, str) and self.kind in KINDS:
+            object.__setattr__(self, "value", KINDS[self.kind].default)
+        for name, value in _plain(self).items():
+            object.__setattr__(self, name, value)
+        _check(self)
+
+    def __repr__(self) -> str:
+        """The call that makes it, with numbers in full: `add(12, 4, unit='max')`."""
+        if self.direction is not None:
+            parts = [f"<direction of {len(self.direction)}>"]
+        else:
+            parts = [str(self.features[0]) if len(self.features) == 1 else str(list(self.features))]
+        kind = kind_of(self)
+        if kind.other:
+            parts.append(f"by={self.by}")
+        if self.value is not None and self.value != kind.default:
+            number = repr(int(self.value) if self.value.is_integer() and abs(self.value) < 2**53 else self.value)
+            parts.append(f"factor={number}" if kind.other else number)
+        defaults = {f.name: f.default for f in fields(self)}
+        for name in (
+            "hook",
+            "unit",
+            "low",
+            "sae",
+            "positions",
+            "special",
+            "only_active",
+            "when",
+            "max_activation",
+            "on",
+        ):
+            value = getattr(self, name)
+            if value != defaults[name]:
+                parts.append(f"{name}={value!r}")
+        return f"{self.kind}({', '.join(parts)})"
+
+
+def _plain(i: Intervention) -> dict[str, object]:
     """The fields of `i` that hold numbers, as Python's own: NumPy's and torch's are as good as those, bools are none.
 
     Raises:
@@ -86,7 +169,7 @@ def _finite(number: float) -> bool:
     return abs(number) <= _LARGEST
 
 
-def check(i: Intervention) -> None:
+def _check(i: Intervention) -> None:
     """Refuse what cannot be meant.
 
     Raises:
@@ -185,78 +268,3 @@ def _check_positions(i: Intervention) -> None:
             )
         if isinstance(p, tuple) and p[1] is not None and p[1] <= (p[0] or 0):
             raise RecipeError(f"The span {p!r} is empty: it stops before it starts.", "positions")
-
-
-def clash(interventions: Sequence[Intervention], default: str | None = None, n_prompt: int | None = None) -> None:
-    """Refuse the same feature twice at a position where both may act: which of the two is meant cannot be known.
-
-    Whether "prompt" or "generated" meets positions that are listed depends on the length of the prompt. Until it is
-    known, only what must meet is refused: a prompt has position 0, and a text may go on for ever.
-
-    Args:
-        default: the dictionary that is meant where none is named.
-        n_prompt: tokens of the prompt, where it is known.
-
-    Raises:
-        RecipeError: with `row`, naming the feature and the first position that both have.
-    """
-    seen: dict[tuple[str | None, int], list[Intervention]] = {}
-    for row, i in enumerate(interventions):
-        for f in i.features if i.on else ():
-            others = seen.setdefault((i.sae or default, f), [])
-            for other in others:
-                at = _meeting(i.positions, other.positions, n_prompt)
-                if at is not None:
-                    error = RecipeError(
-                        f"Feature {f} is changed twice at position {at}. Put both into one intervention, switch one off, or "
-                        "give them positions that they do not share (such as 'prompt' and 'generated').",
-                        "features",
-                    )
-                    error.row = row
-                    raise error
-            others.append(i)
-
-
-def _meeting(a: Positions, b: Positions, n_prompt: int | None) -> int | None:
-    """The first position that both have; None if they share none, or if that is not known."""
-    if {a, b} == {"prompt", "generated"}:
-        return None
-    spans_a, spans_b = _spans(a, b, n_prompt), _spans(b, a, n_prompt)
-    shared = [max(x[0], y[0]) for x in spans_a for y in spans_b if max(x[0], y[0]) < min(x[1], y[1])]
-    return min(shared, default=None)
-
-
-def _spans(positions: Positions, beside: Positions, n_prompt: int | None) -> list[tuple[int, float]]:
-    """[start, stop) of positions. Of a prompt of unknown length, what it has in any case, unless both are it."""
-    if not isinstance(positions, str):
-        return [(p, p + 1) if isinstance(p, int) else (p[0] or 0, inf if p[1] is None else p[1]) for p in positions]
-    if positions == "all" or positions == beside:
-        return [(0, inf)]
-    if positions == "prompt":
-        return [(0, 1 if n_prompt is None else n_prompt)]
-    return [(n_prompt if n_prompt is not None else _longest(beside), inf)]
-
-
-def _longest(positions: Positions) -> int:
-    """The first position past everything that ends: there, a text may still be going on."""
-    ends = [p + 1 if isinstance(p, int) else p[1] or p[0] or 0 for p in positions if not isinstance(p, str)]
-    return max(ends, default=1)
-
-
-def refuse_past_the_end(recipe: Recipe, n: int) -> None:
-    """Refuse positions and spans that lie wholly past a text of `n` tokens: nothing would happen there.
-
-    Raises:
-        RecipeError: with `row`, naming the position.
-    """
-    for row, i in enumerate(recipe.interventions):
-        for p in i.positions if i.on and not isinstance(i.positions, str) else ():
-            start = (p[0] or 0) if isinstance(p, tuple) else p
-            if start >= n:
-                error = RecipeError(
-                    f"{'The span' if isinstance(p, tuple) else 'Position'} {p!r} is past the end of the text, which has "
-                    f"{n} tokens (0 to {n - 1}, BOS included).",
-                    "positions",
-                )
-                error.row = row
-                raise error
