@@ -40,10 +40,18 @@ def opened(lab: Lab, browser: Browser) -> Iterator[Watched]:
         yield watched
 
 
+# Run anew, the notebook's first cell would load the model again.
+KEEP = """
+if "engine" in globals():
+    sw.load_demo = (lambda kept: lambda: kept)(engine)
+"""
+
+
 @pytest.fixture
 def notebook(opened: Watched) -> Watched:
-    run_anew(opened, WIDGET)
     page = opened.page
+    run_code(page, KEEP)
+    run_anew(opened, WIDGET)
     page.wait_for_selector(f"{WIDGET} .saew-t")
     page.wait_for_selector(f"{WIDGET} .saew-feature")
     # Running all cells scrolls down, and JupyterLab does not draw cells that are out of sight.

@@ -5,6 +5,7 @@ Truth is always the text alone, without its pads, in a forward of its own.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def engine_with(wrapper: str = "hooked", pad: str = "<pad>", **kwargs: Any) -> s
     return engine
 
 
-def alone(wrapper: str, ids: list[int]) -> np.ndarray:
+@cache
+def alone(wrapper: str, ids: tuple[int, ...]) -> np.ndarray:
     """Activations [pos, feature] of one text, by sae-lens."""
     model = tiny.MODELS[wrapper]()
     with torch.no_grad():
@@ -68,7 +70,7 @@ def check(found: sw.FeatureActivations, wrapper: str, texts: list[list[int]]) ->
         part = slice(int(found.text_ptr[n]), int(found.text_ptr[n + 1]))
         assert found.token_ids[part].tolist() == ids
         if ids:
-            np.testing.assert_allclose(found[part, :], alone(wrapper, ids), atol=2e-5)
+            np.testing.assert_allclose(found[part, :], alone(wrapper, tuple(ids)), atol=2e-5)
 
 
 def padded(side: str, pad: int, rows: list[list[int]] | None = None) -> tuple[list[list[int]], list[list[int]]]:
