@@ -6,6 +6,7 @@ node) or when SAEWIDGETS_SKIP_JS=1, which is an error if there are no bundles to
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,9 +14,8 @@ from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUNDLES = tuple(
-    f"{widget}{end}" for widget in ("dashboard", "heatmap", "steering") for end in (".js", ".css", ".snapshot.js")
-)
+WIDGETS = json.loads((Path(__file__).parent / "js" / "widgets.json").read_text("utf-8"))
+BUNDLES = tuple(f"{widget}{end}" for widget in WIDGETS for end in (".js", ".css", ".snapshot.js"))
 SOURCE_SUFFIXES = {".css", ".js", ".json", ".mjs", ".ts", ".tsx"}
 
 
@@ -40,7 +40,7 @@ class FrontEndHook(BuildHookInterface):
 def is_stale(bundles: list[Path], root: Path) -> bool:
     """Whether a source is newer than the oldest bundle. Whole seconds: archives keep no finer times."""
     sources = [path for path in (root / "js" / "src").rglob("*") if path.suffix in SOURCE_SUFFIXES]
-    others = [root / "js" / "build.mjs", root / "package.json", root / "package-lock.json"]
+    others = [root / "js" / "build.mjs", root / "js" / "widgets.json", root / "package.json", root / "package-lock.json"]
     others.append(root / "src" / "saewidgets" / "interventions" / "recipe" / "kinds.json")  # both sides read it
     sources += [path for path in others if path.exists()]
     oldest = min(int(path.stat().st_mtime) for path in bundles)

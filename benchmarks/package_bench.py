@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import saewidgets
 from benchmarks.measure import Row
 
 STATIC = Path(saewidgets.__file__).parent / "static"
-_BUDGETS = {"dashboard.js": 80, "steering.js": 90}
+WIDGETS = json.loads((Path(__file__).parents[1] / "js" / "widgets.json").read_text("utf-8"))
 
 
 def import_time(runs: int = 7) -> Row:
@@ -39,6 +40,6 @@ def bundles() -> list[Row]:
         if path.name.endswith(".snapshot.js"):
             rows.append(Row(f"bundle {path.name}", "-", f"{size:.1f} kB", None))
         else:
-            budget = _BUDGETS.get(path.name, 60)
+            budget = WIDGETS[path.stem]["budget"] // 1000
             rows.append(Row(f"bundle {path.name}", f"<= {budget} kB", f"{size:.1f} kB", size <= budget))
     return rows

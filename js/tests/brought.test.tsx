@@ -1,11 +1,11 @@
 /** What Python may bring to a view: token ids, a second SAE, names that change, and recipes that are none. */
 
 import { expect, test } from "vitest";
-import heatmap from "../src/heatmap";
-import { asPython } from "../src/heatmap/copy";
-import type { FromKernel } from "../src/shared/types";
-import steering from "../src/steering";
-import { complete, type Recipe } from "../src/steering/recipe";
+import type { FromKernel } from "../src/kernel/types";
+import heatmap from "../src/widgets/heatmap";
+import { asPython } from "../src/widgets/heatmap/copy";
+import steering from "../src/widgets/steering";
+import { complete, type Recipe } from "../src/widgets/steering/recipe/recipe";
 import { answering, FakeModel, type Sent, STATE, settle } from "./fake";
 import * as steer from "./fake_steering";
 

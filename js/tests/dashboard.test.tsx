@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import widget from "../src/dashboard";
-import { binsOf, rangeOf } from "../src/dashboard/histogram";
-import { line } from "../src/dashboard/tokens";
-import { bar, heights, tickLabel, ticks } from "../src/shared/axis";
-import { LIGHT } from "../src/shared/palette";
-import type { ArraySpec, Json } from "../src/shared/types";
-import { type Recorded, RecordedModel } from "../src/snapshot/host";
+import { bar, heights, tickLabel, ticks } from "../src/charts/axis";
+import type { ArraySpec, Json } from "../src/kernel/types";
+import { RecordedModel } from "../src/page/host";
+import type { Recorded } from "../src/page/offline";
+import { LIGHT } from "../src/tokens/palette";
+import widget from "../src/widgets/dashboard";
+import { binsOf, rangeOf } from "../src/widgets/dashboard/histogram";
+import { offline } from "../src/widgets/dashboard/offline";
+import { line } from "../src/widgets/dashboard/tokens";
 import { FakeModel, settle } from "./fake";
 import { answering, DEAD, effectsAnswer, examplesAnswer, featureAnswer, LINES, STATE } from "./fake_dashboard";
 
@@ -473,7 +475,10 @@ describe("a page without a kernel", () => {
 
   beforeEach(async () => {
     stop();
-    page = new RecordedModel({ state: { ...STATE, live: false } as unknown as Record<string, Json>, recorded });
+    page = new RecordedModel(
+      { state: { ...STATE, live: false } as unknown as Record<string, Json>, recorded },
+      offline,
+    );
     el = document.createElement("div");
     document.body.replaceChildren(el);
     stop = widget.render({ model: page, el });

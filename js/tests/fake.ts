@@ -1,7 +1,7 @@
 /** A kernel that the tests play: a model that records what the view sends, and synthetic answers. */
 
-import type { RankJson, TokensJson } from "../src/heatmap/data";
-import type { ArraySpec, FromKernel, Json, Model } from "../src/shared/types";
+import type { ArraySpec, FromKernel, Json, Model } from "../src/kernel/types";
+import type { RankJson, TokensJson } from "../src/widgets/heatmap/data";
 
 type Callback = (...args: unknown[]) => void;
 

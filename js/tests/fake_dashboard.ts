@@ -1,8 +1,8 @@
 /** A kernel of the dashboard that the tests play: features fire on "the"; each number has its own seed. */
 
-import type { EffectsJson } from "../src/dashboard/effects";
-import type { ExampleJson, ExamplesJson, FeatureJson, GroupJson } from "../src/dashboard/wire";
-import type { ArraySpec, FromKernel, Json } from "../src/shared/types";
+import type { ArraySpec, FromKernel, Json } from "../src/kernel/types";
+import type { EffectsJson } from "../src/widgets/dashboard/effects";
+import type { ExampleJson, ExamplesJson, FeatureJson, GroupJson } from "../src/widgets/dashboard/wire";
 import { type Sent, spec } from "./fake";
 
 export const N_FEATURES = 1000;

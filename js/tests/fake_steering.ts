@@ -1,7 +1,7 @@
 /** A kernel of the steering panel that the tests play: texts about Tuesdays, with and without an edit. */
 
-import type { ArraySpec, FromKernel, Json } from "../src/shared/types";
-import type { Intervention, Recipe } from "../src/steering/recipe";
+import type { ArraySpec, FromKernel, Json } from "../src/kernel/types";
+import type { Intervention, Recipe } from "../src/widgets/steering/recipe/recipe";
 import {
   type Facts,
   MEASURES,
@@ -12,7 +12,7 @@ import {
   type Scales,
   type StepToken,
   type SweepJson,
-} from "../src/steering/wire";
+} from "../src/widgets/steering/wire";
 import { type Sent, spec } from "./fake";
 
 export const FACTS: Facts = {

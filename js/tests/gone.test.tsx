@@ -1,9 +1,9 @@
 /** After a restart of the kernel every widget says so, first above all, then beside whatever is used; nothing looks busy. */
 import { describe, expect, test } from "vitest";
-import dashboard from "../src/dashboard";
-import heatmap from "../src/heatmap";
-import type { Widget } from "../src/shared/mount";
-import steering from "../src/steering";
+import type { Widget } from "../src/page/mount";
+import dashboard from "../src/widgets/dashboard";
+import heatmap from "../src/widgets/heatmap";
+import steering from "../src/widgets/steering";
 import * as fake from "./fake";
 import * as fakeDashboard from "./fake_dashboard";
 import * as fakeSteering from "./fake_steering";

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import widget from "../src/heatmap";
-import { picked } from "../src/heatmap/app";
-import { asPython } from "../src/heatmap/copy";
-import { background } from "../src/shared/paint";
-import { LIGHT } from "../src/shared/palette";
+import { background } from "../src/tokens/paint";
+import { LIGHT } from "../src/tokens/palette";
+import widget from "../src/widgets/heatmap";
+import { picked } from "../src/widgets/heatmap/app";
+import { asPython } from "../src/widgets/heatmap/copy";
 import { answering, FakeModel, rankAnswer, STATE, settle, tokensAnswer } from "./fake";
 
 globalThis.ResizeObserver ??= class {

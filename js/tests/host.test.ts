@@ -1,18 +1,22 @@
 import { expect, test } from "vitest";
-import { Client } from "../src/shared/rpc";
-import type { Json } from "../src/shared/types";
-import { canonical, RecordedModel } from "../src/snapshot/host";
+import { Client } from "../src/kernel/rpc";
+import type { Json } from "../src/kernel/types";
+import { canonical, RecordedModel } from "../src/page/host";
+import { offline } from "../src/widgets/heatmap/offline";
 
 const rank = (tokens: number[], features: number[]): Json => ({ text: "a", sort: "max", tokens, min: 0, features });
 const model = () =>
-  new RecordedModel({
-    state: { text: "a", features: [1] },
-    recorded: [
-      { ch: "tokens", p: { text: "a" }, r: "the tokens", arrays: [] },
-      { ch: "rank", p: rank([], []), r: "over all", arrays: [] },
-      { ch: "rank", p: rank([2], []), r: "over one", arrays: [] },
-    ],
-  });
+  new RecordedModel(
+    {
+      state: { text: "a", features: [1] },
+      recorded: [
+        { ch: "tokens", p: { text: "a" }, r: "the tokens", arrays: [] },
+        { ch: "rank", p: rank([], []), r: "over all", arrays: [] },
+        { ch: "rank", p: rank([2], []), r: "over one", arrays: [] },
+      ],
+    },
+    offline,
+  );
 
 test("canonical JSON", () => {
   expect(canonical({ b: [1, { d: null, c: "x" }], a: 0.0 })).toBe('{"a":0,"b":[1,{"c":"x","d":null}]}');

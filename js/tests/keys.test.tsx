@@ -1,9 +1,9 @@
 /** Keys that a widget uses stay in it: a spy on the window, where VS Code listens, sees none of them from any control. */
 import { afterEach, describe, expect, test } from "vitest";
-import dashboard from "../src/dashboard";
-import heatmap from "../src/heatmap";
-import type { Widget } from "../src/shared/mount";
-import steering from "../src/steering";
+import type { Widget } from "../src/page/mount";
+import dashboard from "../src/widgets/dashboard";
+import heatmap from "../src/widgets/heatmap";
+import steering from "../src/widgets/steering";
 import * as fake from "./fake";
 import * as fakeDashboard from "./fake_dashboard";
 import * as fakeSteering from "./fake_steering";

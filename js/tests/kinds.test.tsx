@@ -1,7 +1,15 @@
 import { afterEach, describe, expect, test } from "vitest";
 import words from "../../src/saewidgets/interventions/recipe/kinds.json";
-import widget from "../src/steering";
-import { asKind, type Intervention, KINDS, kindOf, sayUnit, summary, UNITS } from "../src/steering/recipe";
+import widget from "../src/widgets/steering";
+import {
+  asKind,
+  type Intervention,
+  KINDS,
+  kindOf,
+  sayUnit,
+  summary,
+  UNITS,
+} from "../src/widgets/steering/recipe/recipe";
 import { FakeModel, settle } from "./fake";
 import { answering, ROW, recipeOf, STATE } from "./fake_steering";
 

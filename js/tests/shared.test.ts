@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { bytes, decode } from "../src/shared/arrays";
-import { num } from "../src/shared/format";
-import { Client, encodingFor } from "../src/shared/rpc";
-import { themeOf } from "../src/shared/theme";
-import { KernelError } from "../src/shared/types";
-import { label, pieces } from "../src/shared/visible";
+import { num } from "../src/controls/format";
+import { bytes, decode } from "../src/kernel/arrays";
+import { Client, encodingFor } from "../src/kernel/rpc";
+import { KernelError } from "../src/kernel/types";
+import { themeOf } from "../src/page/theme";
+import { label, pieces } from "../src/tokens/visible";
 import { FakeModel } from "./fake";
 import golden from "./wire_golden.json";
 

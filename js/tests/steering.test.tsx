@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Json } from "../src/shared/types";
-import { type Recorded, RecordedModel } from "../src/snapshot/host";
-import widget from "../src/steering";
-import { nearest } from "../src/steering/linechart";
+import type { Json } from "../src/kernel/types";
+import { RecordedModel } from "../src/page/host";
+import type { Recorded } from "../src/page/offline";
+import widget from "../src/widgets/steering";
 import {
   asKind,
   complete,
@@ -12,7 +12,8 @@ import {
   readRecipe,
   sayPositions,
   summaryOf,
-} from "../src/steering/recipe";
+} from "../src/widgets/steering/recipe/recipe";
+import { nearest } from "../src/widgets/steering/sweep/linechart";
 import { FakeModel, type Sent, settle } from "./fake";
 import * as fake from "./fake_steering";
 

@@ -16,6 +16,7 @@ import tiny
 import torch
 
 import saewidgets as sw
+from saewidgets.errors import FeatureIndexError
 
 TEXT = "In the beginning God created 日本語 and the earth."
 HOOKS = [
@@ -101,7 +102,7 @@ def test_nothing_of_the_user_changes(wrapper: str, architecture: str) -> None:
     engine = sw.Engine(model, sae)
     engine.activations(TEXT, reconstruction=True)
     engine.predictions("In the", " beginning")
-    with pytest.raises(sw.engine.errors.FeatureIndexError):
+    with pytest.raises(FeatureIndexError):
         engine.activations(TEXT, features=[tiny.D_SAE])
 
     assert torch.is_grad_enabled()

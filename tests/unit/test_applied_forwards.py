@@ -344,14 +344,14 @@ def test_nested_outliers_are_those_of_the_text_as_no_recipe_has_changed_it(
     outside = sw.Engine(model, sw.Directions(far, outer))
     inside = sw.Engine(model, sw.Directions(near, HOOK))
     plain = [add(0, 1, positions=(2, 3)), add(0, 1, positions=(2, 3))]
-    with outside.applied(plain[0]), inside.applied(plain[1]):
+    with sw.applied(outside, plain[0]), sw.applied(inside, plain[1]):
         close(run(), both)
     assert (both - one).abs().max() > 1e-2
     # One recipe with both edits, and the other way round.
     together = sw.Engine(model, {"far": sw.Directions(far, outer), "near": sw.Directions(near, HOOK)})
-    with together.applied(sw.Recipe([add(0, 1, sae=name, positions=(2, 3)) for name in ("far", "near")])):
+    with sw.applied(together, sw.Recipe([add(0, 1, sae=name, positions=(2, 3)) for name in ("far", "near")])):
         close(run(), both)
-    with inside.applied(plain[1]), outside.applied(plain[0]):
+    with sw.applied(inside, plain[1]), sw.applied(outside, plain[0]):
         close(run(), both)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -19,18 +20,11 @@ import saewidgets as sw
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "src" / "saewidgets" / "static"
+WIDGETS = json.loads((ROOT / "js" / "widgets.json").read_text("utf-8"))
 CARRIED = [
     "saewidgets/__init__.py",
     "saewidgets/py.typed",
-    "saewidgets/static/heatmap.js",
-    "saewidgets/static/heatmap.css",
-    "saewidgets/static/heatmap.snapshot.js",
-    "saewidgets/static/dashboard.js",
-    "saewidgets/static/dashboard.css",
-    "saewidgets/static/dashboard.snapshot.js",
-    "saewidgets/static/steering.js",
-    "saewidgets/static/steering.css",
-    "saewidgets/static/steering.snapshot.js",
+    *(f"saewidgets/static/{w}{end}" for w in WIDGETS for end in (".js", ".css", ".snapshot.js")),
     "saewidgets/interventions/recipe/kinds.json",
     "saewidgets/demo/assets/cfg.json",
     "saewidgets/demo/assets/sae_weights.safetensors",

@@ -1,4 +1,4 @@
-"""What a front-end is told of a token beside its text: bits, as in js/src/shared/flags.ts."""
+"""What a front-end is told of a token beside its text: bits, as in js/src/tokens/flags.ts."""
 
 from __future__ import annotations
 

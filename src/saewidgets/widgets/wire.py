@@ -1,4 +1,4 @@
-"""The request protocol between a view and the kernel (its twin is js/src/shared/rpc.ts).
+"""The request protocol between a view and the kernel (its twin is js/src/kernel/rpc.ts).
 
 Front-end to kernel: `{t: "req", id, ch, p, enc}` and `{t: "cancel", id}`. Kernel to front-end: `{t: "progress", id, done,
 total}`, for answers that come bit by bit `{t: "part", id, r}`, and one `{t: "res", id, ok, ...}` for every request.

@@ -1,4 +1,4 @@
-"""What the dashboard's front-end is sent (its twin is js/src/dashboard/wire.ts)."""
+"""What the dashboard's front-end is sent (its twin is js/src/widgets/dashboard/wire.ts)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,60 @@
+/** What many parts of the panel say in the same way. */
+
+import type { ComponentChildren, ComponentProps } from "preact";
+import { Tok } from "../tokens/tok";
+import { num } from "./format";
+
+/** Said aside. */
+export function Small({ children }: { children: ComponentChildren }) {
+  return <span class="saew-small">{children}</span>;
+}
+
+/** A line said aside. */
+export function Says({ children }: { children: ComponentChildren }) {
+  return <p class="saew-small">{children}</p>;
+}
+
+/** A button that submits nothing. */
+export function Button(props: ComponentProps<"button">) {
+  return <button type="button" {...props} />;
+}
+
+export function Token({ t }: { t: string | undefined }) {
+  return (
+    <span class="saew-mono">
+      <Tok t={t ?? ""} />
+    </span>
+  );
+}
+
+/** A number with a true minus; a dash where there is none. */
+export function minus(value: number | null | undefined): string {
+  return num(value ?? Number.NaN).replace("-", "\u2212");
+}
+
+/** A strength, as short as it is exact. */
+export function short(value: number): string {
+  return String(Number(value.toPrecision(4))).replace("-", "\u2212");
+}
+
+/** A probability with three digits. */
+export function chance(p: number | undefined): string {
+  const value = p ?? Number.NaN;
+  if (!Number.isFinite(value)) return "\u2013";
+  return value >= 0.001 || value === 0 ? `${Number((value * 100).toPrecision(3))}%` : value.toExponential(1);
+}
+
+export interface Head {
+  title: string;
+  children?: ComponentChildren;
+}
+
+/** A panel's title, and what stands beside it. */
+export function Heading({ title, children }: Head) {
+  return (
+    <div class="saew-head">
+      <h3>{title}</h3>
+      {children}
+    </div>
+  );
+}

@@ -1,6 +1,0 @@
-/** The steering panel in a static page. */
-
-import widget from "../steering";
-import { boot } from "./host";
-
-boot(widget.render);

@@ -1,6 +1,0 @@
-/** SteeringPanel's front-end (kernel side: src/saewidgets/widgets/steering/widget.py). */
-
-import { widget } from "../shared/mount";
-import { App } from "./app";
-
-export default widget("steering", App);

@@ -1,0 +1,180 @@
+/** The feature's relations, one small table each: tokens, neurons, other features. */
+
+import type { ComponentChildren } from "preact";
+import { num, percent, signed } from "../../controls/format";
+import { Tok } from "../../tokens/tok";
+import { label } from "../../tokens/visible";
+import type { FeatureJson, TokenRow } from "./wire";
+
+interface TableProps<R> {
+  title: string;
+  hint?: string;
+  head: string[];
+  rows: R[];
+  missing?: string | null;
+  row: (row: R) => ComponentChildren;
+}
+
+/** The first column is names, the others are numbers. */
+function Table<R>({ title, hint, head, rows, missing, row }: TableProps<R>) {
+  const none = missing ?? (rows.length === 0 ? "There are none." : null);
+  return (
+    <section class="saew-panel" aria-label={title}>
+      <h3 title={hint}>{title}</h3>
+      {none !== null ? (
+        <p class="saew-missing">{none}</p>
+      ) : (
+        <table>
+          <thead>
+            <tr>
+              {head.map((name, i) => (
+                <th key={name} scope="col" class={i > 0 ? "saew-num" : undefined}>
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>{rows.map(row)}</tbody>
+        </table>
+      )}
+    </section>
+  );
+}
+
+interface TokensProps {
+  json: FeatureJson;
+  /** The token that the examples are filtered by. */
+  chosen: string;
+  onToken: (token: string) => void;
+}
+
+export function FiresOn({ json, chosen, onToken }: TokensProps) {
+  const most = Math.max(1, ...json.tokens.map((row) => row.count));
+  return (
+    <Table<TokenRow>
+      title="Fires on"
+      hint="Tokens that the feature is active on most often. A click shows examples of one."
+      head={["token", "count", "mean", "of token"]}
+      rows={json.tokens}
+      missing={json.count === 0 ? "It never fires." : null}
+      row={(row) => {
+        const stripped = row.t.trim();
+        const name = <Tok t={row.t} />;
+        return (
+          <tr key={row.id} class={stripped !== "" && stripped === chosen ? "saew-chosen" : undefined}>
+            <th scope="row" class="saew-mono saew-tok">
+              {stripped === "" ? (
+                <span title={`id ${row.id}`}>{name}</span>
+              ) : (
+                <button
+                  type="button"
+                  class="saew-link"
+                  title={`Show examples of this token (id ${row.id})`}
+                  aria-pressed={stripped === chosen}
+                  onClick={() => onToken(stripped === chosen ? "" : stripped)}
+                >
+                  {name}
+                </button>
+              )}
+            </th>
+            <td class="saew-num saew-by">
+              <span class="saew-bar" style={{ width: `${((row.count / most) * 100).toFixed(1)}%` }} />
+              <span>{row.count.toLocaleString("en")}</span>
+            </td>
+            <td class="saew-num">{num(row.mean)}</td>
+            <td class="saew-num" title="The feature is active on this share of all occurrences of the token">
+              {percent(row.share)}
+            </td>
+          </tr>
+        );
+      }}
+    />
+  );
+}
+
+export function Neurons({ json }: { json: FeatureJson }) {
+  return (
+    <>
+      <Table
+        title="Neuron alignment"
+        hint={json.alignment_label}
+        head={["neuron", "value", "% of L1"]}
+        rows={json.alignment}
+        row={({ i, v, share }) => (
+          <tr key={i}>
+            <th scope="row">{i}</th>
+            <td class="saew-num">{signed(v)}</td>
+            <td class="saew-num">{percent(share)}</td>
+          </tr>
+        )}
+      />
+      <Table
+        title="Correlated neurons"
+        hint={json.neurons_label}
+        head={["neuron", "Pearson", "cosine"]}
+        rows={json.neurons}
+        missing={json.neurons_missing}
+        row={({ i, r, cos }) => (
+          <tr key={i}>
+            <th scope="row">{i}</th>
+            <td class="saew-num">{signed(r)}</td>
+            <td class="saew-num">{signed(cos)}</td>
+          </tr>
+        )}
+      />
+    </>
+  );
+}
+
+interface RelatedProps {
+  json: FeatureJson;
+  onGo: (f: number) => void;
+}
+
+export function Related({ json, onGo }: RelatedProps) {
+  const name = (f: number, text: string | null) => (
+    <th scope="row" class="saew-feature-cell">
+      {/* Its click, by pointer or key, is the row's. */}
+      <button type="button" class="saew-link" aria-label={`Go to feature ${f}`}>
+        {f}
+      </button>
+      {text !== null && (
+        <span class="saew-label" title={label(text)}>
+          {label(text)}
+        </span>
+      )}
+    </th>
+  );
+  return (
+    <>
+      <Table
+        title="Correlated features"
+        hint="Features with the largest Pearson r over counted tokens; together: tokens on which both are active"
+        head={["feature", "Pearson", "together"]}
+        rows={json.correlated}
+        missing={json.correlated_missing}
+        row={(row) => (
+          <tr key={row.f} class="saew-go" onClick={() => onGo(row.f)}>
+            {name(row.f, row.label)}
+            <td class="saew-num">{signed(row.r)}</td>
+            <td class="saew-num" title="Tokens on which both are active">
+              {row.together.toLocaleString("en")}
+            </td>
+          </tr>
+        )}
+      />
+      <Table
+        title="Decoder neighbours"
+        hint="Features whose decoder rows have the largest cosine with this one's"
+        head={["feature", "cosine"]}
+        rows={json.neighbours}
+        row={(row) => (
+          <tr key={row.f} class="saew-go" onClick={() => onGo(row.f)}>
+            {name(row.f, row.label)}
+            <td class="saew-num">{signed(row.cos)}</td>
+          </tr>
+        )}
+      />
+    </>
+  );
+}

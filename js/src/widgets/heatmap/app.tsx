@@ -1,0 +1,224 @@
+/** The heatmap: text, ranking and matrix over one state. What is selected is a trait; what is hovered is this view's. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { StatusLines } from "../../controls/status";
+import { save, useTrait } from "../../kernel/traits";
+import type { ViewProps } from "../../page/mount";
+import type { Layer } from "../../tokens/paint";
+import { usePalette } from "../../tokens/palette";
+import { Editor } from "./editor";
+import { Legend, type LegendEntry } from "./legend";
+import type { MatrixRow } from "./matrix";
+import { Matrix } from "./matrixview";
+import { Ranking } from "./ranking";
+import { type Shown, useAnswers } from "./state";
+import { TextView } from "./textview";
+import { Footnotes, Toolbar } from "./toolbar";
+import { Tooltip } from "./tooltip";
+
+export const MAX_FEATURES = 6;
+
+export function App({ model, root, prefix, themeVersion }: ViewProps) {
+  const { shown, status } = useAnswers(model, root);
+  const view = useTrait<"text" | "matrix" | "both">(model, "view");
+  // The same element again is not diffed again: typing and progress do not re-render the result.
+  const body = useMemo(
+    () =>
+      shown && (
+        <>
+          <Body model={model} root={root} prefix={prefix} shown={shown} view={view} themeVersion={themeVersion} />
+          <Footnotes data={shown.data} />
+        </>
+      ),
+    [model, root, prefix, shown, view, themeVersion],
+  );
+  return (
+    <>
+      <div class="saew-top">
+        <Editor model={model} />
+        <Toolbar model={model} shown={shown} root={root} view={view} />
+      </div>
+      <StatusLines status={status} unit="tokens" />
+      {body ?? (!status.error && <div class="saew-skeleton" aria-hidden="true" />)}
+    </>
+  );
+}
+
+interface BodyProps extends ViewProps {
+  shown: Shown;
+  view: "text" | "matrix" | "both";
+}
+
+function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
+  const { data, rank } = shown;
+  const features = useTrait<number[]>(model, "features");
+  const feature = useTrait<number | null>(model, "feature");
+  const selected = useTrait<number[]>(model, "selected_tokens");
+  const includeSpecial = useTrait<boolean>(model, "include_special");
+  const [hover, setHover] = useState<{ token: number; at: HTMLElement | null }>({ token: -1, at: null });
+  const [hoverFeature, setHoverFeature] = useState<number | null>(null);
+  const [cursor, setCursor] = useState(-1);
+  const [common, setCommon] = useState(false);
+  useEffect(() => {
+    setCursor(-1);
+    setHover({ token: -1, at: null });
+  }, [data]);
+
+  const palette = usePalette(root, themeVersion);
+  const names = useMemo(() => namesOf(shown), [shown]);
+  const preview = hoverFeature !== null && !features.includes(hoverFeature) ? hoverFeature : null;
+  // Pointing at a feature shows it alone, whether it is selected or not.
+  const layers = useMemo(
+    () => layersOf(shown, hoverFeature !== null ? [hoverFeature] : features, features, common),
+    [shown, features, hoverFeature, common],
+  );
+  const rows = useMemo(() => matrixRows(shown, features, common), [shown, features, common]);
+  const entry = (f: number, hue: number): LegendEntry => legendEntry(shown, f, hue, names, common ? features : [f]);
+
+  const pick = (f: number, add: boolean) => save(model, picked(features, f, add));
+  const ranking = useMemo(
+    () => <Ranking model={model} shown={shown} hovered={hoverFeature} onHover={setHoverFeature} onPick={pick} />,
+    [model, shown, hoverFeature, features],
+  );
+  const inRange = selected.filter((token) => token < data.json.n);
+  return (
+    <div class="saew-body">
+      <div class="saew-main">
+        <Legend
+          entries={features.map((f, k) => entry(f, k))}
+          alone={hoverFeature}
+          preview={preview === null ? null : entry(preview, hueOf(features, preview))}
+          common={common}
+          unit={data.json.activation_name}
+          onCommon={setCommon}
+          onRemove={(f) => pick(f, true)}
+          onHover={setHoverFeature}
+        />
+        {data.json.n === 0 && <p class="saew-empty">The text has no tokens.</p>}
+        {view !== "matrix" && (
+          <TextView
+            data={data}
+            layers={layers}
+            includeSpecial={includeSpecial}
+            selected={inRange}
+            cursor={cursor}
+            hover={hover.token}
+            feature={feature}
+            prefix={prefix}
+            palette={palette}
+            onHover={(token, at) => setHover({ token, at })}
+            onCursor={setCursor}
+            onSelect={(tokens) => save(model, { selected_tokens: tokens })}
+          />
+        )}
+        {view !== "text" && data.json.n > 0 && (
+          <Matrix
+            data={data}
+            rows={rows}
+            names={names}
+            includeSpecial={includeSpecial}
+            hoverToken={hover.token}
+            reveal={hover.at !== null}
+            hoverFeature={hoverFeature}
+            selected={inRange}
+            palette={palette}
+            onHover={(token, f) => {
+              setHover({ token, at: null });
+              setHoverFeature(f);
+            }}
+            onPick={(f, token, add) =>
+              save(model, { ...picked(features, f, add), ...(token >= 0 ? { selected_tokens: [token] } : {}) })
+            }
+          />
+        )}
+      </div>
+      {ranking}
+      {hover.token >= 0 && hover.at && hover.token < data.json.n && (
+        <Tooltip
+          data={data}
+          token={hover.token}
+          at={hover.at}
+          root={root}
+          names={names}
+          hues={(f) => features.indexOf(f)}
+        />
+      )}
+      {rank === null && <span class="saew-offscreen">Ranking the features</span>}
+    </div>
+  );
+}
+
+/** Labels of features, from the ranking and from the tokens' strongest. */
+function namesOf({ data, rank }: Shown): Map<number, string> {
+  const names = new Map(Object.entries(data.json.labels).map(([f, name]) => [Number(f), name]));
+  for (const row of [...(rank?.rows ?? []), ...(rank?.selected ?? [])])
+    if (row.label !== null) names.set(row.f, row.label);
+  return names;
+}
+
+/** The largest activation of a feature over all counted tokens, as the kernel says; 0 if it is silent. */
+export function scaleOf({ data, rank }: Shown, feature: number): number {
+  const told =
+    rank?.selected.find((row) => row.f === feature) ??
+    (rank?.basis === "all" ? rank.rows.find((row) => row.f === feature) : undefined);
+  if (told) return Math.abs(told.max);
+  // A feature that is only hovered, or whose ranking is on its way: scale by what is drawn.
+  let most = 0;
+  data.column(feature)?.forEach((value, token) => {
+    if (!data.excluded(token)) most = Math.max(most, Math.abs(value));
+  });
+  return most;
+}
+
+function layersOf(shown: Shown, drawn: number[], features: number[], common: boolean): Layer[] {
+  const scales = drawn.map((f) => scaleOf(shown, f));
+  const most = Math.max(0, ...scales);
+  return drawn.flatMap((f, k) => {
+    const values = shown.data.column(f);
+    return values ? [{ hue: hueOf(features, f), values, scale: common ? most : (scales[k] ?? 0) }] : [];
+  });
+}
+
+function matrixRows(shown: Shown, features: number[], common: boolean): MatrixRow[] {
+  const listed = shown.rank?.rows.map((row) => row.f) ?? [];
+  const all = [...features, ...listed.filter((f) => !features.includes(f))];
+  const most = Math.max(0, ...features.map((f) => scaleOf(shown, f)));
+  return all.map((f) => {
+    const hue = features.indexOf(f);
+    return { feature: f, hue, values: shown.data.column(f), scale: common && hue >= 0 ? most : scaleOf(shown, f) };
+  });
+}
+
+function legendEntry(shown: Shown, f: number, hue: number, names: Map<number, string>, group: number[]): LegendEntry {
+  const column = shown.data.column(f);
+  const own = scaleOf(shown, f);
+  return {
+    feature: f,
+    hue,
+    name: names.get(f) ?? null,
+    scale: Math.max(own, ...group.map((g) => scaleOf(shown, g))),
+    negative: shown.data.json.signed && (column?.some((value) => value < 0) ?? false),
+    silent: own === 0,
+  };
+}
+
+/** A selected feature's hue is its place; a hovered one borrows the next. */
+function hueOf(features: number[], feature: number): number {
+  const at = features.indexOf(feature);
+  return at >= 0 ? at : Math.min(features.length, MAX_FEATURES - 1);
+}
+
+/** The traits after a click on a feature: alone, or added to (or taken from) the others. */
+export function picked(
+  features: number[],
+  feature: number,
+  add: boolean,
+): { features: number[]; feature: number | null } {
+  if (!add) {
+    const alone = features.length === 1 && features[0] === feature;
+    return alone ? { features: [], feature: null } : { features: [feature], feature };
+  }
+  const rest = features.filter((f) => f !== feature);
+  if (rest.length < features.length) return { features: rest, feature: rest[rest.length - 1] ?? null };
+  return { features: [...rest.slice(-(MAX_FEATURES - 1)), feature], feature };
+}

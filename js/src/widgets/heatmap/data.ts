@@ -1,0 +1,112 @@
+/** The kernel's answers as the views read them. Rows and columns are only rearranged here, never computed with. */
+
+import { floats, ints } from "../../kernel/arrays";
+import type { NumericArray, Reply } from "../../kernel/types";
+import { uncounted } from "../../tokens/flags";
+
+export interface TokensJson {
+  key: string;
+  n: number;
+  texts: [number, number][];
+  str: string[];
+  labels: Record<string, string>;
+  complete: boolean;
+  top: number | null;
+  n_features: number;
+  signed: boolean;
+  provenance: [string, string][];
+  notes: string[];
+  activation_name: string;
+  /** The ranking, if it was asked for along with the text; null in a page without a kernel. */
+  rank: RankJson | null;
+}
+
+export interface RankRow {
+  f: number;
+  label: string | null;
+  max: number;
+  sum: number;
+  mean: number;
+  n: number;
+  at: number;
+}
+
+export interface RankJson {
+  key: string;
+  basis: "all" | "selected";
+  n_tokens: number;
+  total: number;
+  rows: RankRow[];
+  selected: RankRow[];
+}
+
+/** One computed text. */
+export class TextData {
+  readonly json: TokensJson;
+  readonly ids: Uint32Array;
+  readonly flags: NumericArray;
+  readonly l0: Uint32Array;
+  readonly error: Float32Array;
+  readonly #indptr: Uint32Array;
+  readonly #feat: Uint32Array;
+  readonly #act: Float32Array;
+  readonly #columns = new Map<number, Float32Array>();
+
+  constructor({ r, arrays }: Reply<TokensJson>) {
+    this.json = r;
+    this.ids = ints(arrays, "tok_id");
+    this.flags = arrays.tok_flags ?? new Uint8Array(r.n);
+    this.l0 = ints(arrays, "l0");
+    this.error = floats(arrays, "error");
+    this.#indptr = ints(arrays, "indptr");
+    this.#feat = ints(arrays, "feat");
+    this.#act = floats(arrays, "act");
+  }
+
+  /** Special tokens and norm outliers: greyed, not coloured, unless included. */
+  excluded(token: number): boolean {
+    return uncounted(this.flags[token]);
+  }
+
+  /** The strongest features of a token, strongest first, as the kernel sorted them. */
+  strongest(token: number, k: number): { f: number; value: number }[] {
+    const start = this.#indptr[token] ?? 0;
+    const end = Math.min(this.#indptr[token + 1] ?? start, start + k);
+    const out = [];
+    for (let i = start; i < end; i++) out.push({ f: this.#feat[i] ?? 0, value: this.#act[i] ?? 0 });
+    return out;
+  }
+
+  /** A feature's activation on every token; null if a long text's answer did not bring it. */
+  column(feature: number): Float32Array | null {
+    const known = this.#columns.get(feature);
+    if (known) return known;
+    if (!this.json.complete) return null;
+    const column = new Float32Array(this.json.n);
+    for (let token = 0; token < this.json.n; token++)
+      for (let i = this.#indptr[token] ?? 0; i < (this.#indptr[token + 1] ?? 0); i++)
+        if (this.#feat[i] === feature) column[token] = this.#act[i] ?? 0;
+    this.#columns.set(feature, column);
+    return column;
+  }
+
+  /** Whole columns that a ranking brought along (long texts). */
+  addColumns(arrays: Record<string, NumericArray>): void {
+    if (!arrays.col_feat) return;
+    const features = ints(arrays, "col_feat");
+    const ptr = ints(arrays, "col_ptr");
+    const tokens = ints(arrays, "col_tok");
+    const values = floats(arrays, "col_act");
+    features.forEach((feature, k) => {
+      const column = new Float32Array(this.json.n);
+      for (let i = ptr[k] ?? 0; i < (ptr[k + 1] ?? 0); i++) column[tokens[i] ?? 0] = values[i] ?? 0;
+      this.#columns.set(feature, column);
+    });
+  }
+
+  /** Where a token stands: its text (if there are several) and its position there. */
+  place(token: number): { text: number; position: number } {
+    const text = this.json.texts.findIndex(([start, end]) => token >= start && token < end);
+    return { text, position: token - (this.json.texts[text]?.[0] ?? 0) };
+  }
+}

@@ -1,0 +1,5 @@
+/** The heatmap's page: every ranking carries the scale of all features that it lists, whichever are coloured. */
+
+import type { Offline } from "../../page/offline";
+
+export const offline: Offline = { ignored: { tokens: "rank", rank: "features" } };

@@ -1,0 +1,248 @@
+/** The active features, ranked: the widget's list, and the accessible equivalent of its pictures. */
+
+import { useState } from "preact/hooks";
+import { count, num } from "../../controls/format";
+import { save, useTrait } from "../../kernel/traits";
+import type { Model } from "../../kernel/types";
+import { useFilter } from "../../kernel/typing";
+import { label } from "../../tokens/visible";
+import type { RankRow } from "./data";
+import type { Shown, Sort } from "./state";
+
+const SORTS: Sort[] = ["max", "sum", "mean"];
+const LIMITS = [10, 25, 50, 100, 200];
+
+interface RankingProps {
+  model: Model;
+  shown: Shown;
+  hovered: number | null;
+  onHover: (feature: number | null) => void;
+  onPick: (feature: number, add: boolean) => void;
+}
+
+export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps) {
+  const { rank, data } = shown;
+  const sort = useTrait<Sort>(model, "sort");
+  const features = useTrait<number[]>(model, "features");
+  const query = useTrait<string>(model, "label_query");
+  // The filter stays while it is in use, though it may have filtered all labels away.
+  const labelled =
+    query !== "" || Object.keys(data.json.labels).length > 0 || (rank?.rows.some((row) => row.label !== null) ?? false);
+  // One tab stop for all rows: the one last visited.
+  const [visited, setVisited] = useState<number | null>(null);
+  const stop = rank?.rows.find((row) => row.f === visited)?.f ?? rank?.rows[0]?.f;
+  const largest = rank?.rows.reduce((most, row) => Math.max(most, Math.abs(row[sort])), 0) ?? 0;
+  return (
+    <section class="saew-ranking" aria-label="Active features">
+      <Filters model={model} labelled={labelled} />
+      <p class="saew-small" role="status">
+        {rank ? summary(rank.rows.length, rank.total, rank.n_tokens, rank.basis) : "Ranking\u2026"}
+        {rank?.basis === "selected" && (
+          <button type="button" class="saew-link" onClick={() => save(model, { selected_tokens: [] })}>
+            all tokens
+          </button>
+        )}
+      </p>
+      <div class="saew-tablebox">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">feature</th>
+              {SORTS.map((name) => (
+                <th scope="col" key={name} aria-sort={name === sort ? "descending" : "none"} class="saew-num">
+                  <button
+                    type="button"
+                    class="saew-quiet saew-sort"
+                    onClick={() => save(model, { sort: name })}
+                    title={EXPLAINED[name]}
+                  >
+                    {name === "max" && data.json.signed ? "max |a|" : name}
+                    {name === sort ? " \u25be" : ""}
+                  </button>
+                </th>
+              ))}
+              <th scope="col" class="saew-num" title="Number of counted tokens on which the feature is active">
+                tokens
+              </th>
+              <td />
+            </tr>
+          </thead>
+          <tbody onPointerLeave={() => onHover(null)} onKeyDown={moveFocus}>
+            {rank?.rows.map((row) => (
+              <Row
+                key={row.f}
+                row={row}
+                sort={sort}
+                share={largest ? Math.abs(row[sort]) / largest : 0}
+                hue={features.indexOf(row.f)}
+                hovered={hovered === row.f}
+                tab={stop === row.f ? 0 : -1}
+                onVisit={setVisited}
+                onHover={onHover}
+                onPick={onPick}
+              />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {rank && rank.rows.length === 0 && <p class="saew-empty">{emptiness(shown)}</p>}
+    </section>
+  );
+}
+
+const EXPLAINED: Record<Sort, string> = {
+  max: "The activation largest in magnitude over the counted tokens, with its sign",
+  sum: "Sum of the activations over the counted tokens",
+  mean: "Sum divided by the number of counted tokens (silent tokens count as 0)",
+};
+
+interface RowProps {
+  row: RankRow;
+  sort: Sort;
+  share: number;
+  hue: number;
+  hovered: boolean;
+  tab: 0 | -1;
+  onVisit: (feature: number) => void;
+  onHover: (feature: number | null) => void;
+  onPick: (feature: number, add: boolean) => void;
+}
+
+function Row({ row, sort, share, hue, hovered, tab, onVisit, onHover, onPick }: RowProps) {
+  const chosen = hue >= 0;
+  return (
+    <tr
+      class={`${chosen ? "saew-chosen" : ""} ${hovered ? "saew-hovered" : ""}`}
+      onPointerEnter={() => onHover(row.f)}
+      onClick={(event) => onPick(row.f, event.ctrlKey || event.metaKey || event.shiftKey)}
+    >
+      <th scope="row">
+        <div class="saew-rowhead">
+          <span class="saew-dot" style={chosen ? { background: `var(--saew-h${hue})` } : {}} />
+          <button
+            type="button"
+            class="saew-quiet saew-feature"
+            aria-pressed={chosen}
+            data-feature={row.f}
+            tabIndex={tab}
+            title="Click: colour by this feature alone. Ctrl-click or +: add it to the others."
+            onFocus={() => {
+              onVisit(row.f);
+              onHover(row.f);
+            }}
+            onBlur={() => onHover(null)}
+            onClick={(event) => {
+              event.stopPropagation();
+              onPick(row.f, event.ctrlKey || event.metaKey || event.shiftKey);
+            }}
+          >
+            {row.f}
+          </button>
+          {row.label !== null && (
+            <span class="saew-label" title={label(row.label)}>
+              {label(row.label)}
+            </span>
+          )}
+        </div>
+      </th>
+      {SORTS.map((name) => (
+        <td key={name} class={name === sort ? "saew-num saew-by" : "saew-num"}>
+          {name === sort && <span class="saew-bar" style={{ width: `${(share * 100).toFixed(1)}%` }} />}
+          <span>{num(row[name])}</span>
+        </td>
+      ))}
+      <td class="saew-num">{row.n}</td>
+      <td>
+        <button
+          type="button"
+          class="saew-quiet saew-add"
+          tabIndex={tab}
+          aria-label={chosen ? `Remove feature ${row.f} from the colours` : `Add feature ${row.f} to the colours`}
+          title={chosen ? "Remove from the colours" : "Add to the colours"}
+          onClick={(event) => {
+            event.stopPropagation();
+            onPick(row.f, true);
+          }}
+        >
+          {chosen ? "\u2212" : "+"}
+        </button>
+      </td>
+    </tr>
+  );
+}
+
+function Filters({ model, labelled }: { model: Model; labelled: boolean }) {
+  const minimum = useTrait<number>(model, "min_activation");
+  const special = useTrait<boolean>(model, "include_special");
+  const limit = useTrait<number>(model, "limit");
+  const [query, setQuery] = useFilter(model, "label_query");
+  return (
+    <div class="saew-filters">
+      <label title="Hide features whose largest activation is below this, in magnitude">
+        {"max \u2265 "}
+        <input
+          type="number"
+          min="0"
+          step="any"
+          value={minimum}
+          onChange={(event) => {
+            const value = Number(event.currentTarget.value);
+            if (Number.isFinite(value) && value >= 0) save(model, { min_activation: value });
+            else event.currentTarget.value = String(minimum);
+          }}
+        />
+      </label>
+      {labelled && (
+        <label>
+          {"label "}
+          <input type="search" value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
+        </label>
+      )}
+      <label>
+        {"rows "}
+        <select value={String(limit)} onChange={(event) => save(model, { limit: Number(event.currentTarget.value) })}>
+          {[...new Set([...LIMITS, limit])]
+            .sort((a, b) => a - b)
+            .map((n) => (
+              <option key={n} value={String(n)}>
+                {n}
+              </option>
+            ))}
+        </select>
+      </label>
+      <label title="Count and colour special tokens (BOS, EOS ...) and norm outliers (attention sinks) too">
+        <input
+          type="checkbox"
+          checked={special}
+          onChange={(event) => save(model, { include_special: event.currentTarget.checked })}
+        />
+        {" special tokens"}
+      </label>
+    </div>
+  );
+}
+
+function summary(rows: number, total: number, tokens: number, basis: "all" | "selected"): string {
+  const of = rows < total ? `${rows} of ${count(total, "active feature")}` : count(total, "active feature");
+  return `${of} over ${basis === "selected" ? `${count(tokens, "selected token")} \u00b7 ` : count(tokens, "token")}`;
+}
+
+function emptiness({ data, rank }: Shown): string {
+  if (data.json.n === 0) return "The text has no tokens.";
+  if (rank?.n_tokens === 0)
+    return "No token is counted: special tokens and norm outliers are left out. Tick \u201cspecial tokens\u201d to count them.";
+  return "No feature passes the filters.";
+}
+
+/** Up and down move between the features, Home and End to the first and last. */
+function moveFocus(event: KeyboardEvent): void {
+  if (!["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
+  const body = event.currentTarget as HTMLElement;
+  const buttons = [...body.querySelectorAll<HTMLButtonElement>("button.saew-feature")];
+  const at = buttons.indexOf(event.target as HTMLButtonElement);
+  if (at < 0) return;
+  event.preventDefault();
+  const last = buttons.length - 1;
+  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: last }[event.key] ?? at;
+  buttons[Math.max(0, Math.min(last, next))]?.focus();
+}

@@ -1,0 +1,213 @@
+/** What the panel asks and is told (its twins are src/saewidgets/widgets/steering*.py). Nothing is computed here. */
+
+import { floats } from "../../kernel/arrays";
+import type { Json, NumericArray, Reply } from "../../kernel/types";
+import { FIRST_PIECE, LATER_PIECE } from "../../tokens/flags";
+import type { Recipe, Unit } from "./recipe/recipe";
+
+export interface Facts {
+  has_chat: boolean;
+  has_index: boolean;
+  /** The dictionary that the index is of. */
+  index_sae?: string | null;
+  saes: { name: string; n: number; hook: string; kind: string; reconstructs: boolean; activation: string }[];
+  context: number;
+  thinking: boolean;
+  temporal?: boolean;
+  presets: { key: string; name: string; formula: string }[];
+  /** A page without a kernel: only what was recorded is answered. */
+  offline?: boolean;
+}
+
+export const OFFLINE = "Not recorded in this page. Run it live to compute this.";
+
+export interface Message {
+  role: string;
+  content: string;
+}
+
+/** What is continued, and how it is edited: what every question about a text begins with. */
+export interface Asked {
+  recipe: Recipe;
+  /** A text, or the token ids of one, which only Python sets. */
+  prompt: string | number[];
+  chat: boolean;
+  messages: Message[];
+}
+
+export const SETTINGS = ["seed", "n_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "samples"] as const;
+export type Settings = Record<(typeof SETTINGS)[number], number>;
+
+/** A run as the history keeps it. */
+export interface Remembered extends Asked {
+  id: number;
+  settings: Settings;
+  baseline: string[];
+  edited: string[];
+  stopped: boolean;
+  /** Of the weights that answered: it grows with every refresh. */
+  revision?: number;
+}
+
+/** Params as JSON: interfaces lack the index signature that `Json` asks for. */
+export function json(params: object): Json {
+  return params as Json;
+}
+
+export interface Item {
+  f: number;
+  label: string | null;
+  /** By magnitude. */
+  max: number | null;
+  signed?: number;
+  top: string[];
+  a?: number;
+}
+
+export interface Scaled {
+  f: number;
+  label: string | null;
+  max: number | null;
+  max_from: string;
+  norm: number;
+  raw: number | null;
+  in_max: number | null;
+  in_resid: number | null;
+}
+
+export interface RowScale {
+  ok: boolean;
+  error: string | null;
+  error_field: string | null;
+  features: Scaled[];
+  range: { min: number; max: number; step: number } | null;
+  /** The median norm over the prompt behind the unit "resid", and what it is the norm of; null without a prompt. */
+  median_norm?: number | null;
+  norm_name?: string;
+  /** What `max` of its features is called. */
+  max_name?: string;
+}
+
+export interface Scales {
+  rows: RowScale[];
+  median_norm: Record<string, number>;
+  text: string;
+  warnings: string[];
+  noop: boolean;
+}
+
+export interface PromptJson {
+  ids: number[];
+  strings: string[];
+  parts: number[];
+  special: number[];
+  edited: number[];
+}
+
+/** Id, string, part, log-probability, entropy of one token as it is written. */
+export type StepToken = [number, string, number, number, number] | null;
+export type Part =
+  | { prompt: PromptJson; template: boolean; notes: string[] }
+  | { s: number; b: StepToken[]; e: StepToken[] };
+
+export interface TextJson {
+  ids: number[];
+  strings: string[];
+  parts: number[];
+  ended: boolean;
+}
+
+export interface GenerateJson {
+  stopped: boolean;
+  prompt: PromptJson;
+  notes: string[];
+  baseline: TextJson[];
+  edited: TextJson[];
+  diverge: (number | null)[];
+  seconds: number;
+  amounts: string;
+  provenance: Record<string, string>;
+}
+
+export interface EffectJson {
+  tokens: string[];
+  parts: number[];
+  special: number[];
+  n_prompt: number;
+  notes: string[];
+  loss: { clean: number | null; edited: number | null; frozen: number | null };
+  kl_mean: { edited: number | null; frozen: number | null };
+  rows: { feature: number | null; sae: string | null; label: string | null; kind: string; note: string }[];
+  side: { sae: string; f: number; label: string | null; clean: number; edited: number; change: number }[];
+  side_note: string;
+  lowered: string[][];
+  raised: string[][];
+}
+
+/** What a sweep measures, in the order of `base`: of the texts, then (without sampling) of the prompt read again. */
+export const MEASURES = ["target", "kl", "perplexity", "repetition", "promoted", "activation"] as const;
+export type Measure = (typeof MEASURES)[number];
+
+export interface SweepBand {
+  low: number;
+  high: number;
+  direction: "raises" | "suppresses";
+}
+
+export interface SweepJson {
+  strengths: number[];
+  unit: Unit;
+  row: number;
+  /** What the numbers of each measure are. */
+  titles: Record<Measure, string>;
+  /** One text a strength and sample; samples have the same dice at every strength. */
+  texts: string[][];
+  baseline: string[];
+  /** Texts a strength; and of how many of them there is a target, by strength. */
+  n: number;
+  pairs: number[];
+  /** What the numbers of the texts, and those of the prompt, are means over, and what their intervals are. */
+  about: [string, string];
+  verdict: string;
+  /** What the edit should do to the target at each strength: 1 raises, -1 suppresses, 0 nothing. */
+  directions: number[];
+  bands: SweepBand[];
+  band_rule: string;
+  controls: { kind: string; name: string }[];
+  notes: string[];
+}
+
+export interface AnswerRow {
+  name: string;
+  kind: string;
+  error: string | null;
+  feature: number | null;
+  rank: number;
+  probability: number;
+  logprob: number;
+  logit: number;
+  top: [string, number][];
+}
+
+export interface AnswerJson {
+  answer: { ids: number[]; strings: string[] };
+  first_only: boolean;
+  rows: AnswerRow[];
+  notes: string[];
+}
+
+/** An answer's `parts` (bits) and `special` (SPECIAL, OUTLIER or 0) as the flags that tokens are drawn by. */
+export function flagOf(part: number | undefined, special?: number): number {
+  const bits = part ?? 0;
+  return (bits & 1 ? FIRST_PIECE : 0) | (bits & 2 ? LATER_PIECE : 0) | (special ?? 0);
+}
+
+/** Row `i` of a matrix of floats with `width` columns. */
+export function line(arrays: Record<string, NumericArray>, name: string, i: number, width: number): Float32Array {
+  return floats(arrays, name).subarray(i * width, (i + 1) * width);
+}
+
+/** How many columns a matrix of `rows` rows has. */
+export function widthOf(reply: Reply<unknown>, name: string, rows: number): number {
+  return rows === 0 ? 0 : Math.floor(floats(reply.arrays, name).length / rows);
+}
