@@ -6,9 +6,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Tests in a browser wait as much as they work: three processes keep two cores busy. A file's tests stay together, for
+# Tests in a browser wait as much as they work: four processes keep two cores busy. A file's tests stay together, for
 # their fixtures, and the files that take long come first.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist=loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist=loadfile --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --progress-bar off
 STAMP := $(VENV)/.stamp
 MODULES := node_modules/.stamp
 BUNDLE := src/saewidgets/static/heatmap.js
-JS_SOURCES := js/build.mjs $(shell find js/src -type f)
+JS_SOURCES := js/build.mjs js/widgets.json $(shell find js/src -type f)
 
 # JupyterLab refuses root unless told; and without a display its URL is printed rather than a text browser started.
 LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) \

@@ -125,7 +125,7 @@ def test_both_sides_read_the_same_file() -> None:
     assert list(words["units"]) == list(UNITS) == ["raw", "max", "resid", "own"]
     for name, kind in KINDS.items():
         assert kind.formula == words["kinds"][name]["formula"] and list(kind.units) == words["kinds"][name]["units"]
-    front_end = Path(__file__).parents[2] / "js" / "src" / "steering"
+    front_end = Path(__file__).parents[2] / "js" / "src" / "widgets" / "steering" / "recipe"
     assert "interventions/recipe/kinds.json" in (front_end / "recipe.ts").read_text(encoding="utf-8")
 
 
