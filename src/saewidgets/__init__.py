@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .engine.dictionary.directions import Directions as Directions
     from .engine.dictionary.directions import Neurons as Neurons
     from .engine.engine import Engine as Engine
-    from .engine.predictions import Predictions as Predictions
     from .index.build import build_index as build_index
     from .index.build import extend_index as extend_index
     from .index.feature_index import FeatureIndex as FeatureIndex
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from .interventions.edit.plain_code import to_code as to_code
     from .interventions.effects.answers import answer_effects as answer_effects
     from .interventions.effects.on_text import effects as effects
+    from .interventions.effects.predictions import Predictions as Predictions
+    from .interventions.effects.predictions import predictions as predictions
     from .interventions.generation.generate import Generation as Generation
     from .interventions.generation.generate import generate as generate
     from .interventions.recipe.constructors import ablate as ablate
@@ -58,7 +59,7 @@ _HOMES = {
     "Intervention": "interventions.recipe.intervention",
     "Keeping": "index.statistics.kept_examples",
     "Neurons": "engine.dictionary.directions",
-    "Predictions": "engine.predictions",
+    "Predictions": "interventions.effects.predictions",
     "Recipe": "interventions.recipe.recipe",
     "SteeringPanel": "widgets.steering.widget",
     "TokenFeatureHeatmap": "widgets.heatmap.widget",
@@ -76,6 +77,7 @@ _HOMES = {
     "load_demo": "demo",
     "load_demo_index": "demo",
     "orthogonal": "interventions.recipe.constructors",
+    "predictions": "interventions.effects.predictions",
     "preset": "interventions.recipe.constructors",
     "replace": "interventions.recipe.constructors",
     "scale": "interventions.recipe.constructors",

@@ -163,7 +163,7 @@ def test_the_steering_notebook_steers(demo_engine: Engine, tmp_path: Path, monke
     effects, answers = names["effects"], names["answers"]
     assert isinstance(effects, EditEffects) and isinstance(answers, AnswerEffects)
     tables = effects.to_pandas(), answers.to_pandas()
-    assert (tables[0]["demo/4720 clean"][1:] > 20).sum() >= 2 and (tables[0]["delta"].abs() > 0.3).sum() >= 2
+    assert (tables[0]["demo_4720_clean"][1:] > 20).sum() >= 2 and (tables[0]["delta"].abs() > 0.3).sum() >= 2
     rows = tables[1].set_index("model")["logprob"]
     assert rows["all of the recipe, error kept"] < rows["the model as it is"] - 0.2
     for table in tables:

@@ -87,7 +87,7 @@ def test_the_tokenizer_is_the_model_s_own(demo_engine: Engine) -> None:
 
 
 def test_predictions_rank_paris_high(demo_engine: Engine) -> None:
-    found = demo_engine.predictions("The capital of France is", " Paris")
+    found = sw.predictions(demo_engine, "The capital of France is", " Paris")
     assert found.clean.answer[0].rank < 5
     assert found.spliced is not None and found.spliced.answer[0].rank < 20
 

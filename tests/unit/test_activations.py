@@ -238,7 +238,7 @@ def test_figure(acts: sw.FeatureActivations) -> None:
 )
 def test_spliced_logits_are_sae_lens_own(wrapper: str, architecture: str, hook: str, out: str | None) -> None:
     model = tiny.MODELS[wrapper]()
-    found = sw.Engine(model, tiny.sae(architecture, hook, hook_out=out)).predictions("In the beginning", k=4)
+    found = sw.predictions(sw.Engine(model, tiny.sae(architecture, hook, hook_out=out)), "In the beginning", k=4)
     tokens = model.to_tokens("In the beginning", prepend_bos=True)
     sae = tiny.sae(architecture, hook, hook_out=out)
     with torch.no_grad():
@@ -256,7 +256,7 @@ def test_predictions_by_definition() -> None:
     model, sae = tiny.hooked(), tiny.sae()
     engine = sw.Engine(model, sae)
     prompt, answer = "In the beginning", " God created"
-    found = engine.predictions(prompt, answer, k=5)
+    found = sw.predictions(engine, prompt, answer, k=5)
     answer_ids = model.to_tokens(answer, prepend_bos=False)[0]
     tokens = torch.cat([model.to_tokens(prompt, prepend_bos=True)[0], answer_ids])[None]
     with torch.no_grad():
@@ -274,14 +274,14 @@ def test_predictions_by_definition() -> None:
                 )
     assert set(found.to_pandas()["model"]) == {"clean", "spliced"}
     directions = sw.Engine(model, sw.Directions(torch.randn(1, tiny.D_MODEL), "blocks.0.hook_resid_post"))
-    assert directions.predictions(prompt).spliced is None
+    assert sw.predictions(directions, prompt).spliced is None
 
 
 def test_a_reconstruction_at_resid_mid_reaches_the_residual_stream_of_a_bridge() -> None:
     """A bridge's resid_mid is a copy that only the MLP's norm reads; what counts is attn_out, added just before."""
     model, sae = tiny.MODELS["bridge"](), tiny.sae("jumprelu", "blocks.1.hook_resid_mid")
     with sw.Engine(model, sae) as engine:
-        found = engine.predictions("In the beginning")
+        found = sw.predictions(engine, "In the beginning")
         ids = torch.tensor([engine.to_ids("In the beginning")[0]])
     mid, attn = (engine.model.resolve(f"blocks.1.{hook}") for hook in ("hook_resid_mid", "hook_attn_out"))
     with torch.no_grad():

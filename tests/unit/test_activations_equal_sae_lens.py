@@ -101,7 +101,7 @@ def test_nothing_of_the_user_changes(wrapper: str, architecture: str) -> None:
 
     engine = sw.Engine(model, sae)
     engine.activations(TEXT, reconstruction=True)
-    engine.predictions("In the", " beginning")
+    sw.predictions(engine, "In the", " beginning")
     with pytest.raises(FeatureIndexError):
         engine.activations(TEXT, features=[tiny.D_SAE])
 

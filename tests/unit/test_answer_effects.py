@@ -144,7 +144,7 @@ def test_every_row(wrapper: str, architecture: str, hook: str, hook_out: str | N
     assert (wanted["all", "kept", None] - hand.clean).abs().max() > 1e-3, "the case tests nothing"
     assert (wanted["all", "dropped", None] - wanted["all", "kept", None]).abs().max() > 1e-3
     # The first two are what `predictions` says.
-    said = engine.predictions(PROMPT, ANSWER)
+    said = sw.predictions(engine, PROMPT, ANSWER)
     assert said.spliced is not None
     for key, view in ((("clean", None, None), said.clean), (("spliced", "dropped", None), said.spliced)):
         row = found[key]

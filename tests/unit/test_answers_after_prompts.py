@@ -70,7 +70,7 @@ def test_the_tokens_of_an_answer(kind: str, wanted: list[str]) -> None:
     with torch.no_grad():
         spread = engine.model.raw(torch.tensor([[*ids, *answer]]))[0].log_softmax(-1)
     logprobs = [float(spread[len(ids) - 1 + n, token]) for n, token in enumerate(answer)]
-    found = engine.predictions("The capital is", " Paris")
+    found = sw.predictions(engine, "The capital is", " Paris")
     assert pieces(tokenizer, [t.token_id for t in found.clean.answer]) == wanted
     for token, logprob in zip(found.clean.answer, logprobs, strict=True):
         assert abs(token.probability - 2.718281828459045**logprob) < 1e-5
@@ -79,7 +79,7 @@ def test_the_tokens_of_an_answer(kind: str, wanted: list[str]) -> None:
     assert list(effects.answer_ids) == answer
     assert abs(effects.rows[0].logprob - sum(logprobs)) < 1e-4
     # After token ids, too, no space is put in.
-    assert [t.token_id for t in engine.predictions(ids, " Paris").clean.answer] == answer
+    assert [t.token_id for t in sw.predictions(engine, ids, " Paris").clean.answer] == answer
     assert list(sw.answer_effects(engine, ids, " Paris", sw.clamp(3, 2)).answer_ids) == answer
 
 
@@ -88,7 +88,7 @@ def test_an_answer_that_goes_on_a_word(kind: str) -> None:
     """No space before it: none is put there."""
     tokenizer = of(kind)
     engine = engine_with(tokenizer)
-    found = engine.predictions("The capital is ?", "!")
+    found = sw.predictions(engine, "The capital is ?", "!")
     assert pieces(tokenizer, [t.token_id for t in found.clean.answer]) == ["!"]
     assert pieces(tokenizer, engine.tokenizer.answer_ids("!")) == ["!"]
 
@@ -111,7 +111,7 @@ def test_tokens_across_the_boundary(kind: str, prompt: str, answer: str, start: 
     assert pieces(tokenizer, whole) == start + scored
     own = engine.to_ids(prompt)[0]
     kept = pieces(tokenizer, own) == start
-    found = engine.predictions(prompt, answer)
+    found = sw.predictions(engine, prompt, answer)
     assert pieces(tokenizer, [t.token_id for t in found.clean.answer]) == scored
     assert found.prompt == "".join(engine.tokenizer.display(whole[: len(start)]).strings)
     effects = sw.answer_effects(engine, prompt, answer, sw.clamp(3, 2))
@@ -148,6 +148,6 @@ def test_answers_that_the_model_lacks() -> None:
     engine.tokenizer._tokenizer.add_tokens(["<new>"])  # type: ignore[union-attr]
     for prompt in ("the", [0, 5]):
         with pytest.raises(TokenIdError, match=r"<new>.*resize_token_embeddings"):
-            engine.predictions(prompt, "<new>")
+            sw.predictions(engine, prompt, "<new>")
     with pytest.raises(SaewidgetsError, match="one prompt, not 2"):
-        engine.predictions(["a", "b"], "c")  # type: ignore[list-item]
+        sw.predictions(engine, ["a", "b"], "c")  # type: ignore[list-item]

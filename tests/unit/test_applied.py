@@ -94,12 +94,12 @@ def test_left_padded_batches_have_their_own_positions(engine: sw.Engine) -> None
 
 
 def test_the_engine_and_other_threads_see_the_model_as_it_is(engine: sw.Engine) -> None:
-    before = engine.predictions(PROMPT).clean.top[0].logit
+    before = sw.predictions(engine, PROMPT).clean.top[0].logit
     tokens = torch.tensor(engine.to_ids(PROMPT))
     clean = engine.model.raw(tokens, return_type="logits")
     seen: list[torch.Tensor] = []
     with sw.applied(engine, add(5, 30)):
-        assert engine.predictions(PROMPT).clean.top[0].logit == before
+        assert sw.predictions(engine, PROMPT).clean.top[0].logit == before
         assert not torch.allclose(engine.model.raw(tokens, return_type="logits"), clean)
         thread = threading.Thread(target=lambda: seen.append(engine.model.raw(tokens, return_type="logits")))
         thread.start()

@@ -13,7 +13,8 @@ import tiny
 import saewidgets as sw
 from saewidgets.index.errors import CorpusError
 from saewidgets.index.scan import scan
-from saewidgets.widgets.dashboard.payload import ExampleParams, columns_of
+from saewidgets.widgets.dashboard.asked import AskedExamples
+from saewidgets.widgets.dashboard.payload import columns_of, select
 
 # Everything that a result of ours has, and what those are called where they step aside.
 NAMES = (
@@ -98,7 +99,7 @@ def test_a_filter_finds_the_corpus_own_column(index: sw.FeatureIndex, name: str)
     assert {int(e.document) for e in examples} == {2, 6, 10}
     listed = {c["name"]: c["values"] for c in columns_of(index)}  # type: ignore[index, call-overload]
     assert listed[name] == [f"{name} of {i}" for i in range(4)]
-    shown = ExampleParams(f, "top", (), 5, False, "", (name, listed[name][3])).select(index)
+    shown = select(index, AskedExamples(f, "top", (), "snippet", 5, "", (name, listed[name][3])))
     assert {int(e.document) for e in shown} == {3, 7, 11}
 
 

@@ -788,7 +788,7 @@ def test_a_brush_on_edges_counts_what_the_bins_count(
         low, high = histogram.low, histogram.high
         if low == high:
             continue
-        # As js/src/dashboard/axis.ts computes edges.
+        # As js/src/charts/axis.ts computes edges.
         edges = [high if i >= 50 else low + ((high - low) * i) / 50 for i in range(51)]
         for first, last in [*((i, i) for i in range(50)), (0, 49), (3, 17), (0, 24), (25, 49)]:
             r, _ = good(widget, "examples", example_params(f, range=[edges[first], edges[last + 1]]))

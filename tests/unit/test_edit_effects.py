@@ -563,8 +563,8 @@ def test_tables_figure_repr() -> None:
     assert "".join(table["token"]) == "<|bos|>" + TEXT and len(table) == len(ids)
     np.testing.assert_array_equal(table["delta"], found.delta)
     assert found.frozen is not None
-    np.testing.assert_array_equal(table["delta, attention frozen"], found.frozen.delta)
-    np.testing.assert_array_equal(table[f"{PRE}/3 realised"], found.features[0].realised)
+    np.testing.assert_array_equal(table["delta_frozen"], found.frozen.delta)
+    np.testing.assert_array_equal(table["blocks_1_hook_resid_pre_3_realised"], found.features[0].realised)
     np.testing.assert_array_equal(table[f"{PRE}/4 requested"], found.features[1].requested)
     sides = found.side_pandas()
     assert sides["feature"].tolist() == [s.feature for s in found.side_effects]

@@ -122,7 +122,7 @@ def test_feature_out_of_range() -> None:
 def test_prompt_over_the_context() -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae())
     with pytest.raises(errors.SaewidgetsError, match="more than the model's context of 64"):
-        engine.predictions("the " * 100)
+        sw.predictions(engine, "the " * 100)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")

@@ -14,7 +14,8 @@ import tiny
 
 import saewidgets as sw
 from saewidgets.errors import SaewidgetsError
-from saewidgets.widgets.dashboard.payload import ExampleParams, answer_examples, columns_of
+from saewidgets.widgets.dashboard.asked import AskedExamples
+from saewidgets.widgets.dashboard.payload import answer_examples, columns_of, select
 
 SENTENCE = "In the beginning God created the heaven and the earth, {}"
 DAYS = ["2020-01-05", "2021-02-03", None, "2020-01-05", "2022-12-31", "2021-02-03"]
@@ -157,8 +158,8 @@ def test_what_the_dashboard_lists_can_be_asked_for(index: sw.FeatureIndex) -> No
         assert "nan" not in column["values"] and "NaT" not in column["values"] and "None" not in column["values"]
         seen: list[int] = []
         for value in column["values"]:
-            asked = ExampleParams(f, "all", (), 5, False, "", (column["name"], value))
-            assert len(asked.select(index)), (column["name"], value)
+            asked = AskedExamples(f, "all", (), "snippet", 5, "", (column["name"], value))
+            assert len(select(index, asked)), (column["name"], value)
             seen += found(index, where={column["name"]: value})
         assert len(seen) == len(set(seen)) >= 5, "each document under one value, those without a value under none"
 
@@ -251,7 +252,7 @@ def test_a_token_of_the_vocabulary_that_the_feature_does_not_fire_on_gives_an_em
 def test_the_dashboard_says_it_in_place_of_the_examples(index: sw.FeatureIndex) -> None:
     """While somebody types, half a word is no error."""
     for asked in (("the hea", ()), ("", ("lang", "xx"))):
-        reply = answer_examples(index, ExampleParams(0, "all", (), 5, False, *asked))
+        reply = answer_examples(index, AskedExamples(0, "all", (), "snippet", 5, *asked))
         assert reply.data["groups"] == [] and "nowhere" in str(reply.data["note"]) + " nowhere" * bool(asked[1])
         assert len(reply.arrays["act"]) == len(reply.arrays["flag"]) == 0
 

@@ -15,7 +15,8 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.widgets.dashboard.payload import ExampleParams, answer_examples, titles
+from saewidgets.widgets.dashboard.asked import AskedExamples
+from saewidgets.widgets.dashboard.payload import answer_examples, titles
 
 HOOK = "blocks.1.hook_resid_pre"
 LENGTH, TOP, INTERVAL = 60, 30, 20
@@ -258,7 +259,7 @@ def test_a_table_says_what_its_groups_hold(case: Case) -> None:
 def test_the_dashboard_says_where_a_list_ends(case: Case) -> None:
     ended = 0
     for f in cut_features(case):
-        params = ExampleParams(f, "all", (), 5, False, "", ())
+        params = AskedExamples(f, "all", (), "snippet", 5, "", ())
         reply = answer_examples(case.index, params, 50, 300)
         examples = case.index.examples(f, window=5, top=50, per_interval=300)
         for sent, group in zip(reply.data["groups"], examples.groups, strict=True):  # type: ignore[arg-type, call-overload]

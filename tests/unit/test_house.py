@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src"
 PACKAGE = "saewidgets"
-LONGEST = 350
+LONGEST = 330
 
 # folder -> the folders of ours that it may import. cli -> demo, widgets -> {snapshot, ...} -> engine -> storage -> errors.
 BASE = {"engine", "errors", "storage"}
@@ -138,3 +139,27 @@ def test_nothing_that_runs_a_file_s_code(module: str) -> None:
             for keyword in node.keywords:
                 harmless = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
                 assert keyword.arg != "allow_pickle" or harmless
+
+
+def widget_classes() -> dict[str, str]:
+    """Class -> bundle, of every class that names one."""
+    return {
+        node.name: ast.literal_eval(keyword.value)
+        for module in MODULES
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.ClassDef)
+        for keyword in node.keywords
+        if keyword.arg == "bundle"
+    }
+
+
+def test_every_widget_is_registered_and_has_its_folders() -> None:
+    """One line in js/widgets.json: the bundles, the wheel, their budgets follow from it."""
+    registered = json.loads((SOURCE.parent / "js" / "widgets.json").read_text("utf-8"))
+    assert sorted(widget_classes().values()) == sorted(registered)
+    for name in registered:
+        assert (SOURCE / PACKAGE / "widgets" / name / "widget.py").exists(), name
+        assert (SOURCE.parent / "js" / "src" / "widgets" / name / "index.tsx").exists(), name
+    public = (SOURCE / PACKAGE / "__init__.py").read_text("utf-8")
+    for name in widget_classes():
+        assert f'"{name}": "widgets.' in public, name

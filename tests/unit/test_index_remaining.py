@@ -123,13 +123,13 @@ def test_the_table_says_what_it_lacks_and_gets_it(engine: sw.Engine, tmp_path: P
     index = build(engine, tmp_path / "index")
     early = index.features
     assert ".remains" in repr(index)
-    assert "logit kurtosis" not in early and "not there yet" in early.attrs["remains"]
-    assert {"density", "max", "top token"} <= set(early.columns)
+    assert "logit_kurtosis" not in early and "not there yet" in early.attrs["remains"]
+    assert {"density", "max", "top_token"} <= set(early.columns)
     with pytest.raises(IndexMismatchError, match=r"index.wait\(\)"):
         index.column("neighbour")
     held.set()
     late = index.wait(progress=False).features
-    assert {"logit kurtosis", "neighbour", "top logits"} <= set(late.columns)
+    assert {"logit_kurtosis", "neighbour", "top_logits"} <= set(late.columns)
     assert late.attrs["remains"] == "" and ".remains" not in repr(index)
     for name in early.columns:
         assert early[name].equals(late[name])

@@ -332,7 +332,7 @@ def test_the_table_of_features(case: tuple[sw.FeatureIndex, Dense]) -> None:
         row, values = table.loc[f], d.a[active, f]
         assert row["count"] == len(values) and row["density"] == len(values) / len(d.a)
         if not len(values):
-            assert row[["max", "min", "mean", "std", "top token", "neuron", "neuron r"]].isna().all()
+            assert row[["max", "min", "mean", "std", "top_token", "neuron", "neuron_r"]].isna().all()
             continue
         close(
             [row["max"], row["min"], row["mean"], row["std"]], [values.max(), values.min(), values.mean(), values.std()]
@@ -342,8 +342,8 @@ def test_the_table_of_features(case: tuple[sw.FeatureIndex, Dense]) -> None:
             sizes[token] += abs(value)
         strongest = index.feature(f).tokens[0]
         close(sizes[strongest.id], max(sizes.values()))
-        assert row["top token"] == strongest.token
-        assert row["top logits"] == [w.token for w in index.feature(f).logits.top[:5]]  # type: ignore[union-attr]
+        assert row["top_token"] == strongest.token
+        assert row["top_logits"] == [w.token for w in index.feature(f).logits.top[:5]]  # type: ignore[union-attr]
         assert (row["neuron"], row["neighbour"]) == (
             index.feature(f).neurons[0].neuron,
             index.feature(f).neighbours[0].feature,

@@ -105,12 +105,13 @@ def test_a_new_kind_edits_and_is_copied_as_code(wrapper: str, squared: Kind) -> 
 
 
 def test_a_new_kind_is_known_to_the_panel(squared: Kind) -> None:
-    from saewidgets.widgets.steering.payload import Asked, Units
+    from saewidgets.widgets.steering.asked import AskedPrompt
+    from saewidgets.widgets.steering.payload import Units
 
     engine = sw.Engine(model_of("hooked"), {"mine": tiny.sae("standard")})
     recipe = Recipe(Intervention(features=(FEATURE,), kind="squared", value=2.0, unit="max", max_activation=3.0))
     reply = engine.worker.run(
-        lambda ticket: Units(engine, {}).reply(json.loads(recipe.to_json()), Asked(TEXT, False, ()), ticket)
+        lambda ticket: Units(engine, {}).reply(json.loads(recipe.to_json()), AskedPrompt(TEXT), ticket)
     )
     (row,) = reply.data["rows"]
     assert row["ok"] and row["features"][0]["raw"] == 6.0 and (row["range"]["min"], row["range"]["max"]) == (-5, 10)
@@ -125,8 +126,8 @@ def test_both_sides_read_the_same_file() -> None:
     assert list(words["units"]) == list(UNITS) == ["raw", "max", "resid", "own"]
     for name, kind in KINDS.items():
         assert kind.formula == words["kinds"][name]["formula"] and list(kind.units) == words["kinds"][name]["units"]
-    front_end = Path(__file__).parents[2] / "js" / "src" / "widgets" / "steering" / "recipe"
-    assert "interventions/recipe/kinds.json" in (front_end / "recipe.ts").read_text(encoding="utf-8")
+    front_end = Path(__file__).parents[2] / "js" / "src" / "widgets" / "steering"
+    assert "interventions/recipe/kinds.json" in (front_end / "recipe" / "recipe.ts").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("wrapper", ["hooked"])
@@ -222,7 +223,8 @@ def test_what_the_norm_is_called(hook: str, head: int | None, said: str) -> None
 @WRAPPERS
 def test_a_norm_is_named_by_its_hook_in_lines_and_in_the_panel(wrapper: str) -> None:
     """The median of |value| over all tokens but BOS, at the hook that is written to, a raw direction's own hook too."""
-    from saewidgets.widgets.steering.payload import Asked, Units
+    from saewidgets.widgets.steering.asked import AskedPrompt
+    from saewidgets.widgets.steering.payload import Units
 
     model = model_of(wrapper)
     z, out = "blocks.0.attn.hook_z", "blocks.0.hook_mlp_out"
@@ -250,7 +252,7 @@ def test_a_norm_is_named_by_its_hook_in_lines_and_in_the_panel(wrapper: str) -> 
         assert f"1 × median {name} " in line
         assert float(line.split(f"{name} ")[1].split()[0]) == pytest.approx(norm, rel=1e-3)
     reply = engine.worker.run(
-        lambda ticket: Units(engine, {}).reply(json.loads(recipe.to_json()), Asked(TEXT, False, ()), ticket)
+        lambda ticket: Units(engine, {}).reply(json.loads(recipe.to_json()), AskedPrompt(TEXT), ticket)
     )
     for row, (_, name, norm) in zip(reply.data["rows"], wanted, strict=True):
         assert row["norm_name"] == name and row["median_norm"] == pytest.approx(norm, rel=1e-4)

@@ -26,6 +26,7 @@ CARRIED = [
     "saewidgets/py.typed",
     *(f"saewidgets/static/{w}{end}" for w in WIDGETS for end in (".js", ".css", ".snapshot.js")),
     "saewidgets/interventions/recipe/kinds.json",
+    "saewidgets/widgets/constants.json",
     "saewidgets/demo/assets/cfg.json",
     "saewidgets/demo/assets/sae_weights.safetensors",
     "saewidgets/demo/assets/corpus.parquet",
@@ -47,11 +48,12 @@ def test_an_index_and_its_dashboard_open_without_torch(tmp_path: Path) -> None:
     script = """if True:
         import sys
         import saewidgets as sw
+        from saewidgets.widgets.dashboard.asked import AskedFeature
         index = sw.FeatureIndex.open(sys.argv[1])
         dashboard = sw.FeatureDashboard(index=index)
         print(dashboard.info, dashboard.examples, index.features.head(), index.neighbours(3), index.documents)
         dashboard.page()
-        dashboard._worker.run(lambda ticket: dashboard._answer_feature({"f": 3}, ticket))
+        dashboard._worker.run(lambda ticket: dashboard._answer("feature", AskedFeature(3), ticket))
         print("loaded:", *sorted({"torch", "scipy", "transformers", "sae_lens", "transformer_lens"} & set(sys.modules)))
     """
     said = run([sys.executable, "-c", script, str(tmp_path / "index")])

@@ -134,7 +134,7 @@ def test_pads_of_their_own_are_left_out_without_a_mask(wrapper: str, side: str, 
 
 def test_pads_of_their_own_by_every_way_in() -> None:
     engine = engine_with()
-    clean, left = engine.predictions(B), engine.predictions([2, 2, *B])
+    clean, left = sw.predictions(engine, B), sw.predictions(engine, [2, 2, *B])
     assert clean.clean.top == left.clean.top and "padding" in left.notes[0] and not clean.notes
     made, wanted = (sw.generate(engine, ids, sw.add(3, 2), n_tokens=5, temperature=0) for ids in ([2, 2, *B], B))
     assert made.prompt.ids == wanted.prompt.ids == tuple(B)

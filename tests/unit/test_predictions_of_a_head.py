@@ -26,7 +26,7 @@ def test_the_other_heads_stay(wrapper: str, head: int) -> None:
 
     with torch.no_grad():
         logits = model.run_with_hooks(torch.tensor([ids]), fwd_hooks=[(name_of(model, z), definition)])[0, -1]
-    found = engine.predictions(ids, k=5)
+    found = sw.predictions(engine, ids, k=5)
     assert found.spliced is not None
     best = logits.topk(5)
     assert [token.token_id for token in found.spliced.top] == best.indices.tolist()

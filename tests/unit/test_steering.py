@@ -154,7 +154,7 @@ def test_a_half_typed_recipe_from_the_view_breaks_nothing(engine: sw.Engine) -> 
 
 def test_facts_tell_the_view_what_there_is(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     facts = sw.SteeringPanel(engine, index).facts
-    assert facts["has_index"]
+    assert facts["index_sae"] == facts["saes"][0]["name"]
     assert not facts["has_chat"]
     assert facts["context"] == tiny.N_CTX
     assert [(s["name"], s["n"], s["kind"]) for s in facts["saes"]] == [("mine", tiny.D_SAE, "SAE")]

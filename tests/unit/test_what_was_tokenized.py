@@ -50,7 +50,7 @@ def test_a_text_that_the_tokenizer_changes(kind: str, text: str, wanted: str, sa
     read, notes = shown(engine, text)
     assert read == wanted
     assert len(notes) == 1 and said in notes[0]
-    assert said in sw.generate(engine, text, n_tokens=1).notes[-1] and said in engine.predictions(text).notes[0]
+    assert said in sw.generate(engine, text, n_tokens=1).notes[-1] and said in sw.predictions(engine, text).notes[0]
 
 
 def test_of_many_texts_the_first_changed_is_quoted_around_the_place() -> None:
@@ -128,7 +128,7 @@ def test_a_tokenizer_larger_than_the_model(wrapper: str) -> None:
     model.tokenizer.add_special_tokens({"sep_token": "<sep>", "pad_token": "<pad>"})
     n = int(model.cfg.d_vocab)
     engine = sw.Engine(model, tiny.sae())
-    for ask in (engine.activations, engine.predictions, lambda t: sw.generate(engine, t, n_tokens=2)):
+    for ask in (engine.activations, lambda t: sw.predictions(engine, t), lambda t: sw.generate(engine, t, n_tokens=2)):
         with pytest.raises(TokenIdError, match=rf"'<tool>' \(id {n}\).*ends at {n - 1}.*resize_token_embeddings"):
             ask("the <tool> is")
     with pytest.raises(TokenIdError, match=r"'<tool>'"):

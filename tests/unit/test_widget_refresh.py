@@ -123,7 +123,7 @@ def test_after_a_refresh_nothing_is_left_of_the_old_weights(engine: sw.Engine, i
     assert new["max"] == pytest.approx(float(acts[:, best][acts.counted].max()))
     assert new["norm"] == pytest.approx(2 * old["norm"])
     assert "no longer" in said[0] and "no longer" in notes()[0]
-    assert panel.result is None and not panel.facts["has_index"]
+    assert panel.result is None
     assert len(panel.history) == 1, "what was tried is kept"
     state, answers = recorded(panel.page())
     assert state["history"] == []
@@ -140,7 +140,7 @@ def test_after_a_refresh_nothing_is_left_of_the_old_weights(engine: sw.Engine, i
             parameter.copy_(saved[name])
     for widget in (panel, dashboard):
         widget.refresh()
-    assert scales() == (old, []) and not notes() and panel.facts["has_index"]
+    assert scales() == (old, []) and not notes()
 
 
 def test_an_answer_that_began_before_a_refresh_is_not_kept(engine: sw.Engine, monkeypatch: pytest.MonkeyPatch) -> None:

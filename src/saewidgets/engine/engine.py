@@ -22,9 +22,7 @@ from .model.loading import load_model, load_sae
 from .model.model import Model, lock_of
 from .model.reference_norms import ReferenceNorms
 from .model.site import Site
-from .predictions import Predictions, Predictor
 from .provenance import describe, notes_of_dictionary, numbers_are_others, prepend_bos_of, same_model, special_of
-from .text.answer import with_answer
 from .text.counted import OUTLIER_FACTOR, Counting
 from .text.ends import end_ids_of
 from .text.given import Given, TextInput, given
@@ -180,26 +178,6 @@ class Engine:
         texts, all_of_them = self.tokenized(text), list(self.dictionaries.values())
         results = self.worker.run(lambda ticket: self._read(texts, all_of_them, None, reconstruction, ticket))
         return dict(zip(self.dictionaries, results, strict=True))
-
-    def predictions(
-        self,
-        prompt: str | Sequence[int],
-        answer: str | Sequence[int] | None = None,
-        *,
-        k: int = 10,
-        sae: str | None = None,
-    ) -> Predictions:
-        """Next-token predictions after `prompt`, and the rank and probability of `answer`, with and without the SAE.
-
-        "With the SAE" is the model with the dictionary's reconstruction spliced in at every position (error dropped),
-        as `run_with_saes` does it; None for directions and neurons. The tutorial's `test_prompt`, as numbers.
-
-        The tokens of a string `answer` are those that it has after the prompt: the two are tokenized together. Where the
-        prompt's own last tokens become others by that, the answer begins with the first that differs, and `notes` say so.
-        """
-        read = with_answer(self.tokenizer, prompt, "" if answer is None else answer)
-        predictor = Predictor(self.model, self.tokenizer, self.lock)
-        return self.worker.run(lambda ticket: predictor.predict(read, k, self.dictionary(sae), ticket))
 
     def dictionary(self, name: str | None = None) -> Dictionary:
         """The dictionary called `name`; default: the first.

@@ -106,7 +106,7 @@ class FeatureIndex:
             IndexWriteError: if the disk is full. What was computed is kept.
 
         Example:
-            >>> sw.build_index(engine, texts, "my-index").wait().features["logit kurtosis"]
+            >>> sw.build_index(engine, texts, "my-index").wait().features["logit_kurtosis"]
         """
         self._pending.wait(progress)
         return self
@@ -257,7 +257,7 @@ class FeatureIndex:
 
     @property
     def features(self) -> pd.DataFrame:
-        """One row a feature: label, density, count, max, mean, top token, top logits, nearest neighbour ...
+        """One row a feature: label, density, count, max, mean, top_token, top_logits, nearest neighbour ...
 
         Statistics are over counted tokens; `mean` and `std` over active ones. NaN for what a feature does not have. Columns
         of logits and neighbours are there once they are computed (`remains` says whether, `attrs["remains"]` too).

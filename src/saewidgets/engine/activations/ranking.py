@@ -80,9 +80,9 @@ class FeatureRanking:
             **({"min": self.min} if self.signed else {}),
             "sum": self.sum,
             "mean": self.mean,
-            "tokens active": self.n_active,
-            "max at token": self.argmax,  # of max |activation|
-            "max at": [self.token_strings[i] for i in self.argmax] if self.token_strings else [""] * len(self),
+            "tokens_active": self.n_active,
+            "max_at_token": self.argmax,  # of max |activation|
+            "max_at": [self.token_strings[i] for i in self.argmax] if self.token_strings else [""] * len(self),
         }
         return pd.DataFrame(table, index=pd.Index(self.features, name="feature"))
 

@@ -43,21 +43,21 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
         "min": folder.read("low").astype(np.float64),
         "mean": mean,
         "std": spread,
-        "top token": words.of(folder.read("token")[:, 0]),
+        "top_token": words.of(folder.read("token")[:, 0]),
     }
     if "logit_top" in folder:
-        for side, name in (("top", "top logits"), ("bottom", "bottom logits")):
+        for side, name in (("top", "top_logits"), ("bottom", "bottom_logits")):
             columns[name] = words.lists(folder.read(f"logit_{side}")[:, :_SHOWN])
         for name in ("std", "skew", "kurtosis"):
-            columns[f"logit {name}"] = folder.read(f"logit_{name}").astype(np.float64)
+            columns[f"logit_{name}"] = folder.read(f"logit_{name}").astype(np.float64)
     if "neuron" in folder and folder.read("neuron").shape[1]:
         # A feature that never fires goes with no neuron.
         columns["neuron"] = pd.array(folder.read("neuron")[:, 0].astype(np.int64), "Int64").copy()
         columns["neuron"][count == 0] = pd.NA
-        columns["neuron r"] = np.where(count > 0, folder.read("neuron_r")[:, 0].astype(np.float64), np.nan)
+        columns["neuron_r"] = np.where(count > 0, folder.read("neuron_r")[:, 0].astype(np.float64), np.nan)
     if "neighbour" in folder and folder.read("neighbour").shape[1]:
         columns["neighbour"] = folder.read("neighbour")[:, 0].astype(np.int64)
-        columns["neighbour cosine"] = folder.read("neighbour_cosine")[:, 0].astype(np.float64)
+        columns["neighbour_cosine"] = folder.read("neighbour_cosine")[:, 0].astype(np.float64)
     return pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
 
 

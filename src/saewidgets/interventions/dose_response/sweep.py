@@ -16,7 +16,7 @@ import numpy as np
 from ...engine.text.prompt import Prompt, PromptInput, read_prompt
 from ...errors import SaewidgetsError
 from ..generation.generate import notes_of
-from ..generation.sampling import Sampling
+from ..generation.sampling import Sampling, SamplingOptions
 from ..recipe.errors import RecipeError
 from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
@@ -42,6 +42,8 @@ from .usable import (
 )
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ...engine.engine import Engine
     from ...engine.ticket import Progress, Ticket
     from .usable import Doubles
@@ -51,6 +53,7 @@ __all__ = ["SAMPLES", "Sweep", "default_strengths", "repetition", "sweep", "swee
 Prompts: TypeAlias = "PromptInput | Sequence[PromptInput]"
 
 SAMPLES = 4
+_TOKENS = 40
 _STEPS = 9
 _DIRECTIONS = {"raises": 1, "suppresses": -1}
 
@@ -68,17 +71,11 @@ def sweep(
     index: Index | None = None,
     text: str | Sequence[int] | None = None,
     n_promoted: int = PROMOTED,
-    samples: int = SAMPLES,
-    n_tokens: int = 40,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    top_k: int = 0,
-    repetition_penalty: float = 1.0,
-    seed: int = 0,
     perplexity_factor: float = PERPLEXITY_FACTOR,
     max_repetition: float = REPETITION,
     confidence: float = CONFIDENCE,
     on_progress: Progress | None = None,
+    **options: Unpack[SamplingOptions],
 ) -> Sweep:
     """Continue a prompt, or several, with the value of one intervention at several strengths, with the same dice at each.
 
@@ -99,13 +96,13 @@ def sweep(
         text: what follows the prompt in the measures that need no sampling (a string, or token ids). For interventions at
             generated positions it is where they act.
         n_promoted: how many of the tokens that the feature promotes.
-        samples: texts a prompt and strength, each with dice of its own. At temperature 0 there is one.
-        n_tokens, temperature, top_p, top_k, repetition_penalty, seed: see `Sampling`; the seed draws the controls, too.
         perplexity_factor, max_repetition: what texts of a usable strength may have at most: perplexity (geometric mean), as
             a multiple of the unedited texts', and share of repeated 4-grams (mean; or that of the unedited texts, if they
             have more).
         confidence: of the intervals, see `level_of`.
         on_progress: called with (texts done, texts in all), on the worker thread.
+        **options: see `Sampling`; the seed draws the controls, too. samples (4): texts a prompt and strength, each with dice of
+            its own; at temperature 0 there is one. n_tokens: 40.
 
     Raises:
         RecipeError: for an intervention that has no strength, or what the engine cannot do. SaewidgetsError: for the same
@@ -117,7 +114,8 @@ def sweep(
     """
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
-    sampling = Sampling(n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples)
+    chosen: SamplingOptions = {"n_tokens": _TOKENS, "samples": SAMPLES, **options}
+    sampling = Sampling(**chosen)
     return engine.worker.run(
         lambda ticket: sweep_on_worker(
             engine,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -142,21 +143,21 @@ class EditEffects:
             "token": list(self.tokens),
             "special": self.special,
             "outlier": self.outlier,
-            "p clean": self.p_clean,
-            "p edited": self.p_edited,
+            "p_clean": self.p_clean,
+            "p_edited": self.p_edited,
             "delta": self.delta,
             "kl": self.kl,
         }
         if self.frozen is not None:
-            columns |= {"delta, attention frozen": self.frozen.delta, "kl, attention frozen": self.frozen.kl}
+            columns |= {"delta_frozen": self.frozen.delta, "kl_frozen": self.frozen.kl}
         for row in self.features:
-            name = f"{row.dictionary}/{row.feature}"
-            while f"{name} clean" in columns:  # another raw direction
-                name += "'"
+            name = re.sub(r"\W", "_", f"{row.dictionary}_{row.feature}")
+            while f"{name}_clean" in columns:  # another raw direction
+                name += "_"
             columns |= {
-                f"{name} clean": row.clean,
-                f"{name} requested": row.requested,
-                f"{name} realised": row.realised,
+                f"{name}_clean": row.clean,
+                f"{name}_requested": row.requested,
+                f"{name}_realised": row.realised,
             }
         return pd.DataFrame(columns, index=pd.RangeIndex(len(self.tokens), name="position"))
 

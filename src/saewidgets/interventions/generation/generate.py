@@ -27,9 +27,11 @@ from ..recipe.overlap import refuse_past_the_end
 from ..recipe.recipe import Recipe
 from ..recipe.units import Index, Maxima, Resolved, maxima_of, resolve
 from .result import Continuation, Generation, Step, continuations
-from .sampling import Dice, Sampling
+from .sampling import Dice, Sampling, SamplingOptions
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ...engine.engine import Engine
     from ...engine.ticket import Progress, Ticket
 
@@ -51,15 +53,8 @@ def generate(
     recipe: Recipe | Intervention | Sequence[Intervention] = (),
     *,
     index: Index | None = None,
-    n_tokens: int = 50,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    top_k: int = 0,
-    repetition_penalty: float = 1.0,
-    seed: int = 0,
-    samples: int = 1,
-    stop_at_eos: bool = True,
     on_progress: Progress | None = None,
+    **options: Unpack[SamplingOptions],
 ) -> Generation:
     """Continue `prompt` as the model is and with `recipe`, in one batch with the same dice.
 
@@ -68,8 +63,8 @@ def generate(
         prompt: a string, token ids, or chat messages [{"role": "user", "content": "..."}].
         recipe: what to change.
         index: where maximal activations are looked up, for the unit "max".
-        n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples, stop_at_eos: see `Sampling`.
         on_progress: called with (tokens done, tokens in all), on the worker thread.
+        **options: n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples, stop_at_eos: see `Sampling`.
 
     Raises:
         RecipeError: for what the engine cannot do. SaewidgetsError: for an empty or too long prompt, a chat without a
@@ -78,7 +73,7 @@ def generate(
     Example:
         >>> sw.generate(engine, "My favourite day is", sw.add(2717, 2, unit="max"), temperature=0)
     """
-    sampling = Sampling(n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples, stop_at_eos)
+    sampling = Sampling(**options)
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     return engine.worker.run(

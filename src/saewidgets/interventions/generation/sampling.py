@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from ...errors import SaewidgetsError
 
-__all__ = ["Dice", "Sampling"]
+__all__ = ["Dice", "Sampling", "SamplingOptions"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,19 @@ class Sampling:
         ):
             if not ok:
                 raise SaewidgetsError(f"`{name}` must be {must}, not {getattr(self, name)!r}.")
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The fields of `Sampling` as keywords of the functions that write texts."""
+
+    n_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    repetition_penalty: float
+    seed: int
+    samples: int
+    stop_at_eos: bool
 
 
 class Dice:

@@ -1,7 +1,7 @@
 """What to change, where, and in which unit: a recipe, as plain data.
 
 A recipe is what a run can be repeated from, so it holds nothing but numbers and names, goes through JSON unchanged and
-never meets the model. `edits.py` turns it into changes of the residual stream; the formulas stand at the functions
+never meets the model. `edit/hooks.py` turns it into changes of the residual stream; the formulas stand at the functions
 that make interventions (`add`, `clamp`, ...). There h is the value at the dictionary's hook, a the feature's
 activation of the run as it is there (after edits at earlier hooks, before those at this one), d what one unit of
 activation adds to h (the decoder row; for SAEs that normalise their input, times the token's scale, as decoding does),
