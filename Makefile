@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --progress-bar off
 STAMP := $(VENV)/.stamp
 MODULES := node_modules/.stamp
 BUNDLE := src/saewidgets/static/heatmap.js
-JS_SOURCES := js/build.mjs js/widgets.json $(shell find js/src -type f)
+JS_SOURCES := js/build.mjs js/widgets.json src/saewidgets/widgets/constants.json src/saewidgets/interventions/recipe/kinds.json $(shell find js/src -type f)
 
 # JupyterLab refuses root unless told; and without a display its URL is printed rather than a text browser started.
 LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) \
@@ -25,7 +25,7 @@ LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help setup js chromium demo test test-unit test-integration test-browser test-js lint format bench wheel clean
+.PHONY: help setup js chromium demo test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -73,8 +73,8 @@ demo: setup js ## open the demo notebook in JupyterLab
 test: setup js chromium test-js ## every test
 	$(PYTEST) $(PYTEST_ARGS) tests/browser tests/integration tests/unit
 
-test-unit: setup js ## minutes: tiny models made in the test
-	$(PYTEST) $(PYTEST_ARGS) tests/unit
+test-unit: setup js ## a minute or two: tiny models made in the test, without what is slow
+	$(PYTEST) -m 'not slow' $(PYTEST_ARGS) tests/unit
 
 test-integration: setup js ## the demo model
 	$(PYTEST) $(PYTEST_ARGS) tests/integration
@@ -95,6 +95,9 @@ format: setup $(MODULES) ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	npm run format
+
+coverage: setup js ## which lines of the package no unit or integration test runs
+	$(PYTEST) --cov --cov-report=term $(PYTEST_ARGS) tests/unit tests/integration
 
 bench: setup js ## measure every budget of the design
 	$(BIN)/python -m benchmarks.run

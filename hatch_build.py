@@ -40,8 +40,14 @@ class FrontEndHook(BuildHookInterface):
 def is_stale(bundles: list[Path], root: Path) -> bool:
     """Whether a source is newer than the oldest bundle. Whole seconds: archives keep no finer times."""
     sources = [path for path in (root / "js" / "src").rglob("*") if path.suffix in SOURCE_SUFFIXES]
-    others = [root / "js" / "build.mjs", root / "js" / "widgets.json", root / "package.json", root / "package-lock.json"]
-    others.append(root / "src" / "saewidgets" / "interventions" / "recipe" / "kinds.json")  # both sides read it
+    others = [
+        root / "js" / "build.mjs",
+        root / "js" / "widgets.json",
+        root / "package.json",
+        root / "package-lock.json",
+    ]
+    package = root / "src" / "saewidgets"  # both sides read these
+    others += [package / "interventions" / "recipe" / "kinds.json", package / "widgets" / "constants.json"]
     sources += [path for path in others if path.exists()]
     oldest = min(int(path.stat().st_mtime) for path in bundles)
     return any(int(path.stat().st_mtime) > oldest for path in sources)

@@ -1,6 +1,8 @@
 // Builds each widget: <widget>.js (for notebooks), <widget>.snapshot.js (host and widget for static pages), <widget>.css.
+// node js/build.mjs                    all of widgets.json, into the package
+// node js/build.mjs NAME FOLDER OUT    one whose index.tsx and NAME.css stand in FOLDER, into OUT
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -25,33 +27,30 @@ const script = {
   inject: [join(here, "src", "page", "jsx.ts")],
   // Else tsconfig.json's word for JSX counts, which is for the type checker and the tests.
   tsconfigRaw: {},
+  // Also for a widget that stands elsewhere.
+  nodePaths: [join(here, "..", "node_modules")],
 };
 
-mkdirSync(out, { recursive: true });
-for (const [widget, { budget }] of Object.entries(widgets)) {
-  const live = join(out, `${widget}.js`);
-  await build({
-    ...script,
-    entryPoints: [join(here, "src", "widgets", widget, "index.tsx")],
-    format: "esm",
-    outfile: live,
-  });
-  const page = join(out, `${widget}.snapshot.js`);
+/** Bundle the widget whose index.tsx and style sheet stand in `folder`. */
+async function bundle(widget, folder, into, budget) {
+  mkdirSync(into, { recursive: true });
+  const live = join(into, `${widget}.js`);
+  await build({ ...script, entryPoints: [join(folder, "index.tsx")], format: "esm", outfile: live });
+  const page = join(into, `${widget}.snapshot.js`);
+  const [view, host] = [join(folder, "index.tsx"), join(here, "src", "page", "host")].map((path) =>
+    JSON.stringify(path),
+  );
   await build({
     ...script,
     stdin: {
-      contents: `import widget from "./widgets/${widget}"; import { boot } from "./page/host"; boot(widget);`,
-      resolveDir: join(here, "src"),
+      contents: `import widget from ${view}; import { boot } from ${host}; boot(widget);`,
+      resolveDir: here,
       loader: "ts",
     },
     format: "iife",
     outfile: page,
   });
-  await build({
-    ...common,
-    entryPoints: [join(here, "src", "widgets", widget, `${widget}.css`)],
-    outfile: join(out, `${widget}.css`),
-  });
+  await build({ ...common, entryPoints: [join(folder, `${widget}.css`)], outfile: join(into, `${widget}.css`) });
   const code = readFileSync(live, "utf8");
   if (code.length > budget) throw new Error(`${widget}.js has ${code.length} bytes, over its budget of ${budget}.`);
   // anywidget takes a one-line bundle without a final newline for a file path.
@@ -61,3 +60,9 @@ for (const [widget, { budget }] of Object.entries(widgets)) {
     throw new Error(`${widget}.snapshot.js cannot stand inline in a page: it holds a script tag or an HTML comment.`);
   console.log(`${widget}.js ${(code.length / 1000).toFixed(1)} kB, with host ${(inline.length / 1000).toFixed(1)} kB`);
 }
+
+const [name, folder, into] = process.argv.slice(2);
+if (name) await bundle(name, resolve(folder), resolve(into), Number.POSITIVE_INFINITY);
+else
+  for (const [widget, { budget }] of Object.entries(widgets))
+    await bundle(widget, join(here, "src", "widgets", widget), out, budget);

@@ -17,7 +17,6 @@ import { type Sent, spec } from "./fake";
 
 export const FACTS: Facts = {
   has_chat: true,
-  has_index: true,
   saes: [
     {
       name: "res",
@@ -30,7 +29,6 @@ export const FACTS: Facts = {
   ],
   context: 2048,
   thinking: false,
-  temporal: false,
   presets: [
     { key: "tutorial", name: "SAELens tutorial", formula: "h += strength \u00b7 max activation \u00b7 W_dec[f]" },
     { key: "anthropic", name: "Anthropic clamp", formula: "a becomes 5 \u00b7 max activation" },
@@ -163,7 +161,7 @@ export function partsOf(prompt: string, baseline = BASELINE, edited = EDITED, sa
     b: Array.from({ length: samples }, () => token(baseline, s, false)),
     e: Array.from({ length: samples }, () => token(edited, s, true)),
   }));
-  return [{ prompt: promptOf(prompt), template: false, notes: ["A note about the run."] }, ...steps];
+  return [{ prompt: promptOf(prompt), notes: ["A note about the run."] }, ...steps];
 }
 
 export function generateAnswer(
@@ -192,7 +190,6 @@ export function generateAnswer(
     r: {
       stopped,
       prompt: promptOf(prompt) as unknown as Json,
-      template: false,
       notes: ["A note about the run."],
       baseline: many(text(baseline)),
       edited: many(text(edited)),

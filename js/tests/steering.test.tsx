@@ -434,8 +434,8 @@ describe("texts", () => {
     await settle();
     const ids = (tokens: string[]) => tokens.map(fake.idOf);
     expect(requests("effect").map((m) => m.p)).toEqual([
-      asked({ continuation: ids(BASELINE), which: "baseline", freeze: false }),
-      asked({ continuation: ids(EDITED), which: "edited", freeze: false }),
+      asked({ continuation: ids(BASELINE), freeze: false }),
+      asked({ continuation: ids(EDITED), freeze: false }),
     ]);
     const looks = all(".saew-pair .saew-t").map((t) => t.dataset.look ?? "");
     expect(looks.some((look) => look.includes("repeating-linear-gradient"))).toBe(true);
@@ -536,11 +536,11 @@ describe("effect", () => {
     await generate();
     model.push({ view: "effect" });
     await settle();
-    expect(params("effect")).toEqual(asked({ continuation: null, which: null, freeze: false }));
+    expect(params("effect")).toEqual(asked({ continuation: null, freeze: false }));
     expect(find(".saew-sums")?.textContent).toContain("3.210");
     choose(find(".saew-result select"), "edited 0");
     await pause(360);
-    expect(params("effect")).toEqual(asked({ continuation: EDITED.map(fake.idOf), which: "edited", freeze: false }));
+    expect(params("effect")).toEqual(asked({ continuation: EDITED.map(fake.idOf), freeze: false }));
     expect(all(".saew-heat .saew-differs .saew-t").map((t) => t.textContent)).toEqual(EDITED);
     find<HTMLInputElement>(".saew-result input[type=checkbox]")?.click();
     await pause(360);
@@ -731,7 +731,7 @@ describe("a page without a kernel", () => {
         recorded("generate", asked({ settings: SETTINGS }), fake.generateAnswer("", STATE.prompt)),
         recorded(
           "effect",
-          asked({ continuation: null, which: null, freeze: false }),
+          asked({ continuation: null, freeze: false }),
           fake.effectAnswer("", STATE.prompt, null, false),
         ),
         recorded(

@@ -1,5 +1,7 @@
 /** Round numbers for axes, and bars in whole pixels: antialiased gaps between fifty bars look like data. */
 
+import { trueMinus } from "../controls/format";
+
 /** Round values within [low, high], about `n` of them. */
 export function ticks(low: number, high: number, n: number): number[] {
   const span = high - low;
@@ -20,7 +22,7 @@ export function tickLabel(value: number, all: number[]): string {
   if (size >= 10_000) return `${Number((value / 1000).toPrecision(3))}k`;
   const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9)));
   const exact = Math.abs(Number(step.toFixed(digits)) - step) < step * 1e-6;
-  return value.toFixed(exact ? digits : digits + 1).replace("-", "\u2212");
+  return trueMinus(value.toFixed(exact ? digits : digits + 1));
 }
 
 export type Height = (value: number) => number;

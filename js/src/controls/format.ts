@@ -1,11 +1,16 @@
 /** Numbers as people read them in a column: three or four significant digits, a true minus, an exponent only at need. */
 
+/** A number that is text already. */
+export function trueMinus(text: string): string {
+  return text.replace("-", "\u2212");
+}
+
 export function num(value: number): string {
   if (!Number.isFinite(value)) return "\u2013";
   if (value < 0) return `\u2212${num(-value)}`;
   // Nothing else is so short: what rounds to zero has an exponent.
   if (value === 0) return "0";
-  if (value < 1e-3 || value >= 1e6) return value.toExponential(2).replace("-", "\u2212");
+  if (value < 1e-3 || value >= 1e6) return trueMinus(value.toExponential(2));
   if (value >= 1000) return value.toFixed(0);
   if (value >= 100) return value.toFixed(1);
   if (value >= 10) return value.toFixed(2);

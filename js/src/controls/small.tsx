@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, ComponentProps } from "preact";
 import { Tok } from "../tokens/tok";
-import { num } from "./format";
+import { num, trueMinus } from "./format";
 
 /** Said aside. */
 export function Small({ children }: { children: ComponentChildren }) {
@@ -29,12 +29,12 @@ export function Token({ t }: { t: string | undefined }) {
 
 /** A number with a true minus; a dash where there is none. */
 export function minus(value: number | null | undefined): string {
-  return num(value ?? Number.NaN).replace("-", "\u2212");
+  return trueMinus(num(value ?? Number.NaN));
 }
 
 /** A strength, as short as it is exact. */
 export function short(value: number): string {
-  return String(Number(value.toPrecision(4))).replace("-", "\u2212");
+  return trueMinus(String(Number(value.toPrecision(4))));
 }
 
 /** A probability with three digits. */

@@ -1,10 +1,8 @@
-/** What the kernel says of a token beside its text (bits, as in src/saewidgets/widgets/flags.py). */
+/** What the kernel says of a token beside its text, in bits. */
 
-export const SPECIAL = 1;
-export const OUTLIER = 2;
-export const FIRST_PIECE = 4;
-export const LATER_PIECE = 8;
-export const BEYOND = 16;
+import { BEYOND, FIRST_PIECE, LATER_PIECE, OUTLIER, SPECIAL } from "../../../src/saewidgets/widgets/constants.json";
+
+export { BEYOND, FIRST_PIECE, LATER_PIECE, OUTLIER, SPECIAL };
 
 /** Special tokens and norm outliers have activations that mean nothing: they are shown, and neither coloured nor marked. */
 export function uncounted(flags: number | undefined): boolean {

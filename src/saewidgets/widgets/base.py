@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import anywidget
 import traitlets
@@ -20,14 +21,16 @@ from ..engine.labels import Labels
 from ..engine.worker import Turn, Worker
 from ..errors import nearest
 from ..snapshot.fallback import as_saved
+from ..snapshot.page import Recorded, page
 from . import wire
+from .channel import Channel, channels_of, parse, plain
+from .remembered import Remembered
+from .shot import Question, Shot, recorded
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.ticket import Ticket
     from ..engine.worker import Job
-
-Handler = Callable[[Mapping[str, wire.Json], "Ticket"], wire.Reply]
 
 _STATIC = Path(__file__).parent.parent / "static"
 _LARGE_PAGE = 5_000_000
@@ -56,20 +59,31 @@ def live_asset(name: str) -> str | Path:
 class EngineWidget(anywidget.AnyWidget):
     """Base of the widgets that ask an engine.
 
+    A subclass names its front-end, `class Browser(EngineWidget, bundle="browser")`, tags the traits that views share
+    with `sync=True` and those that a page starts with with `page=True` as well, answers questions in methods marked
+    `@channel`, and says in `shot` what a page of it holds.
+
     Traits:
         theme: "auto", "light", "dark" or "contrast".
         error: the last failure a view met, as {type, message, traceback}, or None.
     """
 
-    theme = traitlets.Enum(("auto", "light", "dark", "contrast"), "auto").tag(sync=True)
+    theme = traitlets.Enum(("auto", "light", "dark", "contrast"), "auto").tag(sync=True, page=True)
     error = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
     """Grows with `refresh()`; views then ask again."""
 
-    front_end: ClassVar[str]
-    """Name of the bundle in static/."""
-    long_channels: ClassVar[frozenset[str]] = frozenset()
-    """Channels whose answers take long: between their steps a cell and the questions of other views and widgets come first."""
+    bundle: ClassVar[str]
+    """Name of the front-end in static/ and in js/widgets.json."""
+    channels: ClassVar[Mapping[str, Channel]] = {}
+    """What may be asked, by name."""
+
+    def __init_subclass__(cls, bundle: str | None = None, **options: Any) -> None:
+        if bundle is not None:
+            cls.bundle = bundle
+            cls._esm, cls._css = live_asset(f"{bundle}.js"), live_asset(f"{bundle}.css")
+        cls.channels = channels_of(cls)
+        super().__init_subclass__(**options)
 
     def __init__(self, engine: Engine | None, **traits: object) -> None:
         _check_names(type(self), traits)
@@ -80,6 +94,7 @@ class EngineWidget(anywidget.AnyWidget):
         self._closed = False
         self._jobs: dict[str, Job[wire.Reply]] = {}
         self._brought: Collection[str] = ()
+        self._remembered = Remembered()
         super().__init__(**traits)
         self.on_msg(self._on_message)
 
@@ -116,9 +131,13 @@ class EngineWidget(anywidget.AnyWidget):
             if name not in self._brought:
                 self.set_trait(name, value)
 
-    def handlers(self) -> dict[str, Handler]:
-        """Channel name to the function that answers it, on the engine's worker."""
-        raise NotImplementedError
+    def _answer(self, name: str, asked: object, ticket: Ticket) -> wire.Reply:
+        """The answer of a channel; on the engine's worker."""
+        one, remembered = self.channels[name], self._remembered  # by the end it may be of other weights
+        reply: wire.Reply = getattr(self, one.method)(asked, ticket)
+        if one.remembered:
+            remembered.keep(name, plain(asked), reply, quick=not one.long)
+        return reply
 
     def _on_message(self, _widget: object, content: object, _buffers: object) -> None:
         request = wire.parse(content)
@@ -131,13 +150,14 @@ class EngineWidget(anywidget.AnyWidget):
 
     def _submit(self, request: wire.Request) -> None:
         def answer(ticket: Ticket) -> wire.Reply:
-            handler = self.handlers().get(request.channel)
-            if handler is None:
+            one = self.channels.get(request.channel)
+            if one is None:
                 raise ValueError(
                     f"This widget has no channel {request.channel!r}: front-end and kernel versions differ."
                 )
-            return handler(request.params, ticket)
+            return self._answer(one.name, parse(one.asked, request.params), ticket)
 
+        long = [one.name for one in self.channels.values() if one.long]
         last_sent = 0.0
 
         def progress(done: int, total: int) -> None:
@@ -156,11 +176,13 @@ class EngineWidget(anywidget.AnyWidget):
             self._jobs[request.id] = self._worker.submit(
                 answer,
                 key=(id(self), *request.key),
-                turn=Turn.LONG if request.channel in self.long_channels else Turn.QUESTION,
+                turn=Turn.LONG if request.channel in long else Turn.QUESTION,
                 on_done=lambda job: self._reply(request, job),
                 on_progress=progress,
                 on_alive=tell,
-                on_part=lambda part: self.send({"t": "part", "id": request.id, "r": part}),
+                on_part=lambda part: self.send(
+                    {"t": "part", "id": request.id, "r": wire.checked(cast("wire.Json", part))}
+                ),
             )
             if self._jobs[request.id].finished.is_set():  # it was quicker than the line above
                 self._jobs.pop(request.id, None)
@@ -208,30 +230,56 @@ class EngineWidget(anywidget.AnyWidget):
         data["text/html"] = as_saved(picture)
         return data, metadata
 
-    def page(self, title: str | None = None) -> str:
-        """One self-contained HTML file of the current state, with what was recorded for it."""
+    def shot(self, *args: Any, **options: Any) -> Shot:
+        """What a page holds; `options` are those of `to_html`."""
         raise NotImplementedError
 
-    def to_html(self, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> str | None:
+    def page(self, title: str | None = None, **options: Any) -> str:
+        """`to_html` as a string."""
+        shot = self.shot(**options)
+        shown = {name: cast("wire.Json", getattr(self, name)) for name in self.trait_names(page=True)}
+        state: dict[str, wire.Json] = {**shown, "error": None, "revision": 0, **shot.state}
+        script, style = asset(f"{self.bundle}.snapshot.js"), asset(f"{self.bundle}.css")
+        return page(
+            widget=self.bundle,
+            title=title or shot.title,
+            state=state,
+            recorded=list(self._recorded(shot.questions)),
+            script=script,
+            style=style,
+            fallback=shot.fallback,
+            provenance=list(shot.provenance),
+        )
+
+    def _recorded(self, questions: Sequence[Question]) -> Iterator[Recorded]:
+        """The answers of a page, in the order of their questions."""
+        for one in questions:
+            params = plain(one.asked)
+            reply = one.reply or self._remembered.of(one.channel, params)
+            if reply is None:
+                reply = self._worker.run(partial(self._answer, one.channel, one.asked))
+            yield recorded(one.channel, params, reply)
+
+    def to_html(
+        self, path: str | os.PathLike[str] | None = None, *, title: str | None = None, **options: Any
+    ) -> str | None:
         """Write one self-contained HTML file: no network, no kernel, works from `file://`. Same state, same bytes.
 
-        What was recorded goes on working in it; what was not says so. Without `path` the page is returned.
-        Warns if the page is over 5 MB.
+        What was recorded goes on working in it; what was not says so. Without `path` the page is returned. What
+        `options` there are stands at the widget's `shot`. Warns if the page is over 5 MB.
         """
-        return self._write(path, self.page(title))
-
-    def _write(self, path: str | os.PathLike[str] | None, html: str) -> str | None:
+        html = self.page(title, **options)
         size = len(html.encode())
         if size > _LARGE_PAGE:
-            warnings.warn(f"The page has {size / 1e6:.1f} MB; show less text or fewer features.", stacklevel=3)
+            warnings.warn(f"The page has {size / 1e6:.1f} MB; show less text or fewer features.", stacklevel=2)
         if path is None:
             return html
         Path(path).write_text(html, encoding="utf-8", newline="\n")
         return None
 
-    def save(self, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+    def save(self, path: str | os.PathLike[str], *, title: str | None = None, **options: Any) -> Path:
         """`to_html(path)`, returning the path."""
-        self.to_html(path, title=title)
+        self.to_html(path, title=title, **options)
         return Path(path)
 
     # -- life

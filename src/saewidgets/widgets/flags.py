@@ -1,14 +1,11 @@
-"""What a front-end is told of a token beside its text: bits, as in js/src/tokens/flags.ts."""
+"""Which tokens are not counted, as a view is told: bits."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..engine.activations.result import Bools
-
-__all__ = ["BEYOND", "FIRST", "LATER", "OUTLIER", "SPECIAL", "uncounted"]
-
-SPECIAL, OUTLIER, FIRST, LATER, BEYOND = 1, 2, 4, 8, 16
+from ..engine.arrays import Bools
+from .constants import OUTLIER, SPECIAL
 
 
 def uncounted(special: Bools, outlier: Bools) -> list[int]:

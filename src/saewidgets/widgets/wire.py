@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,7 +63,11 @@ def parse(content: object) -> Request | None:
 
 
 def success(request_id: str, reply: Reply, encoding: Encoding) -> tuple[dict[str, Json], list[bytes]]:
-    """The `res` message of a reply and its buffers."""
+    """The `res` message of a reply and its buffers.
+
+    Raises:
+        ValueError: for NaN or infinity in the data, which JSON has no word for: they travel in arrays.
+    """
     raw = {name: np.ascontiguousarray(array) for name, array in reply.arrays.items()}
     described: list[Json] = []
     for name, array in raw.items():
@@ -74,7 +79,7 @@ def success(request_id: str, reply: Reply, encoding: Encoding) -> tuple[dict[str
         if encoding == "base64":
             entry["b64"] = base64.b64encode(_little(array)).decode()
         described.append(entry)
-    message: dict[str, Json] = {"t": "res", "id": request_id, "ok": True, "r": reply.data, "arrays": described}
+    message: dict[str, Json] = {"t": "res", "id": request_id, "ok": True, "r": checked(reply.data), "arrays": described}
     return message, [] if encoding == "base64" else [_little(array) for array in raw.values()]
 
 
@@ -121,6 +126,25 @@ def jsonable(value: object) -> Json:
     if hasattr(value, "tolist"):
         return jsonable(value.detach().tolist() if hasattr(value, "detach") else value.tolist())
     raise TypeError(f"JSON holds no {type(value).__name__}.")
+
+
+def checked(value: Json, where: str = "the answer") -> Json:
+    """`value` with every string sendable; `where` is what it is called in an error.
+
+    Raises:
+        ValueError: for a number that is not finite.
+    """
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(
+            f"{where} is {value}, which cannot be shown: a number that may be missing is None, or stands in an array."
+        )
+    if isinstance(value, dict):
+        return {sendable(key): checked(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [checked(item, where) for item in value]
+    return value
 
 
 def canonical(value: Json) -> str:

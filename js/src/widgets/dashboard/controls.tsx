@@ -1,6 +1,7 @@
 /** Which examples, how much of them, and what is drawn under their tokens. */
 
 import { useEffect, useState } from "preact/hooks";
+import { MAX_WINDOW, MIN_WINDOW } from "../../../../src/saewidgets/widgets/constants.json";
 import { num } from "../../controls/format";
 import { Segments } from "../../controls/segments";
 import { save, useTrait } from "../../kernel/traits";
@@ -30,8 +31,8 @@ export function Controls({ model, json }: { model: Model; json: FeatureJson }) {
         <span class="saew-small">{"\u00b1 tokens "}</span>
         <input
           type="range"
-          min={5}
-          max={20}
+          min={MIN_WINDOW}
+          max={MAX_WINDOW}
           step={1}
           disabled={view === "full"}
           value={window}

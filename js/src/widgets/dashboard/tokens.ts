@@ -1,6 +1,6 @@
 /**
  * Runs of coloured tokens, as plain DOM: a hundred examples are thousands of spans, which Preact need not compare each
- * time an underline comes in. Colours are written as numbers, not as var(): see shared/palette.ts.
+ * time an underline comes in. Colours are written as numbers, not as var(): see tokens/palette.ts.
  */
 
 import { LATER_PIECE } from "../../tokens/flags";

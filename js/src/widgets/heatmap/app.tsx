@@ -1,6 +1,7 @@
 /** The heatmap: text, ranking and matrix over one state. What is selected is a trait; what is hovered is this view's. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { MAX_FEATURES } from "../../../../src/saewidgets/widgets/constants.json";
 import { StatusLines } from "../../controls/status";
 import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
@@ -15,8 +16,6 @@ import { type Shown, useAnswers } from "./state";
 import { TextView } from "./textview";
 import { Footnotes, Toolbar } from "./toolbar";
 import { Tooltip } from "./tooltip";
-
-export const MAX_FEATURES = 6;
 
 export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const { shown, status } = useAnswers(model, root);

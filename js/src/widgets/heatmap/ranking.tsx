@@ -1,6 +1,7 @@
 /** The active features, ranked: the widget's list, and the accessible equivalent of its pictures. */
 
 import { useState } from "preact/hooks";
+import { SORTS as NAMES } from "../../../../src/saewidgets/widgets/constants.json";
 import { count, num } from "../../controls/format";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
@@ -9,7 +10,7 @@ import { label } from "../../tokens/visible";
 import type { RankRow } from "./data";
 import type { Shown, Sort } from "./state";
 
-const SORTS: Sort[] = ["max", "sum", "mean"];
+const SORTS = NAMES as Sort[];
 const LIMITS = [10, 25, 50, 100, 200];
 
 interface RankingProps {

@@ -1,5 +1,6 @@
 /** What the panel asks and is told (its twins are src/saewidgets/widgets/steering*.py). Nothing is computed here. */
 
+import { SETTINGS as NAMES } from "../../../../src/saewidgets/widgets/constants.json";
 import { floats } from "../../kernel/arrays";
 import type { Json, NumericArray, Reply } from "../../kernel/types";
 import { FIRST_PIECE, LATER_PIECE } from "../../tokens/flags";
@@ -7,13 +8,11 @@ import type { Recipe, Unit } from "./recipe/recipe";
 
 export interface Facts {
   has_chat: boolean;
-  has_index: boolean;
   /** The dictionary that the index is of. */
   index_sae?: string | null;
   saes: { name: string; n: number; hook: string; kind: string; reconstructs: boolean; activation: string }[];
   context: number;
   thinking: boolean;
-  temporal?: boolean;
   presets: { key: string; name: string; formula: string }[];
   /** A page without a kernel: only what was recorded is answered. */
   offline?: boolean;
@@ -35,8 +34,10 @@ export interface Asked {
   messages: Message[];
 }
 
-export const SETTINGS = ["seed", "n_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "samples"] as const;
-export type Settings = Record<(typeof SETTINGS)[number], number>;
+/** How text is sampled, in the order of constants.json. */
+export type Setting = "seed" | "n_tokens" | "temperature" | "top_p" | "top_k" | "repetition_penalty" | "samples";
+export const SETTINGS = NAMES as Setting[];
+export type Settings = Record<Setting, number>;
 
 /** A run as the history keeps it. */
 export interface Remembered extends Asked {
@@ -106,9 +107,7 @@ export interface PromptJson {
 
 /** Id, string, part, log-probability, entropy of one token as it is written. */
 export type StepToken = [number, string, number, number, number] | null;
-export type Part =
-  | { prompt: PromptJson; template: boolean; notes: string[] }
-  | { s: number; b: StepToken[]; e: StepToken[] };
+export type Part = { prompt: PromptJson; notes: string[] } | { s: number; b: StepToken[]; e: StepToken[] };
 
 export interface TextJson {
   ids: number[];

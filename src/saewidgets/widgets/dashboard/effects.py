@@ -98,7 +98,7 @@ def effects_reply(
             "n": [stop - start for start, stop in cuts],
             "label": _LABEL,
             "direct_label": f"Not defined: {note}" if note else _DIRECT,
-            "vocab": [wire.sendable(engine.tokenizer.display([i]).strings[0]) for i in vocabulary],
+            "vocab": [engine.tokenizer.display([i]).strings[0] for i in vocabulary],
         },
         {name: np.concatenate(parts) for name, parts in arrays.items()},
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ...snapshot.fallback import FallbackRow, fallback
-from ...snapshot.page import Recorded
 from .. import wire
-from ..heatmap.page import recorded_answer
-from .payload import ExampleParams, answer_examples
+from ..shot import Question
+from .asked import AskedExamples, AskedFeature
+from .payload import answer_examples
 
 if TYPE_CHECKING:
     from ...index.feature_index import FeatureIndex
@@ -23,19 +23,17 @@ _PAGE_TOP, _PAGE_INTERVAL = 12, 2
 _FALLBACK_EXAMPLES = 8
 
 
-def record(
-    index: FeatureIndex, params: Sequence[ExampleParams], features: Sequence[wire.Reply], sort: str
-) -> list[Recorded]:
-    """The answers a page carries: each feature, and its examples with these parameters."""
-    listed: list[wire.Json] = [reply.data["f"] for reply in features]
-    answers = [
-        recorded_answer("feature", {"f": reply.data["f"], "sort": sort, "list": listed}, reply) for reply in features
-    ]
+def questions(
+    index: FeatureIndex, asked: Sequence[AskedExamples], features: Sequence[wire.Reply], sort: str
+) -> Iterator[Question]:
+    """What a page answers: each feature, and these examples."""
+    listed = tuple(int(cast(int, reply.data["f"])) for reply in features)
+    for feature, reply in zip(listed, features, strict=True):
+        yield Question("feature", AskedFeature(feature, sort, listed), reply)
     # One feature may have all that is on screen.
     shown = (_PAGE_TOP, _PAGE_INTERVAL) if len(features) > 1 else ()
-    for asked in params:
-        answers.append(recorded_answer("examples", asked.to_wire(), answer_examples(index, asked, *shown)))
-    return answers
+    for one in asked:
+        yield Question("examples", one, answer_examples(index, one, *shown))
 
 
 def fallback_of(index: FeatureIndex, feature: Feature) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -18,6 +17,7 @@ from ...index.store.feature import Feature, Histogram
 from ...index.store.filters import shown
 from ...index.store.snippets import Example
 from .. import wire
+from .asked import AskedExamples
 
 if TYPE_CHECKING:
     from ...engine.activations.result import FeatureActivations
@@ -26,65 +26,20 @@ if TYPE_CHECKING:
 _MOST_VALUES = 50
 
 
-@dataclass(frozen=True)
-class ExampleParams:
-    """What the examples are asked with.
-
-    Attributes:
-        bounds: (low, high) of a brushed range, or ().
-        window: tokens on each side; full: the whole chunk.
-        token: only where this is the token; "": any.
-        where: (column, value), or ().
-    """
-
-    feature: int
-    group: str
-    bounds: tuple[float, ...]
-    window: int
-    full: bool
-    token: str
-    where: tuple[str, ...]
-
-    @classmethod
-    def from_wire(cls, params: Mapping[str, wire.Json]) -> ExampleParams:
-        bounds = cast("list[float]", params.get("range") or [])
-        where = cast("list[str]", params.get("where") or [])
-        return cls(
-            feature=int(cast(int, params["f"])),
-            group=str(params.get("group", "all")),
-            bounds=tuple(float(b) for b in bounds),
-            window=int(cast(int, params.get("window", 10))),
-            full=params.get("view") == "full",
-            token=str(params.get("token", "")),
-            where=tuple(str(w) for w in where),
-        )
-
-    def to_wire(self) -> dict[str, wire.Json]:
-        """The parameters as the front-end sends them."""
-        return {
-            "f": self.feature,
-            "group": self.group,
-            "range": list(self.bounds),
-            "view": "full" if self.full else "snippet",
-            "window": self.window,
-            "token": self.token,
-            "where": list(self.where),
-        }
-
-    def select(self, index: FeatureIndex, top: int = 20, per_interval: int = 5) -> Examples:
-        """The examples they ask for."""
-        low, high = self.bounds if len(self.bounds) == 2 else (None, None)
-        return index.examples(
-            self.feature,
-            group=cast("object", self.group),  # type: ignore[arg-type]
-            low=low,
-            high=high,
-            token=self.token or None,
-            where={self.where[0]: self.where[1]} if len(self.where) == 2 else None,
-            window=None if self.full else self.window,
-            top=top,
-            per_interval=per_interval,
-        )
+def select(index: FeatureIndex, asked: AskedExamples, top: int = 20, per_interval: int = 5) -> Examples:
+    """The examples that are asked for."""
+    low, high = asked.bounds if len(asked.bounds) == 2 else (None, None)
+    return index.examples(
+        asked.feature,
+        group=cast("object", asked.group),  # type: ignore[arg-type]
+        low=low,
+        high=high,
+        token=asked.token or None,
+        where={asked.where[0]: asked.where[1]} if len(asked.where) == 2 else None,
+        window=None if asked.view == "full" else asked.window,
+        top=top,
+        per_interval=per_interval,
+    )
 
 
 def feature_reply(
@@ -100,7 +55,7 @@ def feature_reply(
     place = int(found[0]) if len(found) else None
     data: dict[str, wire.Json] = {
         "f": feature.feature,
-        "label": _text(feature.label),
+        "label": feature.label,
         "can_label": can_label,
         "order": {
             "position": place,
@@ -122,8 +77,7 @@ def feature_reply(
         "logits": None,
         "logits_missing": feature.logits_missing,
         "tokens": [
-            {"t": wire.sendable(t.token), "id": t.id, "count": t.count, "mean": t.mean, "share": t.share}
-            for t in feature.tokens
+            {"t": t.token, "id": t.id, "count": t.count, "mean": t.mean, "share": t.share} for t in feature.tokens
         ],
         "alignment": [{"i": a.neuron, "v": a.value, "share": a.share} for a in feature.alignment],
         "alignment_label": f"Largest entries of the decoder row, in the coordinates of {feature.decoder_hook}",
@@ -131,13 +85,11 @@ def feature_reply(
         "neurons_label": f"Coordinates of {feature.hook} with the largest |Pearson r|, over counted tokens",
         "neurons_missing": feature.neurons_missing,
         "correlated": [
-            {"f": c.feature, "r": c.pearson, "together": c.together, "label": _text(index.label(c.feature))}
+            {"f": c.feature, "r": c.pearson, "together": c.together, "label": index.label(c.feature)}
             for c in feature.correlated
         ],
         "correlated_missing": feature.correlated_missing,
-        "neighbours": [
-            {"f": n.feature, "cos": n.cosine, "label": _text(index.label(n.feature))} for n in feature.neighbours
-        ],
+        "neighbours": [{"f": n.feature, "cos": n.cosine, "label": index.label(n.feature)} for n in feature.neighbours],
         "columns": columns,
         "notes": list(notes),
         "provenance": [[key, value] for key, value in index.provenance.items()],
@@ -152,8 +104,8 @@ def feature_reply(
             "label": logits.label,
             **_bounds(logits.histogram),
             **{name: _finite(getattr(logits, name)) for name in ("mean", "std", "skew", "kurtosis")},
-            "top": [{"t": wire.sendable(w.token), "id": w.id, "v": w.value} for w in logits.top],
-            "bottom": [{"t": wire.sendable(w.token), "id": w.id, "v": w.value} for w in logits.bottom],
+            "top": [{"t": w.token, "id": w.id, "v": w.value} for w in logits.top],
+            "bottom": [{"t": w.token, "id": w.id, "v": w.value} for w in logits.bottom],
         }
         arrays["logit_counts"] = logits.histogram.counts.astype(np.uint32)
     return wire.Reply(data, arrays)
@@ -169,14 +121,14 @@ def columns_of(index: FeatureIndex) -> list[wire.Json]:
     return found
 
 
-def answer_examples(index: FeatureIndex, asked: ExampleParams, *how_many: int) -> wire.Reply:
+def answer_examples(index: FeatureIndex, asked: AskedExamples, *how_many: int) -> wire.Reply:
     """The examples that are asked for; what the corpus does not have at all is said in place of them."""
     feature = index.feature(asked.feature)
     try:
-        return examples_reply(feature, asked.select(index, *how_many))
+        return examples_reply(feature, select(index, asked, *how_many))
     except FilterError as error:  # often half a word, still being typed
         reply = examples_reply(feature, Examples(asked.feature, ()))
-        return wire.Reply({**reply.data, "note": wire.sendable(str(error))}, reply.arrays)
+        return wire.Reply({**reply.data, "note": str(error)}, reply.arrays)
 
 
 def examples_reply(feature: Feature, examples: Examples) -> wire.Reply:
@@ -189,7 +141,7 @@ def examples_reply(feature: Feature, examples: Examples) -> wire.Reply:
         rows: list[wire.Json] = []
         for example in group.examples:
             rows.append(_example(example, len(strings)))
-            strings += [wire.sendable(token) for token in example.tokens]
+            strings += list(example.tokens)
             parts += [int(part) for part in example.parts]
             acts.append(example.activations)
             flags.append(example.flags)
@@ -216,10 +168,10 @@ def _example(example: Example, start: int) -> wire.Json:
         "start": start,
         "n": len(example.tokens),
         "b": example.focus,
-        "doc": wire.sendable(example.document),
+        "doc": example.document,
         "at": example.at,
         "more": example.repeats,
-        "meta": [[wire.sendable(k), wire.sendable(str(v))] for k, v in example.columns.items() if v is not None],
+        "meta": [[k, str(v)] for k, v in example.columns.items() if v is not None],
         "cut": [example.before, example.after],
     }
 
@@ -277,7 +229,7 @@ def text_reply(acts: FeatureActivations, feature: int) -> wire.Reply:
     data: dict[str, wire.Json] = {
         "f": feature,
         "n": len(acts),
-        "str": [wire.sendable(token) for token in acts.tokens],
+        "str": list(acts.tokens),
         "parts": [int(part) for part in acts.parts],
         "notes": list(acts.notes),
     }
@@ -291,7 +243,3 @@ def _bounds(histogram: Histogram) -> dict[str, wire.Json]:
 
 def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-def _text(label: str | None) -> str | None:
-    return None if label is None else wire.sendable(label)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,14 +13,17 @@ import traitlets
 from ...engine.activations.ranking import Ints
 from ...index.feature_index import FeatureIndex
 from ...index.store.features_table import ORDERS
-from ...snapshot.page import page
 from .. import wire
-from ..base import EngineWidget, Handler, asset, live_asset
+from ..base import EngineWidget
+from ..channel import channel
+from ..constants import MAX_WINDOW, MIN_WINDOW
 from ..indexed import indexed, parted
+from ..shot import Shot
 from ..traits import WholeNumber, WholeNumbers, wholes
+from .asked import AskedEffects, AskedExamples, AskedFeature, AskedLabel, AskedRandom, AskedText
 from .effects import Context, contexts, effects_reply
-from .page import fallback_of, record
-from .payload import ExampleParams, answer_examples, columns_of, feature_reply, text_reply
+from .page import fallback_of, questions
+from .payload import answer_examples, columns_of, feature_reply, select, text_reply
 
 if TYPE_CHECKING:
     from ...engine.activations.result import FeatureActivations
@@ -30,10 +32,8 @@ if TYPE_CHECKING:
     from ...index.store.examples import Examples
     from ...index.store.feature import Feature
 
-_PAGE_STATE = "feature features activation_range group view window sort token_filter where theme".split()
 
-
-class FeatureDashboard(EngineWidget):
+class FeatureDashboard(EngineWidget, bundle="dashboard"):
     """One feature: what it fires on, what it promotes, its examples, its neighbours; and your own text.
 
     Works from an index alone; with an engine also on your own text, and with the effect of ablation.
@@ -67,24 +67,19 @@ class FeatureDashboard(EngineWidget):
         >>> traitlets.link((heatmap, "feature"), (dashboard, "feature"))
     """
 
-    front_end = "dashboard"
-    long_channels = frozenset({"effects"})
-    _esm = live_asset("dashboard.js")
-    _css = live_asset("dashboard.css")
-
-    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True)
-    features = WholeNumbers().tag(sync=True)
-    text = traitlets.Unicode("").tag(sync=True)
-    activation_range = traitlets.List(traitlets.Float()).tag(sync=True)
-    group = traitlets.Enum(("all", "top", "intervals", "silent"), "all").tag(sync=True)
-    view = traitlets.Enum(("snippet", "full"), "snippet").tag(sync=True)
-    window = traitlets.Int(10, min=5, max=20).tag(sync=True)
-    sort = traitlets.Enum(ORDERS, "density").tag(sync=True)
-    token_filter = traitlets.Unicode("").tag(sync=True)
-    where = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    ablation = traitlets.Bool(False).tag(sync=True)
-    selected_example = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
-    live = traitlets.Bool(False, read_only=True).tag(sync=True)
+    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
+    features = WholeNumbers().tag(sync=True, page=True)
+    text = traitlets.Unicode("").tag(sync=True, page=True)
+    activation_range = traitlets.List(traitlets.Float()).tag(sync=True, page=True)
+    group = traitlets.Enum(("all", "top", "intervals", "silent"), "all").tag(sync=True, page=True)
+    view = traitlets.Enum(("snippet", "full"), "snippet").tag(sync=True, page=True)
+    window = traitlets.Int(10, min=MIN_WINDOW, max=MAX_WINDOW).tag(sync=True, page=True)
+    sort = traitlets.Enum(ORDERS, "density").tag(sync=True, page=True)
+    token_filter = traitlets.Unicode("").tag(sync=True, page=True)
+    where = traitlets.List(traitlets.Unicode()).tag(sync=True, page=True)
+    ablation = traitlets.Bool(False).tag(sync=True, page=True)
+    selected_example = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True, page=True)
+    live = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
 
     def __init__(
         self,
@@ -167,7 +162,7 @@ class FeatureDashboard(EngineWidget):
     @property
     def examples(self) -> Examples:
         """The examples on screen."""
-        return self._params().select(self._index)
+        return select(self._index, self._asked(self._shown()))
 
     @property
     def activations(self) -> FeatureActivations:
@@ -183,13 +178,13 @@ class FeatureDashboard(EngineWidget):
             raise ValueError("No feature is selected: set dashboard.feature.")
         return int(self.feature)
 
-    def _params(self) -> ExampleParams:
-        return ExampleParams(
-            feature=self._shown(),
+    def _asked(self, feature: int) -> AskedExamples:
+        return AskedExamples(
+            feature=feature,
             group=self.group,
             bounds=tuple(self.activation_range),
             window=self.window,
-            full=self.view == "full",
+            view=cast(Any, self.view),
             token=self.token_filter,
             where=tuple(self.where),
         )
@@ -203,20 +198,10 @@ class FeatureDashboard(EngineWidget):
 
     # -- answers
 
-    def handlers(self) -> dict[str, Handler]:
-        return {
-            "feature": self._answer_feature,
-            "examples": self._answer_examples,
-            "text": self._answer_text,
-            "effects": self._answer_effects,
-            "label": self._answer_label,
-            "random": self._answer_random,
-        }
-
-    def _answer_feature(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
-        listed = [int(cast(int, f)) for f in cast("list[wire.Json]", params.get("list") or [])]
-        order = np.array(listed) if listed else self._index.order(cast(Any, params.get("sort", "density")))
-        return self._feature_reply(int(cast(int, params["f"])), order, can_label=True)
+    @channel("feature", AskedFeature)
+    def _answer_feature(self, asked: AskedFeature, _ticket: Ticket) -> wire.Reply:
+        order = np.array(asked.listed) if asked.listed else self._index.order(cast(Any, asked.sort))
+        return self._feature_reply(asked.feature, order, can_label=True)
 
     def _feature_reply(self, feature: int, order: Ints, *, can_label: bool) -> wire.Reply:
         info = self._index.feature(feature)
@@ -230,32 +215,35 @@ class FeatureDashboard(EngineWidget):
             )
         return feature_reply(self._index, info, order, self._columns, notes, can_label)
 
-    def _answer_examples(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
-        return answer_examples(self._index, ExampleParams.from_wire(params))
+    @channel("examples", AskedExamples)
+    def _answer_examples(self, asked: AskedExamples, _ticket: Ticket) -> wire.Reply:
+        return answer_examples(self._index, asked)
 
-    def _answer_text(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        feature = self._index.check_feature(int(cast(int, params["f"])))
-        return text_reply(self._activations(str(params["text"]), feature, ticket), feature)
-
-    def _answer_effects(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        asked = ExampleParams.from_wire(params)
+    @channel("text", AskedText)
+    def _answer_text(self, asked: AskedText, ticket: Ticket) -> wire.Reply:
         feature = self._index.check_feature(asked.feature)
-        if "text" in params:
-            ids = self.engine.to_ids(str(params["text"]))[0]
+        return text_reply(self._activations(asked.text, feature, ticket), feature)
+
+    @channel("effects", AskedEffects, long=True)
+    def _answer_effects(self, asked: AskedEffects, ticket: Ticket) -> wire.Reply:
+        feature = self._index.check_feature(asked.feature)
+        if asked.text is not None:
+            ids = self.engine.to_ids(asked.text)[0]
             return effects_reply(self.engine, self._sae, feature, [Context(ids, None, (0, len(ids)))], ticket)
-        positions = [int(cast(int, p)) for p in cast("list[wire.Json]", params["of"])]
-        shown = contexts(self._index, positions, None if asked.full else asked.window)
+        if asked.of is None:
+            raise ValueError("Effects are asked for a text, or for examples by their positions.")
+        shown = contexts(self._index, asked.of, None if asked.view == "full" else asked.window)
         return effects_reply(self.engine, self._sae, feature, shown, ticket)
 
-    def _answer_label(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
-        feature = int(cast(int, params["f"]))
-        self._index.set_label(feature, str(params["label"] or ""))
-        return wire.Reply({"f": feature, "label": self._index.label(feature)})
+    @channel("label", AskedLabel)
+    def _answer_label(self, asked: AskedLabel, _ticket: Ticket) -> wire.Reply:
+        self._index.set_label(asked.feature, asked.label or "")
+        return wire.Reply({"f": asked.feature, "label": self._index.label(asked.feature)})
 
-    def _answer_random(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
-        listed = [int(cast(int, f)) for f in cast("list[wire.Json]", params.get("list") or [])]
+    @channel("random", AskedRandom)
+    def _answer_random(self, asked: AskedRandom, _ticket: Ticket) -> wire.Reply:
         count = self._index.column("count")
-        alive = [f for f in (listed or range(len(self._index))) if count[f] > 0 and f != params.get("f")]
+        alive = [f for f in (asked.listed or range(len(self._index))) if count[f] > 0 and f != asked.feature]
         if not alive:
             raise ValueError("There is no other feature that fires on this corpus.")
         return wire.Reply({"f": int(self._random.choice(alive))})
@@ -265,66 +253,36 @@ class FeatureDashboard(EngineWidget):
     def fallback_html(self) -> str:
         return fallback_of(self._index, self.info)
 
-    def page(self, title: str | None = None, features: Sequence[int] | None = None) -> str:
+    def shot(self, features: Sequence[int] | None = None) -> Shot:
+        """These features, with their examples under the present settings. Own text and ablation need a model.
+
+        Args:
+            features: default: the trait `features`, else the one shown.
+        """
         # As plain integers: features may come from a table's index.
         recorded = wholes(features if features is not None else self.features or [self._shown()])
         first = self.feature if self.feature in recorded else recorded[0] if recorded else self._shown()
         recorded = list(dict.fromkeys(recorded or [first]))
-        shown = {name: cast("wire.Json", getattr(self, name)) for name in _PAGE_STATE}
-        brushed = self.activation_range if first == self.feature else []
-        state: dict[str, wire.Json] = {
-            **shown,
-            "feature": first,
-            "features": cast("list[wire.Json]", recorded),
-            "activation_range": cast("list[wire.Json]", list(brushed)),
-            "text": "",
-            "live": False,
-            "ablation": False,
-            "selected_example": None,
-            "error": None,
-            "revision": 0,
-        }
-        params = [self._page_params(f, brushed if f == first else []) for f in recorded]
+        brushed = list(self.activation_range) if first == self.feature else []
+        asked = [self._page_examples(f, brushed if f == first else []) for f in recorded]
         if brushed:
-            params.append(self._page_params(first, []))
-        answers = record(
-            self._index,
-            params,
-            [self._feature_reply(f, np.array(recorded), can_label=False) for f in recorded],
-            self.sort,
-        )
-        return page(
-            widget=self.front_end,
-            title=title or (f"Feature {first}" if len(recorded) == 1 else f"{len(recorded)} features"),
-            state=state,
-            recorded=answers,
-            script=asset("dashboard.snapshot.js"),
-            style=asset("dashboard.css"),
+            asked.append(self._page_examples(first, []))
+        replies = [self._feature_reply(f, np.array(recorded), can_label=False) for f in recorded]
+        return Shot(
+            title=f"Feature {first}" if len(recorded) == 1 else f"{len(recorded)} features",
+            state={
+                "feature": first,
+                "features": cast("list[wire.Json]", recorded),
+                "activation_range": cast("list[wire.Json]", brushed),
+                "text": "",
+                "live": False,
+                "ablation": False,
+                "selected_example": None,
+            },
+            questions=list(questions(self._index, asked, replies, self.sort)),
             fallback=fallback_of(self._index, self._index.feature(first)),
             provenance=list(self._index.provenance.items()),
         )
 
-    def _page_params(self, feature: int, bounds: Sequence[float]) -> ExampleParams:
-        # All groups: a page finds the others in them.
-        return ExampleParams(
-            feature, "all", tuple(bounds), self.window, self.view == "full", self.token_filter, tuple(self.where)
-        )
-
-    def to_html(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        features: Sequence[int] | None = None,
-        title: str | None = None,
-    ) -> str | None:
-        """Write one self-contained HTML file of these features (default: `features`, else the one shown), with their
-        examples under the present settings. The test box and the effect of ablation need a model and are not in it.
-        """
-        return self._write(path, self.page(title, features))
-
-    def save(
-        self, path: str | os.PathLike[str], *, features: Sequence[int] | None = None, title: str | None = None
-    ) -> Path:
-        """`to_html(path)`, returning the path."""
-        self.to_html(path, features=features, title=title)
-        return Path(path)
+    def _page_examples(self, feature: int, bounds: Sequence[float]) -> AskedExamples:
+        return replace(self._asked(feature), group="all", bounds=tuple(bounds))  # a page finds the groups in "all"

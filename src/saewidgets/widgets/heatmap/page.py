@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
 from ...engine.activations.ranking import SORTS, Sort
 from ...engine.activations.result import FeatureActivations
 from ...snapshot.fallback import FallbackRow, fallback
-from ...snapshot.page import Recorded
-from .. import wire
+from ..shot import Question
 from . import payload as heatmap_payload
-from .payload import RankParams, rank_reply, tokens_reply
+from .payload import Rank, Tokens, rank_reply, tokens_reply
 
 _FALLBACK_TOKENS = 1000
 # A page answers a click on each token up to this many tokens; beyond it, it would be mostly rankings.
 _CLICKABLE_TOKENS = 160
 
 
-def record(acts: FeatureActivations, text: wire.Json, asked: RankParams) -> list[Recorded]:
-    """The answers a page carries: the tokens, and rankings over all tokens, each single one, and the selected ones.
+def questions(acts: FeatureActivations, asked: Rank) -> Iterator[Question]:
+    """What a page answers: the tokens, and rankings over all tokens, each single one, and the selected ones.
 
     Every answer's `selected` holds all its listed features and `asked.features`, so whatever is listed can be coloured;
     the page's host therefore leaves `features` out when it looks an answer up.
     """
-    answers = [recorded_answer("tokens", {"text": text}, tokens_reply(acts))]
+    yield Question("tokens", Tokens(asked.text), tokens_reply(acts))
     choices: list[tuple[int, ...]] = [(), *((i,) for i in range(len(acts)) if len(acts) <= _CLICKABLE_TOKENS)]
     if asked.tokens not in choices:
         choices.append(asked.tokens)
@@ -36,15 +35,7 @@ def record(acts: FeatureActivations, text: wire.Json, asked: RankParams) -> list
                 params = replace(asked, sort=sort, include_special=include_special, tokens=tokens)
                 listed = acts.top(asked.limit, sort=sort, tokens=tokens or None, include_special=include_special)
                 reply = rank_reply(acts, replace(params, features=(*listed, *asked.features)))
-                answers.append(recorded_answer("rank", replace(params, features=()).to_wire(text), reply))
-    return answers
-
-
-def recorded_answer(channel: str, params: dict[str, wire.Json], reply: wire.Reply) -> Recorded:
-    """An answer as a page carries it."""
-    message, _ = wire.success("", reply, "base64")
-    data, arrays = cast("dict[str, wire.Json]", message["r"]), cast("list[wire.Json]", message["arrays"])
-    return Recorded(channel, params, data, arrays)
+                yield Question("rank", replace(params, features=()), reply)
 
 
 def fallback_of(acts: FeatureActivations, feature: int | None, sort: Sort, include_special: bool) -> str:
@@ -63,7 +54,7 @@ def fallback_of(acts: FeatureActivations, feature: int | None, sort: Sort, inclu
         for i in range(shown)
     ]
     ranking = acts.top(10, sort=sort, include_special=include_special)
-    table = ranking.to_pandas().drop(columns=["max at token", "max at"])
+    table = ranking.to_pandas().drop(columns=["max_at_token", "max_at"])
     heading = "Active features"
     if feature is not None:
         label = acts.labels.get(feature, "")
@@ -77,7 +68,7 @@ def fallback_of(acts: FeatureActivations, feature: int | None, sort: Sort, inclu
         tokens=tokens,
         left_out=len(acts) - shown,
         caption=f"{len(ranking)} of {ranking.total} active features, by {ranking.sorted_by} over {tokens_counted}",
-        columns=["feature", *table.columns],
+        columns=["feature", *(name.replace("_", " ") for name in table.columns)],
         rows=[[str(f), *map(_cell, row)] for f, row in zip(ranking, table.to_numpy().tolist(), strict=True)],
         provenance=list(acts.provenance.items()),
         notes=list(acts.notes),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from ...engine.activations.ranking import FeatureRanking, Ints, Sort
 from ...engine.activations.result import FeatureActivations
-from ...engine.text.tokenizer import FIRST_PIECE, LATER_PIECE
-from ..flags import BEYOND, FIRST, LATER, OUTLIER, SPECIAL
-from ..wire import Array, Json, Reply, sendable
+from ...engine.text import tokenizer
+from ..constants import BEYOND, FIRST_PIECE, LATER_PIECE, OUTLIER, SPECIAL
+from ..wire import Array, Json, Reply
 
 # Activations sent with a text (8 bytes each). Beyond it, each token's strongest, and whole columns on demand.
 MAX_SENT = 500_000
@@ -43,15 +42,15 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
         "key": result_key(acts),
         "n": n,
         "texts": [[int(a), int(b)] for a, b in zip(acts.text_ptr[:-1], acts.text_ptr[1:], strict=True)],
-        "str": [sendable(s) for s in acts.tokens],
+        "str": list(acts.tokens),
         # Looked up once each: a name may be taken away meanwhile.
-        "labels": {str(f): sendable(name) for f in shown if (name := acts.labels.get(f)) is not None},
+        "labels": {str(f): name for f in shown if (name := acts.labels.get(f)) is not None},
         "complete": top is None,
         "top": top,
         "n_features": acts.n_features,
         "signed": acts.signed,
-        "provenance": [[sendable(k), sendable(v)] for k, v in acts.provenance.items()],
-        "notes": [sendable(note) for note in acts.notes],
+        "provenance": [[k, v] for k, v in acts.provenance.items()],
+        "notes": list(acts.notes),
         "activation_name": acts.activation_name,
         "rank": None,
     }
@@ -76,8 +75,8 @@ def token_flags(acts: FeatureActivations) -> npt.NDArray[np.uint8]:
     for bit, where in (
         (SPECIAL, acts.special),
         (OUTLIER, acts.outlier),
-        (FIRST, (acts.parts & FIRST_PIECE) > 0),
-        (LATER, (acts.parts & LATER_PIECE) > 0),
+        (FIRST_PIECE, (acts.parts & tokenizer.FIRST_PIECE) > 0),
+        (LATER_PIECE, (acts.parts & tokenizer.LATER_PIECE) > 0),
         (BEYOND, acts.beyond_context),
     ):
         flags[where] |= bit
@@ -85,50 +84,40 @@ def token_flags(acts: FeatureActivations) -> npt.NDArray[np.uint8]:
 
 
 @dataclass(frozen=True)
-class RankParams:
-    """What a ranking is asked for. `tokens`: count only these; none: all."""
+class Rank:
+    """What a ranking is asked for.
 
+    Attributes:
+        text: of the trait. sort, include_special, minimum, query, limit: as the traits.
+        tokens: count only these; none: all. Those that the text no longer has are passed over.
+        features: those whose statistics over all tokens are wanted, as scales of colours.
+    """
+
+    text: Json = ""
     sort: Sort = "max"
     tokens: tuple[int, ...] = ()
     include_special: bool = False
-    minimum: float = 0.0
+    minimum: float = field(default=0.0, metadata={"wire": "min"})
     query: str = ""
     limit: int = 25
     features: tuple[int, ...] = ()
 
-    @classmethod
-    def from_wire(cls, params: Mapping[str, Json], n_tokens: int) -> RankParams:
-        """Parameters as a view sent them; tokens that the text no longer has are dropped."""
-        return cls(
-            sort=cast(Sort, params["sort"]),
-            tokens=tuple(t for t in cast("list[int]", params["tokens"]) if 0 <= t < n_tokens),
-            include_special=bool(params["include_special"]),
-            minimum=float(cast(float, params["min"])),
-            query=str(params["query"]),
-            limit=int(cast(int, params["limit"])),
-            features=tuple(cast("list[int]", params["features"])),
-        )
 
-    def to_wire(self, text: Json) -> dict[str, Json]:
-        """Parameters as a view sends them."""
-        return {
-            "text": text,
-            "sort": self.sort,
-            "tokens": list(self.tokens),
-            "include_special": self.include_special,
-            "min": self.minimum,
-            "query": self.query,
-            "limit": self.limit,
-            "features": list(self.features),
-        }
+@dataclass(frozen=True)
+class Tokens:
+    """A text, and the ranking that is wanted with it."""
+
+    text: Json = ""
+    rank: Rank | None = None
 
 
-def rank_reply(acts: FeatureActivations, params: RankParams) -> Reply:
+def rank_reply(acts: FeatureActivations, params: Rank) -> Reply:
     """The "rank" channel: the ranked features, and the all-token statistics that scale the selected ones."""
+    tokens = tuple(token for token in params.tokens if 0 <= token < len(acts))
     ranking = acts.top(
         params.limit,
         sort=params.sort,
-        tokens=params.tokens or None,
+        tokens=tokens or None,
         include_special=params.include_special,
         minimum=params.minimum,
         label=params.query,
@@ -136,7 +125,7 @@ def rank_reply(acts: FeatureActivations, params: RankParams) -> Reply:
     selected = acts.top(None, among=params.features, include_special=params.include_special)
     data: dict[str, Json] = {
         "key": result_key(acts),
-        "basis": "selected" if params.tokens else "all",
+        "basis": "selected" if tokens else "all",
         "n_tokens": ranking.n_tokens,
         "total": ranking.total,
         "rows": rows(ranking),
@@ -155,7 +144,7 @@ def rows(ranking: FeatureRanking) -> list[Json]:
     return [
         {
             "f": int(f),
-            "label": None if (name := ranking.labels.get(int(f))) is None else sendable(name),
+            "label": None if (name := ranking.labels.get(int(f))) is None else name,
             "max": float(largest),
             "sum": float(total),
             "mean": float(mean),

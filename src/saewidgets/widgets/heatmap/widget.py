@@ -15,12 +15,14 @@ from ...engine.activations.ranking import SORTS
 from ...engine.activations.result import FeatureActivations
 from ...engine.labels import Labels, labels_from
 from ...errors import FeatureIndexError
-from ...snapshot.page import page
 from .. import wire
-from ..base import EngineWidget, Handler, asset, live_asset
+from ..base import EngineWidget
+from ..channel import channel
+from ..constants import MAX_FEATURES
+from ..shot import Shot
 from ..traits import Follows, Text, TextOrIds, WholeNumber, WholeNumbers, as_text, is_ids
-from .page import fallback_of, record
-from .payload import RankParams, rank_reply, tokens_reply
+from .page import fallback_of, questions
+from .payload import Rank, Tokens, rank_reply, tokens_reply
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine
@@ -28,14 +30,10 @@ if TYPE_CHECKING:
     from ...engine.text.given import TextInput
     from ...engine.ticket import Ticket
 
-MAX_FEATURES = 6
 _KEPT_RESULTS = 4
-_PAGE_STATE = (
-    "feature features selected_tokens sort include_special min_activation label_query limit view theme"
-).split()
 
 
-class TokenFeatureHeatmap(Follows, EngineWidget):
+class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
     """The tokens of a text coloured by features, and the features that are active on it, ranked.
 
     Args:
@@ -76,22 +74,18 @@ class TokenFeatureHeatmap(Follows, EngineWidget):
         >>> heatmap.activations.top(5)   # the numbers behind the picture
     """
 
-    front_end = "heatmap"
-    _esm = live_asset("heatmap.js")
-    _css = live_asset("heatmap.css")
-
-    text = TextOrIds().tag(sync=True)
-    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True)
-    features = WholeNumbers().tag(sync=True)
-    selected_tokens = WholeNumbers(min=0).tag(sync=True)
-    sort = traitlets.Enum(SORTS, "max").tag(sync=True)
-    include_special = traitlets.Bool(False).tag(sync=True)
-    min_activation = traitlets.Float(0.0, min=0.0).tag(sync=True)
-    label_query = traitlets.Unicode("").tag(sync=True)
-    limit = traitlets.Int(25, min=1, max=500).tag(sync=True)
-    view = traitlets.Enum(("text", "matrix", "both"), "both").tag(sync=True)
-    editable = traitlets.Bool(True).tag(sync=True)
-    sae = traitlets.Unicode(allow_none=True, default_value=None, read_only=True).tag(sync=True)
+    text = TextOrIds().tag(sync=True, page=True)
+    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
+    features = WholeNumbers().tag(sync=True, page=True)
+    selected_tokens = WholeNumbers(min=0).tag(sync=True, page=True)
+    sort = traitlets.Enum(SORTS, "max").tag(sync=True, page=True)
+    include_special = traitlets.Bool(False).tag(sync=True, page=True)
+    min_activation = traitlets.Float(0.0, min=0.0).tag(sync=True, page=True)
+    label_query = traitlets.Unicode("").tag(sync=True, page=True)
+    limit = traitlets.Int(25, min=1, max=500).tag(sync=True, page=True)
+    view = traitlets.Enum(("text", "matrix", "both"), "both").tag(sync=True, page=True)
+    editable = traitlets.Bool(True).tag(sync=True, page=True)
+    sae = traitlets.Unicode(allow_none=True, default_value=None, read_only=True).tag(sync=True, page=True)
 
     pair = ("features", "feature")
 
@@ -201,23 +195,21 @@ class TokenFeatureHeatmap(Follows, EngineWidget):
 
     # -- answers
 
-    def handlers(self) -> dict[str, Handler]:
-        return {"tokens": self._answer_tokens, "rank": self._answer_rank}
-
-    def _answer_tokens(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        acts = self._result(_text_of(params), ticket)
-        tokens, rank = tokens_reply(acts), params.get("rank")
-        if not isinstance(rank, dict):
+    @channel("tokens", Tokens)
+    def _answer_tokens(self, asked: Tokens, ticket: Ticket) -> wire.Reply:
+        acts = self._result(as_text(asked.text), ticket)
+        tokens = tokens_reply(acts)
+        if asked.rank is None:
             return tokens
         # One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
-        ranked = self._rank(acts, rank)
+        ranked = self._rank(acts, asked.rank)
         return wire.Reply({**tokens.data, "rank": ranked.data}, {**tokens.arrays, **ranked.arrays})
 
-    def _answer_rank(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        return self._rank(self._result(_text_of(params), ticket), params)
+    @channel("rank", Rank)
+    def _answer_rank(self, asked: Rank, ticket: Ticket) -> wire.Reply:
+        return self._rank(self._result(as_text(asked.text), ticket), asked)
 
-    def _rank(self, acts: FeatureActivations, params: Mapping[str, wire.Json]) -> wire.Reply:
-        asked = RankParams.from_wire(params, len(acts))
+    def _rank(self, acts: FeatureActivations, asked: Rank) -> wire.Reply:
         self._dictionary.check_features(asked.features)
         return rank_reply(acts, asked)
 
@@ -226,13 +218,12 @@ class TokenFeatureHeatmap(Follows, EngineWidget):
     def fallback_html(self) -> str:
         return fallback_of(self.activations, self.feature, self.sort, self.include_special)
 
-    def page(self, title: str | None = None) -> str:
+    def shot(self) -> Shot:
+        """The tokens, and the rankings over all of them, over each single one, and over the selected ones."""
         acts = self.activations
-        text = cast("wire.Json", self.text)
         selected = [token for token in self.selected_tokens if token < len(acts)]
-        shown = {name: cast("wire.Json", getattr(self, name)) for name in _PAGE_STATE}
-        state: dict[str, wire.Json] = {"text": text, "selected_tokens": cast("wire.Json", selected), "sae": self.sae}
-        asked = RankParams(
+        asked = Rank(
+            text=cast("wire.Json", self.text),
             sort=self.sort,
             include_special=self.include_special,
             minimum=self.min_activation,
@@ -241,20 +232,13 @@ class TokenFeatureHeatmap(Follows, EngineWidget):
             tokens=tuple(selected),
             features=tuple(self.features),
         )
-        return page(
-            widget=self.front_end,
-            title=title or f"{self._dictionary.name} on {_short(text)}",
-            state={**shown, **state, "editable": False, "error": None, "revision": 0},
-            recorded=record(acts, text, asked),
-            script=asset("heatmap.snapshot.js"),
-            style=asset("heatmap.css"),
+        return Shot(
+            title=f"{self._dictionary.name} on {_short(self.text)}",
+            state={"selected_tokens": cast("wire.Json", selected), "editable": False},
+            questions=list(questions(acts, asked)),
             fallback=self.fallback_html(),
             provenance=list(acts.provenance.items()),
         )
-
-
-def _text_of(params: Mapping[str, wire.Json]) -> Text:
-    return as_text(params["text"])
 
 
 def _short(text: object) -> str:

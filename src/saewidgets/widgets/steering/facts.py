@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from ...interventions.edit.positions import think_ids
 from ...interventions.recipe.constructors import PRESETS
 from ...interventions.recipe.errors import RecipeError
 from .. import wire
+from .asked import AskedPreset
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine
 
 
-def facts_of(engine: Engine, has_index: bool, indexed: str | None) -> dict[str, object]:
+def facts_of(engine: Engine, indexed: str | None) -> dict[str, object]:
     """Dictionaries, context, chat template, presets: the trait `facts`.
 
     Args:
-        has_index: whether there is an index. indexed: the dictionary that it is of.
+        indexed: the dictionary that the index is of; None without one.
     """
     return {
         "has_chat": engine.tokenizer.has_chat_template,
-        "has_index": has_index,
         "index_sae": indexed,
         "context": engine.context_size,
         "thinking": think_ids(engine) is not None,
@@ -41,15 +40,14 @@ def facts_of(engine: Engine, has_index: bool, indexed: str | None) -> dict[str, 
     }
 
 
-def preset_reply(engine: Engine, params: Mapping[str, wire.Json], sae: str | None) -> wire.Reply:
+def preset_reply(engine: Engine, asked: AskedPreset, sae: str | None) -> wire.Reply:
     """The answer of "preset": the recipe of a feature of dictionary `sae` as others make it.
 
     Raises:
         RecipeError: for a preset that there is not; FeatureIndexError: for such a feature.
     """
-    key, feature = str(params["key"]), int(cast(int, params["f"]))
-    if key not in PRESETS:
-        raise RecipeError(f"There is no preset {key!r}.", "preset")
-    engine.dictionary(sae).check_features([feature])
+    if asked.key not in PRESETS:
+        raise RecipeError(f"There is no preset {asked.key!r}.", "preset")
+    engine.dictionary(sae).check_features([asked.feature])
     named = None if sae == engine.default else sae
-    return wire.Reply({"recipe": cast("wire.Json", PRESETS[key][2](feature, named).to_dict())})
+    return wire.Reply({"recipe": cast("wire.Json", PRESETS[asked.key][2](asked.feature, named).to_dict())})

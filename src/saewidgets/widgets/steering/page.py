@@ -8,46 +8,11 @@ from typing import cast
 
 from ...interventions.generation.generate import Continuation, Generation
 from ...snapshot.fallback import FallbackRow, fallback
-from ...snapshot.page import Recorded, page
 from .. import wire
-from ..base import asset
-from ..heatmap.page import recorded_answer
-from .results import CONTROLS, samples_of
-
-PAGE_STATE = (
-    "prompt chat messages recipe seed n_tokens temperature top_p top_k repetition_penalty samples view color answer freeze "
-    "history theme"
-).split()
-_KEPT = 24
-
-
-class Answers:
-    """What a panel has answered, the latest of each question, so that its page can answer the same."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[str, dict[str, wire.Json], wire.Reply]] = {}
-
-    def keep(self, channel: str, params: Mapping[str, wire.Json], reply: wire.Reply) -> wire.Reply:
-        """Remember `reply`, and give it back."""
-        key = f"{channel} {wire.canonical(dict(params))}"
-        self._kept.pop(key, None)
-        self._kept[key] = (channel, dict(params), reply)
-        # A slider asks "scales" at every stop; the long answers are what is worth keeping.
-        while len(self._kept) > _KEPT:
-            oldest = next((k for k, (ch, _, _) in self._kept.items() if ch == "scales"), next(iter(self._kept)))
-            del self._kept[oldest]
-        return reply
-
-    def has(self, channel: str, params: Mapping[str, wire.Json]) -> bool:
-        """Whether this question was answered."""
-        return f"{channel} {wire.canonical(dict(params))}" in self._kept
-
-    def of(self, recipe: wire.Json) -> Iterator[Recorded]:
-        """The answers about `recipe`, in the order of their questions."""
-        wanted = wire.canonical(recipe)
-        for channel, params, reply in sorted(self._kept.values(), key=lambda k: (k[0], wire.canonical(k[1]))):
-            if wire.canonical(params.get("recipe")) == wanted:
-                yield recorded_answer(channel, params, reply)
+from ..constants import CONTROLS
+from ..shot import Question
+from .asked import AskedAnswer, AskedEffect, AskedRecipe, AskedSweep, AskedTexts
+from .results import samples_of
 
 
 def remembered(
@@ -65,10 +30,8 @@ def remembered(
     }
 
 
-def questions(
-    params: Mapping[str, wire.Json], views: Sequence[str], freeze: bool, answer: str
-) -> Iterator[tuple[str, dict[str, wire.Json]]]:
-    """The questions that a view of a panel's present state asks: channel and parameters.
+def questions(asked: AskedTexts, views: Sequence[str], freeze: bool, answer: str) -> Iterator[Question]:
+    """The questions that a view of a panel's present state asks.
 
     Raises:
         ValueError: for a view that there is not.
@@ -76,17 +39,17 @@ def questions(
     unknown = set(views) - {"text", "effect", "sweep", "answer"}
     if unknown:
         raise ValueError(f"There is no view {unknown.pop()!r}: choose from text, effect, sweep, answer.")
-    asked = {name: value for name, value in params.items() if name != "settings"}
-    yield "scales", asked
+    on = asked.prompt, asked.chat, asked.messages, asked.recipe
+    yield Question("scales", AskedRecipe(*on))
     if "text" in views:
-        yield "generate", dict(params)
+        yield Question("generate", asked)
     if "effect" in views:
-        yield "effect", {**asked, "continuation": None, "which": None, "freeze": freeze}
+        yield Question("effect", AskedEffect(*on, None, freeze))
     if "sweep" in views:
-        samples = samples_of(cast("Mapping[str, wire.Json]", params["settings"]))
-        yield "sweep", {**params, "row": 0, "strengths": None, "controls": CONTROLS, "samples": samples}
+        samples = samples_of(cast("Mapping[str, wire.Json]", asked.settings))
+        yield Question("sweep", AskedSweep(*on, asked.settings, 0, None, CONTROLS, samples))
     if "answer" in views:
-        yield "answer", {**asked, "answer": answer}
+        yield Question("answer", AskedAnswer(*on, answer))
 
 
 @dataclass(frozen=True)
@@ -103,22 +66,6 @@ class PanelView:
     result: Generation | None
     recipe: Sequence[object]
     provenance: Sequence[tuple[str, str]]
-
-
-def page_of(
-    view: PanelView, state: Mapping[str, wire.Json], recorded: Sequence[Recorded], title: str | None, bundle: str
-) -> str:
-    """One self-contained HTML file of a panel in `state` that answers what was `recorded`."""
-    return page(
-        widget=bundle,
-        title=title or "Steering",
-        state={**state, "error": None, "revision": 0},
-        recorded=recorded,
-        script=asset(f"{bundle}.snapshot.js"),
-        style=asset(f"{bundle}.css"),
-        fallback=fallback_of(view),
-        provenance=view.provenance,
-    )
 
 
 def fallback_of(view: PanelView) -> str:

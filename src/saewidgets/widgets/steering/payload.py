@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
-from ...engine.text.prompt import Message, Prompt, PromptInput, read_prompt
+from ...engine.text.prompt import Prompt
 from ...errors import SaewidgetsError
 from ...interventions.generation.generate import Continuation, Generation, Step
-from ...interventions.generation.sampling import Sampling
 from ...interventions.recipe.errors import RecipeError
 from ...interventions.recipe.intervention import Intervention
 from ...interventions.recipe.kinds import kind_of
@@ -21,70 +20,12 @@ from ...interventions.recipe.recipe import Recipe
 from ...interventions.recipe.units import Maxima, dictionary_of, max_name_of, median_norm, norm_of, prompt_max, resolve
 from .. import wire
 from ..flags import uncounted
+from .asked import AskedPrompt
 
 if TYPE_CHECKING:
     from ...engine.dictionary.base import Dictionary
     from ...engine.engine import Engine
     from ...engine.ticket import Ticket
-
-SETTINGS = ("seed", "n_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "samples")
-_WHOLE = ("seed", "n_tokens", "top_k", "samples")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The prompt of a request, as the traits have it: a text, or the token ids of one."""
-
-    prompt: str | tuple[int, ...]
-    chat: bool
-    messages: tuple[Message, ...]
-
-    @classmethod
-    def of(cls, params: Mapping[str, wire.Json]) -> Asked:
-        messages = cast("list[dict[str, str]]", params.get("messages") or [])
-        given = params.get("prompt") or ""
-        prompt = tuple(cast("list[int]", given)) if isinstance(given, list) else str(given)
-        return cls(prompt, bool(params.get("chat")), tuple(messages))
-
-    @property
-    def input(self) -> PromptInput:
-        """What `generate` takes."""
-        if self.messages:
-            return list(self.messages)
-        if not self.chat:
-            return self.prompt
-        if not isinstance(self.prompt, str):
-            raise SaewidgetsError("Token ids are no message of a chat: set chat=False, or give the prompt as text.")
-        return [{"role": "user", "content": self.prompt}]
-
-    def read(self, engine: Engine, n_tokens: int = 0) -> Prompt:
-        return read_prompt(engine, self.input, n_tokens)
-
-
-def sampling_of(params: Mapping[str, wire.Json]) -> Sampling:
-    """The settings of a request.
-
-    Raises:
-        SaewidgetsError: for what is no number, or out of range.
-    """
-    given = cast("dict[str, float]", params.get("settings") or {})
-    wrong = next((name for name in given if name not in SETTINGS), None)
-    if wrong is not None:
-        raise SaewidgetsError(f"There is no setting {wrong!r}.")
-    try:
-        return Sampling(**{k: int(v) if k in _WHOLE else float(v) for k, v in given.items()})  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise SaewidgetsError(f"A setting is no number: {error}.") from None
-
-
-def recipe_of(params: Mapping[str, wire.Json]) -> Recipe:
-    """The recipe of a request.
-
-    Raises:
-        RecipeError: if it is none.
-    """
-    return Recipe.from_dict(cast("Mapping[str, object]", params.get("recipe") or {}))
-
 
 # -- units
 
@@ -101,7 +42,7 @@ class Units:
         self._known: dict[object, object] = {}
         self._prompt: Prompt | tuple[()] = ()
 
-    def reply(self, recipe: wire.Json, asked: Asked, ticket: Ticket) -> wire.Reply:
+    def reply(self, recipe: wire.Json, asked: AskedPrompt, ticket: Ticket) -> wire.Reply:
         """The answer of "scales": what each row comes to, or why it cannot be; what is no recipe at all is said as well."""
         warnings: list[wire.Json] = [*self._notes]
         prompt: Prompt | tuple[()] = ()
@@ -131,7 +72,6 @@ class Units:
             {
                 "rows": rows,
                 "median_norm": {name: norm for name, norm in norms.items() if norm is not None},
-                "norm_from": "prompt",
                 "text": "\n".join(said),
                 "warnings": warnings,
                 "noop": noop,
@@ -231,7 +171,7 @@ def prompt_payload(made: Generation, special: Sequence[int]) -> dict[str, wire.J
     """The prompt's tokens, which of them are not counted (`uncounted_in`), and which were edited."""
     return {
         "ids": list(made.prompt.ids),
-        "strings": [wire.sendable(t) for t in made.prompt_tokens],
+        "strings": list(made.prompt_tokens),
         "parts": list(made.prompt_parts),
         "special": list(special),
         "edited": [int(e) for e in made.edited_at],
@@ -258,7 +198,7 @@ class Teller:
             # A character is at most four tokens long, so the last few decide what this one looks like.
             shown = self._engine.tokenizer.display(ids[-8:])
             numbers = [float(step.logprobs[row]), float(step.entropy[row])]
-            told.append([ids[-1], wire.sendable(shown.strings[-1]), shown.parts[-1], *numbers])
+            told.append([ids[-1], shown.strings[-1], shown.parts[-1], *numbers])
         return {"s": step.number, "b": told[: self._samples], "e": told[-self._samples :]}
 
 
@@ -267,7 +207,7 @@ def texts_payload(texts: Sequence[Continuation]) -> list[wire.Json]:
     return [
         {
             "ids": [int(i) for i in text.token_ids],
-            "strings": [wire.sendable(t) for t in text.tokens],
+            "strings": list(text.tokens),
             "parts": list(text.parts),
             "ended": text.ended,
         }
@@ -289,7 +229,6 @@ def generation_reply(made: Generation, special: Sequence[int], seconds: float) -
         {
             "stopped": made.stopped,
             "prompt": prompt_payload(made, special),
-            "template": made.prompt.chat,
             "notes": list(made.notes),
             "baseline": texts_payload(made.baseline),
             "edited": texts_payload(made.edited),

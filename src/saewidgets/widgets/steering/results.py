@@ -13,19 +13,15 @@ from ...interventions.dose_response.sweep import SAMPLES, Sweep, sweep_on_worker
 from ...interventions.dose_response.usable import verdict_of
 from ...interventions.effects.answers import answers_on_worker
 from ...interventions.effects.on_text import EditEffects, effects_on_worker
-from ...interventions.generation.sampling import Sampling
-from ...interventions.recipe.recipe import Recipe
 from ...interventions.recipe.units import Index, Maxima
 from .. import wire
+from ..constants import CONTROLS
 from ..flags import uncounted
-from .payload import Asked
+from .asked import AskedAnswer, AskedEffect, AskedSweep
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...engine.ticket import Ticket
-
-CONTROLS = 2
-"""Controls of each kind that the sweep's view asks for, if nothing else is chosen; as in sweepdata.ts."""
 
 
 def samples_of(settings: Mapping[str, wire.Json]) -> int:
@@ -34,14 +30,11 @@ def samples_of(settings: Mapping[str, wire.Json]) -> int:
     return several if several > 1 else SAMPLES
 
 
-def effect_reply(
-    engine: Engine, asked: Asked, recipe: Recipe, params: Mapping[str, wire.Json], maxima: Maxima, ticket: Ticket
-) -> wire.Reply:
+def effect_reply(engine: Engine, asked: AskedEffect, maxima: Maxima, ticket: Ticket) -> wire.Reply:
     """The answer of "effect"."""
-    continuation = [int(cast(int, i)) for i in cast("list[wire.Json]", params.get("continuation") or [])]
-    freeze = bool(params.get("freeze"))
-    made = effects_on_worker(engine, asked.read(engine), continuation, recipe, maxima, ticket, freeze_attention=freeze)
-    return _effects(made)
+    ids = list(asked.continuation or ())
+    prompt = asked.read(engine)
+    return _effects(effects_on_worker(engine, prompt, ids, asked.whole, maxima, ticket, freeze_attention=asked.freeze))
 
 
 def _effects(made: EditEffects) -> wire.Reply:
@@ -60,7 +53,7 @@ def _effects(made: EditEffects) -> wire.Reply:
         arrays |= {"frozen_delta": frozen.delta.astype(np.float32), "frozen_kl": frozen.kl.astype(np.float32)}
     return wire.Reply(
         {
-            "tokens": [wire.sendable(t) for t in made.tokens],
+            "tokens": list(made.tokens),
             "ids": made.token_ids.tolist(),
             "parts": list(made.parts),
             "special": [*uncounted(made.special, made.outlier)],
@@ -98,38 +91,27 @@ def _effects(made: EditEffects) -> wire.Reply:
                 for s in made.side_effects
             ],
             "side_note": "Mean activation over counted tokens, as each SAE reads the two runs; features of the recipe left out.",
-            "lowered": [[wire.sendable(words.get(int(i), "")) for i in row] for row in made.lowered_ids],
-            "raised": [[wire.sendable(words.get(int(i), "")) for i in row] for row in made.raised_ids],
+            "lowered": [[words.get(int(i), "") for i in row] for row in made.lowered_ids],
+            "raised": [[words.get(int(i), "") for i in row] for row in made.raised_ids],
             "amounts": "\n".join(made.resolved.lines()),
         },
         arrays,
     )
 
 
-def sweep_reply(
-    engine: Engine,
-    asked: Asked,
-    recipe: Recipe,
-    sampling: Sampling,
-    params: Mapping[str, wire.Json],
-    maxima: Maxima,
-    index: Index | None,
-    ticket: Ticket,
-) -> wire.Reply:
+def sweep_reply(engine: Engine, asked: AskedSweep, maxima: Maxima, index: Index | None, ticket: Ticket) -> wire.Reply:
     """The answer of "sweep"."""
-    if params.get("samples") is not None:
-        sampling = replace(sampling, samples=int(cast(int, params["samples"])))
-    given = cast("list[float] | None", params.get("strengths"))
+    sampling = asked.sampling if asked.samples is None else replace(asked.sampling, samples=asked.samples)
     made = sweep_on_worker(
         engine,
         asked.input,
-        recipe,
+        asked.whole,
         sampling,
         maxima,
         ticket,
-        strengths=given,
-        row=int(cast(int, params.get("row") or 0)),
-        controls=int(cast(int, params.get("controls") if params.get("controls") is not None else CONTROLS)),
+        strengths=None if asked.strengths is None else list(asked.strengths),
+        row=asked.row,
+        controls=CONTROLS if asked.controls is None else asked.controls,
         index=index,
     )
     return _sweep(made)
@@ -149,9 +131,9 @@ def _sweep(made: Sweep) -> wire.Reply:
             "strengths": [float(s) for s in made.strengths],
             "unit": made.unit,
             "row": made.row,
-            "titles": {name: wire.sendable(made.title_of(name)) for name in names},
-            "texts": [[wire.sendable(t.text) for t in several] for several in made.texts],
-            "baseline": [wire.sendable(t.text) for t in made.baseline],
+            "titles": {name: made.title_of(name) for name in names},
+            "texts": [[t.text for t in several] for several in made.texts],
+            "baseline": [t.text for t in made.baseline],
             "n": made.n,
             "pairs": curves["target"].n.tolist(),
             "about": list(_about(made)),
@@ -160,7 +142,7 @@ def _sweep(made: Sweep) -> wire.Reply:
             "bands": [{"low": b.low, "high": b.high, "direction": b.direction} for b in made.bands],
             "band_rule": made.band_rule,
             "controls": [{"kind": kind, "name": name} for kind, name in made.controls],
-            "notes": [wire.sendable(note) for note in made.notes],
+            "notes": list(made.notes),
         },
         arrays,
     )
@@ -185,19 +167,17 @@ def _minus(text: str) -> str:
     return text.replace("-", "\u2212")
 
 
-def answer_reply(
-    engine: Engine, asked: Asked, recipe: Recipe, answer: str, maxima: Maxima, ticket: Ticket
-) -> wire.Reply:
+def answer_reply(engine: Engine, asked: AskedAnswer, maxima: Maxima, ticket: Ticket) -> wire.Reply:
     """The answer of "answer"."""
-    made = answers_on_worker(engine, asked.input, answer, recipe, maxima, ticket)
+    made = answers_on_worker(engine, asked.input, asked.answer, asked.whole, maxima, ticket)
     return wire.Reply(
         {
-            "answer": {"ids": list(made.answer_ids), "strings": [wire.sendable(t) for t in made.answer]},
+            "answer": {"ids": list(made.answer_ids), "strings": list(made.answer)},
             "first_only": len(made.answer_ids) > 1,
             "rows": [
                 {
                     **{key: value for key, value in vars(row).items() if key != "top"},
-                    "top": [[wire.sendable(token), chance] for token, chance in row.top],
+                    "top": [[token, chance] for token, chance in row.top],
                 }
                 for row in made.rows
             ],

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import SaewidgetsError
 from .. import wire
-from .payload import Asked
+from .asked import AskedPrompt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ class Search:
     def __init__(self, engine: Engine, index: FeatureIndex | None, indexed: str | None) -> None:
         self._engine, self._index, self._indexed = engine, index, indexed
 
-    def reply(self, query: str, sae: str | None, asked: Asked) -> wire.Reply:
+    def reply(self, query: str, sae: str | None, asked: AskedPrompt) -> wire.Reply:
         """Up to 12 features, best first; with no query those that are strongest in the prompt."""
         dictionary = self._engine.dictionary(sae)
         words = query.strip().lower().removeprefix("#")
@@ -37,7 +37,7 @@ class Search:
             items += [self._item(dictionary, f) for f in self._matches(dictionary, words)]
         else:
             items += self._in_prompt(dictionary, asked)
-        return wire.Reply({"items": items, "in_prompt": not words})
+        return wire.Reply({"items": items})
 
     @cached_property
     def _table(self) -> pd.DataFrame | None:
@@ -51,10 +51,10 @@ class Search:
         found += [f for f, label in self._labels(dictionary).to_dict().items() if words in label.lower()]
         table = self._table if dictionary.name == self._indexed else None
         if table is not None and not number:
-            fires = table["top token"].fillna("").str.lower().str.contains(words, regex=False)
+            fires = table["top_token"].fillna("").str.lower().str.contains(words, regex=False)
             found += self._strongest(table, fires.to_numpy())
-            if "top logits" in table:
-                promotes = [any(words in (t or "").lower() for t in tops) for tops in table["top logits"]]
+            if "top_logits" in table:
+                promotes = [any(words in (t or "").lower() for t in tops) for tops in table["top_logits"]]
                 found += self._strongest(table, np.array(promotes))
         return list(dict.fromkeys(found))[:_FOUND]
 
@@ -65,7 +65,7 @@ class Search:
         own = self._index is not None and dictionary.name == self._indexed
         return self._index.labels if own and self._index is not None else dictionary.labels
 
-    def _in_prompt(self, dictionary: Dictionary, asked: Asked) -> list[wire.Json]:
+    def _in_prompt(self, dictionary: Dictionary, asked: AskedPrompt) -> list[wire.Json]:
         try:
             ids = asked.read(self._engine).ids
         except SaewidgetsError:
@@ -91,6 +91,6 @@ class Search:
             row = table.loc[feature]
             largest = max(abs(float(cast(float, row[end]))) for end in ("max", "min"))
             item["max"] = largest if np.isfinite(largest) else None
-            promoted = list(row["top logits"])[:3] if "top logits" in table else []
-            item["top"] = [wire.sendable(t) for t in (row["top token"], *promoted) if isinstance(t, str)]
+            promoted = list(row["top_logits"])[:3] if "top_logits" in table else []
+            item["top"] = [t for t in (row["top_token"], *promoted) if isinstance(t, str)]
         return item

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -18,22 +15,25 @@ from ...interventions.recipe.intervention import Intervention
 from ...interventions.recipe.recipe import Recipe, replace_in
 from ...interventions.recipe.units import maxima_of
 from .. import wire
-from ..base import EngineWidget, Handler, live_asset
+from ..base import EngineWidget
+from ..channel import channel, parse, plain
+from ..constants import HISTORY, MAX_SAMPLES, SETTINGS
 from ..indexed import parted
+from ..remembered import Remembered
+from ..shot import Question, Shot
 from ..traits import Follows, JsonTrait, TextOrIds, WholeNumber
-from .facts import facts_of, preset_reply
-from .page import PAGE_STATE, Answers, PanelView, fallback_of, page_of, questions, remembered
-from .payload import (
-    SETTINGS,
-    Asked,
-    Teller,
-    Units,
-    generation_reply,
-    prompt_payload,
-    recipe_of,
-    sampling_of,
-    uncounted_in,
+from .asked import (
+    AskedAnswer,
+    AskedEffect,
+    AskedPreset,
+    AskedRecipe,
+    AskedSearch,
+    AskedSweep,
+    AskedTexts,
 )
+from .facts import facts_of, preset_reply
+from .page import PanelView, fallback_of, questions, remembered
+from .payload import Teller, Units, generation_reply, prompt_payload, uncounted_in
 from .recipe_trait import RecipeLike, RecipeTrait, as_dict, feature_of, with_feature
 from .results import answer_reply, effect_reply, sweep_reply
 from .search import Search
@@ -43,10 +43,8 @@ if TYPE_CHECKING:
     from ...engine.ticket import Ticket
     from ...index.feature_index import FeatureIndex
 
-_HISTORY = 20
 
-
-class SteeringPanel(Follows, EngineWidget):
+class SteeringPanel(Follows, EngineWidget, bundle="steering"):
     """Rows of interventions beside the text that the model writes with and without them.
 
     Args:
@@ -77,27 +75,22 @@ class SteeringPanel(Follows, EngineWidget):
         >>> panel.result.edited[0].text            # after a run, in another cell
     """
 
-    front_end = "steering"
-    long_channels = frozenset({"generate", "effect", "sweep", "answer"})
-    _esm = live_asset("steering.js")
-    _css = live_asset("steering.css")
-
-    prompt = TextOrIds(single=True).tag(sync=True)
-    chat = traitlets.Bool(False).tag(sync=True)
-    messages = traitlets.List(JsonTrait()).tag(sync=True)
-    recipe = RecipeTrait().tag(sync=True)
-    seed = traitlets.Int(0).tag(sync=True)
-    n_tokens = traitlets.Int(40, min=1).tag(sync=True)
-    temperature = traitlets.Float(0.7, min=0).tag(sync=True)
-    top_p = traitlets.Float(1.0).tag(sync=True)
-    top_k = traitlets.Int(0, min=0).tag(sync=True)
-    repetition_penalty = traitlets.Float(1.0).tag(sync=True)
-    samples = traitlets.Int(1, min=1, max=8).tag(sync=True)
-    view = traitlets.Enum(("text", "effect", "sweep", "answer"), "text").tag(sync=True)
-    color = traitlets.Enum(("none", "surprise", "change"), "none").tag(sync=True)
-    answer = traitlets.Unicode("").tag(sync=True)
-    freeze = traitlets.Bool(False).tag(sync=True)
-    history = traitlets.List(traitlets.Dict()).tag(sync=True)
+    prompt = TextOrIds(single=True).tag(sync=True, page=True)
+    chat = traitlets.Bool(False).tag(sync=True, page=True)
+    messages = traitlets.List(JsonTrait()).tag(sync=True, page=True)
+    recipe = RecipeTrait().tag(sync=True, page=True)
+    seed = traitlets.Int(0).tag(sync=True, page=True)
+    n_tokens = traitlets.Int(40, min=1).tag(sync=True, page=True)
+    temperature = traitlets.Float(0.7, min=0).tag(sync=True, page=True)
+    top_p = traitlets.Float(1.0).tag(sync=True, page=True)
+    top_k = traitlets.Int(0, min=0).tag(sync=True, page=True)
+    repetition_penalty = traitlets.Float(1.0).tag(sync=True, page=True)
+    samples = traitlets.Int(1, min=1, max=MAX_SAMPLES).tag(sync=True, page=True)
+    view = traitlets.Enum(("text", "effect", "sweep", "answer"), "text").tag(sync=True, page=True)
+    color = traitlets.Enum(("none", "surprise", "change"), "none").tag(sync=True, page=True)
+    answer = traitlets.Unicode("").tag(sync=True, page=True)
+    freeze = traitlets.Bool(False).tag(sync=True, page=True)
+    history = traitlets.List(traitlets.Dict()).tag(sync=True, page=True)
     facts = traitlets.Dict(read_only=True).tag(sync=True)
     feature = WholeNumber(allow_none=True, default_value=None)
 
@@ -114,13 +107,12 @@ class SteeringPanel(Follows, EngineWidget):
     ) -> None:
         self._index, self._of_index = index, maxima_of(engine, index)
         self._of = next(iter(self._of_index), None)  # the dictionary that the index is of
-        self._answers = Answers()
         self._last: Generation | None = None
         self._told: dict[str, object] = {"recipe": {}, "feature": None}
         self._engine, self._closed = engine, False
         self._use(index)
         super().__init__(engine, prompt=prompt, recipe=as_dict(recipe), **traits)
-        self.set_trait("facts", facts_of(engine, index is not None, self._of))
+        self.set_trait("facts", facts_of(engine, self._of))
         self.names_of(*(dictionary.labels for dictionary in engine.dictionaries.values()))
 
     @property
@@ -151,14 +143,15 @@ class SteeringPanel(Follows, EngineWidget):
         Raises:
             RecipeError, SaewidgetsError: as `generate`.
         """
-        params, made = self._params(), []
+        asked, made = self._asked(), []
 
-        def answer(params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
+        def write(ticket: Ticket) -> None:
             start = time.perf_counter()
-            made.append(self._generate(params, ticket, keep_partial=False))
-            return generation_reply(made[0], uncounted_in(self.engine, made[0], ticket), time.perf_counter() - start)
+            made.append(self._generate(asked, ticket, keep_partial=False))
+            reply = generation_reply(made[0], uncounted_in(self.engine, made[0], ticket), time.perf_counter() - start)
+            self._remembered.keep("generate", plain(asked), reply, quick=False)
 
-        self.engine.worker.run(partial(self._kept, "generate", answer, params))
+        self.engine.worker.run(write)
         self._last = made[0]
         self._remember(made[0])
         return made[0]
@@ -186,9 +179,8 @@ class SteeringPanel(Follows, EngineWidget):
         engine, note = self.engine, ""
         if self._index is not None and self._of is not None:
             note = parted(engine, self._index, self._of)
-            self.set_trait("facts", facts_of(engine, not note, self._of))
         self._use(None if note else self._index, [note] if note else [])
-        self._answers, self._last = Answers(), None
+        self._remembered, self._last = Remembered(), None
 
     def _use(self, index: FeatureIndex | None, notes: Sequence[str] = ()) -> None:
         """Take maxima and words from `index`, or do without."""
@@ -198,7 +190,7 @@ class SteeringPanel(Follows, EngineWidget):
 
     @traitlets.validate("history")
     def _valid_history(self, proposal: Mapping[str, Any]) -> list[dict[str, object]]:
-        return list(proposal["value"])[-_HISTORY:]
+        return list(proposal["value"])[-HISTORY:]
 
     @traitlets.validate("prompt", "answer")
     def _valid_text(self, proposal: Mapping[str, Any]) -> str | list[int]:
@@ -207,66 +199,45 @@ class SteeringPanel(Follows, EngineWidget):
             self.engine.to_ids(text)  # refuses what is outside the vocabulary
         return wire.sendable(text) if isinstance(text, str) else text
 
-    def _params(self) -> dict[str, wire.Json]:
-        """What a view asks with, from the traits."""
-        return {
-            "recipe": cast("wire.Json", self.recipe),
-            "prompt": self.prompt,
-            "chat": self.chat,
-            "messages": cast("wire.Json", self.messages),
-            "settings": {name: getattr(self, name) for name in SETTINGS},
-        }
-
     def _remember(self, made: Generation) -> None:
-        self.history = [*self.history, remembered(made, self._params(), self.history, self.revision)]
+        self.history = [*self.history, remembered(made, plain(self._asked()), self.history, self.revision)]
+
+    def _asked(self) -> AskedTexts:
+        """What a view asks with, from the traits."""
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        messages = tuple(cast("list[wire.Json]", self.messages))
+        return AskedTexts(self.prompt, self.chat, messages, cast("wire.Json", self.recipe), settings)
 
     # -- answers
 
-    def handlers(self) -> dict[str, Handler]:
-        remembered: dict[str, Handler] = {
-            "scales": self._answer_scales,
-            "generate": self._answer_generate,
-            "effect": self._answer_effect,
-            "sweep": self._answer_sweep,
-            "answer": self._answer_answer,
-        }
-        return {
-            **{channel: partial(self._kept, channel, handler) for channel, handler in remembered.items()},
-            "search": self._answer_search,
-            "code": self._answer_code,
-            "preset": self._answer_preset,
-        }
+    @channel("search", AskedSearch)
+    def _answer_search(self, asked: AskedSearch, _ticket: Ticket) -> wire.Reply:
+        return self._search.reply(asked.query, self._meant(asked.sae), self._asked())
 
-    def _kept(self, channel: str, handler: Handler, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        answers = self._answers  # by the end it may be those of other weights
-        return answers.keep(channel, params, handler(params, ticket))
+    @channel("scales", AskedRecipe, remembered=True)
+    def _answer_scales(self, asked: AskedRecipe, ticket: Ticket) -> wire.Reply:
+        return self._units.reply(asked.recipe or {}, asked, ticket)
 
-    def _answer_search(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
-        asked = Asked.of({"prompt": self.prompt, "chat": self.chat, "messages": cast("wire.Json", self.messages)})
-        return self._search.reply(str(params.get("q") or ""), self._meant(params.get("sae")), asked)
-
-    def _answer_scales(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        return self._units.reply(params.get("recipe") or {}, Asked.of(params), ticket)
-
-    def _answer_generate(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
+    @channel("generate", AskedTexts, long=True, remembered=True)
+    def _answer_generate(self, asked: AskedTexts, ticket: Ticket) -> wire.Reply:
         start, revision = time.perf_counter(), self.revision
-        made = self._generate(params, ticket, keep_partial=True)
+        made = self._generate(asked, ticket, keep_partial=True)
         if revision == self.revision:
             self._last = made
         return generation_reply(made, uncounted_in(self.engine, made, ticket), time.perf_counter() - start)
 
-    def _generate(self, params: Mapping[str, wire.Json], ticket: Ticket, keep_partial: bool) -> Generation:
-        sampling = sampling_of(params)
+    def _generate(self, asked: AskedTexts, ticket: Ticket, keep_partial: bool) -> Generation:
+        sampling = asked.sampling
         teller = Teller(self.engine, sampling.samples)
 
         def begun(made: Generation) -> None:
             prompt = prompt_payload(made, uncounted_in(self.engine, made, ticket))
-            ticket.part({"prompt": prompt, "template": made.prompt.chat, "notes": list(made.notes)})
+            ticket.part({"prompt": prompt, "notes": list(made.notes)})
 
         return generate_on_worker(
             self.engine,
-            Asked.of(params).input,
-            recipe_of(params),
+            asked.input,
+            asked.whole,
             sampling,
             self._maxima,
             ticket,
@@ -275,32 +246,34 @@ class SteeringPanel(Follows, EngineWidget):
             keep_partial=keep_partial,
         )
 
-    def _answer_effect(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        return effect_reply(self.engine, Asked.of(params), recipe_of(params), params, self._maxima, ticket)
+    @channel("effect", AskedEffect, long=True, remembered=True)
+    def _answer_effect(self, asked: AskedEffect, ticket: Ticket) -> wire.Reply:
+        return effect_reply(self.engine, asked, self._maxima, ticket)
 
-    def _answer_sweep(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        asked, sampling = Asked.of(params), sampling_of(params)
-        return sweep_reply(self.engine, asked, recipe_of(params), sampling, params, self._maxima, self._used, ticket)
+    @channel("sweep", AskedSweep, long=True, remembered=True)
+    def _answer_sweep(self, asked: AskedSweep, ticket: Ticket) -> wire.Reply:
+        return sweep_reply(self.engine, asked, self._maxima, self._used, ticket)
 
-    def _answer_answer(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        return answer_reply(
-            self.engine, Asked.of(params), recipe_of(params), str(params["answer"]), self._maxima, ticket
-        )
+    @channel("answer", AskedAnswer, long=True, remembered=True)
+    def _answer_answer(self, asked: AskedAnswer, ticket: Ticket) -> wire.Reply:
+        return answer_reply(self.engine, asked, self._maxima, ticket)
 
-    def _answer_code(self, params: Mapping[str, wire.Json], ticket: Ticket) -> wire.Reply:
-        recipe = recipe_of(params)
+    @channel("code", AskedRecipe)
+    def _answer_code(self, asked: AskedRecipe, ticket: Ticket) -> wire.Reply:
+        recipe = asked.whole
         try:
-            python = code_on_worker(self.engine, Asked.of(params).read(self.engine), recipe, self._maxima, ticket)
+            python = code_on_worker(self.engine, asked.read(self.engine), recipe, self._maxima, ticket)
         except RecipeError as error:
             python = f"# {error}"
         return wire.Reply({"json": recipe.to_json(indent=1), "python": python})
 
-    def _answer_preset(self, params: Mapping[str, wire.Json], _ticket: Ticket) -> wire.Reply:
-        return preset_reply(self.engine, params, self._meant(params.get("sae")))
+    @channel("preset", AskedPreset)
+    def _answer_preset(self, asked: AskedPreset, _ticket: Ticket) -> wire.Reply:
+        return preset_reply(self.engine, asked, self._meant(asked.sae))
 
-    def _meant(self, sae: wire.Json) -> str | None:
+    def _meant(self, sae: str | None) -> str | None:
         """The dictionary that a view means: where it names none, the one that the index is of."""
-        return self._of if sae is None else str(sae)
+        return self._of if sae is None else sae
 
     # -- without a kernel
 
@@ -317,29 +290,25 @@ class SteeringPanel(Follows, EngineWidget):
             recipe = [str(error)]
         return PanelView(text, self.result, recipe, list(self.engine.provenance().items()))
 
-    def page(self, title: str | None = None, views: Sequence[str] = ("text",)) -> str:
-        for channel, params in questions(self._params(), views, self.freeze, self.answer):
-            if not self._answers.has(channel, params):
-                answer = partial(self.handlers()[channel], params)
-                self.engine.worker.run(answer)
-        state: dict[str, wire.Json] = {name: cast("wire.Json", getattr(self, name)) for name in PAGE_STATE}
-        state["facts"] = cast("wire.Json", {**self.facts, "offline": True})
-        # Runs of the weights before a refresh do not belong beside the provenance of those that are there now.
-        state["history"] = [run for run in self.history if run.get("revision", 0) == self.revision]
-        recorded = list(self._answers.of(cast("wire.Json", self.recipe)))
-        return page_of(self._view(), state, recorded, title, self.front_end)
-
-    def to_html(
-        self, path: str | os.PathLike[str] | None = None, *, views: Sequence[str] = ("text",), title: str | None = None
-    ) -> str | None:
-        """Write one self-contained HTML file: the recipe, the runs, and whatever the panel was asked about this recipe.
+    def shot(self, views: Sequence[str] = ("text",)) -> Shot:
+        """The recipe, the runs, and whatever the panel was asked about this recipe.
 
         Args:
             views: what to compute for it if it was not looked at: "text", "effect" (on the prompt), "sweep", "answer".
         """
-        return self._write(path, self.page(title, views))
-
-    def save(self, path: str | os.PathLike[str], *, views: Sequence[str] = ("text",), title: str | None = None) -> Path:
-        """`to_html(path)`, returning the path."""
-        self.to_html(path, views=views, title=title)
-        return Path(path)
+        asked = list(questions(self._asked(), views, self.freeze, self.answer))
+        recipe = wire.canonical(cast("wire.Json", self.recipe))
+        new = {wire.canonical([one.channel, plain(one.asked)]) for one in asked}
+        for name, params, reply in self._remembered:
+            if wire.canonical(params.get("recipe")) == recipe and wire.canonical([name, dict(params)]) not in new:
+                asked.append(Question(name, parse(self.channels[name].asked, params), reply))
+        # Runs of the weights before a refresh do not belong beside the provenance of those that are there now.
+        history = [run for run in self.history if run.get("revision", 0) == self.revision]
+        view = self._view()
+        return Shot(
+            title="Steering",
+            state={"history": cast("wire.Json", history), "facts": cast("wire.Json", {**self.facts, "offline": True})},
+            questions=sorted(asked, key=lambda one: (one.channel, wire.canonical(plain(one.asked)))),
+            fallback=fallback_of(view),
+            provenance=view.provenance,
+        )

@@ -87,10 +87,10 @@ export function useEffectOf(
   const which = wanted && run?.answer && run.text(wanted.side, wanted.sample) ? wanted : null;
   const params = (one: Which) => {
     const text = one && run?.text(one.side, one.sample);
-    if (!one || !text || !run) return { ...asked, continuation: null, which: null, freeze };
+    if (!one || !text || !run) return { ...asked, continuation: null, freeze };
     // A text belongs to the prompt that it was written for; the recipe is the one on screen.
     const { prompt, chat, messages }: Asked = run.asked;
-    return { recipe: asked.recipe, prompt, chat, messages, continuation: text.ids, which: one.side, freeze };
+    return { recipe: asked.recipe, prompt, chat, messages, continuation: text.ids, freeze };
   };
   useFollow<EffectJson>(channels, "effect", json(params(which)), { on, wait: ASK_MS, revision }, (reply) =>
     setEffect(effectOf(reply)),

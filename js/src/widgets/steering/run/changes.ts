@@ -40,7 +40,7 @@ export function useChanges(model: Model, root: HTMLElement, run: Run | null, on:
           const key = `${side} ${sample}`;
           if (stopped || texts.has(key)) continue;
           const continuation = ready.text(side, sample)?.ids ?? [];
-          const params = { ...ready.asked, continuation, which: side, freeze: false };
+          const params = { ...ready.asked, continuation, freeze: false };
           const reply = await client.current?.request<EffectJson>("effect", json(params));
           if (!reply) return;
           const delta = floats(reply.arrays, "delta");

@@ -1,18 +1,19 @@
 /** How text is sampled, and the button that does it. */
 
 import { useState } from "preact/hooks";
+import { MAX_SAMPLES } from "../../../../../src/saewidgets/widgets/constants.json";
 import { NumberBox } from "../../../controls/numberbox";
 import { Button, Says } from "../../../controls/small";
 import { useDraft } from "../../../kernel/typing";
 import type { State } from "../state";
-import { OFFLINE, type SETTINGS } from "../wire";
+import { type Setting as Name, OFFLINE } from "../wire";
 import type { Generation } from "./generation";
 
 const SEEDS = 2 ** 31;
 
 interface BoxProps {
   state: State;
-  trait: (typeof SETTINGS)[number];
+  trait: Name;
   says: string;
   title: string;
   min: number;
@@ -59,7 +60,15 @@ export function SettingsView({ state, generation }: { state: State; generation: 
             min={0}
             step={0.1}
           />
-          <Setting {...given} trait="samples" says="samples" title="Number of pairs of texts" min={1} max={8} whole />
+          <Setting
+            {...given}
+            trait="samples"
+            says="samples"
+            title="Number of pairs of texts"
+            min={1}
+            max={MAX_SAMPLES}
+            whole
+          />
           <span class="saew-nowrap">
             <Setting {...given} trait="seed" says="seed" title="Seed of the random numbers" min={0} whole />
             <Button class="saew-quiet saew-die" title="A new seed" aria-label="A new seed" onClick={roll}>

@@ -1,6 +1,7 @@
 /** The dose-response: what is asked, and its answer as curves over the strengths. */
 
 import { useState } from "preact/hooks";
+import { CONTROLS, SWEEP_SAMPLES } from "../../../../../src/saewidgets/widgets/constants.json";
 import { floats } from "../../../kernel/arrays";
 import type { Channels } from "../../../kernel/channels";
 import { useFollow } from "../../../kernel/follow";
@@ -55,16 +56,12 @@ export interface SweepState extends How {
   run: () => void;
 }
 
-/** As src/saewidgets/widgets/steering/results.py and interventions/dose_response/sweep.py have them. */
-export const CONTROLS = 2;
-export const SAMPLES = 4;
-
 export function useSweep(state: State, channels: Channels, on: boolean): SweepState {
   const { asked, settings, revision, offline } = state;
   const [sweep, setSweep] = useState<Sweep | null>(null);
   const [chosen, setChosen] = useState<Partial<How>>({});
   // One text says what the dice did: as many as are generated if those are several, and several in any case.
-  const samples = settings.samples > 1 ? settings.samples : SAMPLES;
+  const samples = settings.samples > 1 ? settings.samples : SWEEP_SAMPLES;
   const how: How = { row: 0, strengths: null, controls: CONTROLS, samples, ...chosen };
   const params = json({ ...asked, settings, ...how });
   const done = (reply: Reply<SweepJson>) => setSweep({ json: reply.r, curves: curvesOf(reply), asked });

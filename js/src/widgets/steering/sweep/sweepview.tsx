@@ -1,6 +1,7 @@
 /** Dose-response: one strength after another, what each does to the text and to the model, beside controls that should do less. */
 
 import { useState } from "preact/hooks";
+import { MAX_CONTROLS, MAX_SWEEP_SAMPLES } from "../../../../../src/saewidgets/widgets/constants.json";
 import { useWidth } from "../../../charts/width";
 import { Said } from "../../../controls/failure";
 import { Notes } from "../../../controls/footer";
@@ -50,7 +51,7 @@ export function SweepView({ state, channels, sweeping }: Props) {
             title="Texts at each strength, with the same dice at every strength"
             value={samples}
             min={1}
-            max={16}
+            max={MAX_SWEEP_SAMPLES}
             whole
             onChange={(n) => set({ samples: n })}
           />
@@ -60,7 +61,7 @@ export function SweepView({ state, channels, sweeping }: Props) {
             title="Other features, and random directions of the same size, so many each: what they do as well is not the feature's doing"
             value={controls}
             min={0}
-            max={8}
+            max={MAX_CONTROLS}
             whole
             onChange={(n) => set({ controls: n })}
           />
