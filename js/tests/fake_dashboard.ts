@@ -81,8 +81,9 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
 export function featureAnswer(id: string, f: number, extra: Partial<FeatureJson> = {}): FromKernel {
   const r = featureJson(f, extra);
   const arrays: ArraySpec[] = [];
-  if (r.histogram) {
-    const counts = Uint32Array.from({ length: 50 }, (_, i) => 50 - i);
+  {
+    // Of a feature that never fires they are all 0.
+    const counts = Uint32Array.from({ length: 50 }, (_, i) => (r.histogram ? 50 - i : 0));
     arrays.push(spec("hist_counts", "u32", counts));
     arrays.push(
       spec(

@@ -297,8 +297,8 @@ export function effectAnswer(id: string, prompt: string, continuation: number[] 
       kl_mean: { edited: 0.41, frozen: freeze ? 0.22 : null },
       rows: [{ feature: 7650, sae: "res", label: "days of the week", kind: "add", note: "" }],
       side: [
-        { sae: "res", f: 31, label: "time of day", clean: 0.4, edited: 2.9, change: 2.5, share: 0.4 },
-        { sae: "res", f: 912, label: null, clean: 1.9, edited: 0.2, change: -1.7, share: 0.3 },
+        { sae: "res", f: 31, label: "time of day", clean: 0.4, edited: 2.9, change: 2.5 },
+        { sae: "res", f: 912, label: null, clean: 1.9, edited: 0.2, change: -1.7 },
       ],
       side_note: "Over counted tokens, after the edit, at the same hook.",
       lowered: tokens.map(() => [" the", " a"]),
@@ -417,9 +417,9 @@ export function answerAnswer(id: string, answer: string): FromKernel {
 }
 
 const ITEMS = [
-  { f: 7650, label: "days of the week", max: MAX, top: [" Tuesday", " Monday"] },
-  { f: 2717, label: LABELS[2717] ?? null, max: 30.5, top: [" match"] },
-  { f: 9, label: null, max: null, top: ["</script>", " cup"] },
+  { f: 7650, label: "days of the week", max: MAX, signed: 0, top: [" Tuesday", " Monday"] },
+  { f: 2717, label: LABELS[2717] ?? null, max: 30.5, signed: 0, top: [" match"] },
+  { f: 9, label: null, max: null, signed: 0, top: ["</script>", " cup"] },
 ];
 export const FOUND = ITEMS;
 export const AUTO = [-2, -1, 0, 1, 2, 3, 4, 6];

@@ -28,7 +28,6 @@ from .store.texts import Texts
 
 if TYPE_CHECKING:
     import pandas as pd
-    import polars as pl
     from plotly.graph_objects import Figure
 
     from ..engine.engine import Engine
@@ -265,17 +264,6 @@ class FeatureIndex:
         table = features_table(self.folder, self.texts, self._labels)
         table.attrs["remains"] = self.remains
         return table
-
-    def to_polars(self) -> pl.DataFrame:
-        """`features` as a polars table (polars must be installed)."""
-        import polars
-
-        return polars.from_pandas(self.features.reset_index())
-
-    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
-        """Write `features` as a parquet file."""
-        self.features.reset_index().to_parquet(path)
-        return Path(path)
 
     def order(self, by: Order = "index") -> Ints:
         """All features in an order: "density", "max" and "mean" from the largest down, labelled ones first.

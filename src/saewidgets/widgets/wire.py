@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine.text.tokenizer import clean
+from ..snapshot.page import Json as Json
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Array = npt.NDArray[np.generic]
 Encoding = Literal["binary", "base64"]
 

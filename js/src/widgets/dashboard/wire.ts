@@ -1,4 +1,4 @@
-/** The kernel's answers as the panels read them (their twin is src/saewidgets/widgets/dashboard/widget.py). Nothing is computed here. */
+/** The kernel's answers as the panels read them (their twin is src/saewidgets/widgets/dashboard/{asked,payload}.py). Nothing is computed here. */
 
 import { floats, ints } from "../../kernel/arrays";
 import type { NumericArray, Reply } from "../../kernel/types";

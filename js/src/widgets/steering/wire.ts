@@ -1,4 +1,4 @@
-/** What the panel asks and is told (its twins are src/saewidgets/widgets/steering*.py). Nothing is computed here. */
+/** What the panel asks and is told (its twins are src/saewidgets/widgets/steering/{asked,payload,results}.py). Nothing is computed here. */
 
 import { SETTINGS as NAMES } from "../../../../src/saewidgets/widgets/constants.json";
 import { floats } from "../../kernel/arrays";

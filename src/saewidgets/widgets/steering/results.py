@@ -45,7 +45,6 @@ def _effects(made: EditEffects) -> wire.Reply:
         name: getattr(made, name).astype(np.float32)
         for name in ("delta", "p_clean", "p_edited", "kl", "lowered", "raised")
     }
-    arrays |= {name: getattr(made, name).astype(np.int32) for name in ("lowered_ids", "raised_ids")}
     for name, field in (("clean_acts", "clean"), ("requested", "requested"), ("realised", "realised")):
         rows = [np.where(row.edited | (field == "clean"), getattr(row, field), np.nan) for row in made.features]
         arrays[name] = np.array(rows, dtype=np.float32).reshape(len(made.features), len(made.tokens))
@@ -54,7 +53,6 @@ def _effects(made: EditEffects) -> wire.Reply:
     return wire.Reply(
         {
             "tokens": list(made.tokens),
-            "ids": made.token_ids.tolist(),
             "parts": list(made.parts),
             "special": [*uncounted(made.special, made.outlier)],
             "n_prompt": made.n_prompt,
@@ -86,14 +84,12 @@ def _effects(made: EditEffects) -> wire.Reply:
                     "clean": s.clean,
                     "edited": s.edited,
                     "change": s.change,
-                    "largest": s.largest,
                 }
                 for s in made.side_effects
             ],
             "side_note": "Mean activation over counted tokens, as each SAE reads the two runs; features of the recipe left out.",
             "lowered": [[words.get(int(i), "") for i in row] for row in made.lowered_ids],
             "raised": [[words.get(int(i), "") for i in row] for row in made.raised_ids],
-            "amounts": "\n".join(made.resolved.lines()),
         },
         arrays,
     )
@@ -182,7 +178,6 @@ def answer_reply(engine: Engine, asked: AskedAnswer, maxima: Maxima, ticket: Tic
                 for row in made.rows
             ],
             "notes": list(made.notes),
-            "amounts": "\n".join(made.lines),
         }
     )
 

@@ -1,0 +1,116 @@
+"""Golden payloads: the answer of every channel of every widget as Python writes it, which the front-end's tests read.
+
+    SAEW_WRITE_GOLDEN=1 pytest tests/unit/test_golden.py
+
+writes js/tests/golden/ again. Here the form is compared, for numbers differ between machines: whatever changes it has to be
+written again, and then fails the front-end's types or tests if these expect something else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from front_end import recording
+
+import saewidgets as sw
+from saewidgets.widgets.base import EngineWidget
+from saewidgets.widgets.channel import parse, plain
+from saewidgets.widgets.shot import recorded
+
+GOLDEN = Path(__file__).parents[2] / "js" / "tests" / "golden"
+TEXT = "In the beginning God created"
+TEXTS = [{"text": f"{TEXT} the heaven and the earth. {i}", "kind": "ab"[i % 2]} for i in range(6)]
+
+
+def dashboards(engine: sw.Engine, path: Path) -> EngineWidget:
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    dense = [int(f) for f in index.order("density")[:2]]
+    index.set_label(dense[0], "a name")
+    return sw.FeatureDashboard(engine, index, feature=dense[0], features=dense, text=TEXT, window=5)
+
+
+def panels(engine: sw.Engine) -> EngineWidget:
+    recipe = sw.Recipe([sw.add(3, 2.0), sw.ablate(5)])
+    return sw.SteeringPanel(engine, prompt=TEXT, recipe=recipe, n_tokens=3, answer=" the", view="effect")
+
+
+def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Questions that no page records."""
+    if name == "heatmap":
+        yield "tokens", {"text": TEXT, "rank": {"text": TEXT, "tokens": [1]}}
+    if name == "dashboard":
+        f = int(widget.feature)  # type: ignore[attr-defined]
+        examples = widget.index.examples(f, group="top", top=2)  # type: ignore[attr-defined]
+        yield "text", {"f": f, "text": TEXT}
+        yield "effects", {"f": f, "text": TEXT}
+        yield "effects", {"f": f, "of": [e.position for e in examples], "view": "snippet", "window": 5}
+        yield "label", {"f": f, "label": "another"}
+        yield "random", {"f": f, "list": list(widget.features)}  # type: ignore[attr-defined]
+    if name == "steering":
+        asked = plain(widget._asked())  # type: ignore[attr-defined]
+        yield "search", {"q": "", "sae": None}
+        yield "search", {"q": "3", "sae": None}
+        yield "code", asked
+        yield "preset", {"key": "tutorial", "f": 3, "sae": None}
+
+
+def payload(name: str, widget: EngineWidget) -> dict[str, Any]:
+    """The page of a widget, as its front-end has it, and the answers that pages do not carry."""
+    options = {"steering": {"views": ("text", "effect", "sweep", "answer")}}.get(name, {})
+    shot = widget.shot(**options)
+    answers = list(widget._recorded(shot.questions))
+    for channel, params in asked_besides(name, widget):
+        reply = widget._worker.run(partial(widget._answer, channel, parse(widget.channels[channel].asked, params)))
+        answers.append(recorded(channel, params, reply))
+    state = {key: getattr(widget, key) for key in widget.trait_names(page=True)} | dict(shot.state)
+    kept = answers if name != "heatmap" else [a for a in answers if a.ch == "tokens" or not a.p["tokens"]]
+    return {"state": state, "recorded": [vars(a) for a in kept]}
+
+
+def form(value: object, path: str = "") -> set[str]:
+    """Every path in a JSON value with the type that stands there; numbers are numbers, places in lists do not matter."""
+    if isinstance(value, dict):
+        return {path + "{}"}.union(*(form(item, f"{path}.{key}") for key, item in value.items()))
+    if isinstance(value, (list, tuple)):
+        return {path + "[]"}.union(*(form(item, path + "[]") for item in value))
+    kind = type(value).__name__
+    return {f"{path}: {'number' if kind in ('int', 'float') else kind}"}
+
+
+def forms(made: dict[str, Any]) -> dict[str, set[str]]:
+    """The form of the state, and of the answers of each channel."""
+    found = {"state": form(made["state"])}
+    for one in made["recorded"]:
+        described = [{key: array[key] for key in ("name", "dtype")} for array in one["arrays"]]
+        named = {f"array {array['name']} {array['dtype']}" for array in described}
+        found.setdefault(one["ch"], set()).update(form(one["r"]), form(one["p"], "asked"), named)
+    return found
+
+
+@pytest.mark.parametrize("name", ["heatmap", "dashboard", "steering"])
+def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
+    with recording(), sw.Engine(tiny.hooked(), tiny.sae(), labels={3: "three"}) as engine:
+        widget = {
+            "heatmap": lambda: sw.TokenFeatureHeatmap(engine, TEXT, features=[3]),
+            "dashboard": lambda: dashboards(engine, tmp_path / "index"),
+            "steering": lambda: panels(engine),
+        }[name]()
+        made = json.loads(json.dumps(payload(name, widget), allow_nan=False))
+        assert {one["ch"] for one in made["recorded"]} == set(widget.channels), "a channel without an answer here"
+    path = GOLDEN / f"{name}.json"
+    if os.environ.get("SAEW_WRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(
+            json.dumps(made, sort_keys=True, separators=(",", ":")).replace('{"arrays"', '\n{"arrays"') + "\n"
+        )
+    golden, now = forms(json.loads(path.read_text("utf-8"))), forms(made)
+    assert now.keys() == golden.keys()
+    for channel, found in now.items():
+        assert found == golden[channel], f"{channel}: {sorted(found ^ golden[channel])}; see this module's docstring"
