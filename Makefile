@@ -6,9 +6,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Tests in a browser wait as much as they work: four processes keep two cores busy. A file's tests stay together, for
+# Tests in a browser wait as much as they work: three processes keep two cores busy. A file's tests stay together, for
 # their fixtures, and the files that take long come first.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist=loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist=loadfile --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -73,8 +73,8 @@ demo: setup js ## open the demo notebook in JupyterLab
 test: setup js chromium test-js ## every test
 	$(PYTEST) $(PYTEST_ARGS) tests/browser tests/integration tests/unit
 
-test-unit: setup js ## a minute or two: tiny models made in the test, without what is slow
-	$(PYTEST) -m 'not slow' $(PYTEST_ARGS) tests/unit
+test-unit: setup js ## a minute or two: each idea on tiny models, without what is slow
+	$(PYTEST) --quick $(PYTEST_ARGS) tests/unit
 
 test-integration: setup js ## the demo model
 	$(PYTEST) $(PYTEST_ARGS) tests/integration

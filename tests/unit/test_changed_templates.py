@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_generation import characters, chat_engine
+from test_generation_chats import characters, chat_engine
 
 import saewidgets as sw
 from saewidgets.engine.text.prompt import read_prompt

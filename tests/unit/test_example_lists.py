@@ -256,6 +256,7 @@ def test_a_table_says_what_its_groups_hold(case: Case) -> None:
             assert (rows["sampled"] == group.sampled).all() and (rows["repeats_exact"] == group.complete).all()
 
 
+@pytest.mark.slow
 def test_the_dashboard_says_where_a_list_ends(case: Case) -> None:
     ended = 0
     for f in cut_features(case):

@@ -6,14 +6,12 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 
-import comm
 import numpy as np
 import pytest
 import tiny
 import torch
-from front_end import RecordingComm, rank_params
+from front_end import rank_params
 
 import saewidgets as sw
 from saewidgets.errors import FeatureIndexError
@@ -27,13 +25,7 @@ def engine() -> sw.Engine:
     return sw.Engine(tiny.hooked(), tiny.sae(), labels={3: "Genesis", 5: "heaven"})
 
 
-@pytest.fixture(autouse=True)
-def fake_comm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(comm, "create_comm", RecordingComm)
-    yield
-    import ipywidgets
-
-    ipywidgets.Widget.close_all()
+pytestmark = pytest.mark.usefixtures("fake_comm")
 
 
 def ask(widget: sw.TokenFeatureHeatmap, request_id: str, channel: str, params: dict, enc: str = "binary") -> tuple:

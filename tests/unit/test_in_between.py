@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import tiny
-from front_end import rank_params, recording
+from front_end import rank_params
 
 import saewidgets as sw
 
@@ -28,10 +28,7 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def fake_comm() -> Iterator[None]:
-    with recording():
-        yield
+pytestmark = pytest.mark.usefixtures("fake_comm")
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ def test_the_order_in_which_shards_are_merged_does_not_matter(whole: dict[str, s
             )
 
 
+@pytest.mark.slow
 @linux
 def test_killed_at_twenty_random_points_and_taken_up_again(tmp_path: Path) -> None:
     def in_a_child_at(path: Path, at: int = 0) -> Child:

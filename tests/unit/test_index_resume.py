@@ -96,6 +96,7 @@ def _is_one_of(found: dict[str, str], before: dict[str, str], wanted: dict[str, 
     return found == before or ("kept_position.npy" in new and new.items() <= wanted.items())
 
 
+@pytest.mark.slow
 @linux
 def test_killed_at_its_first_writes(built: Path, tmp_path: Path) -> None:
     for at in range(1, 6):
@@ -105,6 +106,7 @@ def test_killed_at_its_first_writes(built: Path, tmp_path: Path) -> None:
         assert contents(path) == contents(built), f"killed at call {at}"
 
 
+@pytest.mark.slow
 @linux
 def test_killed_while_extending(built: Path, tmp_path: Path) -> None:
     before = contents(built)
@@ -122,6 +124,7 @@ def test_killed_while_extending(built: Path, tmp_path: Path) -> None:
         assert contents(path) == wanted, f"killed at call {at} of {calls}"
 
 
+@pytest.mark.slow
 @linux
 def test_killed_while_going_on_to_more_tokens(short: Path, tmp_path: Path) -> None:
     before = contents(short)

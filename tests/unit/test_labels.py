@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import tiny
 import torch
-from front_end import good, rank_params, recording
+from front_end import good, rank_params
 
 import saewidgets as sw
 from saewidgets.engine.labels import Labels, labels_from
@@ -28,10 +28,7 @@ TEXT = "In the beginning God created the heaven"
 TEXTS = [TEXT * 3, "Zwölf Boxkämpfer 日本語"]
 
 
-@pytest.fixture(autouse=True)
-def fake_comm() -> Iterator[None]:
-    with recording():
-        yield
+pytestmark = pytest.mark.usefixtures("fake_comm")
 
 
 @pytest.fixture

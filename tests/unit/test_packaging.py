@@ -39,6 +39,7 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_an_index_and_its_dashboard_open_without_torch(tmp_path: Path) -> None:
     """What is to open in milliseconds and without a model loads nothing of a model's seconds."""
     with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
@@ -80,6 +81,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, without_npm_run: dict[str, s
     return build("--wheel", tmp_path_factory.mktemp("wheel"), **without_npm_run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CARRIED)
 def test_the_wheel_carries(wheel: Path, name: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
@@ -93,6 +95,7 @@ def test_the_wheel_carries_no_sources_of_the_front_end(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"saewidgets", f"saewidgets-{saewidgets.__version__}.dist-info"}
 
 
+@pytest.mark.slow
 def test_the_sdist_builds_where_there_is_no_node(tmp_path: Path, without_npm_run: dict[str, str]) -> None:
     sdist = build("--sdist", tmp_path / "sdist", **without_npm_run)
     with tarfile.open(sdist) as archive:

@@ -8,17 +8,14 @@ from typing import Any
 
 import pytest
 import tiny
-from front_end import good, recording
+from front_end import good
 
 import saewidgets as sw
 
 TEXT, NEXT = "In the beginning God created the heaven", "And the earth was without form, and void"
 
 
-@pytest.fixture(autouse=True)
-def fake_comm() -> Iterator[None]:
-    with recording():
-        yield
+pytestmark = pytest.mark.usefixtures("fake_comm")
 
 
 @pytest.fixture

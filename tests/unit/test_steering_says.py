@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from front_end import good, recording
+from front_end import good
 
 import saewidgets as sw
 from saewidgets.widgets.flags import OUTLIER, SPECIAL
@@ -21,10 +20,7 @@ SINK = 60
 SETTINGS = {"n_tokens": 2, "temperature": 0.0}
 
 
-@pytest.fixture(autouse=True)
-def fake_comm() -> Iterator[None]:
-    with recording():
-        yield
+pytestmark = pytest.mark.usefixtures("fake_comm")
 
 
 def params(recipe: sw.Recipe, prompt: list[int], **more: Any) -> dict[str, Any]:

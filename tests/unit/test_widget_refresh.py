@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from front_end import good, recorded, recording
+from front_end import good, recorded
 
 import saewidgets as sw
 from saewidgets.errors import FeatureIndexError
@@ -20,10 +20,7 @@ TEXTS = [TEXT * 3, "Zwölf Boxkämpfer 日本語"]
 SETTINGS = {"n_tokens": 3, "temperature": 1.0}
 
 
-@pytest.fixture(autouse=True)
-def fake_comm() -> Iterator[None]:
-    with recording():
-        yield
+pytestmark = pytest.mark.usefixtures("fake_comm")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 import tiny
 import torch
 import traitlets
-from front_end import ask, good, rank_params, recorded, recording
+from front_end import ask, good, rank_params, recorded
 
 import saewidgets as sw
 from saewidgets.errors import TokenIdError
@@ -26,10 +26,7 @@ TEXTS = [TEXT * 3, "Zwölf Boxkämpfer 日本語"]
 SETTINGS = {"n_tokens": 3, "temperature": 1.0}
 
 
-@pytest.fixture(autouse=True)
-def fake_comm() -> Iterator[None]:
-    with recording():
-        yield
+pytestmark = pytest.mark.usefixtures("fake_comm")
 
 
 @pytest.fixture

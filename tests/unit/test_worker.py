@@ -165,6 +165,7 @@ def test_a_failing_answer_does_not_end_the_thread(caplog: pytest.LogCaptureFixtu
     assert "could not be delivered" in caplog.text
 
 
+@pytest.mark.slow
 def test_close_answers_what_waits_and_lets_the_worker_go() -> None:
     worker = Worker()
     gate, answered = threading.Event(), []

@@ -1,4 +1,4 @@
-"""SteeringPanel's kernel side: the wire's fields and numbers, streaming and stop, units of the rows, pictures."""
+"""Streaming and stop, runs and their history, the other views, pictures."""
 
 from __future__ import annotations
 
@@ -6,226 +6,23 @@ import base64
 import gzip
 import json
 import re
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import comm
 import numpy as np
 import pytest
 import tiny
 import torch
-import traitlets
-from front_end import RecordingComm
+from steering_made import PROMPT, SETTINGS, ask, good, prompt_of, strong
 
 import saewidgets as sw
-from saewidgets.interventions.recipe.errors import RecipeError
 
-PROMPT = "In the beginning God created"
+pytestmark = pytest.mark.usefixtures("fake_comm")
+
+
 TEMPLATE = (
     "{% for m in messages %}<|bos|>{{ m['role'] }}: {{ m['content'] }}<|eos|>{% endfor %}"
     "{% if add_generation_prompt %}<|bos|>a: {% endif %}"
 )
-SETTINGS = {
-    "seed": 3,
-    "n_tokens": 6,
-    "temperature": 1.0,
-    "top_p": 1.0,
-    "top_k": 0,
-    "repetition_penalty": 1.0,
-    "samples": 2,
-}
-
-
-@pytest.fixture(autouse=True)
-def fake_comm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(comm, "create_comm", RecordingComm)
-    yield
-    import ipywidgets
-
-    ipywidgets.Widget.close_all()
-
-
-@pytest.fixture
-def engine() -> sw.Engine:
-    return sw.Engine(tiny.hooked(), {"mine": tiny.sae("jumprelu")}, labels={3: "Genesis"})
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("index") / "of"
-    with sw.Engine(tiny.hooked(), {"mine": tiny.sae("jumprelu")}) as engine:
-        texts = ["In the beginning God created the heaven and the earth. " * 3, "Zwölf Boxkämpfer 日本語"]
-        sw.build_index(engine, texts, path, progress=False, wait=True)
-    return path
-
-
-@pytest.fixture
-def index(folder: Path) -> sw.FeatureIndex:
-    return sw.FeatureIndex.open(folder)
-
-
-def ask(
-    panel: sw.SteeringPanel, channel: str, timeout: float = 30, **params: Any
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The answer to a request of a view; its message and arrays."""
-    identifier = f"view:{time.monotonic_ns()}"
-    panel.comm.view_sends({"t": "req", "id": identifier, "ch": channel, "p": params, "enc": "binary"})
-    return panel.comm.response(identifier, timeout)
-
-
-def good(panel: sw.SteeringPanel, channel: str, **params: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    message, arrays = ask(panel, channel, **params)
-    assert message["ok"], message
-    return message["r"], arrays
-
-
-def prompt_of(recipe: Any, **more: Any) -> dict[str, Any]:
-    return {"recipe": recipe, "prompt": PROMPT, "chat": False, "messages": [], **more}
-
-
-def maxima(index: sw.FeatureIndex) -> np.ndarray:
-    return np.nan_to_num(index.column("high").astype(float))
-
-
-def strong(index: sw.FeatureIndex) -> int:
-    return int(np.argmax(maxima(index)))
-
-
-# -- traits
-
-
-def test_a_recipe_goes_in_as_objects_and_comes_out_as_data_and_objects(engine: sw.Engine) -> None:
-    recipe = sw.Recipe([sw.add(5, 2), sw.ablate(6)], keep_error=True)
-    for given in (recipe, recipe.to_dict(), list(recipe)):
-        panel = sw.SteeringPanel(engine, recipe=given)
-        assert panel.value == recipe
-        assert json.loads(json.dumps(panel.recipe)) == recipe.to_dict()
-    assert sw.SteeringPanel(engine, recipe=sw.add(5, 2)).value == sw.Recipe(sw.add(5, 2))
-    assert sw.SteeringPanel(engine).value == sw.Recipe()
-
-
-def test_steer_this_feature_from_a_cell(engine: sw.Engine) -> None:
-    panel = sw.SteeringPanel(engine, recipe=sw.Recipe(sw.add(5, 2), name="mine"))
-    panel.add(sw.clamp(7, 1), sw.ablate(8))
-    assert panel.value == sw.Recipe([sw.add(5, 2), sw.clamp(7, 1), sw.ablate(8)], name="mine")
-    with pytest.raises(RecipeError, match="twice"):
-        panel.add(sw.ablate(5))
-    assert len(panel.value) == 3, "a refused addition must not lose what was there"
-
-
-def test_the_feature_links_with_another_widget(engine: sw.Engine, index: sw.FeatureIndex) -> None:
-    dashboard = sw.FeatureDashboard(engine, index, feature=11)
-    panel = sw.SteeringPanel(engine, index, recipe=[sw.add(5, 2, unit="max", max_activation=9.0), sw.ablate(8)])
-    assert panel.feature == 5
-    traitlets.link((dashboard, "feature"), (panel, "feature"))
-    assert panel.value == sw.Recipe([sw.add(11, 2, unit="max"), sw.ablate(8)])
-    dashboard.feature = 12
-    assert panel.value.interventions[0] == sw.add(12, 2, unit="max")
-    panel.recipe = sw.Recipe(sw.ablate(20)).to_dict()
-    assert dashboard.feature == 20
-    empty = sw.SteeringPanel(engine, index)
-    empty.feature = 3
-    assert empty.value == sw.Recipe(sw.add(3, 1.0, unit="max"))
-    empty.recipe = {"version": 1, "interventions": [{"kind": "add", "features": [], "value": 1.0}]}
-    assert empty.feature is None
-
-
-def test_what_cannot_be_is_refused_at_once(engine: sw.Engine) -> None:
-    with pytest.raises(TypeError, match="seed"):
-        sw.SteeringPanel(engine, sed=1)
-    with pytest.raises(RecipeError):
-        sw.SteeringPanel(engine, recipe={"interventions": [{"kind": "ad", "features": [1]}]})
-
-
-def test_a_half_typed_recipe_from_the_view_breaks_nothing(engine: sw.Engine) -> None:
-    panel = sw.SteeringPanel(engine, recipe=sw.add(5, 2))
-    broken = {"version": 1, "interventions": [{"kind": "add", "features": [], "value": 1}]}
-    panel.comm.view_sets(recipe=broken)
-    assert panel.recipe == broken
-    with pytest.raises(RecipeError):
-        _ = panel.value
-    message, _ = ask(panel, "generate", **prompt_of(broken, settings=SETTINGS))
-    assert not message["ok"]
-    assert message["e"]["type"] == "RecipeError"
-    assert good(panel, "generate", **prompt_of(sw.Recipe().to_dict(), settings=SETTINGS))
-
-
-def test_facts_tell_the_view_what_there_is(engine: sw.Engine, index: sw.FeatureIndex) -> None:
-    facts = sw.SteeringPanel(engine, index).facts
-    assert facts["index_sae"] == facts["saes"][0]["name"]
-    assert not facts["has_chat"]
-    assert facts["context"] == tiny.N_CTX
-    assert [(s["name"], s["n"], s["kind"]) for s in facts["saes"]] == [("mine", tiny.D_SAE, "SAE")]
-    assert {p["key"] for p in facts["presets"]} == {"tutorial", "neuronpedia", "neuronpedia_orthogonal", "anthropic"}
-
-
-# -- units
-
-
-def test_units_of_a_row_are_each_other(engine: sw.Engine, index: sw.FeatureIndex) -> None:
-    f = strong(index)
-    panel = sw.SteeringPanel(engine, index, prompt=PROMPT)
-    ids = torch.tensor(engine.to_ids(PROMPT))
-    x = engine.model.read(ids, ["blocks.1.hook_resid_pre"])["blocks.1.hook_resid_pre"][0, 1:]
-    median = float(np.median(x.norm(dim=-1).detach().numpy()))
-    row = engine.dictionary().sae.W_dec[f].detach()  # type: ignore[attr-defined]
-    for unit, raw in (("raw", 2.0), ("max", 2 * maxima(index)[f]), ("resid", 2 * median / float(row.norm()))):
-        r, _ = good(panel, "scales", **prompt_of(sw.Recipe(sw.add(f, 2, unit=unit)).to_dict()))
-        (found,) = r["rows"][0]["features"]
-        assert found["raw"] == pytest.approx(raw, rel=1e-5)
-        assert found["in_max"] == pytest.approx(raw / maxima(index)[f], rel=1e-5)
-        assert found["in_resid"] == pytest.approx(raw * float(row.norm()) / median, rel=1e-5)
-        assert found["max_from"] == "index"
-        assert r["median_norm"]["mine"] == pytest.approx(median, rel=1e-5)
-        low, high = r["rows"][0]["range"]["min"], r["rows"][0]["range"]["max"]
-        assert low <= 2 <= high
-        assert not r["noop"]
-
-
-def test_without_an_index_the_maximum_is_the_prompts_and_says_so(engine: sw.Engine) -> None:
-    acts = engine.activations(PROMPT)
-    f = int(acts.top(1).to_pandas().index[0])
-    r, _ = good(sw.SteeringPanel(engine), "scales", **prompt_of(sw.Recipe(sw.add(f, 1, unit="max")).to_dict()))
-    (found,) = r["rows"][0]["features"]
-    assert found["max_from"] == "prompt"
-    assert found["max"] == pytest.approx(float(acts[:, f][1:].max()), rel=1e-5)
-    assert "in the prompt" in r["text"]
-
-
-def test_each_row_has_its_own_error_and_the_others_go_on(engine: sw.Engine) -> None:
-    rows = [
-        {"features": [5], "kind": "add", "value": 1.0},
-        {"features": [5000], "kind": "add", "value": 1.0},
-        {"features": [6], "kind": "add", "value": None},
-        {"features": [7], "kind": "ablate", "sae": "nobody"},
-    ]
-    r, _ = good(sw.SteeringPanel(engine), "scales", **prompt_of({"version": 1, "interventions": rows}))
-    assert [row["ok"] for row in r["rows"]] == [True, False, False, False]
-    assert [row["error_field"] for row in r["rows"]] == [None, "features", "value", "sae"]
-    assert "outside" in r["rows"][1]["error"]
-
-
-def test_the_same_feature_twice_is_said_at_the_row(engine: sw.Engine) -> None:
-    rows = [{"features": [5], "kind": "add", "value": 1.0}, {"features": [5], "kind": "ablate"}]
-    r, _ = good(sw.SteeringPanel(engine), "scales", **prompt_of({"version": 1, "interventions": rows}))
-    assert [row["ok"] for row in r["rows"]] == [True, False]
-    assert "twice" in r["rows"][1]["error"]
-
-
-# -- search
-
-
-def test_search_by_number_label_and_in_the_prompt(engine: sw.Engine, index: sw.FeatureIndex) -> None:
-    panel = sw.SteeringPanel(engine, index, prompt=PROMPT)
-    assert good(panel, "search", q="12", sae=None)[0]["items"][0]["f"] == 12
-    assert [i["f"] for i in good(panel, "search", q="genes", sae=None)[0]["items"]] == [3]
-    found = good(panel, "search", q="", sae=None)[0]["items"]
-    acts = engine.activations(PROMPT)
-    assert [i["f"] for i in found] == [int(f) for f in acts.top(12)]
-    assert found[0]["a"] == pytest.approx(float(acts[:, found[0]["f"]][1:].max()), rel=1e-5)
-    assert good(panel, "search", q="no such words", sae=None)[0]["items"] == []
 
 
 # -- generation
