@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from .activations.assemble import assemble_result
-from .activations.ranking import Ints
 from .activations.reader import Reader
 from .activations.result import FeatureActivations
+from .arrays import Ints
 from .dictionary.base import Dictionary
 from .dictionary.collect import by_name, columns_of, name_features
 from .model.loading import load_model, load_sae

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .activations.result import Bools
+from .arrays import Bools
 from .dictionary.base import Dictionary
 from .model.model import Model
 from .model.processing import felt_at, has_layer_norm, processing_of

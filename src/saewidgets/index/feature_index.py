@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..engine.activations.ranking import Floats, Ints
+from ..engine.arrays import Floats, Ints
 from ..engine.labels import Labels
 from ..errors import FeatureIndexError
 from ..storage.array_folder import Array, Folder

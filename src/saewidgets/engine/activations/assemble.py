@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..arrays import Ints
 from ..dictionary.base import Dictionary
 from ..provenance import context_of, untrained_positions
 from ..text.counted import Counting
 from ..text.tokenizer import Tokenizer
-from .ranking import Ints
 from .reader import Piece, join
 from .result import FeatureActivations
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ...errors import NonFiniteError
+from ..arrays import Floats, Ints
 from ..dictionary.base import Dictionary
 from ..memory import in_batches
 from ..model.model import Model
@@ -24,7 +25,6 @@ from ..model.site import Site
 from ..text.counted import Counting
 from ..text.tokenizer import Tokenizer
 from ..ticket import Ticket
-from .ranking import Floats, Ints
 from .windows import Window, batches, to_tensor, windows
 
 # Dense activations of one step, in numbers: 256 MB of float32.

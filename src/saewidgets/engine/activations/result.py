@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from ...errors import FeatureIndexError
 from ..arrays import Bools as Bools
-from .ranking import SORTS, FeatureRanking, Floats, Ints, Sort, summarise
+from ..arrays import Floats, Ints
+from .ranking import SORTS, FeatureRanking, Sort, summarise
 
 if TYPE_CHECKING:
     import pandas as pd

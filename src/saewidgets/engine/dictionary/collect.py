@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 
 from ...errors import SaeMismatchError
-from ..activations.ranking import Ints
+from ..arrays import Ints
 from ..labels import Labels, labels_from
 from .base import Dictionary
 from .sae import SaeDictionary

@@ -21,7 +21,7 @@ from .padding import REMEDY, is_doubtful, unmasked, unpadded
 if TYPE_CHECKING:
     import torch
 
-    from ..activations.ranking import Ints
+    from ..arrays import Ints
     from .tokenizer import Tokenizer
 
 __all__ = ["Given", "TextInput", "given"]

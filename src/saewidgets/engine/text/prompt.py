@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import numpy as np
 
 from ...errors import SaewidgetsError
-from ..activations.result import Bools
+from ..arrays import Bools
 from .answer import after_text, with_answer
 from .tokenizer import clean
 

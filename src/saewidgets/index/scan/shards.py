@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from ...engine.activations.ranking import Floats, Ints
+from ...engine.arrays import Floats, Ints
 from ...engine.text.tokenizer import clean
 from ...storage.array_folder import Array, Folder, FolderWriter
 from ..corpus.columns import THEIRS

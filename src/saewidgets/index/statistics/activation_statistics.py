@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ...engine.activations.ranking import Floats, Ints
+from ...engine.arrays import Floats, Ints
 from ...storage.array_folder import Array
 
 BINS, INTERVALS = 50, 10

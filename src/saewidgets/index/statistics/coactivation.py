@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy import sparse
 
-from ...engine.activations.ranking import Floats, Ints
+from ...engine.arrays import Floats, Ints
 from ...storage.array_folder import Array
 from ..scan.shards import Shard, blocks_of
 from .activation_statistics import largest, scatter

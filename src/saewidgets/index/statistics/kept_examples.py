@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...engine.activations.ranking import Floats, Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Floats, Ints
 from ...storage.array_folder import Array
 from .activation_statistics import INTERVALS, Entries, TokenStatistics, interval_of, strongest
 

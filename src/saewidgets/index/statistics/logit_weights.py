@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...engine.activations.ranking import Floats
+from ...engine.arrays import Floats
 from ...engine.dictionary.base import Dictionary
 from ...engine.model.model import Model
 from ...engine.model.residual_path import path, residual_directions, rows_label

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.activations.ranking import Floats, Ints
+from ...engine.arrays import Floats, Ints
 
 _CHUNK = 2**25
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.activations.ranking import Floats, Ints
 from ...engine.activations.reader import Piece
 from ...engine.activations.windows import Window
+from ...engine.arrays import Floats, Ints
 from ...engine.text.counted import Counting
 from ...storage.array_folder import Array, Folder, FolderWriter
 from ..scan.shards import flags_of

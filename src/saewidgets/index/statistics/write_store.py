@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ...engine.activations.ranking import Floats, Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Floats, Ints
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from ...storage.array_folder import Array, ArrayWriter, Folder, FolderWriter

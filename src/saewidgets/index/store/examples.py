@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...engine.activations.ranking import Floats, Ints
+from ...engine.arrays import Floats, Ints
 from ...storage.array_folder import Folder
 from ..corpus.columns import in_table
 from ..record.settings import NONE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...engine.activations.ranking import Ints
+from ...engine.arrays import Ints
 from ...storage.array_folder import Array
 from ..statistics.activation_statistics import BINS, interval_edges
 

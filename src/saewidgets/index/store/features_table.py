@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from ...engine.activations.ranking import Ints
+from ...engine.arrays import Ints
 from ...engine.labels import Labels
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE

@@ -12,8 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ...engine.activations.ranking import Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Ints
 from ...errors import nearest
 from ..corpus.columns import plain
 from ..errors import FilterError

@@ -16,8 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ...engine.activations.ranking import Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Ints
 from ...storage.array_folder import Folder
 from ..statistics.activation_statistics import INTERVALS, interval_edges, interval_of, strongest
 from ..statistics.kept_examples import hashes

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from ...engine.activations.ranking import Floats, Ints
+from ...engine.arrays import Floats, Ints
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
 from ..statistics.kept_examples import hashes

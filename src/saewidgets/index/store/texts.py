@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ...engine.activations.ranking import Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Ints
 from ...engine.text.tokenizer import TokenText, assemble
 from ...errors import nearest
 from ...storage.array_folder import Array, Folder

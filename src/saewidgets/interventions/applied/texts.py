@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools
 from ...engine.dictionary.base import Dictionary
 from ...engine.text.prompt import Prompt
 from ...errors import SaewidgetsError

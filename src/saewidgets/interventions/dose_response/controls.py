@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ...engine.activations.ranking import Ints
+from ...engine.arrays import Ints
 from ...engine.dictionary.base import Dictionary
 from ...engine.text.prompt import Prompt
 from ..recipe.intervention import Condition, Intervention
@@ -18,9 +18,9 @@ from ..recipe.recipe import Recipe, replace_in
 from ..recipe.units import Index, Maxima, dictionary_of, prompt_max, resolve
 
 if TYPE_CHECKING:
+    from ...engine.arrays import Doubles
     from ...engine.engine import Engine
     from ...engine.ticket import Ticket
-    from .usable import Doubles
 
 __all__ = ["Control", "controls_for"]
 

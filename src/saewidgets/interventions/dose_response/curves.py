@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ...engine.arrays import Ints
+from ...engine.arrays import Doubles, Ints
 from .usable import Interval, paired
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Doubles: TypeAlias = npt.NDArray[np.float64]
 
 __all__ = ["MEASURES", "READINGS", "Curve", "Measures", "difference", "mean_of", "stacked"]
 

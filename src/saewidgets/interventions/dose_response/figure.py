@@ -13,7 +13,7 @@ from .curves import Curve
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from .curves import Doubles
+    from ...engine.arrays import Doubles
 
 _EDIT, _CONTROL, _WIDE = "#0072b2", "#999999", 62
 

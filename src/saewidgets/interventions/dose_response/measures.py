@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import torch
 
-from ...engine.activations.ranking import Ints
+from ...engine.arrays import Ints
 from ...engine.memory import in_batches
 from ...engine.text.counted import TokenRoles, predictions
 from ...engine.text.prompt import Prompt
@@ -27,9 +27,9 @@ from ..recipe.units import Resolved, dictionary_of
 from .curves import Measures
 
 if TYPE_CHECKING:
+    from ...engine.arrays import Doubles
     from ...engine.engine import Engine
     from ...engine.ticket import Ticket
-    from .usable import Doubles
 
 __all__ = ["Measured", "Measurer", "Numbers", "Target", "repetition"]
 

@@ -26,10 +26,9 @@ from .measures import Measured, Measurer, Numbers
 from .promoted import Reader, Readings
 
 if TYPE_CHECKING:
-    from ...engine.activations.ranking import Ints
+    from ...engine.arrays import Doubles, Ints
     from ...engine.engine import Engine
     from ...engine.ticket import Ticket
-    from .usable import Doubles
 
 __all__ = ["Found", "Prompted", "Written", "gathered"]
 

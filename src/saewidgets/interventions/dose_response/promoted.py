@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.activations.ranking import Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Ints
 from ...engine.dictionary.base import Dictionary
 from ...engine.memory import in_batches
 from ...engine.model.residual_path import residual_directions, rows_label
@@ -29,10 +28,10 @@ from ..recipe.intervention import Intervention
 from ..recipe.units import Resolved, dictionary_of
 
 if TYPE_CHECKING:
+    from ...engine.arrays import Doubles
     from ...engine.engine import Engine
     from ...engine.model.model import Edit
     from ...engine.ticket import Ticket
-    from .usable import Doubles
 
 __all__ = ["PROMOTED", "Promoted", "Reader", "Readings", "given_ids", "promoted_by"]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...engine.activations.ranking import Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Doubles, Ints
 from ..generation.generate import Continuation
 from ..generation.sampling import Sampling
 from ..recipe.intervention import Intervention
@@ -19,11 +18,9 @@ from .promoted import Promoted, Readings
 from .usable import Band
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pandas as pd
     from plotly.graph_objects import Figure
 
-    Doubles: TypeAlias = npt.NDArray[np.float64]
 
 __all__ = ["Sweep"]
 

@@ -44,9 +44,9 @@ from .usable import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ...engine.arrays import Doubles
     from ...engine.engine import Engine
     from ...engine.ticket import Progress, Ticket
-    from .usable import Doubles
 
 __all__ = ["SAMPLES", "Sweep", "default_strengths", "repetition", "sweep", "sweep_on_worker"]
 

@@ -9,20 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy.special import stdtrit
 
-from ...engine.activations.ranking import Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Doubles, Ints
 from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Doubles: TypeAlias = npt.NDArray[np.float64]
 
 __all__ = [
     "CONFIDENCE",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools
 from ...engine.model.site import Site
 from ...errors import NonFiniteError
 from ..recipe.units import Amount, Resolved

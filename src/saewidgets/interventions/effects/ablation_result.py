@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...engine.activations.ranking import Floats, Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.activations.ranking import Floats
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Floats
 from ...engine.text.counted import TokenRoles, predictions
 from ...engine.text.prompt import Prompt, PromptInput, read_prompt
 from ...errors import HookDidNotFireError, SaewidgetsError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools
 from .result import SideEffect
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools
 from ...engine.model.kv_cache import CachedForward
 from ...engine.provenance import notes_of_dictionary
 from ...engine.text.prompt import Prompt, PromptInput, read_prompt

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...engine.activations.ranking import Floats, Ints
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools, Floats, Ints
 from ...engine.text.prompt import Prompt
 from ..recipe.units import Resolved
 from .sampling import Sampling

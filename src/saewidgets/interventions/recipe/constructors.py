@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from typing_extensions import Unpack
 
-    from ...engine.activations.ranking import Floats
+    from ...engine.arrays import Floats
 
     Vector: TypeAlias = Tensor | Floats | Sequence[float]
     Target: TypeAlias = int | Sequence[int] | Tensor | Floats

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from ...engine.activations.ranking import Floats
+from ...engine.arrays import Floats
 from ...engine.dictionary.base import Dictionary
 from ...engine.dictionary.directions import Directions
 from ...engine.text.prompt import Prompt

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...engine.activations.result import Bools
+from ...engine.arrays import Bools
 from .. import wire
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ...engine.activations.ranking import Ints
+from ...engine.arrays import Ints
 from ...index.corpus.columns import plain
 from ...index.errors import FilterError
 from ...index.statistics.activation_statistics import BINS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import traitlets
 
-from ...engine.activations.ranking import Ints
+from ...engine.arrays import Ints
 from ...index.feature_index import FeatureIndex
 from ...index.store.features_table import ORDERS
 from .. import wire

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ...engine.activations.ranking import FeatureRanking, Ints, Sort
+from ...engine.activations.ranking import FeatureRanking, Sort
 from ...engine.activations.result import FeatureActivations
+from ...engine.arrays import Ints
 from ...engine.text import tokenizer
 from ..constants import BEYOND, FIRST_PIECE, LATER_PIECE, OUTLIER, SPECIAL
 from ..wire import Array, Json, Reply
