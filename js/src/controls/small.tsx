@@ -4,13 +4,13 @@ import type { ComponentChildren, ComponentProps } from "preact";
 import { Tok } from "../tokens/tok";
 import { num, trueMinus } from "./format";
 
-/** Said aside. */
+/** ChannelStatus aside. */
 export function Small({ children }: { children: ComponentChildren }) {
   return <span class="saew-small">{children}</span>;
 }
 
 /** A line said aside. */
-export function Says({ children }: { children: ComponentChildren }) {
+export function SmallLine({ children }: { children: ComponentChildren }) {
   return <p class="saew-small">{children}</p>;
 }
 

@@ -18,7 +18,7 @@ interface Props {
   effects: EffectsState;
 }
 
-interface Found {
+interface Pointed {
   data: TokenData;
   where: string;
   effects: Effects | null;
@@ -55,11 +55,11 @@ export function Tooltip({ hover, root, unit, examples, text, effects }: Props) {
   );
 }
 
-function inText(text: TextAnswer | null, token: number, effects: EffectsState): Found | null {
+function inText(text: TextAnswer | null, token: number, effects: EffectsState): Pointed | null {
   return text && { data: text, where: `token ${token}`, effects: effects.text, at: token };
 }
 
-function inExamples(answer: ExamplesAnswer | null, token: number, effects: EffectsState): Found | null {
+function inExamples(answer: ExamplesAnswer | null, token: number, effects: EffectsState): Pointed | null {
   const example = answer && exampleOf(answer, token);
   if (!answer || !example) return null;
   const at = token - example.start;

@@ -1,9 +1,9 @@
 /** What each way of intervening does to one answer: its rank and probability, and what the model would say instead. */
 
 import { useState } from "preact/hooks";
-import { Said } from "../../../controls/failure";
+import { ChannelStatus } from "../../../controls/channelstatus";
 import { Notes } from "../../../controls/footer";
-import { chance, minus, Says, Small, Token } from "../../../controls/small";
+import { chance, minus, Small, SmallLine, Token } from "../../../controls/small";
 import { Num, Table } from "../../../controls/table";
 import type { Channels } from "../../../kernel/channels";
 import { useFollow } from "../../../kernel/follow";
@@ -50,25 +50,25 @@ export function AnswerView({ state, channels, found }: Props) {
           onInput={(event) => setAnswer(event.currentTarget.value)}
         />
       </label>
-      <Said channels={channels} channel="answer" unit="forward passes" />
+      <ChannelStatus channels={channels} channel="answer" unit="forward passes" />
       {answer === "" && (
         <p class="saew-empty">
           Type an answer to see its rank and probability right after the prompt: for the model as it is, with the
           recipe, and with each of its features alone.
         </p>
       )}
-      {found && <Found found={found} />}
+      {found && <AnswerRows found={found} />}
     </>
   );
 }
 
 const HEAD = ["model", ">rank", ">probability", ">logit", ">log-prob. of the whole, nats", "likeliest next tokens"];
 
-function Found({ found }: { found: AnswerJson }) {
+function AnswerRows({ found }: { found: AnswerJson }) {
   const { ids, strings } = found.answer;
   return (
     <>
-      <Says>
+      <SmallLine>
         {"Read as "}
         {strings.map((token, i) => (
           <span key={`${i} ${token}`}>
@@ -83,7 +83,7 @@ function Found({ found }: { found: AnswerJson }) {
           ? ". Rank, probability and logit are of its first token, right after the prompt; the log-probability is of all of it. "
           : ". "}
         Rank 0 is the likeliest next token.
-      </Says>
+      </SmallLine>
       <div class="saew-wide">
         <Table head={HEAD} className="saew-answers">
           {found.rows.map((row, i) => (

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { signed } from "../../../controls/format";
-import { Button, Heading, minus, Says, Small, Token } from "../../../controls/small";
+import { Button, Heading, minus, Small, SmallLine, Token } from "../../../controls/small";
 import { Num, Table } from "../../../controls/table";
 import { label } from "../../../tokens/visible";
 import { largest } from "../run/colours";
@@ -37,10 +37,10 @@ export function ActsTable({ effect }: { effect: Effect }) {
           <Small>{nameOf(row)}</Small>
         )}
       </Heading>
-      <Says>
+      <SmallLine>
         {row.note ||
           "Activation as it was, as the recipe asks for, and as the SAE reads it back from the edited value."}
-      </Says>
+      </SmallLine>
       {edited.length === 0 ? (
         <p class="saew-missing">It is edited at no token of this text.</p>
       ) : (
@@ -82,7 +82,7 @@ export function SideTable({ effect }: { effect: Effect }) {
       <Heading title="Side effects">
         <Small>other features, by the change of their mean activation</Small>
       </Heading>
-      {side_note && <Says>{side_note}</Says>}
+      {side_note && <SmallLine>{side_note}</SmallLine>}
       {side.length === 0 ? (
         <p class="saew-missing">No other feature changed.</p>
       ) : (

@@ -1,7 +1,7 @@
 /** The effect on a text, token by token: a heatmap of what the recipe changes in its probabilities, and summary numbers. */
 
 import { useLayoutEffect, useState } from "preact/hooks";
-import { Said } from "../../../controls/failure";
+import { ChannelStatus } from "../../../controls/channelstatus";
 import { Notes } from "../../../controls/footer";
 import { signed } from "../../../controls/format";
 import { Segments } from "../../../controls/segments";
@@ -82,8 +82,8 @@ export function EffectView(props: Props) {
           {" also with attention frozen"}
         </label>
       </div>
-      <Said channels={channels} channel="effect" unit="forward passes" />
-      {effect && <Found {...props} effect={effect} shown={shown} />}
+      <ChannelStatus channels={channels} channel="effect" unit="forward passes" />
+      {effect && <EffectResult {...props} effect={effect} shown={shown} />}
       {!effect && !channels.of("effect").busy && !channels.of("effect").error && !channels.of("effect").offline && (
         <p class="saew-empty">A prompt is needed to see what the recipe does to it.</p>
       )}
@@ -91,7 +91,7 @@ export function EffectView(props: Props) {
   );
 }
 
-function Found({ effect, shown, root, prefix, palette }: Props & { effect: Effect; shown: Shown }) {
+function EffectResult({ effect, shown, root, prefix, palette }: Props & { effect: Effect; shown: Shown }) {
   const [pointed, setPointed] = useState<{ token: number; at: HTMLElement } | null>(null);
   const values = shown === "delta" ? effect.delta : effect.kl;
   const most = largest(values);

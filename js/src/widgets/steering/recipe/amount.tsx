@@ -60,13 +60,13 @@ export function Amount({ row, scale, onChange }: Props) {
       ) : (
         <Small>{factor}</Small>
       )}
-      {units.length > 0 && scale?.ok && <Others row={row} scale={scale} />}
+      {units.length > 0 && scale?.ok && <OtherUnits row={row} scale={scale} />}
     </div>
   );
 }
 
 /** The same amount in the other units, of the row's first feature. */
-function Others({ row, scale }: { row: Intervention; scale: RowScale }) {
+function OtherUnits({ row, scale }: { row: Intervention; scale: RowScale }) {
   const [first] = scale.features;
   if (!first) return null;
   const { median_norm: median, norm_name: norm, max_name: most } = scale;

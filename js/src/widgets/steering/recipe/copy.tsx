@@ -1,8 +1,8 @@
 /** The recipe to take along, as JSON or as plain Python, and a recipe brought along. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { ChannelStatus } from "../../../controls/channelstatus";
 import { copyText } from "../../../controls/clipboard";
-import { Said } from "../../../controls/failure";
 import { Button } from "../../../controls/small";
 import type { Channels } from "../../../kernel/channels";
 import { asWireError } from "../../../kernel/types";
@@ -59,7 +59,7 @@ export function CopyPaste({ state, channels }: { state: State; channels: Channel
           {said}
         </span>
       </div>
-      <Said channels={channels} channel="code" />
+      <ChannelStatus channels={channels} channel="code" />
       {pasting && <Paste state={state} channels={channels} onDone={() => setPasting(false)} />}
     </div>
   );

@@ -1,7 +1,7 @@
 /** The recipe: its rows, how to add one, and what goes for all of them. */
 
 import { useState } from "preact/hooks";
-import { Said } from "../../../controls/failure";
+import { ChannelStatus } from "../../../controls/channelstatus";
 import { Button, Small } from "../../../controls/small";
 import type { Channels } from "../../../kernel/channels";
 import type { State } from "../state";
@@ -63,8 +63,8 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
         {rows.length === 0 && !adding && (
           <p class="saew-missing">No interventions yet: both texts would be the same. Add a feature to change one.</p>
         )}
-        <Said channels={channels} channel="preset" />
-        <Said channels={channels} channel="scales" />
+        <ChannelStatus channels={channels} channel="preset" />
+        <ChannelStatus channels={channels} channel="scales" />
         <Button class="saew-add" aria-expanded={adding} onClick={() => setAdding(!adding)}>
           + Add a feature
         </Button>

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { MAX_SAMPLES } from "../../../../../src/saewidgets/widgets/constants.json";
 import { NumberBox } from "../../../controls/numberbox";
-import { Button, Says } from "../../../controls/small";
+import { Button, SmallLine } from "../../../controls/small";
 import { useDraft } from "../../../kernel/typing";
 import type { State } from "../state";
 import { type Setting as Name, OFFLINE } from "../wire";
@@ -125,7 +125,7 @@ export function SettingsView({ state, generation }: { state: State; generation: 
           </Button>
         </div>
       </fieldset>
-      {offline && <Says>A recorded page: it shows what was computed. Run it live for anything else.</Says>}
+      {offline && <SmallLine>A recorded page: it shows what was computed. Run it live for anything else.</SmallLine>}
     </section>
   );
 }

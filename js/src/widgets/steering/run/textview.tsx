@@ -1,10 +1,10 @@
 /** The texts, pair by pair: as the model is, and with the recipe; coloured, and marked from where they differ. */
 
 import { useState } from "preact/hooks";
-import { Said } from "../../../controls/failure";
+import { ChannelStatus } from "../../../controls/channelstatus";
 import { Footer } from "../../../controls/footer";
 import { Segments } from "../../../controls/segments";
-import { Says, Small } from "../../../controls/small";
+import { Small, SmallLine } from "../../../controls/small";
 import type { Channels } from "../../../kernel/channels";
 import { save, useTrait } from "../../../kernel/traits";
 import type { Palette } from "../../../tokens/palette";
@@ -52,7 +52,7 @@ export function TextView(props: Props) {
         />
         <Key color={color} changes={changes} run={run} palette={props.palette} />
       </div>
-      <Said channels={channels} channel="generate" />
+      <ChannelStatus channels={channels} channel="generate" />
       {run ? (
         <>
           <p class="saew-state" role="status">
@@ -70,7 +70,7 @@ export function TextView(props: Props) {
               <Pair key={sample} {...props} run={run} sample={sample} color={color} onPoint={setPointed} />
             ))}
           </div>
-          <About run={run} />
+          <RunFacts run={run} />
         </>
       ) : (
         !busy && (
@@ -203,7 +203,7 @@ function Key({ color, changes, run, palette }: { color: Color; changes: Changes;
 }
 
 /** What the numbers and texts are, and where they come from. */
-function About({ run }: { run: Run }) {
+function RunFacts({ run }: { run: Run }) {
   const { answer } = run;
   if (!answer)
     return (
@@ -218,11 +218,11 @@ function About({ run }: { run: Run }) {
   const lines = answer.amounts.split("\n");
   return (
     <Footer notes={run.notes} provenance={Object.entries(answer.provenance)}>
-      <Says>
+      <SmallLine>
         {"Both texts draw from the same random numbers; they differ only where the distributions do. "}
         {run.diverge.every((at) => at === null) && "Here they do not differ. "}
         {`Seed ${run.settings.seed}, temperature ${run.settings.temperature}; ${answer.seconds.toFixed(1)} s.`}
-      </Says>
+      </SmallLine>
       {lines.filter(Boolean).map((line) => (
         <p class="saew-small" key={line}>
           {line}

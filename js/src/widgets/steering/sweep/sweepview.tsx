@@ -3,10 +3,10 @@
 import { useState } from "preact/hooks";
 import { MAX_CONTROLS, MAX_SWEEP_SAMPLES } from "../../../../../src/saewidgets/widgets/constants.json";
 import { useWidth } from "../../../charts/width";
-import { Said } from "../../../controls/failure";
+import { ChannelStatus } from "../../../controls/channelstatus";
 import { Notes } from "../../../controls/footer";
 import { NumberBox } from "../../../controls/numberbox";
-import { Button, Says, Small, short } from "../../../controls/small";
+import { Button, Small, SmallLine, short } from "../../../controls/small";
 import type { Channels } from "../../../kernel/channels";
 import { label, pieces } from "../../../tokens/visible";
 import { complete, type Intervention, KINDS, same, summary, UNITS } from "../recipe/recipe";
@@ -75,8 +75,8 @@ export function SweepView({ state, channels, sweeping }: Props) {
         </div>
       </fieldset>
       {!can && <p class="saew-missing">{missing(varied !== undefined)}</p>}
-      <Said channels={channels} channel="sweep" unit="texts" />
-      {sweep && <Swept key={sweep.json.strengths.join()} state={state} sweep={sweep} />}
+      <ChannelStatus channels={channels} channel="sweep" unit="texts" />
+      {sweep && <SweepResult key={sweep.json.strengths.join()} state={state} sweep={sweep} />}
       {!sweep && can && !busy && !offline && (
         <p class="saew-empty">
           Writes several texts at each strength with the same dice, and measures how strongly the feature comes out, how
@@ -133,7 +133,7 @@ function numbers(text: string): number[] | null {
 /** The measures of texts, and those of the prompt itself. */
 const PARTS = [MEASURES.slice(0, 4), MEASURES.slice(4)];
 
-function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
+function SweepResult({ state, sweep }: { state: State; sweep: Sweep }) {
   const { json, curves } = sweep;
   const row = state.recipe.interventions[json.row];
   const [measure, width] = useWidth();
@@ -151,7 +151,7 @@ function Swept({ state, sweep }: { state: State; sweep: Sweep }) {
       <div ref={measure}>
         {PARTS.map((names, i) => (
           <section key={i} class="saew-sweep-part">
-            <Says>{label(json.about[i] ?? "")}</Says>
+            <SmallLine>{label(json.about[i] ?? "")}</SmallLine>
             <div class={`saew-figures${columns > 1 ? " saew-two" : ""}`}>
               {names.map((name) => (
                 <LineChart

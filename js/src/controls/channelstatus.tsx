@@ -10,7 +10,7 @@ interface Props {
   unit?: string;
 }
 
-export function Said({ channels, channel, unit }: Props) {
+export function ChannelStatus({ channels, channel, unit }: Props) {
   const { busy, progress, error, offline } = channels.of(channel);
   const dismiss = () => channels.dismiss(channel);
   return (
