@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from demo_model_made import left_in, never, no_hub
+from demo_model_made import fake_build, left_in, never, no_hub
 
 from saewidgets.demo import model as demo
 from saewidgets.demo.model import DemoModelError, demo_model_dir
@@ -22,13 +22,6 @@ FOLDER = "SmolLM2-135M-Instruct-Q4_1"
 
 def no_wheel(target: Path, scratch: Path, say: Say, progress: bool) -> str:
     raise SourceError("no index here.", "set one up.")
-
-
-def fake_build(target: Path, scratch: Path, say: Say, progress: bool) -> str:
-    (scratch / "big.bin").write_bytes(b"x" * 1000)
-    for name in NEEDED:
-        (target / name).write_text(name)
-    return "fake weights"
 
 
 # -- the order of the sources
@@ -124,7 +117,7 @@ import os, signal, sys, hashlib
 from pathlib import Path
 from functools import partial
 sys.path.insert(0, {tests!r})
-import test_demo_model as t
+import demo_model_made as t
 from saewidgets.demo import model
 from saewidgets.demo.sources import NEEDED, build_from_wheel
 
@@ -187,7 +180,7 @@ def test_two_processes_make_it_once(tmp_path: Path) -> None:
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-import test_demo_model as t
+import demo_model_made as t
 from saewidgets.demo.model import demo_model_dir
 
 def slow(target, scratch, say, progress):

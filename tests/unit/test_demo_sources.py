@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from demo_model_made import left_in, never, no_hub
+from demo_model_made import left_in, never, no_hub, wheel_in
 
 from saewidgets.demo.model import DemoModelError, demo_model_dir
 from saewidgets.demo.sources import (
-    GGUF_MEMBER,
     NEEDED,
     WHEEL_NAME,
     Say,
@@ -23,13 +21,6 @@ from saewidgets.demo.sources import (
     hub_snapshot,
     unreachable,
 )
-
-
-def wheel_in(folder: Path) -> Path:
-    path = folder / WHEEL_NAME
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(GGUF_MEMBER, b"GGUF")
-    return path
 
 
 def sha256_of(path: Path) -> str:
