@@ -31,10 +31,9 @@ from saewidgets.engine.model.model import Model
 from saewidgets.engine.provenance import context_of
 from saewidgets.index import job
 from saewidgets.index.corpus.documents import Chunk, chunks
-from saewidgets.index.remaining import compute as remaining
+from saewidgets.index.remaining import compute
 from saewidgets.index.scan.scan import _BLOCK_TOKENS, Scan
-from saewidgets.index.statistics import coactivation as together
-from saewidgets.index.statistics import write_store as finish
+from saewidgets.index.statistics import coactivation, write_store
 from saewidgets.index.statistics.neuron_correlations import NeuronSums
 
 
@@ -65,13 +64,13 @@ _PARTS: dict[tuple[object, str], str] = {
     (NeuronSums, "add"): "scan: neuron sums",
     (Scan, "_commit"): "scan: writing shards",
     (job, "write_store"): "the finish, after which the index opens",
-    (finish, "_write_features"): "finish: statistics and examples",
-    (finish, "correlations"): "finish: neuron correlations",
-    (remaining.Remaining, "run"): "what remains, in the background",
-    (remaining, "neighbours"): "remaining: neighbours",
-    (remaining, "logit_weights"): "remaining: logit weights",
-    (together.Correlated, "_best"): "remaining: feature correlations, choosing the best",
-    (together, "_products"): "remaining: feature correlations, products",
+    (write_store, "_write_features"): "finish: statistics and examples",
+    (write_store, "correlations"): "finish: neuron correlations",
+    (compute.Remaining, "run"): "what remains, in the background",
+    (compute, "neighbours"): "remaining: neighbours",
+    (compute, "logit_weights"): "remaining: logit weights",
+    (coactivation.Correlated, "_best"): "remaining: feature correlations, choosing the best",
+    (coactivation, "_products"): "remaining: feature correlations, products",
 }
 
 

@@ -20,7 +20,7 @@ import saewidgets as sw
 from saewidgets.engine.activations.reader import Reader
 from saewidgets.engine.ticket import Ticket
 from saewidgets.index.scan import scan
-from saewidgets.storage import array_folder as files
+from saewidgets.storage import array_folder
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, which only Linux does safely here")
 
@@ -28,8 +28,8 @@ Calls = Sequence[tuple[object, str]]
 
 _ALWAYS: Calls = (
     (os, "replace"),
-    (files, "sync"),
-    (files.FolderWriter, "put_bytes"),
+    (array_folder, "sync"),
+    (array_folder.FolderWriter, "put_bytes"),
     (shutil, "rmtree"),
     (Path, "write_text"),
     (Reader, "_forward"),

@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 import saewidgets as sw
-from saewidgets.storage import array_folder as files
+from saewidgets.storage import array_folder
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 60] + str(i) for i in range(12)]
 
@@ -35,7 +35,7 @@ def _full_at(patch: pytest.MonkeyPatch, at: int) -> list[int]:
 
         patch.setattr(owner, name, limited)
 
-    around(files.ArrayWriter, "append")
-    around(files.FolderWriter, "put_bytes")
+    around(array_folder.ArrayWriter, "append")
+    around(array_folder.FolderWriter, "put_bytes")
     around(Path, "write_text")
     return calls

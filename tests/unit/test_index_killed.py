@@ -16,8 +16,8 @@ from saewidgets.index.errors import IndexMismatchError
 from saewidgets.index.record.state import State
 from saewidgets.index.scan import scan
 from saewidgets.index.scan.shards import shards_in
-from saewidgets.index.statistics import write_store as finish
-from saewidgets.storage import array_folder as files
+from saewidgets.index.statistics import write_store
+from saewidgets.storage import array_folder
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 :] + str(i) for i in range(24)]
 BLOCK, SHARD = 96, 200
@@ -63,7 +63,7 @@ def test_the_order_in_which_shards_are_merged_does_not_matter(whole: dict[str, s
             dictionary = engine.dictionary()
             sums = scan.load_sums(tmp_path / "index", state, dictionary, engine.tokenizer.special_ids)
             store = tmp_path / f"store-{i}"
-            finish.write_store(store, engine, dictionary, order, sums, finish.Settings(), lambda *_: None)
+            write_store.write_store(store, engine, dictionary, order, sums, write_store.Settings(), lambda *_: None)
             made = {name: sum for name, sum in hashes(store).items() if name != "contents.json"}
             assert len(made) > 30 and made.items() <= whole.items(), (
                 "the weights of the decoder aside, which no shard has"
@@ -74,7 +74,7 @@ def test_the_order_in_which_shards_are_merged_does_not_matter(whole: dict[str, s
 @linux
 def test_killed_at_twenty_random_points_and_taken_up_again(tmp_path: Path) -> None:
     def in_a_child_at(path: Path, at: int = 0) -> Child:
-        return in_a_child(lambda: build(path), at, also=[(files.ArrayWriter, "append")])
+        return in_a_child(lambda: build(path), at, also=[(array_folder.ArrayWriter, "append")])
 
     undisturbed = in_a_child_at(tmp_path / "whole")
     scanned, calls = undisturbed.scanned, undisturbed.calls

@@ -18,7 +18,7 @@ from test_index_killed import contents
 import saewidgets as sw
 from saewidgets.errors import SaewidgetsError
 from saewidgets.index.errors import IndexMismatchError
-from saewidgets.index.remaining import compute as remaining
+from saewidgets.index.remaining import compute
 from saewidgets.index.remaining.compute import Remaining
 
 TEXTS = [
@@ -158,7 +158,7 @@ def test_another_who_has_it_open_sees_it_arrive(engine: sw.Engine, tmp_path: Pat
 def test_an_interrupted_one_goes_on_with_the_same_bytes(
     engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remaining, "_PART", 10)
+    monkeypatch.setattr(compute, "_PART", 10)
     whole = contents(build(engine, tmp_path / "whole", wait=True).path)
     original, calls, fails = Remaining._rows, itertools.count(), [3]
     done: list[tuple[int, int]] = []
@@ -220,7 +220,7 @@ def test_a_build_that_goes_on_ends_what_ran_for_the_one_before(engine: sw.Engine
 def test_correlations_that_would_take_days_are_not_begun(
     engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remaining, "_MOST_STEPS", 10)
+    monkeypatch.setattr(compute, "_MOST_STEPS", 10)
     index = build(engine, tmp_path / "index", wait=True)
     f = int(index.order("density")[0])
     assert "correlated" not in index.folder and index.feature(f).correlated == ()

@@ -20,7 +20,7 @@ from saewidgets.index import job as job_module
 from saewidgets.index.errors import IndexMismatchError
 from saewidgets.index.scan import scan
 from saewidgets.index.scan.shards import shards_in
-from saewidgets.storage import array_folder as files
+from saewidgets.storage import array_folder
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 70] + str(i) for i in range(24)]
 MORE = [tiny.TEXTS[(i + 1) % 2][i % 5 : i % 5 + 60] + f" more {i}" for i in range(16)]
@@ -78,7 +78,7 @@ def _unfinished(work: Callable[[], object]) -> None:
 
 # -- killed
 
-_ALSO = ((files.FolderWriter, "put"), (files.FolderWriter, "commit"), (job_module, "write_store"))
+_ALSO = ((array_folder.FolderWriter, "put"), (array_folder.FolderWriter, "commit"), (job_module, "write_store"))
 
 
 def _calls(work: Callable[[], object]) -> int:
@@ -92,7 +92,7 @@ def _killed(work: Callable[[], object], at: int) -> None:
 
 def _is_one_of(found: dict[str, str], before: dict[str, str], wanted: dict[str, str]) -> bool:
     """Whether it is the former index or the new one, of which something may remain to be computed."""
-    new = {name: sum for name, sum in found.items() if name != files.CONTENTS}
+    new = {name: sum for name, sum in found.items() if name != array_folder.CONTENTS}
     return found == before or ("kept_position.npy" in new and new.items() <= wanted.items())
 
 
