@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--quick", action="store_true", help="the first and last case of each test, and none that is marked slow"
+        "--quick", action="store_true", help="the first case of each test, and none that is marked slow"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --quick, of a test over many cases its ends: an idea is tried, its variations are `make test`'s."""
+    """With --quick, of a test over many cases the first: an idea is tried, its variations are `make test`'s."""
     if not config.getoption("--quick"):
         return
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
         cases.setdefault(item.nodeid.split("[")[0], []).append(item)
-    kept = {id(case) for several in cases.values() for case in (several[0], several[-1])}
+    kept = {id(several[0]) for several in cases.values()}
     slow = {id(item) for item in items if item.get_closest_marker("slow")}
     left = [item for item in items if id(item) not in kept - slow]
     items[:] = [item for item in items if id(item) in kept - slow]
