@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--quick", action="store_true", help="the first case of each test, and none that is marked slow"
-    )
+    parser.addoption("--quick", action="store_true", help="the first case of each test, and none that is marked slow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
