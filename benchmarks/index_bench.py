@@ -8,8 +8,10 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,7 +111,7 @@ def build_rows(engine: Engine, size: Size, folder: Path) -> tuple[sw.FeatureInde
     return index, [_build_row(index.tokens, batches, pairs), *_part_rows(pairs, parts)]
 
 
-def first_chunks(engine: Engine, corpus: object, tokens: int) -> list[Chunk]:
+def first_chunks(engine: Engine, corpus: Iterable[object], tokens: int) -> list[Chunk]:
     """The chunks that a build of so many tokens reads."""
     some: list[Chunk] = []
     size = min(context_of(engine.dictionary()) or engine.context_size, engine.context_size)
@@ -246,7 +248,7 @@ def _open_row(name: str, index: sw.FeatureIndex) -> Row:
 
     features = random.Random(0).sample(range(len(index)), 21)
     look(features[0])  # what is imported on first use
-    times = [seconds_of(lambda f=feature: look(f)) * 1e3 for feature in features[1:]]
+    times = [seconds_of(partial(look, feature)) * 1e3 for feature in features[1:]]
     median = statistics.median(times)
     return Row(
         f"opening a feature of {name} ({index.tokens:,} tokens) with its examples, new FeatureIndex, page cache warm",

@@ -12,6 +12,7 @@ from saewidgets.interventions.dose_response.sweep import sweep
 from saewidgets.interventions.generation.generate import generate, write
 from saewidgets.interventions.generation.sampling import Sampling
 from saewidgets.interventions.recipe.constructors import add, clamp
+from saewidgets.interventions.recipe.intervention import Intervention
 from saewidgets.interventions.recipe.recipe import Recipe
 from saewidgets.interventions.recipe.units import resolve
 
@@ -29,7 +30,7 @@ def rows(engine: Engine, n_tokens: int = 48, pairs: int = 7) -> list[Row]:
     ]
 
 
-def _kinds() -> dict[str, object]:
+def _kinds() -> dict[str, Intervention]:
     return {"add": add(FEATURE, MAX), "clamp (encodes at every token)": clamp(FEATURE, MAX)}
 
 

@@ -170,7 +170,7 @@ def becomes(page: Page, expression: str, wanted: Any, run: Callable[[Page, str],
 def write_notebook(path: Path, cells: list[str]) -> None:
     """A notebook of these code cells."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    made = [
+    made: list[dict[str, Any]] = [
         {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
         for i, source in enumerate(cells)
     ]
