@@ -76,7 +76,7 @@ class Watched:
 
     def _console(self, message: ConsoleMessage) -> None:
         # A busy Jupyter server answers a poll of its own lists (/api/kernels) with 500 now and then, and is asked again.
-        polled = message.text.startswith("Failed to load resource") and "/api/" in message.location["url"]
+        polled = "status of 500" in message.text and "/api/" in message.location["url"]
         if message.type == "error" and not polled:
             self.errors.append(message.text)
 

@@ -219,6 +219,7 @@ def test_tables_figure_repr() -> None:
     np.testing.assert_array_equal(table["delta_frozen"], found.frozen.delta)
     np.testing.assert_array_equal(table["blocks_1_hook_resid_pre_3_realised"], found.features[0].realised)
     np.testing.assert_array_equal(table["blocks_1_hook_resid_pre_4_requested"], found.features[1].requested)
+    assert list(table.attrs["features"].values()) == [f"{PRE}/3", f"{PRE}/4"]
     sides = found.side_pandas()
     assert sides["feature"].tolist() == [s.feature for s in found.side_effects]
     np.testing.assert_allclose(sides["edited"] - sides["clean"], sides["change"], atol=1e-5)

@@ -12,6 +12,7 @@ import torch
 from generation_made import PRE, PROMPT, WRAPPERS, engine_of, full_logits, ids_of, model_of, name_of
 from torch import Tensor
 
+import saewidgets as sw
 from saewidgets.errors import SaewidgetsError
 from saewidgets.interventions.generation.generate import generate
 from saewidgets.interventions.generation.sampling import Dice, Sampling
@@ -194,6 +195,13 @@ def test_rows_share_the_dice_of_their_sample() -> None:
 def test_settings_out_of_range(options: dict[str, Any]) -> None:
     with pytest.raises(SaewidgetsError, match=f"`{next(iter(options))}`"):
         Sampling(**options)
+
+
+def test_a_misspelt_setting_names_the_nearest() -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae())
+    for write in (sw.generate, sw.sweep):
+        with pytest.raises(TypeError, match="temprature.*temperature"):
+            write(engine, PROMPT, sw.add(3, 1), temprature=0)  # type: ignore[operator]
 
 
 def test_settings_of_numpy() -> None:

@@ -69,3 +69,11 @@ def test_errors_are_data(error: Exception, kind: str, message: str) -> None:
 
 def test_canonical() -> None:
     assert wire.canonical({"b": [1.0, 2.5], "a": "ü"}) == '{"a":"ü","b":[1,2.5]}'
+
+
+def test_what_is_sent_is_clean_wherever_it_stands() -> None:
+    deep = {"a\ud800": ["x\ud800", ("y\ud800", 1.5, None, True)]}
+    assert wire.checked(deep) == {"a\ufffd": ["x\ufffd", ["y\ufffd", 1.5, None, True]]}
+    for number in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="mean is"):
+            wire.checked({"rows": [{"mean": (number,)}]})

@@ -142,7 +142,7 @@ def checked(value: Json, where: str = "the answer") -> Json:
         )
     if isinstance(value, dict):
         return {sendable(key): checked(item, key) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [checked(item, where) for item in value]
     return value
 

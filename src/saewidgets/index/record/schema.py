@@ -79,10 +79,13 @@ STORE: dict[str, Stored] = {
     "kept_ptr": Stored("index", ("F+",), "where the kept activations of each feature begin"),
     "kept_position": Stored("index", ("E",), "their tokens, in the order of the corpus"),
     "kept_value": Stored("float32", ("E",), "the activations"),
-    "kept_listed": Stored("uint8", ("E",), "1 where it is listed for its size, 0 where it is of a sample"),
-    "near": Stored("index", ("F", 8), "tokens of its usual ids where it is silent, a sample"),
-    "silent": Stored("index", ("F", 8), "tokens drawn from the whole corpus where it is silent"),
-    # What the decoder writes towards: its rows through the final norm's scale and the unembedding.
+    "kept_listed": Stored(
+        "uint8", ("E",), "1 where it can be an example, 0 where it is kept only because an example's chunk has it"
+    ),
+    "near": Stored("index", ("F", 8), "positions of tokens of its usual ids where it is silent, a sample"),
+    "silent": Stored("index", ("F", 8), "positions drawn from the whole corpus where it is silent"),
+    # Logit weights: decoder rows, as they reach the residual stream, times W_U; the fact `logits_label` says what of the final
+    # norm is in them.
     "logit_top": Stored("index", ("F", "k"), "token ids with the largest logit weights"),
     "logit_top_value": Stored("float32", ("F", "k"), "these weights"),
     "logit_bottom": Stored("index", ("F", "k"), "token ids with the smallest"),
@@ -98,7 +101,7 @@ STORE: dict[str, Stored] = {
     "neuron": Stored("index", ("F", "k"), "coordinates of the hook with the largest |Pearson r|"),
     "neuron_r": Stored("float32", ("F", "k"), "Pearson r over counted tokens"),
     "neuron_cosine": Stored("float32", ("F", "k"), "cosine of the two, uncentred"),
-    "aligned": Stored("index", ("F", "k"), "the largest entries of its decoder row, by magnitude"),
+    "aligned": Stored("index", ("F", "k"), "coordinates of the largest entries of its decoder row, by magnitude"),
     "aligned_value": Stored("float32", ("F", "k"), "these entries"),
     "aligned_share": Stored("float32", ("F", "k"), "their share of the row's L1 norm"),
     "neighbour": Stored("index", ("F", "k"), "features with the largest decoder cosine"),

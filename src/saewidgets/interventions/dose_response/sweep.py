@@ -16,7 +16,7 @@ import numpy as np
 from ...engine.text.prompt import Prompt, PromptInput, read_prompt
 from ...errors import SaewidgetsError
 from ..generation.generate import notes_of
-from ..generation.sampling import Sampling, SamplingOptions
+from ..generation.sampling import Sampling, SamplingOptions, sampling_from
 from ..recipe.errors import RecipeError
 from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
@@ -114,8 +114,7 @@ def sweep(
     """
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
-    chosen: SamplingOptions = {"n_tokens": _TOKENS, "samples": SAMPLES, **options}
-    sampling = Sampling(**chosen)
+    sampling = sampling_from(options, n_tokens=_TOKENS, samples=SAMPLES)
     return engine.worker.run(
         lambda ticket: sweep_on_worker(
             engine,

@@ -149,16 +149,21 @@ class EditEffects:
         }
         if self.frozen is not None:
             columns |= {"delta_frozen": self.frozen.delta, "kl_frozen": self.frozen.kl}
+        features: dict[str, str] = {}
         for row in self.features:
+            named = f"{row.dictionary}/{row.feature}"
             name = re.sub(r"\W", "_", f"{row.dictionary}_{row.feature}")
             while f"{name}_clean" in columns:  # another raw direction
                 name += "_"
+            features[name] = named
             columns |= {
                 f"{name}_clean": row.clean,
                 f"{name}_requested": row.requested,
                 f"{name}_realised": row.realised,
             }
-        return pd.DataFrame(columns, index=pd.RangeIndex(len(self.tokens), name="position"))
+        table = pd.DataFrame(columns, index=pd.RangeIndex(len(self.tokens), name="position"))
+        table.attrs["features"] = features
+        return table
 
     def side_pandas(self) -> pd.DataFrame:
         """One row a feature that changed without being named."""

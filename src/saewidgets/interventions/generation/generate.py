@@ -27,7 +27,7 @@ from ..recipe.overlap import refuse_past_the_end
 from ..recipe.recipe import Recipe
 from ..recipe.units import Index, Maxima, Resolved, maxima_of, resolve
 from .result import Continuation, Generation, Step, continuations
-from .sampling import Dice, Sampling, SamplingOptions
+from .sampling import Dice, Sampling, SamplingOptions, sampling_from
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -73,7 +73,7 @@ def generate(
     Example:
         >>> sw.generate(engine, "My favourite day is", sw.add(2717, 2, unit="max"), temperature=0)
     """
-    sampling = Sampling(**options)
+    sampling = sampling_from(options)
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     return engine.worker.run(

@@ -8,15 +8,18 @@ Gumbel-max trick, as in Oberst & Sontag 2019 for counterfactuals).
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
-from typing import TypedDict
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 from torch import Tensor
 
-from ...errors import SaewidgetsError
+from ...errors import SaewidgetsError, nearest
 
-__all__ = ["Dice", "Sampling", "SamplingOptions"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Dice", "Sampling", "SamplingOptions", "sampling_from"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,23 @@ class SamplingOptions(TypedDict, total=False):
     seed: int
     samples: int
     stop_at_eos: bool
+
+
+def sampling_from(options: SamplingOptions, **defaults: Unpack[SamplingOptions]) -> Sampling:
+    """The settings of a call.
+
+    Raises:
+        TypeError: for a setting that there is not, with the nearest. SaewidgetsError: as `Sampling`.
+    """
+    known = [f.name for f in fields(Sampling)]
+    wrong = next((name for name in options if name not in known), None)
+    if wrong is not None:
+        near = nearest(wrong, known, 1)
+        raise TypeError(
+            f"There is no setting {wrong!r}{f'; did you mean {near[0]}?' if near else ': ' + ', '.join(known)}"
+        )
+    chosen: SamplingOptions = {**defaults, **options}
+    return Sampling(**chosen)
 
 
 class Dice:

@@ -144,12 +144,13 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
             RecipeError, SaewidgetsError: as `generate`.
         """
         asked, made = self._asked(), []
+        remembered_answers = self._remembered  # by the end it may be of other weights
 
         def write(ticket: Ticket) -> None:
             start = time.perf_counter()
             made.append(self._generate(asked, ticket, keep_partial=False))
             reply = generation_reply(made[0], uncounted_in(self.engine, made[0], ticket), time.perf_counter() - start)
-            self._remembered.keep("generate", plain(asked), reply, quick=False)
+            remembered_answers.keep("generate", plain(asked), reply, quick=False)
 
         self.engine.worker.run(write)
         self._last = made[0]
