@@ -141,7 +141,7 @@ export function tokensAnswer(id: string, text: string, extra: Partial<TokensJson
     arrays: [
       spec("tok_id", "u32", new Uint32Array(n)),
       spec(
-        "tok_flags",
+        "flags",
         "u8",
         Uint8Array.from({ length: n }, (_, i) => (i === 0 ? 1 : 0)),
       ),

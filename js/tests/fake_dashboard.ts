@@ -131,7 +131,7 @@ export function examplesAnswer(
     str.push(...words);
   });
   const groups: GroupJson[] = [{ key, title: "Top activations", detail: `${examples.length} tokens`, exact, examples }];
-  const r: ExamplesJson = { f, groups, str, parts: str.map(() => 0), scale: 10, note: null };
+  const r: ExamplesJson = { f, groups, str, scale: 10, note: null };
   const act = new Float32Array(str.length);
   for (const { a, start, b } of examples) act[start + b] = a ?? 0;
   return {
@@ -139,7 +139,7 @@ export function examplesAnswer(
     id,
     ok: true,
     r: r as unknown as Json,
-    arrays: [spec("act", "f32", act), spec("flag", "u8", new Uint8Array(str.length))],
+    arrays: [spec("act", "f32", act), spec("flags", "u8", new Uint8Array(str.length))],
   };
 }
 
@@ -194,8 +194,8 @@ function textAnswer(id: string, f: number, text: string): FromKernel {
     t: "res",
     id,
     ok: true,
-    r: { f, n: str.length, str, parts: str.map(() => 0), notes: [] },
-    arrays: [spec("act", "f32", act), spec("flag", "u8", new Uint8Array(str.length))],
+    r: { f, n: str.length, str, notes: [] },
+    arrays: [spec("act", "f32", act), spec("flags", "u8", new Uint8Array(str.length))],
   };
 }
 

@@ -134,13 +134,12 @@ export function scalesAnswer(id: string, recipe: Recipe, extra: Partial<Scales> 
 }
 
 export function promptOf(text: string): PromptJson {
-  const strings = ["<|bos|>", ...text.split(/(?= )/)];
+  const str = ["<|bos|>", ...text.split(/(?= )/)];
   return {
-    ids: strings.map((_, i) => 100 + i),
-    strings,
-    parts: strings.map(() => 0),
-    special: strings.map((_, i) => (i === 0 ? 1 : 0)),
-    edited: strings.map((_, i) => (i === 0 ? 0 : 1)),
+    ids: str.map((_, i) => 100 + i),
+    str,
+    flags: str.map((_, i) => (i === 0 ? 1 : 0)),
+    edited: str.map((_, i) => (i === 0 ? 0 : 1)),
   };
 }
 
@@ -175,8 +174,8 @@ export function generateAnswer(
   const n = Math.max(baseline.length, edited.length);
   const many = <T>(one: T) => Array.from({ length: samples }, () => one);
   const text = (tokens: string[]) => ({
-    strings: tokens,
-    parts: tokens.map(() => 0),
+    str: tokens,
+    flags: tokens.map(() => 0),
     ids: tokens.map(idOf),
     ended: tokens.length < n,
   });
@@ -227,7 +226,7 @@ export function generateAnswer(
 export function effectAnswer(id: string, prompt: string, continuation: number[] | null, freeze: boolean): FromKernel {
   const names = new Map([...ids].map(([token, number]) => [number, token]));
   const before = promptOf(prompt);
-  const tokens = [...before.strings, ...(continuation ?? []).map((number) => names.get(number) ?? "?")];
+  const tokens = [...before.str, ...(continuation ?? []).map((number) => names.get(number) ?? "?")];
   const n = tokens.length;
   const filled = (of: (i: number) => number) =>
     Float32Array.from({ length: n }, (_, i) => (i === 0 ? Number.NaN : of(i)));
@@ -288,10 +287,9 @@ export function effectAnswer(id: string, prompt: string, continuation: number[] 
     id,
     ok: true,
     r: {
-      tokens,
-      parts: tokens.map(() => 0),
-      special: tokens.map((_, i) => (i === 0 ? 1 : 0)),
-      n_prompt: before.strings.length,
+      str: tokens,
+      flags: tokens.map((_, i) => (i === 0 ? 1 : 0)),
+      n_prompt: before.str.length,
       notes: ["Special tokens are not counted."],
       loss: { clean: 3.21, edited: 3.9, frozen: freeze ? 3.5 : null },
       kl_mean: { edited: 0.41, frozen: freeze ? 0.22 : null },
@@ -402,7 +400,7 @@ export function answerAnswer(id: string, answer: string): FromKernel {
     id,
     ok: true,
     r: {
-      answer: { ids: [11, 12], strings: [answer, "day"] },
+      answer: { ids: [11, 12], str: [answer, "day"] },
       first_only: true,
       rows: [
         line("model as it is", "clean", 14, 0.012),

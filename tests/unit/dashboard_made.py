@@ -102,13 +102,13 @@ def alive(index: sw.FeatureIndex) -> list[int]:
 
 def check_examples(r: dict[str, Any], arrays: Any, index: sw.FeatureIndex, f: int, found: Any) -> None:
     """An answer against `index.examples`."""
-    assert set(r) == {"f", "groups", "str", "parts", "scale", "note"}
+    assert set(r) == {"f", "groups", "str", "scale", "note"}
     info = index.feature(f)
     assert r["f"] == f
     assert r["scale"] == max(abs(info.maximum or 0), abs(info.minimum or 0))
     assert (r["note"] is None) == info.complete
     assert [g["key"] for g in r["groups"]] == [g.key for g in found.groups]
-    assert (arrays["act"].dtype, arrays["flag"].dtype) == (np.float32, np.uint8)
+    assert (arrays["act"].dtype, arrays["flags"].dtype) == (np.float32, np.uint8)
     start = 0
     for sent, group in zip(r["groups"], found.groups, strict=True):
         assert set(sent) == {"key", "title", "detail", "exact", "examples"}
@@ -129,12 +129,12 @@ def check_examples(r: dict[str, Any], arrays: Any, index: sw.FeatureIndex, f: in
             }
             here = slice(start, start + n)
             assert r["str"][here] == list(wanted.tokens)
-            assert r["parts"][here] == list(wanted.parts)
             np.testing.assert_array_equal(arrays["act"][here], wanted.activations)
-            np.testing.assert_array_equal(arrays["flag"][here], wanted.flags)
+            pieces = np.array(wanted.parts, np.uint8) << 2
+            np.testing.assert_array_equal(arrays["flags"][here], wanted.flags | pieces)
             assert arrays["act"][start + got["b"]] == got["a"]
             start += n
-    assert start == len(r["str"]) == len(r["parts"]) == len(arrays["act"]) == len(arrays["flag"])
+    assert start == len(r["str"]) == len(arrays["act"]) == len(arrays["flags"])
 
 
 def check_inert(html: str) -> None:

@@ -254,7 +254,7 @@ def test_the_dashboard_says_it_in_place_of_the_examples(index: sw.FeatureIndex) 
     for asked in (("the hea", ()), ("", ("lang", "xx"))):
         reply = answer_examples(index, AskedExamples(0, "all", (), "snippet", 5, *asked))
         assert reply.data["groups"] == [] and "nowhere" in str(reply.data["note"]) + " nowhere" * bool(asked[1])
-        assert len(reply.arrays["act"]) == len(reply.arrays["flag"]) == 0
+        assert len(reply.arrays["act"]) == len(reply.arrays["flags"]) == 0
 
 
 def test_dates_of_numpy_in_a_corpus_of_rows(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_tokens_message_holds_the_engines_numbers(engine: sw.Engine, text: str |
         assert list(np.abs(values)) == sorted(np.abs(values), reverse=True), "strongest first"
         dense[t, arrays["feat"][part]] = values
     np.testing.assert_allclose(dense, acts[:, :], atol=1e-6)
-    for t, flags in enumerate(arrays["tok_flags"]):
+    for t, flags in enumerate(arrays["flags"]):
         assert bool(flags & 1) == bool(acts.special[t])
         assert bool(flags & 2) == bool(acts.outlier[t])
         assert bool(flags & 4) == bool(acts.parts[t] & 1)

@@ -43,11 +43,11 @@ def test_tokens_that_are_not_counted_are_told_apart_in_both_views(hook: str) -> 
     with sw.Engine(model, saes) as engine:
         recipe = sw.Recipe([sw.add(3, 1.0, sae=edited)])
         panel = sw.SteeringPanel(engine, prompt=prompt, recipe=recipe)
-        assert good(panel, "generate", **params(recipe, prompt))["prompt"]["special"] == wanted
+        assert good(panel, "generate", **params(recipe, prompt))["prompt"]["flags"] == wanted
         parts = [m["r"]["prompt"] for m, _ in panel.comm.customs() if m.get("t") == "part" and "prompt" in m["r"]]
-        assert [part["special"] for part in parts] == [wanted]
+        assert [part["flags"] for part in parts] == [wanted]
         effect = good(panel, "effect", **params(recipe, prompt, continuation=[9, SINK]))
-        assert effect["special"] == [*wanted, 0, OUTLIER], "left out of the means after the prompt, too"
+        assert effect["flags"] == [*wanted, 0, OUTLIER], "left out of the means after the prompt, too"
 
 
 def test_the_largest_activation_of_a_signed_dictionary_is_the_largest_by_magnitude(tmp_path: Path) -> None:

@@ -1,18 +1,18 @@
 /** How a channel stands, where its result would be: busy and how far, what failed, what a page has not recorded. */
 
-import type { Channels } from "../kernel/channels";
+import type { Kernel } from "../kernel/kernel";
 import { ErrorBanner, Notice } from "./banner";
 
 interface Props {
-  channels: Channels;
+  kernel: Kernel;
   channel: string;
   /** What progress counts. */
   unit?: string;
 }
 
-export function ChannelStatus({ channels, channel, unit }: Props) {
-  const { busy, progress, error, offline } = channels.of(channel);
-  const dismiss = () => channels.dismiss(channel);
+export function ChannelStatus({ kernel, channel, unit }: Props) {
+  const { busy, progress, error, offline } = kernel.of(channel);
+  const dismiss = () => kernel.dismiss(channel);
   return (
     <>
       {error && <ErrorBanner error={error} onDismiss={dismiss} />}

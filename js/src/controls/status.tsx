@@ -1,7 +1,7 @@
 /** The lines between a widget's controls and its result: what failed, what is missing, what is being computed. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Status } from "../kernel/kernel";
+import type { Status } from "../kernel/together";
 import { ErrorBanner, Notice } from "./banner";
 
 const SLOW_MS = 300;

@@ -1,12 +1,12 @@
 /** Questions that follow what is on screen: asked when it has stood still for a moment, and never twice. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
-import type { Channels } from "./channels";
+import type { Kernel } from "./kernel";
 import type { Json, Reply } from "./types";
 
 /** Ask whenever `params` change and `on`; the first time at once, later when they have stood still for `wait` ms. */
 export function useFollow<R>(
-  channels: Channels,
+  kernel: Kernel,
   channel: string,
   params: Json,
   { on, wait, revision }: { on: boolean; wait: number; revision: number },
@@ -20,7 +20,7 @@ export function useFollow<R>(
     const timer = setTimeout(
       () => {
         has.current = key;
-        channels.ask<R>(channel, params, {
+        kernel.ask<R>(channel, params, {
           done,
           // Asked again when it is looked at again.
           failed: () => {

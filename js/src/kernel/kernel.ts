@@ -1,43 +1,50 @@
 /**
- * A view's line to the kernel as Preact state: what is asked, whether an answer is awaited, and what went wrong. Failures
- * never throw: they become the widget's `error` trait, or a notice where a page has no kernel.
+ * A view's line to the kernel as Preact state, channel by channel: what is awaited and how far it is, what went wrong, what
+ * a page without a kernel could not answer. A view shows it where each result would stand (controls/channelstatus), or all
+ * of it in one place (together.ts, controls/status). Failures never throw: they become the widget's `error` trait, too.
  */
 
 import type { RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isGone, UNSENT } from "./gone";
-import { Client, type ClientOptions, encodingFor } from "./rpc";
+import { Client, type ClientOptions, encodingFor, type Heard } from "./rpc";
 import { save, useTrait } from "./traits";
 import { asWireError, type Json, KernelError, type Model, type Reply, type WireError } from "./types";
 
-/** How things stand, as the lines above a result say it (status.tsx). */
-export interface Status {
+export interface Channel {
   busy: boolean;
   progress: { done: number; total: number } | null;
-  /** The kernel has not said anything for a while. */
-  silent: boolean;
+  error: WireError | null;
   /** What a page without a kernel could not answer. */
   offline: string | null;
-  error: WireError | null;
-  dismiss: () => void;
 }
 
-/** Ask on a channel. `failed` may deal with a failure itself: then it returns true. */
-export type Ask = <R>(
-  channel: string,
-  params: Json,
-  done: (reply: Reply<R>) => void,
-  failed?: (reason: unknown) => boolean,
-) => void;
+export interface Asking<R> {
+  /** True: what is said of the channel stays. */
+  done: (reply: Reply<R>) => unknown;
+  onPart?: (part: Json) => void;
+  /** After a failure, or when the kernel was stopped before it had anything. True: the view deals with it, nothing is said. */
+  failed?: (error: WireError) => unknown;
+  /** Show the answer also when a newer question waits by then: somebody who drags sees something on the way. */
+  onTheWay?: boolean;
+}
+
+export type Ask = <R>(channel: string, params: Json, asking: Asking<R>) => void;
 
 export interface Kernel {
-  status: Status;
+  of: (channel: string) => Channel;
   ask: Ask;
-  /** What was asked for is shown: notices about what could not be shown go with it. */
-  answered: () => void;
-  /** The controls go back to what has an answer: that answer leaves the notice of why. */
-  goesBack: () => void;
+  stop: (channel: string) => void;
+  dismiss: (channel: string) => void;
+  all: Record<string, Channel>;
+  /** The kernel has not said anything for a while. */
+  silent: boolean;
+  /** A failure that no channel shows: another view's, or one that Python set. */
+  error: WireError | null;
 }
+
+const IDLE: Channel = { busy: false, progress: null, error: null, offline: null };
+const QUIET = { busy: false, progress: null };
 
 /** A client of one's own while `on`, closed with the view. */
 export function useClient(
@@ -62,50 +69,73 @@ export function useClient(
 
 /** Whether a newer question, or the view's end, took the place of the one that failed; or there is nobody to ask (Gone says it). */
 export function isCancelled(reason: unknown): boolean {
-  return reason instanceof KernelError && (reason.info.type === "Cancelled" || reason.info === UNSENT);
+  return reason instanceof KernelError && wasDropped(reason.info);
+}
+
+/** The same of a failure in the kernel's form. */
+export function wasDropped(error: WireError): boolean {
+  return error.type === "Cancelled" || error === UNSENT;
 }
 
 export function useKernel(model: Model, root: HTMLElement): Kernel {
-  const error = useTrait<WireError | null>(model, "error");
-  const [pending, setPending] = useState(0);
-  const [progress, setProgress] = useState<Status["progress"]>(null);
+  const trait = useTrait<WireError | null>(model, "error");
+  const [all, setAll] = useState<Record<string, Channel>>({});
   const [silent, setSilent] = useState(false);
-  const [offline, setOffline] = useState<string | null>(null);
-  const wentBack = useRef(false);
-  const client = useClient(model, root, {
-    onSilence: setSilent,
-    onProgress: (done, total) => setProgress(total > 0 ? { done, total } : null),
-  });
+  const asked = useRef<Record<string, number>>({});
+  const failures = useRef<Record<string, string>>({});
+  const client = useClient(model, root, { onSilence: setSilent });
 
-  const ask: Ask = (channel, params, done, failed) => {
-    setPending((n) => n + 1);
+  const put = (channel: string, change: Partial<Channel>) =>
+    setAll((before) => ({ ...before, [channel]: { ...IDLE, ...before[channel], ...change } }));
+  /** The trait holds the last failure: it goes with the channel's, unless it is another's by now. */
+  const forget = (channel: string) => {
+    const error = model.get("error") as WireError | null;
+    if (error && error.message === failures.current[channel]) save(model, { error: null });
+    delete failures.current[channel];
+  };
+  const fail = (channel: string, info: WireError) => {
+    if (info.type === "Offline") return put(channel, { ...IDLE, offline: info.message });
+    put(channel, { ...IDLE, error: info });
+    failures.current[channel] = info.message;
+    save(model, { error: info });
+  };
+
+  const ask: Ask = (channel, params, { done, onPart, failed, onTheWay }) => {
+    const turn = (asked.current[channel] ?? 0) + 1;
+    asked.current[channel] = turn;
+    const latest = () => asked.current[channel] === turn;
+    put(channel, { busy: true, progress: null });
+    const heard: Heard = {
+      onProgress: (n, total) => latest() && put(channel, { progress: total > 0 ? { done: n, total } : null }),
+    };
+    if (onPart) heard.onPart = onPart;
     client.current
-      ?.request<never>(channel, params)
-      .then(done)
-      .catch((reason: unknown) => {
-        if (isCancelled(reason) || failed?.(reason)) return;
-        const info = asWireError(reason);
-        if (info.type === "Offline") setOffline(info.message);
-        else save(model, { error: info });
+      ?.request<never>(channel, params, heard)
+      .then((reply) => {
+        if (!latest() && !onTheWay) return;
+        const stays = done(reply) === true;
+        if (!latest()) return;
+        put(channel, stays ? QUIET : IDLE);
+        if (!stays) forget(channel);
       })
-      .finally(() => {
-        setPending((n) => n - 1);
-        setProgress(null);
+      .catch((reason: unknown) => {
+        if (!latest()) return;
+        const info = asWireError(reason);
+        if (failed?.(info) === true || wasDropped(info)) put(channel, QUIET);
+        else fail(channel, info);
       });
   };
-  const dismiss = () => {
-    setOffline(null);
-    if (model.get("error") !== null) save(model, { error: null });
-  };
+  const shown = Object.values(all).some(({ error }) => error && error.message === trait?.message);
   return {
-    status: { busy: pending > 0, progress, silent, offline, error, dismiss },
+    of: (channel) => all[channel] ?? IDLE,
     ask,
-    answered: () => {
-      if (!wentBack.current) dismiss();
-      wentBack.current = false;
+    stop: (channel) => client.current?.cancel(channel),
+    dismiss: (channel) => {
+      forget(channel);
+      put(channel, { error: null, offline: null });
     },
-    goesBack: () => {
-      wentBack.current = true;
-    },
+    all,
+    silent,
+    error: shown ? null : trait,
   };
 }

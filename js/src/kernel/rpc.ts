@@ -36,7 +36,6 @@ export interface ClientOptions {
   encoding: Encoding;
   /** Called with true when the kernel has not said anything about a request for a while, with false when it does. */
   onSilence?: (silent: boolean) => void;
-  onProgress?: (done: number, total: number) => void;
   /** Called when a question cannot be sent: there is no line to the kernel any more. */
   onUnsent?: () => void;
 }
@@ -142,10 +141,7 @@ export class Client {
     if (content.t !== "res") {
       this.#watch();
       if (content.t === "part") flying.heard.onPart?.(content.r);
-      else {
-        this.#options.onProgress?.(content.done, content.total);
-        flying.heard.onProgress?.(content.done, content.total);
-      }
+      else flying.heard.onProgress?.(content.done, content.total);
       return;
     }
     this.#next(entry[0]);

@@ -1,11 +1,12 @@
 /** A box of tokens to look at: pointed at with the mouse, walked through with arrows, redrawn outside Preact. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { GrowingText } from "./growingtext";
 import { tokenAt } from "./tokendom";
-import { TokenLine, type Tokens } from "./tokenline";
+import type { TokenStrings } from "./tokentext";
 
 interface Props {
-  tokens: Tokens;
+  tokens: TokenStrings;
   /** What the box is, for those who hear it. */
   name: string;
   id: string;
@@ -28,7 +29,7 @@ const STEP: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -
 
 export function TokenBox(props: Props) {
   const host = useRef<HTMLDivElement>(null);
-  const line = useRef<TokenLine | null>(null);
+  const line = useRef<GrowingText | null>(null);
   const cursor = useRef(-1);
   const now = useRef(props);
   now.current = props;
@@ -48,8 +49,7 @@ export function TokenBox(props: Props) {
   };
   useLayoutEffect(() => {
     if (!host.current) return;
-    line.current = new TokenLine(host.current, props.id);
-    line.current.clear();
+    line.current = new GrowingText(host.current, props.id);
     cursor.current = -1;
     draw(0);
     // Step by step only what is new; all of it again when the text is whole, or its look changes (below).
@@ -59,7 +59,7 @@ export function TokenBox(props: Props) {
 
   const point = (token: number) => {
     cursor.current = token;
-    line.current?.point(token, token < 0 ? "" : props.describe(token));
+    line.current?.point(token, token < 0 ? null : props.describe(token));
     props.onPoint(token, line.current?.element(token) ?? null);
   };
   return (

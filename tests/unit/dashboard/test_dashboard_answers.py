@@ -104,13 +104,14 @@ def test_text_answer(engine: sw.Engine, index: sw.FeatureIndex) -> None:
         acts = with_dead(make_engine(), DEAD).activations(clean)
         for f in (3, DEAD, int(index.order("density")[0])):
             r, arrays = good(widget, "text", {"f": f, "text": text})
-            assert set(r) == {"f", "n", "str", "parts", "notes"}
+            assert set(r) == {"f", "n", "str", "notes"}
             assert (r["f"], r["n"]) == (f, len(acts))
             assert r["str"] == list(acts.tokens)
-            assert r["parts"] == list(acts.parts)
-            assert (arrays["act"].dtype, arrays["flag"].dtype) == (np.float32, np.uint8)
+            assert (arrays["act"].dtype, arrays["flags"].dtype) == (np.float32, np.uint8)
             np.testing.assert_allclose(arrays["act"], acts[:, f], atol=1e-6)
-            np.testing.assert_array_equal(arrays["flag"], acts.special * 1 + acts.outlier * 2)
+            np.testing.assert_array_equal(
+                arrays["flags"], acts.special + 2 * acts.outlier + 4 * acts.parts + 16 * acts.beyond_context
+            )
 
 
 def test_closing_a_widget_twice_does_not_close_the_engine(engine: sw.Engine, index: sw.FeatureIndex) -> None:

@@ -13,6 +13,7 @@ from dashboard_made import DEAD, ROWS, TEXT, build, example_params, failed, feat
 
 import saewidgets as sw
 from saewidgets.interventions.effects.ablation import ablation_effects
+from saewidgets.widgets.constants import OUTLIER, SPECIAL
 
 pytestmark = pytest.mark.usefixtures("fake_comm")
 
@@ -92,7 +93,7 @@ def test_effects_are_those_of_the_chunk_and_fit_the_examples(
                 here = slice(example["start"], example["start"] + example["n"])
                 assert example["n"] == stop - start
                 assert shown["str"][here] == list(effect.tokens[start - first : stop - first])
-                counted = drawn["flag"][here] == 0
+                counted = drawn["flags"][here] & (SPECIAL | OUTLIER) == 0
                 np.testing.assert_allclose(
                     drawn["act"][here][counted], effect.activations[start - first : stop - first][counted], atol=1e-5
                 )

@@ -36,13 +36,13 @@ def test_the_answer_is_the_generation_and_the_parts_are_its_tokens(engine: sw.En
     for name, texts in (("baseline", expected.baseline), ("edited", expected.edited)):
         for s, text in enumerate(texts):
             assert r[name][s]["ids"] == text.token_ids.tolist()
-            assert "".join(r[name][s]["strings"]) == text.text
+            assert "".join(r[name][s]["str"]) == text.text
             n = len(text)
             np.testing.assert_allclose(arrays[f"{name[0]}_logprob"][s, :n], text.logprobs, rtol=1e-4, atol=1e-5)
             np.testing.assert_allclose(arrays[f"{name[0]}_entropy"][s, :n], text.entropy, rtol=1e-4, atol=1e-5)
             assert np.isnan(arrays[f"{name[0]}_logprob"][s, n:]).all()
     assert r["diverge"] == [expected.diverges_at(s) for s in range(2)]
-    assert r["prompt"]["special"] == [1] + [0] * (len(expected.prompt) - 1)
+    assert r["prompt"]["flags"] == [1] + [0] * (len(expected.prompt) - 1)
     assert r["prompt"]["edited"] == [0] + [1] * (len(expected.prompt) - 1)
     parts = [c["r"] for c, _ in panel.comm.customs() if c.get("t") == "part"]
     assert parts[0]["prompt"] == r["prompt"]
@@ -113,11 +113,11 @@ def test_chats_go_through_the_template() -> None:
         assert panel.facts["has_chat"]
         params = prompt_of(sw.Recipe(sw.add(5, 6)).to_dict(), settings=SETTINGS)
         r, _ = good(panel, "generate", **{**params, "chat": True})
-        said = "".join(r["prompt"]["strings"])
+        said = "".join(r["prompt"]["str"])
         assert said == f"<|bos|>user: {PROMPT}<|eos|><|bos|>a: "
-        content = [t for t, special in zip(r["prompt"]["strings"], r["prompt"]["special"], strict=True) if not special]
+        content = [t for t, special in zip(r["prompt"]["str"], r["prompt"]["flags"], strict=True) if not special]
         assert "".join(content).strip() == PROMPT
-        assert [bool(e) for e in r["prompt"]["edited"]] == [not s for s in r["prompt"]["special"]]
+        assert [bool(e) for e in r["prompt"]["edited"]] == [not s for s in r["prompt"]["flags"]]
     finally:
         model.tokenizer.chat_template = None  # type: ignore[union-attr]
 

@@ -14,10 +14,10 @@ import { Navigation, Title } from "./header";
 import { Histogram } from "./histogram";
 import { Hover } from "./hover";
 import { LogitHistogram, LogitTables } from "./logits";
+import { type Kind, largest } from "./runs";
 import { type Answers, type Shown, useAnswers } from "./state";
 import { FiresOn, Neurons, Related } from "./tables";
 import { strongest, TestBox, useText } from "./testbox";
-import { type Kind, largest } from "./tokens";
 import { Tooltip } from "./tooltip";
 import type { ExampleJson, ExamplesAnswer, FeatureJson, TextAnswer } from "./wire";
 

@@ -10,7 +10,7 @@ import { useFilter } from "../../kernel/typing";
 import type { Palette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
 import type { EffectsState } from "./effects";
-import { type Kind, line } from "./tokens";
+import { type Kind, line } from "./runs";
 import type { FeatureJson } from "./wire";
 
 const GROUPS = ["all", "top", "intervals", "silent"];

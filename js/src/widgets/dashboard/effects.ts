@@ -112,15 +112,9 @@ export function useEffects(
   const [silent, setSilent] = useState(false);
   const [error, setError] = useState<WireError | null>(null);
   const [labels, setLabels] = useState(LABELS);
-  const within = useRef<(share: number) => void>(() => {});
   const known = useRef<Known>({ key: "", examples: new Map(), text: null });
 
-  const client = useClient(
-    model,
-    root,
-    { onSilence: setSilent, onProgress: (done, total) => total > 0 && within.current(done / total) },
-    on,
-  );
+  const client = useClient(model, root, { onSilence: setSilent }, on);
 
   const f = examples?.json.f ?? text?.json.f ?? null;
   const window = examples?.view === "full" ? "full" : `${examples?.view} ${examples?.window}`;
@@ -144,8 +138,9 @@ export function useEffects(
     let done = 0;
 
     const one = async (params: Record<string, Json>, size: number, keep: (parts: Effects[]) => void) => {
-      within.current = (share) => !stopped && setProgress({ done: done + share * size, total });
-      const reply = await client.current?.request<EffectsJson>("effects", { f, ...params });
+      const onProgress = (n: number, of: number) =>
+        of > 0 && !stopped && setProgress({ done: done + (n / of) * size, total });
+      const reply = await client.current?.request<EffectsJson>("effects", { f, ...params }, { onProgress });
       if (!reply) return;
       keep(cutEffects(reply));
       if (stopped) return;

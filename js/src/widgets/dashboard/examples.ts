@@ -1,13 +1,13 @@
 /**
  * Groups of examples as plain DOM: one line each with the example's token in the middle of the line, so that a column of
- * them can be read down, or whole texts. See tokens.ts for why this is not Preact.
+ * them can be read down, or whole texts. See tokens/tokentext.ts for why this is not Preact.
  */
 
 import { num } from "../../controls/format";
 import type { Palette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
 import type { Effects } from "./effects";
-import { drawn, type Kind, Tokens } from "./tokens";
+import { drawn, type Kind, Runs } from "./runs";
 import type { ExampleJson, ExamplesAnswer, GroupJson } from "./wire";
 
 export interface Row {
@@ -19,7 +19,7 @@ export class ExamplesView {
   readonly #el: HTMLElement;
   readonly #prefix: string;
   #answer: ExamplesAnswer | null = null;
-  #tokens: Tokens | null = null;
+  #tokens: Runs | null = null;
   #selected: number | null = null;
   rows: Row[] = [];
 
@@ -30,7 +30,7 @@ export class ExamplesView {
 
   show(answer: ExamplesAnswer, palette: Palette): void {
     this.#answer = answer;
-    this.#tokens = new Tokens(this.#el.ownerDocument, answer, answer.json.parts);
+    this.#tokens = new Runs(this.#el, answer);
     this.rows = [];
     this.#el.dataset.view = answer.view;
     this.#el.replaceChildren(...answer.json.groups.map((group) => this.#group(group)));

@@ -6,7 +6,7 @@ import { tokenAt } from "../../tokens/tokendom";
 import type { EffectsState } from "./effects";
 import { ExamplesView } from "./examples";
 import type { Hover } from "./hover";
-import type { Kind } from "./tokens";
+import type { Kind } from "./runs";
 import type { ExampleJson, ExamplesAnswer } from "./wire";
 
 // Pixels of the list that are shown before all of it is asked for.

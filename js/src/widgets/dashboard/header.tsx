@@ -28,7 +28,8 @@ export function Navigation({ model, json, answers, onGo }: NavProps) {
   const list = useTrait<number[]>(model, "features");
   const order = json?.order;
   const step = (to: number | null | undefined) => typeof to === "number" && onGo(to);
-  const random = () => answers.ask<{ f: number }>("random", { f: json?.f ?? null, list }, (reply) => onGo(reply.r.f));
+  const random = () =>
+    answers.ask<{ f: number }>("random", { f: json?.f ?? null, list }, { done: ({ r }) => onGo(r.f) });
   return (
     <nav class="saew-nav" aria-label="Features">
       <span class="saew-navgroup">
@@ -181,8 +182,10 @@ function Label({ json, answers }: { json: FeatureJson; answers: Answers }) {
     const text = wanted.trim();
     close();
     if (text !== (json.label ?? ""))
-      answers.ask<{ f: number; label: string | null }>("label", { f, label: text }, ({ r }) =>
-        answers.setLabel(r.f, r.label || null),
+      answers.ask<{ f: number; label: string | null }>(
+        "label",
+        { f, label: text },
+        { done: ({ r }) => answers.setLabel(r.f, r.label || null) },
       );
   };
   if (draft !== null) {

@@ -4,9 +4,10 @@
  */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { type Ask, type Status, useKernel } from "../../kernel/kernel";
+import { type Ask, wasDropped } from "../../kernel/kernel";
+import { type Status, useTogether } from "../../kernel/together";
 import { save, useRevision, useTraits } from "../../kernel/traits";
-import { type Json, KernelError, type Model, type Reply } from "../../kernel/types";
+import type { Json, Model, Reply } from "../../kernel/types";
 import {
   type ExamplesAnswer,
   type ExamplesJson,
@@ -41,7 +42,7 @@ export interface Answers {
 }
 
 export function useAnswers(model: Model, root: HTMLElement): Answers {
-  const { status, ask, answered, goesBack } = useKernel(model, root);
+  const { status, ask, answered, goesBack } = useTogether(model, root);
   const revision = useRevision(model);
   const [which, whichKey] = useTraits(model, FEATURE_TRAITS);
   const [how, howKey] = useTraits(model, EXAMPLE_TRAITS);
@@ -85,25 +86,23 @@ export function useAnswers(model: Model, root: HTMLElement): Answers {
     const key = JSON.stringify([params, revision]);
     wanted.current[channel] = key;
     if (has.current[channel] === key) return;
-    ask<R>(
-      channel,
-      params,
-      (reply) => {
+    ask<R>(channel, params, {
+      done: (reply) => {
         if (wanted.current[channel] !== key) return;
         done(reply);
         has.current[channel] = key;
         first.current[channel] ??= settings;
         last.current[channel] = settings;
-        answered();
         put();
+        return answered();
       },
-      (reason) => {
+      failed: (error) => {
         if (wanted.current[channel] !== key) return true;
         // What the controls say is what is shown, again.
-        if (reason instanceof KernelError) revert();
+        if (error.type !== "FrontEndError" && !wasDropped(error)) revert();
         return false;
       },
-    );
+    });
   };
 
   // Layout effects: they run before the next frame, not after it.

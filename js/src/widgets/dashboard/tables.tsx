@@ -2,11 +2,12 @@
 
 import type { ComponentChildren } from "preact";
 import { num, percent, signed } from "../../controls/format";
+import { Num, Table } from "../../controls/table";
 import { Tok } from "../../tokens/tok";
 import { label } from "../../tokens/visible";
 import type { FeatureJson, TokenRow } from "./wire";
 
-interface TableProps<R> {
+interface RelationProps<R> {
   title: string;
   hint?: string;
   head: string[];
@@ -15,28 +16,12 @@ interface TableProps<R> {
   row: (row: R) => ComponentChildren;
 }
 
-/** The first column is names, the others are numbers. */
-function Table<R>({ title, hint, head, rows, missing, row }: TableProps<R>) {
+function Relation<R>({ title, hint, head, rows, missing, row }: RelationProps<R>) {
   const none = missing ?? (rows.length === 0 ? "There are none." : null);
   return (
     <section class="saew-panel" aria-label={title}>
       <h3 title={hint}>{title}</h3>
-      {none !== null ? (
-        <p class="saew-missing">{none}</p>
-      ) : (
-        <table>
-          <thead>
-            <tr>
-              {head.map((name, i) => (
-                <th key={name} scope="col" class={i > 0 ? "saew-num" : undefined}>
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>{rows.map(row)}</tbody>
-        </table>
-      )}
+      {none !== null ? <p class="saew-missing">{none}</p> : <Table head={head}>{rows.map(row)}</Table>}
     </section>
   );
 }
@@ -51,10 +36,10 @@ interface TokensProps {
 export function FiresOn({ json, chosen, onToken }: TokensProps) {
   const most = Math.max(1, ...json.tokens.map((row) => row.count));
   return (
-    <Table<TokenRow>
+    <Relation<TokenRow>
       title="Fires on"
       hint="Tokens that the feature is active on most often. A click shows examples of one."
-      head={["token", "count", "mean", "of token"]}
+      head={["token", ">count", ">mean", ">of token"]}
       rows={json.tokens}
       missing={json.count === 0 ? "It never fires." : null}
       row={(row) => {
@@ -81,7 +66,7 @@ export function FiresOn({ json, chosen, onToken }: TokensProps) {
               <span class="saew-bar" style={{ width: `${((row.count / most) * 100).toFixed(1)}%` }} />
               <span>{row.count.toLocaleString("en")}</span>
             </td>
-            <td class="saew-num">{num(row.mean)}</td>
+            <Num>{num(row.mean)}</Num>
             <td class="saew-num" title="The feature is active on this share of all occurrences of the token">
               {percent(row.share)}
             </td>
@@ -95,30 +80,30 @@ export function FiresOn({ json, chosen, onToken }: TokensProps) {
 export function Neurons({ json }: { json: FeatureJson }) {
   return (
     <>
-      <Table
+      <Relation
         title="Neuron alignment"
         hint={json.alignment_label}
-        head={["neuron", "value", "% of L1"]}
+        head={["neuron", ">value", ">% of L1"]}
         rows={json.alignment}
         row={({ i, v, share }) => (
           <tr key={i}>
             <th scope="row">{i}</th>
-            <td class="saew-num">{signed(v)}</td>
-            <td class="saew-num">{percent(share)}</td>
+            <Num>{signed(v)}</Num>
+            <Num>{percent(share)}</Num>
           </tr>
         )}
       />
-      <Table
+      <Relation
         title="Correlated neurons"
         hint={json.neurons_label}
-        head={["neuron", "Pearson", "cosine"]}
+        head={["neuron", ">Pearson", ">cosine"]}
         rows={json.neurons}
         missing={json.neurons_missing}
         row={({ i, r, cos }) => (
           <tr key={i}>
             <th scope="row">{i}</th>
-            <td class="saew-num">{signed(r)}</td>
-            <td class="saew-num">{signed(cos)}</td>
+            <Num>{signed(r)}</Num>
+            <Num>{signed(cos)}</Num>
           </tr>
         )}
       />
@@ -147,31 +132,31 @@ export function Related({ json, onGo }: RelatedProps) {
   );
   return (
     <>
-      <Table
+      <Relation
         title="Correlated features"
         hint="Features with the largest Pearson r over counted tokens; together: tokens on which both are active"
-        head={["feature", "Pearson", "together"]}
+        head={["feature", ">Pearson", ">together"]}
         rows={json.correlated}
         missing={json.correlated_missing}
         row={(row) => (
           <tr key={row.f} class="saew-go" onClick={() => onGo(row.f)}>
             {name(row.f, row.label)}
-            <td class="saew-num">{signed(row.r)}</td>
+            <Num>{signed(row.r)}</Num>
             <td class="saew-num" title="Tokens on which both are active">
               {row.together.toLocaleString("en")}
             </td>
           </tr>
         )}
       />
-      <Table
+      <Relation
         title="Decoder neighbours"
         hint="Features whose decoder rows have the largest cosine with this one's"
-        head={["feature", "cosine"]}
+        head={["feature", ">cosine"]}
         rows={json.neighbours}
         row={(row) => (
           <tr key={row.f} class="saew-go" onClick={() => onGo(row.f)}>
             {name(row.f, row.label)}
-            <td class="saew-num">{signed(row.cos)}</td>
+            <Num>{signed(row.cos)}</Num>
           </tr>
         )}
       />

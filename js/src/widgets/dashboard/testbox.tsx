@@ -11,7 +11,7 @@ import type { Palette } from "../../tokens/palette";
 import { tokenAt } from "../../tokens/tokendom";
 import type { EffectsState } from "./effects";
 import type { Hover } from "./hover";
-import { drawn, type Kind, Tokens } from "./tokens";
+import { drawn, type Kind, Runs } from "./runs";
 import { excluded, type TextAnswer, type TextJson, tokenData } from "./wire";
 
 const ASK_MS = 150;
@@ -31,11 +31,18 @@ export function useText(model: Model, ask: Ask, f: number | null, live: boolean,
     let stopped = false;
     const timer = setTimeout(
       () =>
-        ask<TextJson>("text", { f, text }, (reply) => {
-          if (stopped) return;
-          setAnswer({ ...tokenData(reply), json: reply.r, text });
-          if (model.get("error") !== null) save(model, { error: null });
-        }),
+        ask<TextJson>(
+          "text",
+          { f, text },
+          {
+            onTheWay: true,
+            done: (reply) => {
+              if (stopped) return;
+              setAnswer({ ...tokenData(reply), json: reply.r, text });
+              if (model.get("error") !== null) save(model, { error: null });
+            },
+          },
+        ),
       wait,
     );
     return () => {
@@ -70,7 +77,7 @@ interface Props {
 
 export function TestBox({ model, answer, unit, scale, effects, kind, most, hover, palette }: Props) {
   const host = useRef<HTMLDivElement>(null);
-  const tokens = useRef<Tokens | null>(null);
+  const tokens = useRef<Runs | null>(null);
   const text = useTrait<string>(model, "text");
   const top = strongest(answer);
 
@@ -85,7 +92,7 @@ export function TestBox({ model, answer, unit, scale, effects, kind, most, hover
     tokens.current = null;
     host.current.replaceChildren();
     if (!answer) return;
-    tokens.current = new Tokens(host.current.ownerDocument, answer, answer.json.parts);
+    tokens.current = new Runs(host.current, answer);
     host.current.append(tokens.current.build({ from: 0, to: answer.act.length, bold: -1, oneLine: false }));
   }, [answer, text === ""]);
   useLayoutEffect(() => {

@@ -32,7 +32,7 @@ export function Tooltip({ hover, root, unit, examples, text, effects }: Props) {
   const { token } = pointed;
   const found = pointed.source === "text" ? inText(text, token, effects) : inExamples(examples, token, effects);
   if (!found || token >= found.data.act.length) return null;
-  const flags = found.data.flag[token] ?? 0;
+  const flags = found.data.flags[token] ?? 0;
   return (
     <Tip at={pointed.at} root={root}>
       <div>

@@ -107,7 +107,6 @@ export interface ExamplesJson {
   f: number;
   groups: GroupJson[];
   str: string[];
-  parts: number[];
   scale: number;
   note: string | null;
 }
@@ -116,7 +115,6 @@ export interface TextJson {
   f: number;
   n: number;
   str: string[];
-  parts: number[];
   notes: string[];
 }
 
@@ -124,7 +122,7 @@ export interface TextJson {
 export interface TokenData {
   str: string[];
   act: Float32Array;
-  flag: NumericArray;
+  flags: NumericArray;
 }
 
 export interface ExamplesAnswer extends TokenData {
@@ -142,13 +140,13 @@ export interface TextAnswer extends TokenData {
 /** The tokens of an answer; throws where arrays and strings are not of one length. */
 export function tokenData({ r, arrays }: Reply<{ str: string[] }>): TokenData {
   const act = floats(arrays, "act");
-  const { flag } = arrays;
-  if (!flag || flag.length !== act.length || r.str.length !== act.length)
+  const { flags } = arrays;
+  if (!flags || flags.length !== act.length || r.str.length !== act.length)
     throw new RangeError("The kernel's answer has tokens, activations and flags of different numbers.");
-  return { str: r.str, act, flag };
+  return { str: r.str, act, flags };
 }
 
 /** Whether a token's activation means nothing. */
 export function excluded(data: TokenData, token: number): boolean {
-  return uncounted(data.flag[token]);
+  return uncounted(data.flags[token]);
 }

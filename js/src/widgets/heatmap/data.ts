@@ -55,7 +55,7 @@ export class TextData {
   constructor({ r, arrays }: Reply<TokensJson>) {
     this.json = r;
     this.ids = ints(arrays, "tok_id");
-    this.flags = arrays.tok_flags ?? new Uint8Array(r.n);
+    this.flags = arrays.flags ?? new Uint8Array(r.n);
     this.l0 = ints(arrays, "l0");
     this.error = floats(arrays, "error");
     this.#indptr = ints(arrays, "indptr");

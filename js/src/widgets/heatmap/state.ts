@@ -1,9 +1,9 @@
 /** What the heatmap asks the kernel, and what it has: one hook that keeps text, ranking and errors in step with the traits. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { type Status, useKernel } from "../../kernel/kernel";
+import { type Status, useTogether } from "../../kernel/together";
 import { save, useRevision, useTrait, useTraits } from "../../kernel/traits";
-import { asWireError, type Json, type Model, type Reply } from "../../kernel/types";
+import type { Json, Model, Reply } from "../../kernel/types";
 import { type RankJson, TextData, type TokensJson } from "./data";
 
 /** A text, several, or token ids of one or several, which only Python sets. */
@@ -27,7 +27,7 @@ const RANK_TRAITS = [
 ] as const;
 
 export function useAnswers(model: Model, root: HTMLElement): { shown: Shown | null; status: Status } {
-  const { status, ask, answered, goesBack } = useKernel(model, root);
+  const { status, ask, answered, goesBack } = useTogether(model, root);
   const text = useTrait<Text>(model, "text");
   const revision = useRevision(model);
   const [settings, settingsKey] = useTraits(model, RANK_TRAITS);
@@ -67,23 +67,24 @@ export function useAnswers(model: Model, root: HTMLElement): { shown: Shown | nu
     };
     const showing = () => {
       put();
-      answered();
+      return answered();
     };
     const askRank = () =>
       ask<RankJson>(
         "rank",
         { text, ...ranking },
-        (reply) => {
-          gotRank(reply);
-          showing();
-        },
-        (reason) => {
-          // A page without a kernel: put the controls back to the last settings that have an answer.
-          if (asWireError(reason).type === "Offline" && ranked.current) {
+        {
+          onTheWay: true,
+          done: (reply) => {
+            gotRank(reply);
+            return showing();
+          },
+          failed: ({ type }) => {
+            // A page without a kernel: put the controls back to the last settings that have an answer.
+            if (type !== "Offline" || !ranked.current) return;
             goesBack();
             save(model, { ...ranked.current, features: model.get("features") });
-          }
-          return false;
+          },
         },
       );
     if (asked.current === textKey) {
@@ -92,12 +93,19 @@ export function useAnswers(model: Model, root: HTMLElement): { shown: Shown | nu
     }
     asked.current = textKey;
     // One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
-    ask<TokensJson>("tokens", { text, rank: ranking }, (reply) => {
-      latest.current.data = new TextData(reply);
-      if (reply.r.rank) gotRank({ r: reply.r.rank, arrays: reply.arrays });
-      else askRank();
-      showing();
-    });
+    ask<TokensJson>(
+      "tokens",
+      { text, rank: ranking },
+      {
+        onTheWay: true,
+        done: (reply) => {
+          latest.current.data = new TextData(reply);
+          if (reply.r.rank) gotRank({ r: reply.r.rank, arrays: reply.arrays });
+          else askRank();
+          return showing();
+        },
+      },
+    );
   }, [textKey, settingsKey]);
 
   return { shown, status };

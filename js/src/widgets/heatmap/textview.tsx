@@ -8,7 +8,7 @@ import type { Palette } from "../../tokens/palette";
 import { tokenAt } from "../../tokens/tokendom";
 import { label } from "../../tokens/visible";
 import type { TextData } from "./data";
-import { TokenView } from "./tokenview";
+import { LongText } from "./longtext";
 
 export interface TextViewProps {
   data: TextData;
@@ -38,7 +38,7 @@ export function describe(data: TextData, token: number, feature: number | null):
 export function TextView(props: TextViewProps) {
   const { data, layers, includeSpecial, selected, cursor, palette } = props;
   const host = useRef<HTMLDivElement>(null);
-  const view = useRef<TokenView | null>(null);
+  const view = useRef<LongText | null>(null);
   const drag = useRef(-1);
   const endDrag = useRef(() => {});
   // Handlers are attached once per element and read what is current.
@@ -47,7 +47,7 @@ export function TextView(props: TextViewProps) {
 
   useLayoutEffect(() => {
     if (!host.current) return;
-    view.current ??= new TokenView(host.current, props.prefix);
+    view.current ??= new LongText(host.current, props.prefix);
     view.current.show(data, (token) => describe(data, token, null));
   }, [data]);
   useLayoutEffect(() => {
@@ -56,7 +56,7 @@ export function TextView(props: TextViewProps) {
   useLayoutEffect(() => view.current?.select(selected), [data, selected]);
   useLayoutEffect(() => view.current?.hover(props.hover), [data, props.hover]);
   useLayoutEffect(() => {
-    view.current?.point(cursor, host.current === host.current?.ownerDocument.activeElement);
+    view.current?.point(cursor, null, host.current === host.current?.ownerDocument.activeElement);
     if (cursor >= 0) view.current?.element(cursor)?.setAttribute("aria-label", describe(data, cursor, props.feature));
   }, [data, cursor, props.feature]);
 
@@ -108,7 +108,7 @@ export function TextView(props: TextViewProps) {
   );
 }
 
-function key(event: KeyboardEvent, props: TextViewProps, view: TokenView | null): void {
+function key(event: KeyboardEvent, props: TextViewProps, view: LongText | null): void {
   const last = props.data.json.n - 1;
   const step: Record<string, number> = {
     ArrowRight: 1,
@@ -131,7 +131,7 @@ function key(event: KeyboardEvent, props: TextViewProps, view: TokenView | null)
 }
 
 /** How many tokens on the nearest one in the next or previous line is. */
-function lineStep(view: TokenView | null, from: number, direction: 1 | -1, last: number): number {
+function lineStep(view: LongText | null, from: number, direction: 1 | -1, last: number): number {
   const start = view?.element(from)?.getBoundingClientRect();
   if (!start) return direction;
   let best = direction;

@@ -2,7 +2,7 @@
 
 import { ErrorBanner, Notice } from "../../controls/banner";
 import { Tabs } from "../../controls/tabs";
-import { useChannels } from "../../kernel/channels";
+import { useKernel } from "../../kernel/kernel";
 import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
@@ -29,9 +29,9 @@ const TABS = [
 
 export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const state = usePanel(model);
-  const channels = useChannels(model, root);
-  const scales = useScales(state, channels);
-  const generation = useGeneration(state, channels);
+  const kernel = useKernel(model, root);
+  const scales = useScales(state, kernel);
+  const generation = useGeneration(state, kernel);
   const view = useTrait<string>(model, "view");
   const color = useTrait<Color>(model, "color");
   const freeze = useTrait<boolean>(model, "freeze");
@@ -41,28 +41,28 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const { run } = generation;
   // Results are kept here, so that they are still there when their tab is opened again.
   const changes = useChanges(model, root, run, color === "change" && view === "text");
-  const effects = useEffectOf(state, channels, run, freeze, view === "effect");
-  const sweeping = useSweep(state, channels, view === "sweep");
-  const found = useAnswer(state, channels, answer, view === "answer");
-  const given = { state, channels, root, prefix, palette };
+  const effects = useEffectOf(state, kernel, run, freeze, view === "effect");
+  const sweeping = useSweep(state, kernel, view === "sweep");
+  const found = useAnswer(state, kernel, answer, view === "answer");
+  const given = { state, kernel, root, prefix, palette };
   return (
     <>
-      {channels.error && <ErrorBanner error={channels.error} onDismiss={channels.clear} />}
-      {channels.silent && (
+      {kernel.error && <ErrorBanner error={kernel.error} onDismiss={() => save(model, { error: null })} />}
+      {kernel.silent && (
         <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
       )}
       <div class="saew-steer">
         <div class="saew-set">
           <PromptBox state={state} />
-          <RecipeView state={state} channels={channels} scales={scales} prefix={prefix} />
+          <RecipeView state={state} kernel={kernel} scales={scales} prefix={prefix} />
           <SettingsView state={state} generation={generation} />
         </div>
         <div class="saew-result">
           <Tabs tabs={TABS} value={view} prefix={prefix} onChange={(value) => save(model, { view: value })}>
             {view === "text" && <TextView {...given} generation={generation} changes={changes} />}
             {view === "effect" && <EffectView {...given} effects={effects} run={run} />}
-            {view === "sweep" && <SweepView state={state} channels={channels} sweeping={sweeping} />}
-            {view === "answer" && <AnswerView state={state} channels={channels} found={found} />}
+            {view === "sweep" && <SweepView state={state} kernel={kernel} sweeping={sweeping} />}
+            {view === "answer" && <AnswerView state={state} kernel={kernel} found={found} />}
           </Tabs>
         </div>
         <History generation={generation} revision={revision ?? 0} />

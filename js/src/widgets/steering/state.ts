@@ -1,8 +1,8 @@
 /** The panel's state that several of its parts read: what is on screen to ask with, and what the units come to. */
 
 import { useState } from "preact/hooks";
-import type { Channels } from "../../kernel/channels";
 import { useFollow } from "../../kernel/follow";
+import type { Kernel } from "../../kernel/kernel";
 import { useRevision, useTrait, useTraits } from "../../kernel/traits";
 import type { Json, Model } from "../../kernel/types";
 import { useDraft } from "../../kernel/typing";
@@ -49,9 +49,9 @@ export function usePanel(model: Model): State {
 }
 
 /** What the units of each row come to; the last answer stays while the next is on its way. */
-export function useScales(state: State, channels: Channels): Scales | null {
+export function useScales(state: State, kernel: Kernel): Scales | null {
   const [scales, setScales] = useState<Scales | null>(null);
   const { asked, revision } = state;
-  useFollow<Scales>(channels, "scales", json(asked), { on: true, wait: SCALES_MS, revision }, ({ r }) => setScales(r));
+  useFollow<Scales>(kernel, "scales", json(asked), { on: true, wait: SCALES_MS, revision }, ({ r }) => setScales(r));
   return scales;
 }

@@ -3,7 +3,6 @@
 import { SETTINGS as NAMES } from "../../../../src/saewidgets/widgets/constants.json";
 import { floats } from "../../kernel/arrays";
 import type { Json, NumericArray, Reply } from "../../kernel/types";
-import { FIRST_PIECE, LATER_PIECE } from "../../tokens/flags";
 import type { Recipe, Unit } from "./recipe/recipe";
 
 export interface Facts {
@@ -99,20 +98,19 @@ export interface Scales {
 
 export interface PromptJson {
   ids: number[];
-  strings: string[];
-  parts: number[];
-  special: number[];
+  str: string[];
+  flags: number[];
   edited: number[];
 }
 
-/** Id, string, part, log-probability, entropy of one token as it is written. */
+/** Id, string, flags, log-probability, entropy of one token as it is written. */
 export type StepToken = [number, string, number, number, number] | null;
 export type Part = { prompt: PromptJson; notes: string[] } | { s: number; b: StepToken[]; e: StepToken[] };
 
 export interface TextJson {
   ids: number[];
-  strings: string[];
-  parts: number[];
+  str: string[];
+  flags: number[];
   ended: boolean;
 }
 
@@ -129,9 +127,8 @@ export interface GenerateJson {
 }
 
 export interface EffectJson {
-  tokens: string[];
-  parts: number[];
-  special: number[];
+  str: string[];
+  flags: number[];
   n_prompt: number;
   notes: string[];
   loss: { clean: number | null; edited: number | null; frozen: number | null };
@@ -189,16 +186,10 @@ export interface AnswerRow {
 }
 
 export interface AnswerJson {
-  answer: { ids: number[]; strings: string[] };
+  answer: { ids: number[]; str: string[] };
   first_only: boolean;
   rows: AnswerRow[];
   notes: string[];
-}
-
-/** An answer's `parts` (bits) and `special` (SPECIAL, OUTLIER or 0) as the flags that tokens are drawn by. */
-export function flagOf(part: number | undefined, special?: number): number {
-  const bits = part ?? 0;
-  return (bits & 1 ? FIRST_PIECE : 0) | (bits & 2 ? LATER_PIECE : 0) | (special ?? 0);
 }
 
 /** Row `i` of a matrix of floats with `width` columns. */

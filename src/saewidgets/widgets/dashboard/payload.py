@@ -17,6 +17,8 @@ from ...index.store.feature import Feature, Histogram
 from ...index.store.filters import shown
 from ...index.store.snippets import Example
 from .. import wire
+from ..constants import OUTLIER, SPECIAL
+from ..flags import flags
 from .asked import AskedExamples
 
 if TYPE_CHECKING:
@@ -134,17 +136,15 @@ def answer_examples(index: FeatureIndex, asked: AskedExamples, *how_many: int) -
 def examples_reply(feature: Feature, examples: Examples) -> wire.Reply:
     """Groups of examples, their tokens one after another."""
     strings: list[wire.Json] = []
-    parts: list[wire.Json] = []
     groups: list[wire.Json] = []
-    acts, flags = [np.zeros(0, np.float32)], [np.zeros(0, np.uint8)]
+    acts, bits = [np.zeros(0, np.float32)], [np.zeros(0, np.uint8)]
     for group in examples.groups:
         rows: list[wire.Json] = []
         for example in group.examples:
             rows.append(_example(example, len(strings)))
             strings += list(example.tokens)
-            parts += [int(part) for part in example.parts]
             acts.append(example.activations)
-            flags.append(example.flags)
+            bits.append(flags(example.parts, example.flags == SPECIAL, example.flags == OUTLIER))
         title, detail = titles(group, feature)
         groups.append(
             {"key": group.key, "title": title, "detail": detail, "exact": group.repeats_exact, "examples": rows}
@@ -154,11 +154,10 @@ def examples_reply(feature: Feature, examples: Examples) -> wire.Reply:
         "f": feature.feature,
         "groups": groups,
         "str": strings,
-        "parts": parts,
         "scale": max(abs(feature.maximum or 0.0), abs(feature.minimum or 0.0)),
         "note": None if feature.complete else sampled,
     }
-    return wire.Reply(data, {"act": np.concatenate(acts).astype(np.float32), "flag": np.concatenate(flags)})
+    return wire.Reply(data, {"act": np.concatenate(acts).astype(np.float32), "flags": np.concatenate(bits)})
 
 
 def _example(example: Example, start: int) -> wire.Json:
@@ -230,11 +229,10 @@ def text_reply(acts: FeatureActivations, feature: int) -> wire.Reply:
         "f": feature,
         "n": len(acts),
         "str": list(acts.tokens),
-        "parts": [int(part) for part in acts.parts],
         "notes": list(acts.notes),
     }
-    flags = acts.special.astype(np.uint8) + 2 * acts.outlier.astype(np.uint8)
-    return wire.Reply(data, {"act": acts[:, feature].astype(np.float32), "flag": flags})
+    bits = flags(acts.parts, acts.special, acts.outlier, acts.beyond_context)
+    return wire.Reply(data, {"act": acts[:, feature].astype(np.float32), "flags": bits})
 
 
 def _bounds(histogram: Histogram) -> dict[str, wire.Json]:

@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from ...engine.activations.ranking import FeatureRanking, Sort
 from ...engine.activations.result import FeatureActivations
 from ...engine.arrays import Ints
-from ...engine.text import tokenizer
-from ..constants import BEYOND, FIRST_PIECE, LATER_PIECE, OUTLIER, SPECIAL
+from ..flags import flags
 from ..wire import Array, Json, Reply
 
 # Activations sent with a text (8 bytes each). Beyond it, each token's strongest, and whole columns on demand.
@@ -59,7 +57,7 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
         data,
         {
             "tok_id": acts.token_ids.astype(np.uint32),
-            "tok_flags": token_flags(acts),
+            "flags": flags(acts.parts, acts.special, acts.outlier, acts.beyond_context),
             "l0": acts.l0.astype(np.uint32),
             "error": np.full(n, np.nan, np.float32) if error is None else error.astype(np.float32),
             "norm": acts.input_norm.astype(np.float32),
@@ -68,20 +66,6 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
             "act": acts.values[kept].astype(np.float32),
         },
     )
-
-
-def token_flags(acts: FeatureActivations) -> npt.NDArray[np.uint8]:
-    """One byte a token: special, norm outlier, pieces of characters, positions the SAE was not trained on."""
-    flags = np.zeros(len(acts), np.uint8)
-    for bit, where in (
-        (SPECIAL, acts.special),
-        (OUTLIER, acts.outlier),
-        (FIRST_PIECE, (acts.parts & tokenizer.FIRST_PIECE) > 0),
-        (LATER_PIECE, (acts.parts & tokenizer.LATER_PIECE) > 0),
-        (BEYOND, acts.beyond_context),
-    ):
-        flags[where] |= bit
-    return flags
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ...interventions.recipe.plain import intervention_from
 from ...interventions.recipe.recipe import Recipe
 from ...interventions.recipe.units import Maxima, dictionary_of, max_name_of, median_norm, norm_of, prompt_max, resolve
 from .. import wire
-from ..flags import uncounted
+from ..flags import flags
 from .asked import AskedPrompt
 
 if TYPE_CHECKING:
@@ -160,20 +160,21 @@ def _range(i: Intervention, shown: Sequence[Mapping[str, wire.Json]]) -> dict[st
 # -- text as it is written
 
 
-def uncounted_in(engine: Engine, made: Generation, ticket: Ticket) -> list[int]:
+def prompt_flags(engine: Engine, made: Generation, ticket: Ticket) -> list[int]:
     """[pos] flags of the prompt's tokens: special or of the chat template, and norm outliers of what the recipe edits."""
     edited = [amount.dictionary for amount in made.resolved.amounts] or [engine.dictionary()]
     roles = [made.prompt.roles(engine, dictionary, ticket) for dictionary in edited]
-    return uncounted(roles[0].special | roles[0].template, np.any([one.outlier for one in roles], axis=0))
+    outlier = np.any([one.outlier for one in roles], axis=0)
+    bits: list[int] = flags(made.prompt_parts, roles[0].special | roles[0].template, outlier).tolist()
+    return bits
 
 
-def prompt_payload(made: Generation, special: Sequence[int]) -> dict[str, wire.Json]:
-    """The prompt's tokens, which of them are not counted (`uncounted_in`), and which were edited."""
+def prompt_payload(made: Generation, bits: Sequence[int]) -> dict[str, wire.Json]:
+    """The prompt's tokens with their flags (`prompt_flags`), and which were edited."""
     return {
         "ids": list(made.prompt.ids),
-        "strings": list(made.prompt_tokens),
-        "parts": list(made.prompt_parts),
-        "special": list(special),
+        "str": list(made.prompt_tokens),
+        "flags": list(bits),
         "edited": [int(e) for e in made.edited_at],
     }
 
@@ -198,7 +199,7 @@ class Teller:
             # A character is at most four tokens long, so the last few decide what this one looks like.
             shown = self._engine.tokenizer.display(ids[-8:])
             numbers = [float(step.logprobs[row]), float(step.entropy[row])]
-            told.append([ids[-1], shown.strings[-1], shown.parts[-1], *numbers])
+            told.append([ids[-1], shown.strings[-1], int(flags(shown.parts)[-1]), *numbers])
         return {"s": step.number, "b": told[: self._samples], "e": told[-self._samples :]}
 
 
@@ -207,15 +208,15 @@ def texts_payload(texts: Sequence[Continuation]) -> list[wire.Json]:
     return [
         {
             "ids": [int(i) for i in text.token_ids],
-            "strings": list(text.tokens),
-            "parts": list(text.parts),
+            "str": list(text.tokens),
+            "flags": flags(text.parts).tolist(),
             "ended": text.ended,
         }
         for text in texts
     ]
 
 
-def generation_reply(made: Generation, special: Sequence[int], seconds: float) -> wire.Reply:
+def generation_reply(made: Generation, bits: Sequence[int], seconds: float) -> wire.Reply:
     """The answer of "generate"."""
     width = max((len(t) for t in (*made.baseline, *made.edited)), default=0)
     arrays: dict[str, wire.Array] = {}
@@ -228,7 +229,7 @@ def generation_reply(made: Generation, special: Sequence[int], seconds: float) -
     return wire.Reply(
         {
             "stopped": made.stopped,
-            "prompt": prompt_payload(made, special),
+            "prompt": prompt_payload(made, bits),
             "notes": list(made.notes),
             "baseline": texts_payload(made.baseline),
             "edited": texts_payload(made.edited),

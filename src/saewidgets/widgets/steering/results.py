@@ -16,7 +16,7 @@ from ...interventions.effects.on_text import EditEffects, effects_on_worker
 from ...interventions.recipe.units import Index, Maxima
 from .. import wire
 from ..constants import CONTROLS
-from ..flags import uncounted
+from ..flags import flags
 from .asked import AskedAnswer, AskedEffect, AskedSweep
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ def _effects(made: EditEffects) -> wire.Reply:
         arrays |= {"frozen_delta": frozen.delta.astype(np.float32), "frozen_kl": frozen.kl.astype(np.float32)}
     return wire.Reply(
         {
-            "tokens": list(made.tokens),
-            "parts": list(made.parts),
-            "special": [*uncounted(made.special, made.outlier)],
+            "str": list(made.tokens),
+            "flags": flags(made.parts, made.special, made.outlier).tolist(),
             "n_prompt": made.n_prompt,
             "notes": list(made.notes),
             "loss": {
@@ -168,7 +167,7 @@ def answer_reply(engine: Engine, asked: AskedAnswer, maxima: Maxima, ticket: Tic
     made = answers_on_worker(engine, asked.input, asked.answer, asked.whole, maxima, ticket)
     return wire.Reply(
         {
-            "answer": {"ids": list(made.answer_ids), "strings": list(made.answer)},
+            "answer": {"ids": list(made.answer_ids), "str": list(made.answer)},
             "first_only": len(made.answer_ids) > 1,
             "rows": [
                 {

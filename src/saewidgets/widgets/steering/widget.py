@@ -33,7 +33,7 @@ from .asked import (
 )
 from .facts import facts_of, preset_reply
 from .page import PanelView, fallback_of, questions, remembered
-from .payload import Teller, Units, generation_reply, prompt_payload, uncounted_in
+from .payload import Teller, Units, generation_reply, prompt_flags, prompt_payload
 from .recipe_trait import RecipeLike, RecipeTrait, as_dict, feature_of, with_feature
 from .results import answer_reply, effect_reply, sweep_reply
 from .search import Search
@@ -149,7 +149,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         def write(ticket: Ticket) -> None:
             start = time.perf_counter()
             made.append(self._generate(asked, ticket, keep_partial=False))
-            reply = generation_reply(made[0], uncounted_in(self.engine, made[0], ticket), time.perf_counter() - start)
+            reply = generation_reply(made[0], prompt_flags(self.engine, made[0], ticket), time.perf_counter() - start)
             remembered_answers.keep("generate", plain(asked), reply, quick=False)
 
         self.engine.worker.run(write)
@@ -225,14 +225,14 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         made = self._generate(asked, ticket, keep_partial=True)
         if revision == self.revision:
             self._last = made
-        return generation_reply(made, uncounted_in(self.engine, made, ticket), time.perf_counter() - start)
+        return generation_reply(made, prompt_flags(self.engine, made, ticket), time.perf_counter() - start)
 
     def _generate(self, asked: AskedTexts, ticket: Ticket, keep_partial: bool) -> Generation:
         sampling = asked.sampling
         teller = Teller(self.engine, sampling.samples)
 
         def begun(made: Generation) -> None:
-            prompt = prompt_payload(made, uncounted_in(self.engine, made, ticket))
+            prompt = prompt_payload(made, prompt_flags(self.engine, made, ticket))
             ticket.part({"prompt": prompt, "notes": list(made.notes)})
 
         return generate_on_worker(

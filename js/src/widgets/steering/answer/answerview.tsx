@@ -5,35 +5,31 @@ import { ChannelStatus } from "../../../controls/channelstatus";
 import { Notes } from "../../../controls/footer";
 import { chance, minus, Small, SmallLine, Token } from "../../../controls/small";
 import { Num, Table } from "../../../controls/table";
-import type { Channels } from "../../../kernel/channels";
 import { useFollow } from "../../../kernel/follow";
+import type { Kernel } from "../../../kernel/kernel";
 import { useDraft } from "../../../kernel/typing";
 import type { State } from "../state";
 import { type AnswerJson, type AnswerRow, json, OFFLINE } from "../wire";
 
 const ASK_MS = 400;
 
-export function useAnswer(state: State, channels: Channels, answer: string, on: boolean): AnswerJson | null {
+export function useAnswer(state: State, kernel: Kernel, answer: string, on: boolean): AnswerJson | null {
   const [found, setFound] = useState<AnswerJson | null>(null);
   const { asked, revision } = state;
   const wanted = on && answer !== "";
-  useFollow<AnswerJson>(
-    channels,
-    "answer",
-    json({ ...asked, answer }),
-    { on: wanted, wait: ASK_MS, revision },
-    ({ r }) => setFound(r),
+  useFollow<AnswerJson>(kernel, "answer", json({ ...asked, answer }), { on: wanted, wait: ASK_MS, revision }, ({ r }) =>
+    setFound(r),
   );
   return answer === "" ? null : found;
 }
 
 interface Props {
   state: State;
-  channels: Channels;
+  kernel: Kernel;
   found: AnswerJson | null;
 }
 
-export function AnswerView({ state, channels, found }: Props) {
+export function AnswerView({ state, kernel, found }: Props) {
   const [answer, setAnswer] = useDraft<string>(state.model, "answer");
   return (
     <>
@@ -50,7 +46,7 @@ export function AnswerView({ state, channels, found }: Props) {
           onInput={(event) => setAnswer(event.currentTarget.value)}
         />
       </label>
-      <ChannelStatus channels={channels} channel="answer" unit="forward passes" />
+      <ChannelStatus kernel={kernel} channel="answer" unit="forward passes" />
       {answer === "" && (
         <p class="saew-empty">
           Type an answer to see its rank and probability right after the prompt: for the model as it is, with the
@@ -65,12 +61,12 @@ export function AnswerView({ state, channels, found }: Props) {
 const HEAD = ["model", ">rank", ">probability", ">logit", ">log-prob. of the whole, nats", "likeliest next tokens"];
 
 function AnswerRows({ found }: { found: AnswerJson }) {
-  const { ids, strings } = found.answer;
+  const { ids, str } = found.answer;
   return (
     <>
       <SmallLine>
         {"Read as "}
-        {strings.map((token, i) => (
+        {str.map((token, i) => (
           <span key={`${i} ${token}`}>
             {i > 0 && " + "}
             <span class="saew-answer-token">

@@ -2,13 +2,13 @@
 
 import { useState } from "preact/hooks";
 import { floats } from "../../../kernel/arrays";
-import type { Channels } from "../../../kernel/channels";
 import { useFollow } from "../../../kernel/follow";
+import type { Kernel } from "../../../kernel/kernel";
 import type { Reply } from "../../../kernel/types";
-import type { Tokens } from "../../../tokens/tokenline";
+import type { TokenStrings } from "../../../tokens/tokentext";
 import type { Run, Side } from "../run/run";
 import type { State } from "../state";
-import { type Asked, type EffectJson, flagOf, json } from "../wire";
+import { type Asked, type EffectJson, json } from "../wire";
 
 const ASK_MS = 300;
 
@@ -22,7 +22,7 @@ export interface Change {
 
 export interface Effect {
   json: EffectJson;
-  tokens: Tokens;
+  tokens: TokenStrings;
   delta: Float32Array;
   kl: Float32Array;
   clean: Float32Array;
@@ -36,7 +36,7 @@ export interface Effect {
 }
 
 export function effectOf({ r, arrays }: Reply<EffectJson>): Effect {
-  const n = r.tokens.length;
+  const n = r.str.length;
   const named = (name: string) => floats(arrays, name);
   const acts = (name: string, row: number) => named(name).subarray(row * n, (row + 1) * n);
   const at = (strings: string[][], name: string, token: number): Change[] => {
@@ -50,7 +50,7 @@ export function effectOf({ r, arrays }: Reply<EffectJson>): Effect {
   };
   return {
     json: r,
-    tokens: { strings: r.tokens, flags: r.tokens.map((_, i) => flagOf(r.parts[i], r.special[i])) },
+    tokens: r,
     delta: named("delta"),
     kl: named("kl"),
     clean: named("p_clean"),
@@ -73,13 +73,7 @@ export interface EffectState {
   params: (which: Which) => object;
 }
 
-export function useEffectOf(
-  state: State,
-  channels: Channels,
-  run: Run | null,
-  freeze: boolean,
-  on: boolean,
-): EffectState {
+export function useEffectOf(state: State, kernel: Kernel, run: Run | null, freeze: boolean, on: boolean): EffectState {
   const [effect, setEffect] = useState<Effect | null>(null);
   const [wanted, choose] = useState<Which>(null);
   const { asked, revision } = state;
@@ -92,7 +86,7 @@ export function useEffectOf(
     const { prompt, chat, messages }: Asked = run.asked;
     return { recipe: asked.recipe, prompt, chat, messages, continuation: text.ids, freeze };
   };
-  useFollow<EffectJson>(channels, "effect", json(params(which)), { on, wait: ASK_MS, revision }, (reply) =>
+  useFollow<EffectJson>(kernel, "effect", json(params(which)), { on, wait: ASK_MS, revision }, (reply) =>
     setEffect(effectOf(reply)),
   );
   return { effect, which, choose, params };

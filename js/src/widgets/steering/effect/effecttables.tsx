@@ -12,7 +12,7 @@ import type { Effect } from "./effectdata";
 const LISTED = 200;
 
 export function ActsTable({ effect }: { effect: Effect }) {
-  const { rows, tokens } = effect.json;
+  const { rows, str } = effect.json;
   const [wanted, setWanted] = useState(0);
   const [all, setAll] = useState(false);
   const at = wanted < rows.length ? wanted : 0;
@@ -20,7 +20,7 @@ export function ActsTable({ effect }: { effect: Effect }) {
   const acts = effect.acts[at];
   if (!row || !acts) return null;
   const known = (i: number) => Number.isFinite(acts.requested[i]) || Number.isFinite(acts.realised[i]);
-  const edited = tokens.flatMap((_, i) => (known(i) ? [i] : []));
+  const edited = str.flatMap((_, i) => (known(i) ? [i] : []));
   const shown = all ? edited : edited.slice(0, LISTED);
   return (
     <section class="saew-panel" aria-label="Requested and realised">
@@ -52,7 +52,7 @@ export function ActsTable({ effect }: { effect: Effect }) {
                   <Small>{i}</Small>
                 </Num>
                 <td>
-                  <Token t={tokens[i]} />
+                  <Token t={str[i]} />
                 </td>
                 <Num>{minus(acts.clean[i])}</Num>
                 <Num>{minus(acts.requested[i])}</Num>

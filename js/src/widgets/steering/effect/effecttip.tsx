@@ -30,7 +30,7 @@ export function EffectTip({ effect, token, at, root }: Props) {
     <Tip at={at} root={root}>
       <div>
         <b>
-          <Token t={json.tokens[token]} />
+          <Token t={json.str[token]} />
         </b>
         <Small>{` position ${token}`}</Small>
       </div>

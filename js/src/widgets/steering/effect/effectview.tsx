@@ -7,7 +7,7 @@ import { signed } from "../../../controls/format";
 import { Segments } from "../../../controls/segments";
 import { minus, Small } from "../../../controls/small";
 import { Num, Table } from "../../../controls/table";
-import type { Channels } from "../../../kernel/channels";
+import type { Kernel } from "../../../kernel/kernel";
 import { save, useTrait } from "../../../kernel/traits";
 import type { Palette } from "../../../tokens/palette";
 import { TokenBox } from "../../../tokens/tokenbox";
@@ -23,7 +23,7 @@ import { EffectTip } from "./effecttip";
 
 interface Props {
   state: State;
-  channels: Channels;
+  kernel: Kernel;
   effects: EffectState;
   run: Run | null;
   root: HTMLElement;
@@ -34,7 +34,7 @@ interface Props {
 type Shown = "delta" | "kl";
 
 export function EffectView(props: Props) {
-  const { state, channels, effects, run } = props;
+  const { state, kernel, effects, run } = props;
   const { effect } = effects;
   const freeze = useTrait<boolean>(state.model, "freeze");
   const [shown, setShown] = useState<Shown>("delta");
@@ -82,9 +82,9 @@ export function EffectView(props: Props) {
           {" also with attention frozen"}
         </label>
       </div>
-      <ChannelStatus channels={channels} channel="effect" unit="forward passes" />
+      <ChannelStatus kernel={kernel} channel="effect" unit="forward passes" />
       {effect && <EffectResult {...props} effect={effect} shown={shown} />}
-      {!effect && !channels.of("effect").busy && !channels.of("effect").error && !channels.of("effect").offline && (
+      {!effect && !kernel.of("effect").busy && !kernel.of("effect").error && !kernel.of("effect").offline && (
         <p class="saew-empty">A prompt is needed to see what the recipe does to it.</p>
       )}
     </>
@@ -96,11 +96,11 @@ function EffectResult({ effect, shown, root, prefix, palette }: Props & { effect
   const values = shown === "delta" ? effect.delta : effect.kl;
   const most = largest(values);
   const describe = (token: number) =>
-    `token \u2018${label(effect.tokens.strings[token] ?? "")}\u2019, position ${token}, ` +
+    `token \u2018${label(effect.tokens.str[token] ?? "")}\u2019, position ${token}, ` +
     (shown === "delta"
       ? `change of log-probability ${signed(effect.delta[token] ?? Number.NaN)} nats`
       : `KL divergence ${minus(effect.kl[token])} nats`);
-  const after = effect.json.n_prompt < effect.json.tokens.length ? effect.json.n_prompt : null;
+  const after = effect.json.n_prompt < effect.json.str.length ? effect.json.n_prompt : null;
   return (
     <>
       <Numbers effect={effect} />
@@ -186,13 +186,13 @@ function sayText(which: Which, run: Run | null): string {
 }
 
 /** On a page without a kernel: which texts have an answer. Null elsewhere, and until it is known. */
-function useRecorded({ state, channels, effects, run }: Props, freeze: boolean): boolean[] | null {
+function useRecorded({ state, kernel, effects, run }: Props, freeze: boolean): boolean[] | null {
   const [can, setCan] = useState<boolean[] | null>(null);
   const key = state.offline ? JSON.stringify([state.asked, freeze, run?.id, run?.answer !== null]) : "";
   useLayoutEffect(() => {
     if (!state.offline) return;
     const asks = textsOf(run).map((which) => ({ ch: "effect", p: effects.params(which) }));
-    channels.ask<boolean[]>("recorded", json(asks), { done: ({ r }) => setCan(r) });
+    kernel.ask<boolean[]>("recorded", json(asks), { done: ({ r }) => setCan(r) });
   }, [key]);
   return can;
 }

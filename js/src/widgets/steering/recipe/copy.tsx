@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ChannelStatus } from "../../../controls/channelstatus";
 import { copyText } from "../../../controls/clipboard";
 import { Button } from "../../../controls/small";
-import type { Channels } from "../../../kernel/channels";
+import type { Kernel } from "../../../kernel/kernel";
 import { asWireError } from "../../../kernel/types";
 import type { State } from "../state";
 import { json, OFFLINE, type Scales } from "../wire";
@@ -12,7 +12,7 @@ import { readRecipe } from "./recipe";
 
 const SAID_MS = 2500;
 
-export function CopyPaste({ state, channels }: { state: State; channels: Channels }) {
+export function CopyPaste({ state, kernel }: { state: State; kernel: Kernel }) {
   const { asked, settings, offline } = state;
   const [said, setSaid] = useState("");
   const [pasting, setPasting] = useState(false);
@@ -28,7 +28,7 @@ export function CopyPaste({ state, channels }: { state: State; channels: Channel
   const copy = (what: "json" | "python", says: string) => {
     // The recipe itself is here.
     if (offline && what === "json") return void put(JSON.stringify(asked.recipe, null, 1), says);
-    channels.ask<{ json: string; python: string }>("code", json({ ...asked, settings }), {
+    kernel.ask<{ json: string; python: string }>("code", json({ ...asked, settings }), {
       done: ({ r }) => void put(r[what], says),
     });
   };
@@ -59,14 +59,14 @@ export function CopyPaste({ state, channels }: { state: State; channels: Channel
           {said}
         </span>
       </div>
-      <ChannelStatus channels={channels} channel="code" />
-      {pasting && <Paste state={state} channels={channels} onDone={() => setPasting(false)} />}
+      <ChannelStatus kernel={kernel} channel="code" />
+      {pasting && <Paste state={state} kernel={kernel} onDone={() => setPasting(false)} />}
     </div>
   );
 }
 
 /** Pasted text becomes the recipe once the kernel has nothing against its rows. */
-function Paste({ state, channels, onDone }: { state: State; channels: Channels; onDone: () => void }) {
+function Paste({ state, kernel, onDone }: { state: State; kernel: Kernel; onDone: () => void }) {
   const [text, setText] = useState("");
   const [wrong, setWrong] = useState<string[]>([]);
   const box = useRef<HTMLTextAreaElement>(null);
@@ -75,7 +75,7 @@ function Paste({ state, channels, onDone }: { state: State; channels: Channels; 
     setWrong([]);
     try {
       const recipe = readRecipe(text);
-      channels.ask<Scales>("scales", json({ ...state.asked, recipe }), {
+      kernel.ask<Scales>("scales", json({ ...state.asked, recipe }), {
         done: ({ r }) => {
           const errors = r.rows.flatMap(({ error }, i) => (error ? [`Intervention ${i + 1}: ${error}`] : []));
           if (errors.length > 0) return setWrong(errors);

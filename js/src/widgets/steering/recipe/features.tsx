@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Button } from "../../../controls/small";
-import type { Channels } from "../../../kernel/channels";
+import type { Kernel } from "../../../kernel/kernel";
 import { label } from "../../../tokens/visible";
 import type { Facts, Item, RowScale } from "../wire";
 import { Picker } from "./picker";
@@ -12,7 +12,7 @@ interface Props {
   row: Intervention;
   scale: RowScale | null;
   facts: Facts;
-  channels: Channels;
+  kernel: Kernel;
   id: string;
   onChange: (features: number[]) => void;
 }
@@ -33,7 +33,7 @@ export function sizeOf(facts: Facts, sae: string | null): number {
   return (facts.saes.find(({ name }) => name === sae) ?? facts.saes[0])?.n ?? 0;
 }
 
-export function Features({ row, scale, facts, channels, id, onChange }: Props) {
+export function Features({ row, scale, facts, kernel, id, onChange }: Props) {
   /** The place that is being searched for: one of the features, or the one after them. */
   const [open, setOpen] = useState<number | null>(null);
   if (row.direction)
@@ -83,7 +83,7 @@ export function Features({ row, scale, facts, channels, id, onChange }: Props) {
       </Button>
       {open !== null && (
         <Picker
-          channels={channels}
+          kernel={kernel}
           sae={askedSae(facts, row.sae)}
           n={sizeOf(facts, row.sae)}
           id={`${id}-find`}

@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { num } from "../../../controls/format";
-import type { Channels } from "../../../kernel/channels";
+import type { Kernel } from "../../../kernel/kernel";
 import { Tok } from "../../../tokens/tok";
 import { label } from "../../../tokens/visible";
 import type { Item } from "../wire";
@@ -12,7 +12,7 @@ const ASK_MS = 150;
 const COMBOBOX = { role: "combobox", list: undefined, "aria-expanded": true } as const;
 
 interface Props {
-  channels: Channels;
+  kernel: Kernel;
   sae: string | null;
   /** How many features there are. */
   n: number;
@@ -21,14 +21,14 @@ interface Props {
   onClose: () => void;
 }
 
-export function Picker({ channels, sae, n, id, onPick, onClose }: Props) {
+export function Picker({ kernel, sae, n, id, onPick, onClose }: Props) {
   const [query, setQuery] = useState("");
   const [found, setFound] = useState<{ q: string; items: Item[] } | null>(null);
   const [at, setAt] = useState(0);
   const box = useRef<HTMLInputElement>(null);
   const area = useRef<HTMLDivElement>(null);
   const items = found?.items ?? [];
-  const { error, offline } = channels.of("search");
+  const { error, offline } = kernel.of("search");
 
   useLayoutEffect(() => {
     const opener = box.current?.ownerDocument.activeElement;
@@ -40,7 +40,7 @@ export function Picker({ channels, sae, n, id, onPick, onClose }: Props) {
   }, []);
   useEffect(() => {
     const ask = () =>
-      channels.ask<{ items: Item[] }>(
+      kernel.ask<{ items: Item[] }>(
         "search",
         { q: query, sae },
         {

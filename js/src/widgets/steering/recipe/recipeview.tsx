@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { ChannelStatus } from "../../../controls/channelstatus";
 import { Button, Small } from "../../../controls/small";
-import type { Channels } from "../../../kernel/channels";
+import type { Kernel } from "../../../kernel/kernel";
 import type { State } from "../state";
 import { type Item, OFFLINE, type Scales } from "../wire";
 import { CopyPaste } from "./copy";
@@ -14,12 +14,12 @@ import { Row } from "./row";
 
 interface Props {
   state: State;
-  channels: Channels;
+  kernel: Kernel;
   scales: Scales | null;
   prefix: string;
 }
 
-export function RecipeView({ state, channels, scales, prefix }: Props) {
+export function RecipeView({ state, kernel, scales, prefix }: Props) {
   const { recipe, edit, facts, offline } = state;
   const [adding, setAdding] = useState(false);
   const rows = recipe.interventions;
@@ -49,7 +49,7 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
               row={row}
               scale={fits?.rows[i] ?? null}
               facts={facts}
-              channels={channels}
+              kernel={kernel}
               id={`${prefix}-row${i}`}
               onChange={(part) => put(i, (now) => [{ ...now, ...part }])}
               onPreset={(made) => {
@@ -63,14 +63,14 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
         {rows.length === 0 && !adding && (
           <p class="saew-missing">No interventions yet: both texts would be the same. Add a feature to change one.</p>
         )}
-        <ChannelStatus channels={channels} channel="preset" />
-        <ChannelStatus channels={channels} channel="scales" />
+        <ChannelStatus kernel={kernel} channel="preset" />
+        <ChannelStatus kernel={kernel} channel="scales" />
         <Button class="saew-add" aria-expanded={adding} onClick={() => setAdding(!adding)}>
           + Add a feature
         </Button>
         {adding && (
           <Picker
-            channels={channels}
+            kernel={kernel}
             sae={askedSae(facts, newSae(facts))}
             n={sizeOf(facts, newSae(facts))}
             id={`${prefix}-add`}
@@ -91,7 +91,7 @@ export function RecipeView({ state, channels, scales, prefix }: Props) {
           <pre class="saew-small">{fits.text}</pre>
         </details>
       )}
-      <CopyPaste state={state} channels={channels} />
+      <CopyPaste state={state} kernel={kernel} />
     </section>
   );
 }

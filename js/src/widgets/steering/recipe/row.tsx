@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { NumberBox } from "../../../controls/numberbox";
 import { Button } from "../../../controls/small";
-import type { Channels } from "../../../kernel/channels";
+import type { Kernel } from "../../../kernel/kernel";
 import type { Facts, RowScale } from "../wire";
 import { Amount } from "./amount";
 import { askedSae, Features, sizeOf } from "./features";
@@ -14,7 +14,7 @@ interface Props {
   row: Intervention;
   scale: RowScale | null;
   facts: Facts;
-  channels: Channels;
+  kernel: Kernel;
   id: string;
   onChange: (part: Partial<Intervention>) => void;
   /** A preset, in place of this row. */
@@ -22,7 +22,7 @@ interface Props {
   onRemove: () => void;
 }
 
-export function Row({ row, scale, facts, channels, id, onChange, onPreset, onRemove }: Props) {
+export function Row({ row, scale, facts, kernel, id, onChange, onPreset, onRemove }: Props) {
   const [open, setOpen] = useState(false);
   const used = optionsUsed(row);
   const who = row.direction ? "the direction" : `feature ${row.features.join(", ")}`;
@@ -30,7 +30,7 @@ export function Row({ row, scale, facts, channels, id, onChange, onPreset, onRem
   const choose = (wanted: string) => {
     if (wanted in KINDS) onChange(asKind(row, wanted as Kind));
     else if (feature !== undefined)
-      channels.ask<{ recipe: Recipe }>(
+      kernel.ask<{ recipe: Recipe }>(
         "preset",
         { key: wanted, f: feature, sae: askedSae(facts, row.sae) },
         { done: ({ r }) => onPreset(r.recipe) },
@@ -46,10 +46,7 @@ export function Row({ row, scale, facts, channels, id, onChange, onPreset, onRem
           checked={row.on}
           onChange={(event) => onChange({ on: event.currentTarget.checked })}
         />
-        <Features
-          {...{ row, scale, facts, channels, id }}
-          onChange={(features) => onChange({ features, label: null })}
-        />
+        <Features {...{ row, scale, facts, kernel, id }} onChange={(features) => onChange({ features, label: null })} />
         <Button
           class="saew-quiet saew-remove"
           aria-label={`Remove the intervention on ${who}`}

@@ -1,7 +1,7 @@
 /** The run on screen: started, stopped, remembered, and fetched back from the history. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Channels } from "../../../kernel/channels";
+import type { Kernel } from "../../../kernel/kernel";
 import { save, useTrait } from "../../../kernel/traits";
 import { complete, same } from "../recipe/recipe";
 import type { State } from "../state";
@@ -22,7 +22,7 @@ export interface Generation {
   restore: (past: Remembered) => void;
 }
 
-export function useGeneration(state: State, channels: Channels): Generation {
+export function useGeneration(state: State, kernel: Kernel): Generation {
   const { model, asked, settings, offline } = state;
   const history = useTrait<Remembered[]>(model, "history");
   const newest = history.at(-1);
@@ -40,7 +40,7 @@ export function useGeneration(state: State, channels: Channels): Generation {
       setRun(made);
       setVersion((n) => n + 1);
     };
-    channels.ask<GenerateJson>("generate", json({ ...asked, settings: with_ }), {
+    kernel.ask<GenerateJson>("generate", json({ ...asked, settings: with_ }), {
       onPart: (part) => {
         const begins = made.prompt === null || made.baseline.length === 0;
         made.part(part as unknown as Part);
@@ -60,7 +60,7 @@ export function useGeneration(state: State, channels: Channels): Generation {
     save(model, { history: [...before, made.remembered(made.id, revision)].slice(-KEPT) });
   };
   const restore = (past: Remembered) => {
-    channels.stop("generate");
+    kernel.stop("generate");
     wanted.current = null;
     setRun(Run.of(past));
     setVersion((n) => n + 1);
@@ -73,7 +73,7 @@ export function useGeneration(state: State, channels: Channels): Generation {
   useLayoutEffect(() => {
     if (!newest || newest.id <= seen.current) return;
     seen.current = newest.id;
-    if (channels.of("generate").busy) return;
+    if (kernel.of("generate").busy) return;
     setRun(Run.of(newest));
     setVersion((n) => n + 1);
   }, [newest?.id]);
@@ -86,11 +86,11 @@ export function useGeneration(state: State, channels: Channels): Generation {
 
   return {
     run,
-    busy: channels.of("generate").busy,
+    busy: kernel.of("generate").busy,
     version,
     history,
     start,
-    stop: () => channels.stop("generate"),
+    stop: () => kernel.stop("generate"),
     restore,
   };
 }

@@ -6,7 +6,6 @@
 import type { Reply } from "../../../kernel/types";
 import {
   type Asked,
-  flagOf,
   type GenerateJson,
   line,
   type Part,
@@ -21,7 +20,7 @@ import {
 /** One text; it grows while it is written. */
 export interface Text {
   ids: number[];
-  strings: string[];
+  str: string[];
   flags: number[];
   logprob: ArrayLike<number>;
   entropy: ArrayLike<number>;
@@ -56,7 +55,7 @@ export class Run {
   static of({ id, settings, baseline, edited, stopped, ...asked }: Remembered): Run {
     const { recipe, prompt, chat, messages } = asked;
     const run = new Run({ recipe, prompt, chat, messages }, settings, id, true);
-    const whole = (text: string): Text => ({ ...empty(), strings: [text], flags: [0] });
+    const whole = (text: string): Text => ({ ...empty(), str: [text], flags: [0] });
     run.baseline = baseline.map(whole);
     run.edited = edited.map(whole);
     run.diverge = run.baseline.map(() => null);
@@ -96,10 +95,10 @@ export class Run {
       text.ended = true;
       return;
     }
-    const [id, string, part, logprob, entropy] = token;
+    const [id, string, flags, logprob, entropy] = token;
     text.ids.push(id);
-    text.strings.push(string);
-    text.flags.push(flagOf(part));
+    text.str.push(string);
+    text.flags.push(flags);
     (text.logprob as number[]).push(logprob);
     (text.entropy as number[]).push(entropy);
   }
@@ -109,8 +108,8 @@ export class Run {
     const width = widthOf(reply, "b_logprob", r.baseline.length);
     const text = (name: string) => (one: TextJson, i: number) => ({
       ids: one.ids,
-      strings: one.strings,
-      flags: one.strings.map((_, k) => flagOf(one.parts[k])),
+      str: one.str,
+      flags: one.flags,
       logprob: line(reply.arrays, `${name}_logprob`, i, width),
       entropy: line(reply.arrays, `${name}_entropy`, i, width),
       ended: one.ended,
@@ -135,7 +134,7 @@ export class Run {
 
   /** As the history keeps it. */
   remembered(id: number, revision: number): Remembered {
-    const strings = (texts: Text[]) => texts.map((text) => text.strings.join(""));
+    const strings = (texts: Text[]) => texts.map((text) => text.str.join(""));
     return {
       id,
       ...this.asked,
@@ -149,5 +148,5 @@ export class Run {
 }
 
 function empty(): Text {
-  return { ids: [], strings: [], flags: [], logprob: [], entropy: [], ended: false };
+  return { ids: [], str: [], flags: [], logprob: [], entropy: [], ended: false };
 }

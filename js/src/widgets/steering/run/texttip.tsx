@@ -23,7 +23,7 @@ export interface Pointed extends Place {
 export function describeToken(run: Run, { side, sample, token }: Place): string {
   const { prompt } = run;
   const text = side && run.text(side, sample);
-  const named = `token \u2018${label((text ?? prompt)?.strings[token] ?? "")}\u2019`;
+  const named = `token \u2018${label((text ?? prompt)?.str[token] ?? "")}\u2019`;
   if (!text) return `${named}, position ${token}${prompt?.edited[token] ? ", edited here" : ""}`;
   const from = run.diverge[sample] === token ? ", the texts differ from here" : "";
   return `${named}, step ${token + 1}, log-probability ${minus(text.logprob[token])} nats${from}`;
@@ -40,14 +40,14 @@ export function TextTip({ run, pointed, changes, root }: Props) {
   const { side, sample, token, at } = pointed;
   const { prompt } = run;
   const shown = side ? run.text(side, sample) : prompt;
-  if (!at.isConnected || !shown || token >= shown.strings.length) return null;
+  if (!at.isConnected || !shown || token >= shown.str.length) return null;
   const delta = (side ? changes.of(side, sample) : changes.prompt)?.[token] ?? Number.NaN;
-  const position = token + (side ? (prompt?.strings.length ?? 0) : 0);
+  const position = token + (side ? (prompt?.str.length ?? 0) : 0);
   return (
     <Tip at={at} root={root}>
       <div>
         <b>
-          <Token t={shown.strings[token]} />
+          <Token t={shown.str[token]} />
         </b>
         <Small>{` position ${position}${side ? `, step ${token + 1}` : `, id ${shown.ids[token]}`}`}</Small>
       </div>
@@ -84,11 +84,11 @@ interface NumbersProps {
 
 function Numbers({ run, side, sample, token, own }: NumbersProps) {
   const text = run.text(side, sample);
-  const there = text !== undefined && token < text.strings.length;
+  const there = text !== undefined && token < text.str.length;
   return (
     <tr>
       <td>{own ? <b>{side}</b> : side}</td>
-      <td>{there ? <Token t={text.strings[token]} /> : "\u2013"}</td>
+      <td>{there ? <Token t={text.str[token]} /> : "\u2013"}</td>
       <Num>{there && text.ids[token]}</Num>
       <Num>{there && minus(text.logprob[token])}</Num>
       <Num>{there && minus(text.entropy[token])}</Num>

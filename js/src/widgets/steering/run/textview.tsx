@@ -1,16 +1,16 @@
 /** The texts, pair by pair: as the model is, and with the recipe; coloured, and marked from where they differ. */
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { ChannelStatus } from "../../../controls/channelstatus";
 import { Footer } from "../../../controls/footer";
 import { Segments } from "../../../controls/segments";
 import { Small, SmallLine } from "../../../controls/small";
-import type { Channels } from "../../../kernel/channels";
+import type { Kernel } from "../../../kernel/kernel";
 import { save, useTrait } from "../../../kernel/traits";
 import type { Palette } from "../../../tokens/palette";
 import { TokenBox } from "../../../tokens/tokenbox";
 import type { State } from "../state";
-import { flagOf, type PromptJson } from "../wire";
+import type { PromptJson } from "../wire";
 import type { Changes } from "./changes";
 import { ChangeKey, SurpriseKey } from "./colourkeys";
 import { change, surprise } from "./colours";
@@ -26,7 +26,7 @@ const SIDES: Record<Side, [string, string]> = {
 
 interface Props {
   state: State;
-  channels: Channels;
+  kernel: Kernel;
   generation: Generation;
   changes: Changes;
   root: HTMLElement;
@@ -35,7 +35,7 @@ interface Props {
 }
 
 export function TextView(props: Props) {
-  const { state, channels, generation, changes, root } = props;
+  const { state, kernel, generation, changes, root } = props;
   const { run, busy } = generation;
   const color = useTrait<Color>(state.model, "color");
   const [pointed, setPointed] = useState<Pointed | null>(null);
@@ -52,7 +52,7 @@ export function TextView(props: Props) {
         />
         <Key color={color} changes={changes} run={run} palette={props.palette} />
       </div>
-      <ChannelStatus channels={channels} channel="generate" />
+      <ChannelStatus kernel={kernel} channel="generate" />
       {run ? (
         <>
           <p class="saew-state" role="status">
@@ -102,12 +102,12 @@ interface PartProps extends Props {
 
 /** The prompt, once above all texts: dimmed, underlined where it was edited. */
 function PromptLine({ run, prompt, color, changes, palette, prefix, onPoint }: PartProps & { prompt: PromptJson }) {
-  const [tokens] = useTokens(prompt);
+  const tokens = useTokens(prompt);
   const shown = color === "change" ? changes.prompt : undefined;
   return (
     <div class="saew-prompt">
       <span class="saew-small">
-        {`Prompt, ${prompt.strings.length} tokens`}
+        {`Prompt, ${prompt.str.length} tokens`}
         {prompt.edited.some(Boolean) && (
           <>
             {" ("}
@@ -131,15 +131,11 @@ function PromptLine({ run, prompt, color, changes, palette, prefix, onPoint }: P
   );
 }
 
-/** The prompt as a line of tokens, the same object for the same prompt. */
-function useTokens(prompt: PromptJson) {
-  const [held, setHeld] = useState(() => ({ key: "", tokens: { strings: [] as string[], flags: [] as number[] } }));
-  const key = prompt.ids.join();
-  if (held.key === key) return [held.tokens] as const;
-  const flags = prompt.strings.map((_, i) => flagOf(prompt.parts[i], prompt.special[i]));
-  const tokens = { strings: prompt.strings, flags };
-  setHeld({ key, tokens });
-  return [tokens] as const;
+/** The prompt, the same object for the same prompt. */
+function useTokens(prompt: PromptJson): PromptJson {
+  const held = useRef(prompt);
+  if (held.current.ids.join() !== prompt.ids.join()) held.current = prompt;
+  return held.current;
 }
 
 function Pair(props: PartProps & { sample: number }) {

@@ -3,8 +3,8 @@
 import { useState } from "preact/hooks";
 import { CONTROLS, SWEEP_SAMPLES } from "../../../../../src/saewidgets/widgets/constants.json";
 import { floats } from "../../../kernel/arrays";
-import type { Channels } from "../../../kernel/channels";
 import { useFollow } from "../../../kernel/follow";
+import type { Kernel } from "../../../kernel/kernel";
 import type { Reply } from "../../../kernel/types";
 import type { State } from "../state";
 import { type Asked, json, line, MEASURES, type Measure, type SweepJson } from "../wire";
@@ -56,7 +56,7 @@ export interface SweepState extends How {
   run: () => void;
 }
 
-export function useSweep(state: State, channels: Channels, on: boolean): SweepState {
+export function useSweep(state: State, kernel: Kernel, on: boolean): SweepState {
   const { asked, settings, revision, offline } = state;
   const [sweep, setSweep] = useState<Sweep | null>(null);
   const [chosen, setChosen] = useState<Partial<How>>({});
@@ -66,11 +66,11 @@ export function useSweep(state: State, channels: Channels, on: boolean): SweepSt
   const params = json({ ...asked, settings, ...how });
   const done = (reply: Reply<SweepJson>) => setSweep({ json: reply.r, curves: curvesOf(reply), asked });
   // A page without a kernel has it recorded; a kernel would take a while, and waits for a click.
-  useFollow<SweepJson>(channels, "sweep", params, { on: on && offline, wait: 0, revision }, done);
+  useFollow<SweepJson>(kernel, "sweep", params, { on: on && offline, wait: 0, revision }, done);
   return {
     sweep,
     ...how,
     set: (change) => setChosen((before) => ({ ...before, ...change })),
-    run: () => channels.ask<SweepJson>("sweep", params, { done }),
+    run: () => kernel.ask<SweepJson>("sweep", params, { done }),
   };
 }

@@ -7,7 +7,7 @@ import { ChannelStatus } from "../../../controls/channelstatus";
 import { Notes } from "../../../controls/footer";
 import { NumberBox } from "../../../controls/numberbox";
 import { Button, Small, SmallLine, short } from "../../../controls/small";
-import type { Channels } from "../../../kernel/channels";
+import type { Kernel } from "../../../kernel/kernel";
 import { label, pieces } from "../../../tokens/visible";
 import { complete, type Intervention, KINDS, same, summary, UNITS } from "../recipe/recipe";
 import type { State } from "../state";
@@ -17,14 +17,14 @@ import type { Sweep, SweepState } from "./sweepdata";
 
 interface Props {
   state: State;
-  channels: Channels;
+  kernel: Kernel;
   sweeping: SweepState;
 }
 
-export function SweepView({ state, channels, sweeping }: Props) {
+export function SweepView({ state, kernel, sweeping }: Props) {
   const { recipe, offline } = state;
   const { sweep, row, controls, samples, set } = sweeping;
-  const { busy } = channels.of("sweep");
+  const { busy } = kernel.of("sweep");
   const rows = recipe.interventions;
   const varied = rows[row];
   const can = varied !== undefined && varied.kind !== "ablate";
@@ -68,14 +68,14 @@ export function SweepView({ state, channels, sweeping }: Props) {
           <Button
             class="saew-primary"
             disabled={!can && !busy}
-            onClick={() => (busy ? channels.stop("sweep") : sweeping.run())}
+            onClick={() => (busy ? kernel.stop("sweep") : sweeping.run())}
           >
             {busy ? "Stop" : "Run the sweep"}
           </Button>
         </div>
       </fieldset>
       {!can && <p class="saew-missing">{missing(varied !== undefined)}</p>}
-      <ChannelStatus channels={channels} channel="sweep" unit="texts" />
+      <ChannelStatus kernel={kernel} channel="sweep" unit="texts" />
       {sweep && <SweepResult key={sweep.json.strengths.join()} state={state} sweep={sweep} />}
       {!sweep && can && !busy && !offline && (
         <p class="saew-empty">

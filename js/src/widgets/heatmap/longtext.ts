@@ -1,12 +1,8 @@
-/**
- * The coloured text. Plain DOM, outside Preact: ten thousand tokens are recoloured on a hover, so tokens are spans in
- * blocks, only blocks on or near the screen are painted (the others when they come near), and a colour is written only
- * where it changed.
- */
+/** The coloured text. Ten thousand tokens stand in blocks: only those on or near the screen are painted, the others when they come near. */
 
 import { background, type Layer } from "../../tokens/paint";
 import type { Palette } from "../../tokens/palette";
-import { tokenSpan } from "../../tokens/tokendom";
+import { TokenText } from "../../tokens/tokentext";
 import type { TextData } from "./data";
 
 interface Block {
@@ -23,21 +19,17 @@ const BLOCK = 256;
 // Short texts stay one block: blocks are display:block, which would break their lines.
 const ONE_BLOCK = 2000;
 
-export class TokenView {
+export class LongText extends TokenText {
   readonly #el: HTMLElement;
-  #spans: HTMLElement[] = [];
-  #painted: string[] = [];
   #marked = new Set<number>();
-  #cursor = -1;
   #hovered = -1;
-  #prefix: string;
   #blocks: Block[] = [];
   #look: (token: number) => string = () => "";
   readonly #observer: IntersectionObserver | null;
 
   constructor(el: HTMLElement, prefix: string) {
+    super(el, prefix);
     this.#el = el;
-    this.#prefix = prefix;
     this.#observer =
       typeof IntersectionObserver === "undefined"
         ? null
@@ -60,16 +52,13 @@ export class TokenView {
 
   /** Replace the text. */
   show(data: TextData, describe: (token: number) => string): void {
-    const doc = this.#el.ownerDocument;
     this.#observer?.disconnect();
-    this.#spans = [];
-    this.#painted = [];
+    this.forget();
     this.#blocks = [];
     this.#marked.clear();
-    this.#cursor = -1;
     this.#hovered = -1;
     const texts = data.json.texts.map(([start, end], i) => {
-      const group = doc.createElement("div");
+      const group = this.doc.createElement("div");
       group.className = "saew-textgroup";
       group.setAttribute("role", "group");
       group.setAttribute("aria-label", data.json.texts.length > 1 ? `text ${i + 1}` : "tokens");
@@ -81,7 +70,7 @@ export class TokenView {
   }
 
   #block(data: TextData, start: number, end: number, length: number, describe: (token: number) => string): HTMLElement {
-    const el = this.#el.ownerDocument.createElement("div");
+    const el = this.doc.createElement("div");
     const long = length > ONE_BLOCK;
     el.className = long ? "saew-block saew-block-long" : "saew-block";
     el.setAttribute("role", "presentation");
@@ -91,12 +80,9 @@ export class TokenView {
   }
 
   #span(data: TextData, token: number, describe: (token: number) => string): HTMLElement {
-    const span = tokenSpan(this.#el.ownerDocument, token, data.json.str[token] ?? "", data.flags[token] ?? 0);
-    span.id = `${this.#prefix}-${token}`;
-    span.setAttribute("role", "option");
+    const span = this.make(token, data.json.str[token] ?? "", data.flags[token] ?? 0);
     span.setAttribute("aria-selected", "false");
     if (data.json.n <= ONE_BLOCK) span.setAttribute("aria-label", describe(token));
-    this.#spans[token] = span;
     return span;
   }
 
@@ -117,13 +103,7 @@ export class TokenView {
   #paintBlock(block: Block): void {
     if (!block.stale) return;
     block.stale = false;
-    for (let token = block.start; token < block.end; token++) {
-      const look = this.#look(token);
-      if (look === (this.#painted[token] ?? "")) continue;
-      this.#painted[token] = look;
-      const span = this.#spans[token];
-      if (span) span.style.background = look;
-    }
+    this.dye(this.#look, block.start, block.end);
   }
 
   /** Mark the selected tokens. */
@@ -135,34 +115,16 @@ export class TokenView {
   }
 
   #mark(token: number, on: boolean): void {
-    this.#spans[token]?.classList.toggle("saew-selected", on);
-    this.#spans[token]?.setAttribute("aria-selected", String(on));
+    this.spans[token]?.classList.toggle("saew-selected", on);
+    this.spans[token]?.setAttribute("aria-selected", String(on));
   }
 
   /** Frame the token that is pointed at in another view (-1: none). */
   hover(token: number): void {
     if (token === this.#hovered) return;
-    this.#spans[this.#hovered]?.classList.remove("saew-hover");
+    this.spans[this.#hovered]?.classList.remove("saew-hover");
     this.#hovered = token;
-    this.#spans[token]?.classList.add("saew-hover");
-  }
-
-  /** Put the keyboard's cursor on a token (-1: nowhere). */
-  point(token: number, scroll: boolean): void {
-    if (token !== this.#cursor) {
-      this.#spans[this.#cursor]?.classList.remove("saew-cursor");
-      this.#cursor = token;
-      this.#spans[token]?.classList.add("saew-cursor");
-    }
-    const id = this.#spans[token]?.id;
-    if (id) this.#el.setAttribute("aria-activedescendant", id);
-    else this.#el.removeAttribute("aria-activedescendant");
-    if (scroll) this.#spans[token]?.scrollIntoView?.({ block: "nearest" });
-  }
-
-  /** The element of a token. */
-  element(token: number): HTMLElement | undefined {
-    return this.#spans[token];
+    this.spans[token]?.classList.add("saew-hover");
   }
 }
 

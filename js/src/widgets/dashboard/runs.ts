@@ -1,12 +1,8 @@
-/**
- * Runs of coloured tokens, as plain DOM: a hundred examples are thousands of spans, which Preact need not compare each
- * time an underline comes in. Colours are written as numbers, not as var(): see tokens/palette.ts.
- */
+/** Runs of coloured and underlined tokens. Colours are written as numbers, not as var(): see tokens/palette.ts. */
 
-import { LATER_PIECE } from "../../tokens/flags";
 import { background } from "../../tokens/paint";
 import type { Palette } from "../../tokens/palette";
-import { tokenSpan } from "../../tokens/tokendom";
+import { TokenText } from "../../tokens/tokentext";
 import type { Effects } from "./effects";
 import { excluded, type TokenData } from "./wire";
 
@@ -14,8 +10,6 @@ import { excluded, type TokenData } from "./wire";
 const ACTIVATION = 0;
 const HELPED = 1;
 const HURT = 4;
-/** A later piece of a character, in the answers' `parts`. */
-const PART_LATER = 2;
 /** Below this share of the strongest effect shown there is no line: it would be noise under every token. */
 const FAINTEST = 0.02;
 
@@ -28,56 +22,43 @@ export interface Run {
   oneLine: boolean;
 }
 
-export class Tokens {
-  readonly #doc: Document;
+export class Runs extends TokenText {
   readonly #data: TokenData;
-  readonly #parts: number[];
-  readonly #spans: HTMLElement[] = [];
 
-  constructor(doc: Document, data: TokenData, parts: number[]) {
-    this.#doc = doc;
+  constructor(host: HTMLElement, data: TokenData) {
+    super(host);
     this.#data = data;
-    this.#parts = parts;
-  }
-
-  element(token: number): HTMLElement | undefined {
-    return this.#spans[token];
   }
 
   /** The spans of some of a run's tokens. */
   build(run: Run, from = run.from, to = run.to): DocumentFragment {
-    const out = this.#doc.createDocumentFragment();
+    const out = this.doc.createDocumentFragment();
     for (let token = from; token < to; token++) out.append(this.#span(token, run));
     return out;
   }
 
   #span(token: number, run: Run): HTMLElement {
-    const flags = (this.#data.flag[token] ?? 0) | ((this.#parts[token] ?? 0) & PART_LATER ? LATER_PIECE : 0);
-    const span = tokenSpan(this.#doc, token, this.#data.str[token] ?? "", flags, run.oneLine);
+    const span = this.make(token, this.#data.str[token] ?? "", this.#data.flags[token] ?? 0, run.oneLine);
     if (token === run.bold) span.classList.add("saew-bold");
-    this.#spans[token] = span;
     return span;
   }
 
   /** Colour tokens by activation. */
-  paint(scale: number, palette: Palette, from = 0, to = this.#spans.length): void {
+  paint(scale: number, palette: Palette, from = 0, to = this.length): void {
     const layers = [{ hue: ACTIVATION, values: this.#data.act, scale }];
-    for (let token = from; token < to; token++) {
-      const span = this.#spans[token];
-      if (span) span.style.background = excluded(this.#data, token) ? "" : background(layers, token, palette);
-    }
+    this.dye((token) => (excluded(this.#data, token) ? "" : background(layers, token, palette)), from, to);
   }
 
   /** No colours and no lines. */
   clear(palette: Palette): void {
     this.paint(0, palette);
-    this.underline(0, this.#spans.length, null, 0, palette);
+    this.underline(0, this.length, null, 0, palette);
   }
 
   /** Underline the tokens from `from` on by their effects (null: no lines). `most` gets the full line. */
   underline(from: number, to: number, values: Float32Array | null, most: number, palette: Palette): void {
     for (let token = from; token < to; token++) {
-      const span = this.#spans[token];
+      const span = this.spans[token];
       const look = values ? line(values[token - from] ?? Number.NaN, most, palette) : "";
       if (span && span.style.borderBottom !== look) span.style.borderBottom = look;
     }
