@@ -130,7 +130,7 @@ def test_a_brush_chooses_the_examples(notebook: Watched) -> None:
     shown = [float(t) for t in widget.locator(".saew-ex-a").all_text_contents()]
     assert shown
     assert all(got[0] - 0.01 <= a <= got[1] + 0.01 for a in shown)
-    assert python(page, "dashboard.examples.groups[0].key") == "range"
+    becomes(page, "dashboard.examples.groups[0].key", "range")
     # Keys widen and move it; Escape lets go.
     plot.focus()
     page.keyboard.press("Shift+ArrowRight")
@@ -233,7 +233,7 @@ def test_steps_from_feature_to_feature(notebook: Watched) -> None:
     order = python(page, "[int(f) for f in index.order('density')]")
     widget.get_by_role("button", name="Next").click()
     showing(page, order[1])
-    assert python(page, "dashboard.feature") == order[1]
+    becomes(page, "dashboard.feature", order[1])
     widget.get_by_role("button", name="Next").click()
     showing(page, order[2])
     widget.get_by_role("button", name="Previous").click()
@@ -251,7 +251,7 @@ def test_steps_from_feature_to_feature(notebook: Watched) -> None:
     near = python(page, "dashboard.info.neighbours[0].feature")
     widget.locator("[aria-label='Decoder neighbours'] .saew-go").first.click()
     showing(page, near)
-    assert python(page, "dashboard.feature") == near
+    becomes(page, "dashboard.feature", near)
     for f in (21, 20, order[1]):
         widget.get_by_role("button", name="Back").click()
         showing(page, f)
@@ -304,7 +304,7 @@ def test_a_feature_that_is_not_there(notebook: Watched) -> None:
     expect(widget.locator(".saew-banner").first).to_be_visible()
     expect(widget.locator(".saew-banner").first).to_contain_text("0 to 47")
     showing(page, f)
-    assert python(page, "dashboard.feature") == f
+    becomes(page, "dashboard.feature", f)
     widget.get_by_role("button", name="Next").click()
     showing(page, python(page, "int(index.order('density')[1])"))
     expect(widget.locator(".saew-banner")).to_have_count(0)

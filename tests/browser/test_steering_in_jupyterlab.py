@@ -60,7 +60,7 @@ def test_generate_shows_both_texts_and_they_are_values(notebook: Watched) -> Non
     becomes(page, "len(panel.history)", 1)
     baseline, edited = python(page, "[panel.result.baseline[0].text, panel.result.edited[0].text]")
     assert baseline != edited
-    assert python(page, "panel.history[0]['edited']") == [edited]
+    becomes(page, "panel.history[0]['edited']", [edited])
     fresh = python(
         page, "sw.generate(engine, panel.prompt, panel.value, index=index, n_tokens=8, seed=0).edited[0].text"
     )

@@ -230,3 +230,30 @@ def test_tables_figure_repr() -> None:
     said = found.vocabulary
     assert set(said) == {*found.lowered_ids[1:].flatten().tolist(), *found.raised_ids[1:].flatten().tolist()} - {-1}
     assert all(said[i] == engine.tokenizer.display([i]).strings[0] for i in said)
+
+
+def test_a_continuation_is_what_follows_the_prompt() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"), context_size=8)
+    recipe = sw.clamp(3, 5, positions="generated")
+    whole = sw.effects(engine, [0, 5, 6, 7, 8, 9], recipe, n_prompt=4)
+    found = sw.effects(engine, [0, 5, 6, 7], recipe, continuation=np.array([8, 9]))
+    assert found.n_prompt == 4 and found.token_ids.tolist() == [0, 5, 6, 7, 8, 9]
+    np.testing.assert_array_equal(found.delta, whole.delta)
+    late = sw.ablate(3, positions=[5])
+    assert not np.nan_to_num(sw.effects(engine, [0, 5, 6, 7], late, continuation=[]).delta).any(), "not reached yet"
+    assert np.nan_to_num(sw.effects(engine, [0, 5, 6, 7], sw.clamp(3, 5, positions=[4]), continuation=[8, 9]).kl).any()
+    with pytest.raises(SaewidgetsError, match="have 9 tokens, more than the context of 8"):
+        sw.effects(engine, [0, 5, 6, 7], recipe, continuation=[8, 9, 2, 3, 4])
+
+
+def test_maxima_may_be_given_without_an_index() -> None:
+    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
+    (name,) = engine.dictionaries
+    maxima = np.arange(48, dtype=np.float32)
+    relative = sw.effects(engine, TEXT, sw.clamp(3, 2.0, unit="max"), index={name: maxima})
+    absolute = sw.effects(engine, TEXT, sw.clamp(3, 6.0))
+    np.testing.assert_array_equal(relative.delta, absolute.delta)
+    with pytest.raises(SaewidgetsError, match="47 maximal activations for the 48 features"):
+        sw.effects(engine, TEXT, sw.ablate(3), index={name: maxima[1:]})
+    with pytest.raises(KeyError, match="other"):
+        sw.effects(engine, TEXT, sw.ablate(3), index={"other": maxima})

@@ -16,8 +16,7 @@ from torch import Tensor
 import saewidgets as sw
 from saewidgets.engine.text.prompt import read_prompt
 from saewidgets.errors import CancelledError, NonFiniteError, SaewidgetsError, TokenIdError
-from saewidgets.interventions.generation.generate import Generation, Step, generate, generate_on_worker
-from saewidgets.interventions.generation.sampling import Sampling
+from saewidgets.interventions.generation.generate import Generation, Step, generate
 from saewidgets.interventions.recipe.constructors import ablate, add, clamp, scale
 from saewidgets.interventions.recipe.errors import RecipeError
 from saewidgets.interventions.recipe.overlap import refuse_past_the_end
@@ -85,8 +84,6 @@ def test_a_cancel_keeps_what_was_written() -> None:
             ready.wait()
             job[0].cancel()
 
-    sampling = Sampling(20, samples=2, stop_at_eos=False)
-
     def run(keep: bool) -> Any:
         ready.clear()
         job.clear()
@@ -94,16 +91,16 @@ def test_a_cancel_keeps_what_was_written() -> None:
         steps.clear()
         job.append(
             engine.worker.submit(
-                lambda ticket: generate_on_worker(
+                lambda _ticket: generate(
                     engine,
                     PROMPT,
-                    Recipe(add(3, 8)),
-                    sampling,
-                    {},
-                    ticket,
+                    add(3, 8),
                     on_start=starts.append,
                     on_step=on_step,
                     keep_partial=keep,
+                    n_tokens=20,
+                    samples=2,
+                    stop_at_eos=False,
                 )
             )
         )

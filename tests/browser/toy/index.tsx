@@ -3,15 +3,15 @@
 import { useEffect, useState } from "preact/hooks";
 import { StatusLines } from "../../../js/src/controls/status";
 import { Num, Table } from "../../../js/src/controls/table";
-import { useKernel } from "../../../js/src/kernel/kernel";
+import { useTogether } from "../../../js/src/kernel/together";
 import { save, useTrait } from "../../../js/src/kernel/traits";
 import { type ViewProps, widget } from "../../../js/src/page/mount";
 
 function App({ model, root }: ViewProps) {
   const base = useTrait<number>(model, "base");
   const [rows, setRows] = useState<number[]>([]);
-  const { ask, status } = useKernel(model, root);
-  useEffect(() => ask<{ rows: number[] }>("powers", { base }, ({ r }) => setRows(r.rows)), [base]);
+  const { ask, status } = useTogether(model, root);
+  useEffect(() => ask<{ rows: number[] }>("powers", { base }, { done: ({ r }) => setRows(r.rows) }), [base]);
   return (
     <>
       <button type="button" onClick={() => save(model, { base: base + 1 })}>{`base ${base}`}</button>

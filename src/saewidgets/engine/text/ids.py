@@ -6,11 +6,12 @@ import operator
 from collections.abc import Callable, Sequence
 
 from ...errors import TokenIdError
+from ..arrays import Ints
 
 __all__ = ["after_ids", "integers"]
 
 
-def integers(ids: Sequence[int]) -> list[int]:
+def integers(ids: Sequence[int] | Ints) -> list[int]:
     """`ids` as plain integers, of whatever vocabulary."""
     try:
         return [operator.index(i) for i in ids]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from ...errors import SaewidgetsError, TokenIdError
+from ..arrays import Ints
 from .ids import after_ids, integers
 from .pieces import byte_reader
 
@@ -128,7 +129,7 @@ class Tokenizer:
             f"tokenizer that the model came with.{own}"
         )
 
-    def check_ids(self, ids: Sequence[int]) -> list[int]:
+    def check_ids(self, ids: Sequence[int] | Ints) -> list[int]:
         """`ids` as plain integers, checked against the vocabulary."""
         plain = integers(ids)
         wrong = next((i for i in plain if not 0 <= i < self.d_vocab), None)

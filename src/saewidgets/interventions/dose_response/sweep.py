@@ -22,7 +22,7 @@ from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
 from ..recipe.overlap import refuse_past_the_end
 from ..recipe.recipe import Recipe
-from ..recipe.units import Index, Maxima, dictionary_of, maxima_of, resolve
+from ..recipe.units import Index, dictionary_of, maxima_of, resolve
 from .controls import controls_for
 from .curves import difference, mean_of
 from .measures import Measurer, Target, repetition
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...engine.ticket import Progress, Ticket
 
-__all__ = ["SAMPLES", "Sweep", "default_strengths", "repetition", "sweep", "sweep_on_worker"]
+__all__ = ["SAMPLES", "Sweep", "default_strengths", "repetition", "sweep"]
 
 Prompts: TypeAlias = "PromptInput | Sequence[PromptInput]"
 
@@ -115,131 +115,96 @@ def sweep(
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     sampling = sampling_from(options, n_tokens=_TOKENS, samples=SAMPLES)
-    return engine.worker.run(
-        lambda ticket: sweep_on_worker(
-            engine,
-            prompt,
-            whole,
-            sampling,
-            maxima,
-            ticket,
-            strengths=strengths,
-            row=row,
-            target=target,
-            direction=direction,
-            controls=controls,
-            index=index,
-            text=text,
-            n_promoted=n_promoted,
-            perplexity_factor=perplexity_factor,
-            max_repetition=max_repetition,
-            confidence=confidence,
-        ),
-        on_progress,
-    )
-
-
-def sweep_on_worker(
-    engine: Engine,
-    prompt: Prompts,
-    recipe: Recipe,
-    sampling: Sampling,
-    maxima: Maxima,
-    ticket: Ticket,
-    *,
-    strengths: Sequence[float] | None = None,
-    row: int = 0,
-    target: Target | None = None,
-    direction: str | None = None,
-    controls: int = 2,
-    index: Index | None = None,
-    text: str | Sequence[int] | None = None,
-    n_promoted: int = PROMOTED,
-    perplexity_factor: float = PERPLEXITY_FACTOR,
-    max_repetition: float = REPETITION,
-    confidence: float = CONFIDENCE,
-) -> Sweep:
-    """`sweep`, inside a job."""
-    varied = _varied(recipe, row)
+    varied = _varied(whole, row)
     doses = np.array(default_strengths(varied) if strengths is None else strengths, dtype=np.float64)
     _check(doses, direction, n_promoted, confidence)
-    notes: list[str] = []
+    said: list[str] = []
     if (sampling.temperature == 0 or sampling.top_k == 1) and sampling.samples > 1:
         sampling = replace(sampling, samples=1)
-        notes.append("Without dice every sample is the same text: one is written for each prompt.")
-    given = prompts_of(prompt)
-    read = [_read(engine, one, sampling) for one in given]
-    if len({one.ids for one in read}) < len(read):
-        raise SaewidgetsError("The same prompt twice gives the same texts twice. Ask for more samples instead.")
-    for one in read:
-        refuse_past_the_end(recipe, len(one) + sampling.n_tokens)
-    resolve(engine, recipe, read[0], maxima, ticket)  # what the engine cannot do is said before anything is drawn
-    others, of_controls = controls_for(engine, recipe, row, doses, controls, index, maxima, read, sampling.seed, ticket)
-    promoted, why = promoted_by(engine, varied, n_promoted)
-    notes += [*of_controls, *([why] if why else [])]
-    measurer = [Measurer(engine, one, varied, target) for one in read]
-    written: list[Written] = []
-    for number, one in enumerate(read):
-        ids = given_ids(engine, given[number], one, text)
-        ids_of = None if promoted is None else promoted.token_ids
-        job = Prompted(engine, one, ids, varied, row, measurer[number], ids_of, sampling, maxima)
-        edited = [recipe.with_value(row, float(dose)) for dose in doses]
-        rows = [None, *edited, *(r for control in others for r in control.of_prompt[number])]
-        written.append(job.run(rows, ticket, number, len(read)))
-    total = len(read) * written[-1].run
-    ticket.progress(total, total)  # again: a target of the user's may have asked the engine, and that counts for itself
-    found = gathered(written, len(doses), len(others))
-    notes += dict.fromkeys(note for one in written for note in one.notes)
-    notes += _notes(engine, varied, written, text, index, len(read))
-    in_activations = np.mean([w.in_activations[1 : 1 + len(doses)] for w in written], 0)
-    unedited = mean_of("target", found.when_active if varied.only_active else found.activation)
-    directions = directions_of(varied, doses, in_activations, float(unedited))
-    if direction is not None:  # no edit stays no edit
-        directions = np.where(directions == 0, 0, _DIRECTIONS[direction])
-    level = level_of(confidence, len(doses), len(others))
-    against_base = difference("target", found.curve.target, found.base.target, level)
-    against = [difference("target", found.curve.target, c.target, level) for c in found.controls]
-    limit = max(max_repetition, float(mean_of("repetition", found.base.repetition)))
-    usable = usable_at(
-        directions,
-        against_base,
-        all_of(against, len(doses)),
-        mean_of("perplexity", found.curve.perplexity),
-        perplexity_factor * float(mean_of("perplexity", found.base.perplexity)),
-        mean_of("repetition", found.curve.repetition),
-        limit,
-    )
-    n = len(read) * sampling.samples
-    if n < 2:
-        notes.append("One text a strength has no interval, so no strength can be called usable: ask for more samples.")
-    return Sweep(
-        strengths=doses,
-        unit=varied.unit,
-        intervention=varied,
-        row=row,
-        target_name=measurer[0].name,
-        prompts=tuple("".join(engine.tokenizer.display(one.ids).strings) for one in read),
-        samples=sampling.samples,
-        texts=tuple(tuple(t for w in written for t in w.texts[1 + i]) for i in range(len(doses))),
-        baseline=tuple(t for w in written for t in w.texts[0]),
-        base=found.base,
-        curve=found.curve,
-        controls=tuple((control.kind, control.name) for control in others),
-        control_curves=tuple(found.controls),
-        promoted=promoted,
-        reading=found.reading,
-        reading_base=found.reading_base,
-        reading_controls=tuple(found.reading_controls),
-        reading_tokens=np.array([w.counted for w in written], dtype=np.int64),
-        directions=directions,
-        usable=usable,
-        bands=bands_of(doses, usable, directions),
-        band_rule=rule_of(directions, n, level, len(others), perplexity_factor, limit),
-        level=level,
-        sampling=sampling,
-        notes=tuple(dict.fromkeys([*(note for one in read for note in notes_of(engine, one)), *notes])),
-        provenance=engine.provenance(),
-    )
+        said.append("Without dice every sample is the same text: one is written for each prompt.")
+
+    def job(ticket: Ticket) -> Sweep:
+        given = prompts_of(prompt)
+        read = [_read(engine, one, sampling) for one in given]
+        if len({one.ids for one in read}) < len(read):
+            raise SaewidgetsError("The same prompt twice gives the same texts twice. Ask for more samples instead.")
+        for one in read:
+            refuse_past_the_end(whole, len(one) + sampling.n_tokens)
+        resolve(engine, whole, read[0], maxima, ticket)  # what the engine cannot do is said before anything is drawn
+        others, of_controls = controls_for(
+            engine, whole, row, doses, controls, index, maxima, read, sampling.seed, ticket
+        )
+        promoted, why = promoted_by(engine, varied, n_promoted)
+        notes = [*said, *of_controls, *([why] if why else [])]
+        measurer = [Measurer(engine, one, varied, target) for one in read]
+        written: list[Written] = []
+        for number, one in enumerate(read):
+            ids = given_ids(engine, given[number], one, text)
+            ids_of = None if promoted is None else promoted.token_ids
+            job = Prompted(engine, one, ids, varied, row, measurer[number], ids_of, sampling, maxima)
+            edited = [whole.with_value(row, float(dose)) for dose in doses]
+            rows = [None, *edited, *(r for control in others for r in control.of_prompt[number])]
+            written.append(job.run(rows, ticket, number, len(read)))
+        total = len(read) * written[-1].run
+        ticket.progress(
+            total, total
+        )  # again: a target of the user's may have asked the engine, and that counts for itself
+        found = gathered(written, len(doses), len(others))
+        notes += dict.fromkeys(note for one in written for note in one.notes)
+        notes += _notes(engine, varied, written, text, index, len(read))
+        in_activations = np.mean([w.in_activations[1 : 1 + len(doses)] for w in written], 0)
+        unedited = mean_of("target", found.when_active if varied.only_active else found.activation)
+        directions = directions_of(varied, doses, in_activations, float(unedited))
+        if direction is not None:  # no edit stays no edit
+            directions = np.where(directions == 0, 0, _DIRECTIONS[direction])
+        level = level_of(confidence, len(doses), len(others))
+        against_base = difference("target", found.curve.target, found.base.target, level)
+        against = [difference("target", found.curve.target, c.target, level) for c in found.controls]
+        limit = max(max_repetition, float(mean_of("repetition", found.base.repetition)))
+        usable = usable_at(
+            directions,
+            against_base,
+            all_of(against, len(doses)),
+            mean_of("perplexity", found.curve.perplexity),
+            perplexity_factor * float(mean_of("perplexity", found.base.perplexity)),
+            mean_of("repetition", found.curve.repetition),
+            limit,
+        )
+        n = len(read) * sampling.samples
+        if n < 2:
+            notes.append(
+                "One text a strength has no interval, so no strength can be called usable: ask for more samples."
+            )
+        return Sweep(
+            strengths=doses,
+            unit=varied.unit,
+            intervention=varied,
+            row=row,
+            target_name=measurer[0].name,
+            prompts=tuple("".join(engine.tokenizer.display(one.ids).strings) for one in read),
+            samples=sampling.samples,
+            texts=tuple(tuple(t for w in written for t in w.texts[1 + i]) for i in range(len(doses))),
+            baseline=tuple(t for w in written for t in w.texts[0]),
+            base=found.base,
+            curve=found.curve,
+            controls=tuple((control.kind, control.name) for control in others),
+            control_curves=tuple(found.controls),
+            promoted=promoted,
+            reading=found.reading,
+            reading_base=found.reading_base,
+            reading_controls=tuple(found.reading_controls),
+            reading_tokens=np.array([w.counted for w in written], dtype=np.int64),
+            directions=directions,
+            usable=usable,
+            bands=bands_of(doses, usable, directions),
+            band_rule=rule_of(directions, n, level, len(others), perplexity_factor, limit),
+            level=level,
+            sampling=sampling,
+            notes=tuple(dict.fromkeys([*(note for one in read for note in notes_of(engine, one)), *notes])),
+            provenance=engine.provenance(),
+        )
+
+    return engine.worker.run(job, on_progress)
 
 
 def prompts_of(prompt: Prompts) -> list[PromptInput]:

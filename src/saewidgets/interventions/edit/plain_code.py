@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...engine.ticket import Ticket
 
-__all__ = ["code_on_worker", "to_code"]
+__all__ = ["to_code"]
 
 
 def to_code(
@@ -36,7 +36,7 @@ def to_code(
     prompt: PromptInput,
     recipe: Recipe | Intervention | Sequence[Intervention],
     *,
-    index: Index | None = None,
+    index: Index | Maxima | None = None,
 ) -> str:
     """Python code that edits `model` as `recipe` does on `prompt`, with torch, sae-lens and TransformerLens alone.
 
@@ -56,11 +56,10 @@ def to_code(
     """
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
-    return engine.worker.run(lambda ticket: code_on_worker(engine, read_prompt(engine, prompt), whole, maxima, ticket))
+    return engine.worker.run(lambda ticket: _code(engine, read_prompt(engine, prompt), whole, maxima, ticket))
 
 
-def code_on_worker(engine: Engine, prompt: Prompt, recipe: Recipe, maxima: Maxima, ticket: Ticket) -> str:
-    """`to_code`, inside a job."""
+def _code(engine: Engine, prompt: Prompt, recipe: Recipe, maxima: Maxima, ticket: Ticket) -> str:
     resolved = resolve(engine, recipe, prompt, maxima, ticket)
     if not recipe.thinking and scope_of(engine, prompt, 1).think is not None:
         raise RecipeError("Plain code does not follow thinking: set `thinking` to true to copy it as code.", "thinking")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...engine.ticket import Progress, Ticket
 
-__all__ = ["AnswerEffects", "AnswerRow", "answer_effects", "answers_on_worker"]
+__all__ = ["AnswerEffects", "AnswerRow", "answer_effects"]
 
 # Logits of one forward, in numbers: 256 MB of float32.
 _LOGITS = 2**26
@@ -97,7 +97,7 @@ def answer_effects(
     answer: str | Sequence[int],
     recipe: Recipe | Intervention | Sequence[Intervention],
     *,
-    index: Index | None = None,
+    index: Index | Maxima | None = None,
     k: int = 5,
     on_progress: Progress | None = None,
 ) -> AnswerEffects:
@@ -117,22 +117,18 @@ def answer_effects(
     """
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
-    return engine.worker.run(
-        lambda ticket: answers_on_worker(engine, prompt, answer, whole, maxima, ticket, k=k), on_progress
-    )
+    return engine.worker.run(lambda ticket: _answers(engine, prompt, answer, whole, maxima, ticket, k), on_progress)
 
 
-def answers_on_worker(
+def _answers(
     engine: Engine,
     prompt: PromptInput,
     answer: str | Sequence[int],
     recipe: Recipe,
     maxima: Maxima,
     ticket: Ticket,
-    *,
-    k: int = 5,
+    k: int,
 ) -> AnswerEffects:
-    """`answer_effects`, inside a job."""
     tokenizer = engine.tokenizer
     read, after = read_with_answer(engine, prompt, answer)
     if not after:

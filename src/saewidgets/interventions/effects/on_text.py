@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.arrays import Bools, Floats
+from ...engine.arrays import Bools, Floats, Ints
 from ...engine.text.counted import TokenRoles, predictions
 from ...engine.text.prompt import Prompt, PromptInput, read_prompt
 from ...errors import HookDidNotFireError, SaewidgetsError
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ...engine.model.model import Edit
     from ...engine.ticket import Progress, Ticket
 
-__all__ = ["EditEffects", "effects", "effects_on_worker"]
+__all__ = ["EditEffects", "effects"]
 
 _SIDE = 20
 
@@ -48,7 +48,8 @@ def effects(
     recipe: Recipe | Intervention | Sequence[Intervention],
     *,
     n_prompt: int | None = None,
-    index: Index | None = None,
+    continuation: Sequence[int] | Ints | None = None,
+    index: Index | Maxima | None = None,
     k: int = 5,
     side: int = _SIDE,
     freeze_attention: bool = False,
@@ -60,6 +61,8 @@ def effects(
         engine: model and SAEs.
         text: a string, token ids, or chat messages.
         n_prompt: how many tokens of it are prompt, for positions "prompt" and "generated"; default: all.
+        continuation: ids of the tokens that were written after it, such as `token_ids` of a generated text. With them (or
+            none yet: []) a position past the end is one that is not reached; without, it is an error.
         index: where maximal activations are looked up.
         k: how many of the most lowered and raised next tokens.
         side: how many features of the side effects.
@@ -81,36 +84,20 @@ def effects(
         raise SaewidgetsError(f"`n_prompt` must be between 1 and the {len(read)} tokens of the text, not {n}.")
     if k < 0 or side < 0:
         raise SaewidgetsError("`k` and `side` are how many to show: 0 or more.")
-    refuse_past_the_end(whole, len(read))
-    prompt = read.first(n)
-    return engine.worker.run(
-        lambda ticket: effects_on_worker(
-            engine, prompt, read.ids[n:], whole, maxima, ticket, k=k, side=side, freeze_attention=freeze_attention
-        ),
-        on_progress,
-    )
-
-
-def effects_on_worker(
-    engine: Engine,
-    prompt: Prompt,
-    continuation: Sequence[int],
-    recipe: Recipe,
-    maxima: Maxima,
-    ticket: Ticket,
-    *,
-    k: int = 5,
-    side: int = _SIDE,
-    freeze_attention: bool = False,
-) -> EditEffects:
-    """`effects` on a prompt and what follows it, inside a job."""
-    ids = [*prompt.ids, *engine.tokenizer.check_ids(continuation)]
+    ids = [*read.ids, *engine.tokenizer.check_ids(() if continuation is None else continuation)]
     if len(ids) > engine.context_size:
         raise SaewidgetsError(
             f"Prompt and continuation have {len(ids)} tokens, more than the context of {engine.context_size}: shorten them."
         )
-    resolved = resolve(engine, recipe, prompt, maxima, ticket)
-    return _Reading(engine, prompt, ids, resolved, ticket, k, side).run(freeze_attention)
+    if continuation is None:
+        refuse_past_the_end(whole, len(ids))
+    prompt = read.first(n)
+
+    def job(ticket: Ticket) -> EditEffects:
+        resolved = resolve(engine, whole, prompt, maxima, ticket)
+        return _Reading(engine, prompt, ids, resolved, ticket, k, side).run(freeze_attention)
+
+    return engine.worker.run(job, on_progress)
 
 
 class _Reading:

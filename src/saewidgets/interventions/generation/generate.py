@@ -41,7 +41,6 @@ __all__ = [
     "Step",
     "continuations",
     "generate",
-    "generate_on_worker",
     "notes_of",
     "write",
 ]
@@ -52,7 +51,10 @@ def generate(
     prompt: PromptInput,
     recipe: Recipe | Intervention | Sequence[Intervention] = (),
     *,
-    index: Index | None = None,
+    index: Index | Maxima | None = None,
+    on_start: Callable[[Generation], None] | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    keep_partial: bool = False,
     on_progress: Progress | None = None,
     **options: Unpack[SamplingOptions],
 ) -> Generation:
@@ -62,7 +64,10 @@ def generate(
         engine: model and SAEs.
         prompt: a string, token ids, or chat messages [{"role": "user", "content": "..."}].
         recipe: what to change.
-        index: where maximal activations are looked up, for the unit "max".
+        index: where maximal activations are looked up, for the unit "max"; or these, by SAE: {name: [features]}.
+        on_start: told the prompt, and where it is edited, before anything is written; on the worker thread.
+        on_step: told each token as it is written, on the worker thread.
+        keep_partial: a cancel ends the texts there, and what there is is returned; otherwise it raises `CancelledError`.
         on_progress: called with (tokens done, tokens in all), on the worker thread.
         **options: n_tokens, temperature, top_p, top_k, repetition_penalty, seed, samples, stop_at_eos: see `Sampling`.
 
@@ -77,27 +82,22 @@ def generate(
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     return engine.worker.run(
-        lambda ticket: generate_on_worker(engine, prompt, whole, sampling, maxima, ticket, keep_partial=False),
+        lambda ticket: _generate(engine, prompt, whole, sampling, maxima, ticket, on_start, on_step, keep_partial),
         on_progress,
     )
 
 
-def generate_on_worker(
+def _generate(
     engine: Engine,
     prompt: PromptInput,
     recipe: Recipe,
     sampling: Sampling,
     maxima: Maxima,
     ticket: Ticket,
-    *,
-    on_start: Callable[[Generation], None] | None = None,
-    on_step: Callable[[Step], None] | None = None,
-    keep_partial: bool = True,
+    on_start: Callable[[Generation], None] | None,
+    on_step: Callable[[Step], None] | None,
+    keep_partial: bool,
 ) -> Generation:
-    """`generate`, inside a job: `on_start` is told the prompt before anything is generated, `on_step` each token.
-
-    `keep_partial`: a cancel ends the text there, and what there is is returned; otherwise it raises `CancelledError`.
-    """
     read = read_prompt(engine, prompt, sampling.n_tokens)
     refuse_past_the_end(recipe, len(read) + sampling.n_tokens)
     resolved = resolve(engine, recipe, read, maxima, ticket)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["Dice", "Sampling", "SamplingOptions", "sampling_from"]
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The fields of `Sampling` as keywords of the functions that write texts."""
+
+    n_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    repetition_penalty: float
+    seed: int
+    samples: int
+    stop_at_eos: bool
 
 
 @dataclass(frozen=True)
@@ -72,18 +85,10 @@ class Sampling:
             if not ok:
                 raise SaewidgetsError(f"`{name}` must be {must}, not {getattr(self, name)!r}.")
 
-
-class SamplingOptions(TypedDict, total=False):
-    """The fields of `Sampling` as keywords of the functions that write texts."""
-
-    n_tokens: int
-    temperature: float
-    top_p: float
-    top_k: int
-    repetition_penalty: float
-    seed: int
-    samples: int
-    stop_at_eos: bool
+    @property
+    def options(self) -> SamplingOptions:
+        """The fields as keywords."""
+        return cast("SamplingOptions", vars(self))
 
 
 def sampling_from(options: SamplingOptions, **defaults: Unpack[SamplingOptions]) -> Sampling:

@@ -44,14 +44,21 @@ class Index(Protocol):
     def column(self, name: str) -> Array: ...
 
 
-def maxima_of(engine: Engine, index: Index | None) -> Maxima:
+def maxima_of(engine: Engine, index: Index | Maxima | None) -> Maxima:
     """The maximal activations that `index` knows, for the dictionary of the engine that it is of.
+
+    Maxima by the names of dictionaries are taken as they are.
 
     Raises:
         SaewidgetsError: if it is of none of them.
     """
     if index is None:
         return {}
+    if isinstance(index, Mapping):
+        for name, values in index.items():
+            if len(values) != (n := engine.dictionary(name).n_features):
+                raise SaewidgetsError(f"There are {len(values)} maximal activations for the {n} features of {name!r}.")
+        return index
     refused: SaewidgetsError | None = None
     for name in engine.dictionaries:
         try:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ...interventions.dose_response.curves import MEASURES, READINGS
-from ...interventions.dose_response.sweep import SAMPLES, Sweep, sweep_on_worker
+from ...interventions.dose_response.sweep import SAMPLES, Sweep, sweep
 from ...interventions.dose_response.usable import verdict_of
-from ...interventions.effects.answers import answers_on_worker
-from ...interventions.effects.on_text import EditEffects, effects_on_worker
+from ...interventions.effects.answers import answer_effects
+from ...interventions.effects.on_text import EditEffects, effects
 from ...interventions.recipe.units import Index, Maxima
 from .. import wire
 from ..constants import CONTROLS
@@ -21,7 +21,6 @@ from .asked import AskedAnswer, AskedEffect, AskedSweep
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine
-    from ...engine.ticket import Ticket
 
 
 def samples_of(settings: Mapping[str, wire.Json]) -> int:
@@ -30,11 +29,11 @@ def samples_of(settings: Mapping[str, wire.Json]) -> int:
     return several if several > 1 else SAMPLES
 
 
-def effect_reply(engine: Engine, asked: AskedEffect, maxima: Maxima, ticket: Ticket) -> wire.Reply:
+def effect_reply(engine: Engine, asked: AskedEffect, maxima: Maxima) -> wire.Reply:
     """The answer of "effect"."""
     ids = list(asked.continuation or ())
-    prompt = asked.read(engine)
-    return _effects(effects_on_worker(engine, prompt, ids, asked.whole, maxima, ticket, freeze_attention=asked.freeze))
+    made = effects(engine, asked.input, asked.whole, continuation=ids, index=maxima, freeze_attention=asked.freeze)
+    return _effects(made)
 
 
 def _effects(made: EditEffects) -> wire.Reply:
@@ -94,20 +93,18 @@ def _effects(made: EditEffects) -> wire.Reply:
     )
 
 
-def sweep_reply(engine: Engine, asked: AskedSweep, maxima: Maxima, index: Index | None, ticket: Ticket) -> wire.Reply:
+def sweep_reply(engine: Engine, asked: AskedSweep, index: Index | None) -> wire.Reply:
     """The answer of "sweep"."""
     sampling = asked.sampling if asked.samples is None else replace(asked.sampling, samples=asked.samples)
-    made = sweep_on_worker(
+    made = sweep(
         engine,
         asked.input,
         asked.whole,
-        sampling,
-        maxima,
-        ticket,
-        strengths=None if asked.strengths is None else list(asked.strengths),
+        None if asked.strengths is None else list(asked.strengths),
         row=asked.row,
         controls=CONTROLS if asked.controls is None else asked.controls,
         index=index,
+        **sampling.options,
     )
     return _sweep(made)
 
@@ -162,9 +159,9 @@ def _minus(text: str) -> str:
     return text.replace("-", "\u2212")
 
 
-def answer_reply(engine: Engine, asked: AskedAnswer, maxima: Maxima, ticket: Ticket) -> wire.Reply:
+def answer_reply(engine: Engine, asked: AskedAnswer, maxima: Maxima) -> wire.Reply:
     """The answer of "answer"."""
-    made = answers_on_worker(engine, asked.input, asked.answer, asked.whole, maxima, ticket)
+    made = answer_effects(engine, asked.input, asked.answer, asked.whole, index=maxima)
     return wire.Reply(
         {
             "answer": {"ids": list(made.answer_ids), "str": list(made.answer)},

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 
-from ...interventions.edit.plain_code import code_on_worker
-from ...interventions.generation.generate import Generation, generate_on_worker
+from ...interventions.edit.plain_code import to_code
+from ...interventions.generation.generate import Generation, generate
 from ...interventions.recipe.errors import RecipeError
 from ...interventions.recipe.intervention import Intervention
 from ...interventions.recipe.recipe import Recipe, replace_in
@@ -235,35 +235,34 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
             prompt = prompt_payload(made, prompt_flags(self.engine, made, ticket))
             ticket.part({"prompt": prompt, "notes": list(made.notes)})
 
-        return generate_on_worker(
+        return generate(
             self.engine,
             asked.input,
             asked.whole,
-            sampling,
-            self._maxima,
-            ticket,
+            index=self._maxima,
             on_start=begun,
             on_step=lambda step: ticket.part(teller.part(step)),
             keep_partial=keep_partial,
+            **sampling.options,
         )
 
     @channel("effect", AskedEffect, long=True, remembered=True)
-    def _answer_effect(self, asked: AskedEffect, ticket: Ticket) -> wire.Reply:
-        return effect_reply(self.engine, asked, self._maxima, ticket)
+    def _answer_effect(self, asked: AskedEffect, _ticket: Ticket) -> wire.Reply:
+        return effect_reply(self.engine, asked, self._maxima)
 
     @channel("sweep", AskedSweep, long=True, remembered=True)
-    def _answer_sweep(self, asked: AskedSweep, ticket: Ticket) -> wire.Reply:
-        return sweep_reply(self.engine, asked, self._maxima, self._used, ticket)
+    def _answer_sweep(self, asked: AskedSweep, _ticket: Ticket) -> wire.Reply:
+        return sweep_reply(self.engine, asked, self._used)
 
     @channel("answer", AskedAnswer, long=True, remembered=True)
-    def _answer_answer(self, asked: AskedAnswer, ticket: Ticket) -> wire.Reply:
-        return answer_reply(self.engine, asked, self._maxima, ticket)
+    def _answer_answer(self, asked: AskedAnswer, _ticket: Ticket) -> wire.Reply:
+        return answer_reply(self.engine, asked, self._maxima)
 
     @channel("code", AskedRecipe)
-    def _answer_code(self, asked: AskedRecipe, ticket: Ticket) -> wire.Reply:
+    def _answer_code(self, asked: AskedRecipe, _ticket: Ticket) -> wire.Reply:
         recipe = asked.whole
         try:
-            python = code_on_worker(self.engine, asked.read(self.engine), recipe, self._maxima, ticket)
+            python = to_code(self.engine, asked.input, recipe, index=self._maxima)
         except RecipeError as error:
             python = f"# {error}"
         return wire.Reply({"json": recipe.to_json(indent=1), "python": python})
