@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from cases import on_either
 from torch import Tensor
 
 import saewidgets as sw
@@ -39,7 +40,7 @@ CASES = [
     ("topk_rescaled", "blocks.1.attn.hook_z", None, tiny.D_MODEL),
 ]
 WRAPPERS = pytest.mark.parametrize("wrapper", tiny.MODELS)
-ALL_CASES = pytest.mark.parametrize(("architecture", "hook", "hook_out", "d_in"), CASES)
+ALL_CASES = on_either(("architecture", "hook", "hook_out", "d_in"), CASES)
 
 
 @cache

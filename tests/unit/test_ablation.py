@@ -10,6 +10,7 @@ import pytest
 import tiny
 import torch
 from ablation_made import TEXT
+from cases import on_either
 
 import saewidgets as sw
 from saewidgets.interventions.effects.ablation import AblationEffect, ablate, ablation_effects
@@ -132,8 +133,7 @@ def check(found: AblationEffect, wanted: Reference, ids: list[int], k: int = 3) 
         assert np.isnan(of_first[0]).all()
 
 
-@pytest.mark.parametrize("wrapper", tiny.MODELS)
-@pytest.mark.parametrize(("architecture", "hook", "hook_out", "d_in"), CASES)
+@on_either(("architecture", "hook", "hook_out", "d_in"), CASES)
 def test_equal_to_the_definition(wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int) -> None:
     model = tiny.MODELS[wrapper]()
 

@@ -34,7 +34,6 @@ from saewidgets.interventions.recipe.recipe import Recipe
 # -- every kind, everywhere
 
 
-@WRAPPERS
 @ALL_CASES
 def test_every_kind_is_its_definition(
     wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int
@@ -59,7 +58,6 @@ def test_every_kind_is_its_definition(
     assert changed >= 16, "the case tests nothing"
 
 
-@WRAPPERS
 @ALL_CASES
 def test_the_error_dropped_is_the_splice(
     wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int
@@ -236,7 +234,6 @@ def test_an_empty_recipe_is_bit_exact(wrapper: str) -> None:
     assert resolved(engine, Recipe(add(3, 5, on=False)), ids).noop
 
 
-@WRAPPERS
 @ALL_CASES
 def test_identities(wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int) -> None:
     engine = sw.Engine(model_of(wrapper), tiny.sae(architecture, hook, hook_out=hook_out, d_in=d_in))

@@ -48,7 +48,6 @@ def every_edit(f: int, g: int) -> list[Recipe]:
     return [*made, *dropped, Recipe([clamp(f, 3, positions="prompt"), ablate(f, positions="generated")])]
 
 
-@WRAPPERS
 @ALL_CASES
 def test_with_a_cache_as_at_once(wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int) -> None:
     if architecture in ("batchtopk", "matryoshka"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from cases import on_either
 from generation_made import PRE, PROMPT, WRAPPERS, engine_of, full_logits, ids_of, model_of, name_of
 from torch import Tensor
 
@@ -84,8 +85,7 @@ SAMPLINGS = [
 ]
 
 
-@WRAPPERS
-@pytest.mark.parametrize("options", SAMPLINGS, ids=str)
+@on_either(("options",), [(options,) for options in SAMPLINGS])
 def test_equal_to_the_loop_written_out(wrapper: str, options: dict[str, Any]) -> None:
     """Baseline and edited, two samples, each as a loop gives it that knows no cache, no batch and no other row."""
     engine, model, sae = engine_of(wrapper), model_of(wrapper), tiny.sae()
@@ -214,8 +214,7 @@ def test_settings_of_numpy() -> None:
 # -- pairs
 
 
-@WRAPPERS
-@pytest.mark.parametrize("options", [*SAMPLINGS, {"samples": 5, "seed": 3}], ids=str)
+@on_either(("options",), [(options,) for options in [*SAMPLINGS, {"samples": 5, "seed": 3}]])
 def test_an_empty_recipe_gives_identical_rows(wrapper: str, options: dict[str, Any]) -> None:
     engine = engine_of(wrapper)
     plain = generate(engine, PROMPT, n_tokens=4, **options)

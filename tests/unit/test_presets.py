@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from cases import on_either
 from torch import Tensor
 
 import saewidgets as sw
@@ -113,9 +115,7 @@ PRESETS: dict[str, tuple[Recipe, Callable[[Any], Callable[..., Tensor]]]] = {
 }
 
 
-@pytest.mark.parametrize("wrapper", tiny.MODELS)
-@pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("architecture", ["standard", "gated", "jumprelu", "topk", "no_b_dec"])
+@on_either(("name", "architecture"), list(product(PRESETS, ["standard", "gated", "jumprelu", "topk", "no_b_dec"])))
 def test_a_preset_is_its_source(wrapper: str, name: str, architecture: str) -> None:
     model, (recipe, make) = model_of(wrapper), PRESETS[name]
     engine = sw.Engine(model, tiny.sae(architecture))
