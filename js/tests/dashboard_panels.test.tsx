@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { bar, heights, tickLabel, ticks } from "../src/charts/axis";
 import { LIGHT } from "../src/tokens/palette";
-import { binsOf, rangeOf } from "../src/widgets/dashboard/histogram";
-import { line } from "../src/widgets/dashboard/runs";
+import { line } from "../src/widgets/dashboard/examples/runs";
+import { binsOf, rangeOf } from "../src/widgets/dashboard/panels/histogram";
 import { all, button, eachStarts, find, model, panel, pause, press, requests, rows, start, type } from "./board";
 import { settle } from "./fake";
 import { answering, effectsAnswer, examplesAnswer, featureAnswer, LINES } from "./fake_dashboard";

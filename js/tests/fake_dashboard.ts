@@ -1,7 +1,7 @@
 /** A kernel of the dashboard that the tests play: features fire on "the"; each number has its own seed. */
 
 import type { ArraySpec, FromKernel, Json } from "../src/kernel/types";
-import type { EffectsJson } from "../src/widgets/dashboard/effects";
+import type { EffectsJson } from "../src/widgets/dashboard/examples/effects";
 import type { ExampleJson, ExamplesJson, FeatureJson, GroupJson } from "../src/widgets/dashboard/wire";
 import { type Sent, spec } from "./fake";
 

@@ -25,7 +25,7 @@ from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.model.loading import load_model, load_sae_folder
 from saewidgets.engine.model.model import Model
 from saewidgets.engine.provenance import notes_of_dictionary
-from saewidgets.widgets.heatmap.payload import token_flags
+from saewidgets.widgets.flags import flags
 
 TEXT = "In the beginning God created the heaven and the earth."
 NAMED = ["expected_average_only_in", "covariance_whitening"]
@@ -216,7 +216,7 @@ def test_positions_the_sae_was_not_trained_on(cut: Any, context: int | None, sai
 
 def test_the_heatmap_marks_them() -> None:
     acts = sw.Engine(tiny.hooked(), tiny.sae(seqpos_slice=[3, None])).activations(TEXT)
-    assert [bool(flag & 16) for flag in token_flags(acts)] == [i < 3 for i in range(len(acts))]
+    assert [bool(bits & 16) for bits in flags(acts.parts, beyond=acts.beyond_context)] == [i < 3 for i in range(len(acts))]
 
 
 # -- a model whose weights were processed otherwise

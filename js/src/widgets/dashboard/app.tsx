@@ -8,17 +8,17 @@ import type { Model } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
 import { Ablation, Controls, Legend } from "./controls";
-import { type Effects, type EffectsState, useEffects } from "./effects";
-import { Examples } from "./examplesview";
+import { type Effects, type EffectsState, useEffects } from "./examples/effects";
+import { Examples } from "./examples/examplesview";
+import { Hover } from "./examples/hover";
+import { type Kind, largest } from "./examples/runs";
+import { strongest, TestBox, useText } from "./examples/testbox";
+import { Tooltip } from "./examples/tooltip";
 import { Navigation, Title } from "./header";
-import { Histogram } from "./histogram";
-import { Hover } from "./hover";
-import { LogitHistogram, LogitTables } from "./logits";
-import { type Kind, largest } from "./runs";
+import { Histogram } from "./panels/histogram";
+import { LogitHistogram, LogitTables } from "./panels/logits";
+import { FiresOn, Neurons, Related } from "./panels/tables";
 import { type Answers, type Shown, useAnswers } from "./state";
-import { FiresOn, Neurons, Related } from "./tables";
-import { strongest, TestBox, useText } from "./testbox";
-import { Tooltip } from "./tooltip";
 import type { ExampleJson, ExamplesAnswer, FeatureJson, TextAnswer } from "./wire";
 
 export function App({ model, root, prefix, themeVersion }: ViewProps) {

@@ -9,8 +9,8 @@ import type { Model } from "../../kernel/types";
 import { useFilter } from "../../kernel/typing";
 import type { Palette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
-import type { EffectsState } from "./effects";
-import { type Kind, line } from "./runs";
+import type { EffectsState } from "./examples/effects";
+import { type Kind, line } from "./examples/runs";
 import type { FeatureJson } from "./wire";
 
 const GROUPS = ["all", "top", "intervals", "silent"];

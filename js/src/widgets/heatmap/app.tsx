@@ -7,13 +7,13 @@ import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import type { Layer } from "../../tokens/paint";
 import { usePalette } from "../../tokens/palette";
-import { Editor } from "./editor";
 import { Legend, type LegendEntry } from "./legend";
 import type { MatrixRow } from "./matrix";
 import { Matrix } from "./matrixview";
 import { Ranking } from "./ranking";
 import { type Shown, useAnswers } from "./state";
-import { TextView } from "./textview";
+import { Editor } from "./text/editor";
+import { TextView } from "./text/textview";
 import { Footnotes, Toolbar } from "./toolbar";
 import { Tooltip } from "./tooltip";
 

@@ -1,13 +1,13 @@
 /** What the feature says about the next token: the distribution of its logit weights, and the tokens at both ends. */
 
 import { useMemo, useState } from "preact/hooks";
-import { bar, edge, heights } from "../../charts/axis";
-import { Frame, HEIGHT, innerWidth, LEFT, place } from "../../charts/frame";
-import { useWidth } from "../../charts/width";
-import { count, num, signed } from "../../controls/format";
-import { Tok } from "../../tokens/tok";
-import { label } from "../../tokens/visible";
-import type { FeatureAnswer, Logits, TokenValue } from "./wire";
+import { bar, edge, heights } from "../../../charts/axis";
+import { Frame, HEIGHT, innerWidth, LEFT, place } from "../../../charts/frame";
+import { useWidth } from "../../../charts/width";
+import { count, num, signed } from "../../../controls/format";
+import { Tok } from "../../../tokens/tok";
+import { label } from "../../../tokens/visible";
+import type { FeatureAnswer, Logits, TokenValue } from "../wire";
 
 export function LogitHistogram({ answer }: { answer: FeatureAnswer }) {
   const [log, setLog] = useState(false);

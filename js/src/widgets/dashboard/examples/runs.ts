@@ -1,10 +1,10 @@
 /** Runs of coloured and underlined tokens. Colours are written as numbers, not as var(): see tokens/palette.ts. */
 
-import { background } from "../../tokens/paint";
-import type { Palette } from "../../tokens/palette";
-import { TokenText } from "../../tokens/tokentext";
+import { background } from "../../../tokens/paint";
+import type { Palette } from "../../../tokens/palette";
+import { TokenText } from "../../../tokens/tokentext";
+import { excluded, type TokenData } from "../wire";
 import type { Effects } from "./effects";
-import { excluded, type TokenData } from "./wire";
 
 /** Hues of the palette. */
 const ACTIVATION = 0;

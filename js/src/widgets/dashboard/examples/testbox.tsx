@@ -1,18 +1,18 @@
 /** The user's own text: how the feature fires on it. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { Notes } from "../../controls/footer";
-import { num } from "../../controls/format";
-import type { Ask } from "../../kernel/kernel";
-import { save, useTrait } from "../../kernel/traits";
-import type { Model } from "../../kernel/types";
-import { useDraft } from "../../kernel/typing";
-import type { Palette } from "../../tokens/palette";
-import { tokenAt } from "../../tokens/tokendom";
+import { Notes } from "../../../controls/footer";
+import { num } from "../../../controls/format";
+import type { Ask } from "../../../kernel/kernel";
+import { save, useTrait } from "../../../kernel/traits";
+import type { Model } from "../../../kernel/types";
+import { useDraft } from "../../../kernel/typing";
+import type { Palette } from "../../../tokens/palette";
+import { tokenAt } from "../../../tokens/tokendom";
+import { excluded, type TextAnswer, type TextJson, tokenData } from "../wire";
 import type { EffectsState } from "./effects";
 import type { Hover } from "./hover";
 import { drawn, type Kind, Runs } from "./runs";
-import { excluded, type TextAnswer, type TextJson, tokenData } from "./wire";
 
 const ASK_MS = 150;
 

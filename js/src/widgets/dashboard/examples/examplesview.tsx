@@ -1,13 +1,13 @@
 /** The examples with their pointer and keyboard: arrows go through examples and tokens, Enter selects. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Palette } from "../../tokens/palette";
-import { tokenAt } from "../../tokens/tokendom";
+import type { Palette } from "../../../tokens/palette";
+import { tokenAt } from "../../../tokens/tokendom";
+import type { ExampleJson, ExamplesAnswer } from "../wire";
 import type { EffectsState } from "./effects";
 import { ExamplesView } from "./examples";
 import type { Hover } from "./hover";
 import type { Kind } from "./runs";
-import type { ExampleJson, ExamplesAnswer } from "./wire";
 
 // Pixels of the list that are shown before all of it is asked for.
 const LIMIT = 560;

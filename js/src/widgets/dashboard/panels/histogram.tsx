@@ -1,13 +1,13 @@
 /** How strongly the feature fires, and how often: a histogram to brush, which asks for examples of that range. */
 
 import { useMemo, useRef, useState } from "preact/hooks";
-import { bar, edge, heights } from "../../charts/axis";
-import { Frame, HEIGHT, innerWidth, LEFT, place } from "../../charts/frame";
-import { useWidth } from "../../charts/width";
-import { count, num } from "../../controls/format";
-import type { Palette } from "../../tokens/palette";
-import { type Hover, useHover } from "./hover";
-import type { FeatureAnswer } from "./wire";
+import { bar, edge, heights } from "../../../charts/axis";
+import { Frame, HEIGHT, innerWidth, LEFT, place } from "../../../charts/frame";
+import { useWidth } from "../../../charts/width";
+import { count, num } from "../../../controls/format";
+import type { Palette } from "../../../tokens/palette";
+import { type Hover, useHover } from "../examples/hover";
+import type { FeatureAnswer } from "../wire";
 
 interface Props {
   answer: FeatureAnswer;

@@ -1,13 +1,13 @@
 /** The coloured text with its pointer and keyboard: hover, click, shift-drag, arrows. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { num } from "../../controls/format";
-import { OUTLIER, SPECIAL } from "../../tokens/flags";
-import type { Layer } from "../../tokens/paint";
-import type { Palette } from "../../tokens/palette";
-import { tokenAt } from "../../tokens/tokendom";
-import { label } from "../../tokens/visible";
-import type { TextData } from "./data";
+import { num } from "../../../controls/format";
+import { OUTLIER, SPECIAL } from "../../../tokens/flags";
+import type { Layer } from "../../../tokens/paint";
+import type { Palette } from "../../../tokens/palette";
+import { tokenAt } from "../../../tokens/tokendom";
+import { label } from "../../../tokens/visible";
+import type { TextData } from "../data";
 import { LongText } from "./longtext";
 
 export interface TextViewProps {

@@ -1,11 +1,11 @@
 /** The feature's relations, one small table each: tokens, neurons, other features. */
 
 import type { ComponentChildren } from "preact";
-import { num, percent, signed } from "../../controls/format";
-import { Num, Table } from "../../controls/table";
-import { Tok } from "../../tokens/tok";
-import { label } from "../../tokens/visible";
-import type { FeatureJson, TokenRow } from "./wire";
+import { num, percent, signed } from "../../../controls/format";
+import { Num, Table } from "../../../controls/table";
+import { Tok } from "../../../tokens/tok";
+import { label } from "../../../tokens/visible";
+import type { FeatureJson, TokenRow } from "../wire";
 
 interface RelationProps<R> {
   title: string;

@@ -1,9 +1,9 @@
 /** The text boxes: one, or a list to add to and take from. */
 
-import { useTrait } from "../../kernel/traits";
-import type { Model } from "../../kernel/types";
-import { useDraft } from "../../kernel/typing";
-import type { Text } from "./state";
+import { useTrait } from "../../../kernel/traits";
+import type { Model } from "../../../kernel/types";
+import { useDraft } from "../../../kernel/typing";
+import type { Text } from "../state";
 
 export function Editor({ model }: { model: Model }) {
   const editable = useTrait<boolean>(model, "editable");

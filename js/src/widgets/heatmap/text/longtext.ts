@@ -1,9 +1,9 @@
 /** The coloured text. Ten thousand tokens stand in blocks: only those on or near the screen are painted, the others when they come near. */
 
-import { background, type Layer } from "../../tokens/paint";
-import type { Palette } from "../../tokens/palette";
-import { TokenText } from "../../tokens/tokentext";
-import type { TextData } from "./data";
+import { background, type Layer } from "../../../tokens/paint";
+import type { Palette } from "../../../tokens/palette";
+import { TokenText } from "../../../tokens/tokentext";
+import type { TextData } from "../data";
 
 interface Block {
   el: HTMLElement;

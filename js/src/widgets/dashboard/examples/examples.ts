@@ -3,12 +3,12 @@
  * them can be read down, or whole texts. See tokens/tokentext.ts for why this is not Preact.
  */
 
-import { num } from "../../controls/format";
-import type { Palette } from "../../tokens/palette";
-import { label } from "../../tokens/visible";
+import { num } from "../../../controls/format";
+import type { Palette } from "../../../tokens/palette";
+import { label } from "../../../tokens/visible";
+import type { ExampleJson, ExamplesAnswer, GroupJson } from "../wire";
 import type { Effects } from "./effects";
 import { drawn, type Kind, Runs } from "./runs";
-import type { ExampleJson, ExamplesAnswer, GroupJson } from "./wire";
 
 export interface Row {
   example: ExampleJson;

@@ -1,13 +1,13 @@
 /** What is known of the token under the pointer: its activation, and what ablation does to it. */
 
-import { num, signed } from "../../controls/format";
-import { Tip } from "../../controls/tip";
-import { remarks } from "../../tokens/flags";
-import { Tok } from "../../tokens/tok";
-import { label } from "../../tokens/visible";
+import { num, signed } from "../../../controls/format";
+import { Tip } from "../../../controls/tip";
+import { remarks } from "../../../tokens/flags";
+import { Tok } from "../../../tokens/tok";
+import { label } from "../../../tokens/visible";
+import type { ExampleJson, ExamplesAnswer, TextAnswer, TokenData } from "../wire";
 import type { Change, Effects, EffectsState } from "./effects";
 import { type Hover, useHover } from "./hover";
-import type { ExampleJson, ExamplesAnswer, TextAnswer, TokenData } from "./wire";
 
 interface Props {
   hover: Hover;
