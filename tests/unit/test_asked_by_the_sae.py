@@ -216,7 +216,9 @@ def test_positions_the_sae_was_not_trained_on(cut: Any, context: int | None, sai
 
 def test_the_heatmap_marks_them() -> None:
     acts = sw.Engine(tiny.hooked(), tiny.sae(seqpos_slice=[3, None])).activations(TEXT)
-    assert [bool(bits & 16) for bits in flags(acts.parts, beyond=acts.beyond_context)] == [i < 3 for i in range(len(acts))]
+    assert [bool(bits & 16) for bits in flags(acts.parts, beyond=acts.beyond_context)] == [
+        i < 3 for i in range(len(acts))
+    ]
 
 
 # -- a model whose weights were processed otherwise

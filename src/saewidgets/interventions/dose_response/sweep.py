@@ -141,14 +141,13 @@ def sweep(
         for number, one in enumerate(read):
             ids = given_ids(engine, given[number], one, text)
             ids_of = None if promoted is None else promoted.token_ids
-            job = Prompted(engine, one, ids, varied, row, measurer[number], ids_of, sampling, maxima)
+            prompted = Prompted(engine, one, ids, varied, row, measurer[number], ids_of, sampling, maxima)
             edited = [whole.with_value(row, float(dose)) for dose in doses]
             rows = [None, *edited, *(r for control in others for r in control.of_prompt[number])]
-            written.append(job.run(rows, ticket, number, len(read)))
+            written.append(prompted.run(rows, ticket, number, len(read)))
         total = len(read) * written[-1].run
-        ticket.progress(
-            total, total
-        )  # again: a target of the user's may have asked the engine, and that counts for itself
+        # Again: a target of the user's may have asked the engine, and that counts for itself.
+        ticket.progress(total, total)
         found = gathered(written, len(doses), len(others))
         notes += dict.fromkeys(note for one in written for note in one.notes)
         notes += _notes(engine, varied, written, text, index, len(read))

@@ -10,6 +10,7 @@ import numpy as np
 from ...engine.arrays import Ints
 from ...index.corpus.columns import plain
 from ...index.errors import FilterError
+from ...index.scan.shards import OUTLIER, SPECIAL
 from ...index.statistics.activation_statistics import BINS
 from ...index.statistics.kept_examples import NEAR_TOKENS, SILENT_REACH
 from ...index.store.examples import Examples, Group
@@ -17,7 +18,6 @@ from ...index.store.feature import Feature, Histogram
 from ...index.store.filters import shown
 from ...index.store.snippets import Example
 from .. import wire
-from ..constants import OUTLIER, SPECIAL
 from ..flags import flags
 from .asked import AskedExamples
 
