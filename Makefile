@@ -89,6 +89,7 @@ lint: setup $(MODULES) ## ruff, mypy, biome and tsc
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 	npm run lint
 
 format: setup $(MODULES) ## rewrite the sources in the house style

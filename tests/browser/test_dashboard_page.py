@@ -25,7 +25,7 @@ DEAD = 7
 def make_index(folder: Path) -> tuple[sw.Engine, sw.FeatureIndex]:
     engine = sw.Engine(tiny.hooked(), tiny.sae(), labels={3: LABEL})
     with torch.no_grad():
-        engine.dictionary().sae.b_enc[DEAD] = -1e3
+        tiny.sae_of(engine).b_enc[DEAD] = -1e3
     rows = [
         {"text": HOSTILE, "id": "<i>name</i>", "kind": "hostile"},
         {"text": "In the beginning God created the heaven and the earth. " * 9, "id": "long", "kind": "plain"},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+import tiny
 import torch
 
 import saewidgets as sw
@@ -56,7 +57,7 @@ def test_the_text_starts_with_the_special_token(demo_engine: Engine) -> None:
 def test_activations_equal_sae_lens(demo_engine: Engine) -> None:
     text = "In the beginning, God created the heavens and the earth. It was a Monday."
     ours = demo_engine.activations(text)
-    model, sae = demo_engine.model.raw, demo_engine.dictionary().sae
+    model, sae = demo_engine.model.raw, tiny.sae_of(demo_engine)
     tokens = torch.tensor([ours.token_ids.tolist()])
     with torch.no_grad():
         _, cache = model.run_with_cache_with_saes(tokens, saes=[sae])

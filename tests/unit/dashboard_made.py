@@ -45,7 +45,7 @@ def make_engine(architecture: str = "jumprelu", **more: Any) -> sw.Engine:
 
 def with_dead(engine: sw.Engine, feature: int) -> sw.Engine:
     with torch.no_grad():
-        engine.dictionary().sae.b_enc[feature] = -1e3
+        tiny.sae_of(engine).b_enc[feature] = -1e3
     return engine
 
 

@@ -191,10 +191,10 @@ def test_a_sample_of_an_interval_is_uniform_however_large(case: Case) -> None:
             if group.sampled:
                 scores.append(z_score(found, inside))
                 assert f"{INTERVAL} kept of {group.count:,}" in group.note
-    scores = np.array(scores)
-    assert len(scores) > 50
+    z = np.array(scores)
+    assert len(z) > 50
     # Independent draws: the sum of their z-scores is normal, of standard deviation sqrt(n).
-    assert abs(scores.sum()) < 4 * np.sqrt(len(scores)) and (scores**2).mean() < 1.7
+    assert abs(z.sum()) < 4 * np.sqrt(len(z)) and (z**2).mean() < 1.7
 
 
 @pytest.mark.parametrize("quantiles", [(0.0, 1.0), (0.1, 0.9), (0.3, 0.95), (0.5, 1.0)])
@@ -213,8 +213,8 @@ def test_a_sample_of_a_range_over_several_intervals_is_uniform(case: Case, quant
         assert group.sampled and group.short
         scores.append(z_score(found, inside))
         ratios.append(found.mean() / inside.mean())
-    scores = np.array(scores)
-    assert abs(scores.sum()) < 4 * np.sqrt(len(scores)) and (scores**2).mean() < 2
+    z = np.array(scores)
+    assert abs(z.sum()) < 4 * np.sqrt(len(z)) and (z**2).mean() < 2
     if (case.acts >= 0).all():
         # Mixed with what is kept for being large, the mean was half as large again.
         assert 0.93 < np.median(ratios) < 1.07

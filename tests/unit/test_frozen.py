@@ -46,7 +46,7 @@ def gpt_neo() -> Any:
 
 
 def opt(attention: str) -> Any:
-    config = transformers.OPTConfig(
+    config = transformers.OPTConfig(  # type: ignore[call-arg]
         **SIZES,
         num_hidden_layers=2,
         num_attention_heads=4,

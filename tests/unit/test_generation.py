@@ -201,7 +201,7 @@ def test_a_misspelt_setting_names_the_nearest() -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae())
     for write in (sw.generate, sw.sweep):
         with pytest.raises(TypeError, match="temprature.*temperature"):
-            write(engine, PROMPT, sw.add(3, 1), temprature=0)  # type: ignore[operator]
+            write(engine, PROMPT, sw.add(3, 1), temprature=0)  # type: ignore[call-arg]
 
 
 def test_settings_of_numpy() -> None:

@@ -126,7 +126,7 @@ def test_errors_are_data_and_the_widget_stays_usable(engine: sw.Engine) -> None:
 
 
 def test_nan_weights_after_construction_reach_the_view(engine: sw.Engine) -> None:
-    sae = engine.dictionary().sae
+    sae = tiny.sae_of(engine)
     widget = sw.TokenFeatureHeatmap(engine, text="the")
     with torch.no_grad():
         sae.b_enc[0] = float("nan")
@@ -179,7 +179,7 @@ def test_refresh_computes_again(engine: sw.Engine) -> None:
     before = widget.activations
     assert widget.activations is before
     with torch.no_grad():
-        engine.dictionary().sae.b_enc += 1
+        tiny.sae_of(engine).b_enc += 1
     widget.refresh()
     assert len(widget.activations.values) > len(before.values)
 

@@ -115,6 +115,12 @@ def bridge(seed: int = 0) -> SAETransformerBridge:
 
 MODELS = {"hooked": hooked, "bridge": bridge}
 
+
+def sae_of(engine: Any) -> Any:
+    """The SAE of an engine that has one, to look at or to change."""
+    return engine.dictionary().sae
+
+
 ARCHITECTURES: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
     "standard": (StandardSAE, StandardSAEConfig, {}),
     "gated": (GatedSAE, GatedSAEConfig, {}),

@@ -121,7 +121,7 @@ def test_effect_of_one_example_by_hand(engine: sw.Engine, index: sw.FeatureIndex
     example = next(iter(index.examples(f, group="top", window=8)))
     first, last = chunk_of(index, example.position)
     ids = torch.tensor([index.texts.ids(first, last)])
-    model, sae = tiny.hooked(), with_dead(make_engine(), DEAD).dictionary().sae
+    model, sae = tiny.hooked(), tiny.sae_of(with_dead(make_engine(), DEAD))
     counted = torch.tensor([i not in (0, 1) for i in ids[0].tolist()])
     assert not (index.texts.flags(first, last)[counted.numpy()] != 0).any(), "no norm outliers here"
 

@@ -66,7 +66,7 @@ def test_another_sae_or_model_is_refused(engine: sw.Engine, index: sw.FeatureInd
         with pytest.raises(IndexMismatchError):
             sw.FeatureDashboard(other, index)
         assert other.activations("the")
-    both = sw.Engine(tiny.hooked(), {"other": tiny.sae(seed=2), "right": engine.dictionary().sae})
+    both = sw.Engine(tiny.hooked(), {"other": tiny.sae(seed=2), "right": tiny.sae_of(engine)})
     with pytest.raises(IndexMismatchError):
         sw.FeatureDashboard(both, index, sae="other")
     # Without a word of which SAE is meant it is the one that the index is of, wherever it stands.
@@ -102,7 +102,7 @@ def test_errors_are_data_and_the_widget_stays_usable(engine: sw.Engine, index: s
     for strange in ("x", None, {"t": "req"}, {"t": "cancel", "id": "?"}, {"t": "req", "id": 1, "ch": 2, "p": 3}):
         widget._on_message(widget, strange, [])
     good(widget, "feature", feature_params(3))
-    bias = engine.dictionary().sae.b_enc
+    bias = tiny.sae_of(engine).b_enc
     with torch.no_grad():
         old = float(bias[3])
         bias[3] = float("nan")
