@@ -244,16 +244,3 @@ def test_a_continuation_is_what_follows_the_prompt() -> None:
     assert np.nan_to_num(sw.effects(engine, [0, 5, 6, 7], sw.clamp(3, 5, positions=[4]), continuation=[8, 9]).kl).any()
     with pytest.raises(SaewidgetsError, match="have 9 tokens, more than the context of 8"):
         sw.effects(engine, [0, 5, 6, 7], recipe, continuation=[8, 9, 2, 3, 4])
-
-
-def test_maxima_may_be_given_without_an_index() -> None:
-    engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
-    (name,) = engine.dictionaries
-    maxima = np.arange(48, dtype=np.float32)
-    relative = sw.effects(engine, TEXT, sw.clamp(3, 2.0, unit="max"), index={name: maxima})
-    absolute = sw.effects(engine, TEXT, sw.clamp(3, 6.0))
-    np.testing.assert_array_equal(relative.delta, absolute.delta)
-    with pytest.raises(SaewidgetsError, match="47 maximal activations for the 48 features"):
-        sw.effects(engine, TEXT, sw.ablate(3), index={name: maxima[1:]})
-    with pytest.raises(KeyError, match="other"):
-        sw.effects(engine, TEXT, sw.ablate(3), index={"other": maxima})

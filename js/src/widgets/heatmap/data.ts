@@ -55,7 +55,8 @@ export class TextData {
   constructor({ r, arrays }: Reply<TokensJson>) {
     this.json = r;
     this.ids = ints(arrays, "tok_id");
-    this.flags = arrays.flags ?? new Uint8Array(r.n);
+    if (arrays.flags?.length !== r.n) throw new TypeError("The kernel's answer lacks flags.");
+    this.flags = arrays.flags;
     this.l0 = ints(arrays, "l0");
     this.error = floats(arrays, "error");
     this.#indptr = ints(arrays, "indptr");

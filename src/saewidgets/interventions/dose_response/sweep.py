@@ -22,7 +22,7 @@ from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
 from ..recipe.overlap import refuse_past_the_end
 from ..recipe.recipe import Recipe
-from ..recipe.units import Index, dictionary_of, maxima_of, resolve
+from ..recipe.units import Index, LookedUp, dictionary_of, maxima_of, resolve
 from .controls import controls_for
 from .curves import difference, mean_of
 from .measures import Measurer, Target, repetition
@@ -68,7 +68,7 @@ def sweep(
     target: Target | None = None,
     direction: str | None = None,
     controls: int = 2,
-    index: Index | None = None,
+    index: Index | LookedUp | None = None,
     text: str | Sequence[int] | None = None,
     n_promoted: int = PROMOTED,
     perplexity_factor: float = PERPLEXITY_FACTOR,
@@ -114,6 +114,7 @@ def sweep(
     """
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
+    index = maxima.index
     sampling = sampling_from(options, n_tokens=_TOKENS, samples=SAMPLES)
     varied = _varied(whole, row)
     doses = np.array(default_strengths(varied) if strengths is None else strengths, dtype=np.float64)

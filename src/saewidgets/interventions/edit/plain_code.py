@@ -19,7 +19,7 @@ from ..recipe.errors import RecipeError
 from ..recipe.intervention import Intervention
 from ..recipe.kinds import kind_of
 from ..recipe.recipe import Recipe
-from ..recipe.units import Amount, Index, Maxima, Resolved, maxima_of, resolve
+from ..recipe.units import Amount, Index, LookedUp, Maxima, Resolved, maxima_of, resolve
 from .formulas import Terms
 from .hooks import Edits
 from .positions import scope_of
@@ -36,7 +36,7 @@ def to_code(
     prompt: PromptInput,
     recipe: Recipe | Intervention | Sequence[Intervention],
     *,
-    index: Index | Maxima | None = None,
+    index: Index | LookedUp | None = None,
 ) -> str:
     """Python code that edits `model` as `recipe` does on `prompt`, with torch, sae-lens and TransformerLens alone.
 

@@ -25,7 +25,7 @@ from ..recipe.errors import RecipeError
 from ..recipe.intervention import Intervention
 from ..recipe.overlap import refuse_past_the_end
 from ..recipe.recipe import Recipe
-from ..recipe.units import Index, Maxima, maxima_of, resolve
+from ..recipe.units import Index, LookedUp, Maxima, maxima_of, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,7 @@ def answer_effects(
     answer: str | Sequence[int],
     recipe: Recipe | Intervention | Sequence[Intervention],
     *,
-    index: Index | Maxima | None = None,
+    index: Index | LookedUp | None = None,
     k: int = 5,
     on_progress: Progress | None = None,
 ) -> AnswerEffects:

@@ -25,7 +25,7 @@ from ..generation.generate import notes_of
 from ..recipe.intervention import Intervention
 from ..recipe.overlap import refuse_past_the_end
 from ..recipe.recipe import Recipe
-from ..recipe.units import Index, Maxima, Resolved, maxima_of, resolve
+from ..recipe.units import Index, LookedUp, Resolved, maxima_of, resolve
 from .compare_logits import Changes, changes
 from .frozen_attention import Patterns
 from .result import EditedFeature, EditEffects, FrozenEffects, SideEffect
@@ -49,7 +49,7 @@ def effects(
     *,
     n_prompt: int | None = None,
     continuation: Sequence[int] | Ints | None = None,
-    index: Index | Maxima | None = None,
+    index: Index | LookedUp | None = None,
     k: int = 5,
     side: int = _SIDE,
     freeze_attention: bool = False,

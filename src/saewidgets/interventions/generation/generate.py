@@ -25,7 +25,7 @@ from ..recipe.errors import RecipeError
 from ..recipe.intervention import Intervention
 from ..recipe.overlap import refuse_past_the_end
 from ..recipe.recipe import Recipe
-from ..recipe.units import Index, Maxima, Resolved, maxima_of, resolve
+from ..recipe.units import Index, LookedUp, Maxima, Resolved, maxima_of, resolve
 from .result import Continuation, Generation, Step, continuations
 from .sampling import Dice, Sampling, SamplingOptions, sampling_from
 
@@ -51,7 +51,7 @@ def generate(
     prompt: PromptInput,
     recipe: Recipe | Intervention | Sequence[Intervention] = (),
     *,
-    index: Index | Maxima | None = None,
+    index: Index | LookedUp | None = None,
     on_start: Callable[[Generation], None] | None = None,
     on_step: Callable[[Step], None] | None = None,
     keep_partial: bool = False,
@@ -64,7 +64,7 @@ def generate(
         engine: model and SAEs.
         prompt: a string, token ids, or chat messages [{"role": "user", "content": "..."}].
         recipe: what to change.
-        index: where maximal activations are looked up, for the unit "max"; or these, by SAE: {name: [features]}.
+        index: where maximal activations are looked up, for the unit "max".
         on_start: told the prompt, and where it is edited, before anything is written; on the worker thread.
         on_step: told each token as it is written, on the worker thread.
         keep_partial: a cancel ends the texts there, and what there is is returned; otherwise it raises `CancelledError`.

@@ -44,20 +44,23 @@ class Index(Protocol):
     def column(self, name: str) -> Array: ...
 
 
-def maxima_of(engine: Engine, index: Index | Maxima | None) -> Maxima:
-    """The maximal activations that `index` knows, for the dictionary of the engine that it is of.
+class LookedUp(dict[str, Floats]):
+    """The maximal activations of an index that was checked: given in its place, nothing is looked up or checked again."""
 
-    Maxima by the names of dictionaries are taken as they are.
+    def __init__(self, maxima: Maxima, index: Index | None) -> None:
+        super().__init__(maxima)
+        self.index = index
+
+
+def maxima_of(engine: Engine, index: Index | LookedUp | None) -> LookedUp:
+    """The maximal activations that `index` knows, for the dictionary of the engine that it is of.
 
     Raises:
         SaewidgetsError: if it is of none of them.
     """
     if index is None:
-        return {}
-    if isinstance(index, Mapping):
-        for name, values in index.items():
-            if len(values) != (n := engine.dictionary(name).n_features):
-                raise SaewidgetsError(f"There are {len(values)} maximal activations for the {n} features of {name!r}.")
+        return LookedUp({}, None)
+    if isinstance(index, LookedUp):
         return index
     refused: SaewidgetsError | None = None
     for name in engine.dictionaries:
@@ -67,7 +70,7 @@ def maxima_of(engine: Engine, index: Index | Maxima | None) -> Maxima:
             refused = refused or error
         else:
             high, low = (np.nan_to_num(index.column(side).astype(np.float32)) for side in ("high", "low"))
-            return {name: np.maximum(np.abs(high), np.abs(low))}
+            return LookedUp({name: np.maximum(np.abs(high), np.abs(low))}, index)
     assert refused is not None
     raise refused
 

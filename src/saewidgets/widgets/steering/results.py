@@ -13,7 +13,7 @@ from ...interventions.dose_response.sweep import SAMPLES, Sweep, sweep
 from ...interventions.dose_response.usable import verdict_of
 from ...interventions.effects.answers import answer_effects
 from ...interventions.effects.on_text import EditEffects, effects
-from ...interventions.recipe.units import Index, Maxima
+from ...interventions.recipe.units import LookedUp
 from .. import wire
 from ..constants import CONTROLS
 from ..flags import flags
@@ -29,7 +29,7 @@ def samples_of(settings: Mapping[str, wire.Json]) -> int:
     return several if several > 1 else SAMPLES
 
 
-def effect_reply(engine: Engine, asked: AskedEffect, maxima: Maxima) -> wire.Reply:
+def effect_reply(engine: Engine, asked: AskedEffect, maxima: LookedUp) -> wire.Reply:
     """The answer of "effect"."""
     ids = list(asked.continuation or ())
     made = effects(engine, asked.input, asked.whole, continuation=ids, index=maxima, freeze_attention=asked.freeze)
@@ -93,7 +93,7 @@ def _effects(made: EditEffects) -> wire.Reply:
     )
 
 
-def sweep_reply(engine: Engine, asked: AskedSweep, index: Index | None) -> wire.Reply:
+def sweep_reply(engine: Engine, asked: AskedSweep, maxima: LookedUp) -> wire.Reply:
     """The answer of "sweep"."""
     sampling = asked.sampling if asked.samples is None else replace(asked.sampling, samples=asked.samples)
     made = sweep(
@@ -103,7 +103,7 @@ def sweep_reply(engine: Engine, asked: AskedSweep, index: Index | None) -> wire.
         None if asked.strengths is None else list(asked.strengths),
         row=asked.row,
         controls=CONTROLS if asked.controls is None else asked.controls,
-        index=index,
+        index=maxima,
         **sampling.options,
     )
     return _sweep(made)
@@ -159,7 +159,7 @@ def _minus(text: str) -> str:
     return text.replace("-", "\u2212")
 
 
-def answer_reply(engine: Engine, asked: AskedAnswer, maxima: Maxima) -> wire.Reply:
+def answer_reply(engine: Engine, asked: AskedAnswer, maxima: LookedUp) -> wire.Reply:
     """The answer of "answer"."""
     made = answer_effects(engine, asked.input, asked.answer, asked.whole, index=maxima)
     return wire.Reply(

@@ -13,7 +13,7 @@ from ...interventions.generation.generate import Generation, generate
 from ...interventions.recipe.errors import RecipeError
 from ...interventions.recipe.intervention import Intervention
 from ...interventions.recipe.recipe import Recipe, replace_in
-from ...interventions.recipe.units import maxima_of
+from ...interventions.recipe.units import LookedUp, maxima_of
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel, parse, plain
@@ -185,7 +185,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
 
     def _use(self, index: FeatureIndex | None, notes: Sequence[str] = ()) -> None:
         """Take maxima and words from `index`, or do without."""
-        self._used, self._maxima = index, {} if index is None else self._of_index
+        self._maxima = LookedUp({}, None) if index is None else self._of_index
         self._units = Units(self.engine, self._maxima, notes)
         self._search = Search(self.engine, index, self._of)
 
@@ -252,7 +252,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
 
     @channel("sweep", AskedSweep, long=True, remembered=True)
     def _answer_sweep(self, asked: AskedSweep, _ticket: Ticket) -> wire.Reply:
-        return sweep_reply(self.engine, asked, self._used)
+        return sweep_reply(self.engine, asked, self._maxima)
 
     @channel("answer", AskedAnswer, long=True, remembered=True)
     def _answer_answer(self, asked: AskedAnswer, _ticket: Ticket) -> wire.Reply:

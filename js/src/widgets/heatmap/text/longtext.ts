@@ -1,4 +1,7 @@
-/** The coloured text. Ten thousand tokens stand in blocks: only those on or near the screen are painted, the others when they come near. */
+/**
+ * The coloured text. Ten thousand tokens stand in blocks: only those on or near the screen are painted, the others when
+ * they come near.
+ */
 
 import { background, type Layer } from "../../../tokens/paint";
 import type { Palette } from "../../../tokens/palette";
