@@ -2,12 +2,14 @@
 
 import { expect, test } from "vitest";
 import type { FromKernel } from "../src/kernel/types";
+import type { Widget } from "../src/page/mount";
 import heatmap from "../src/widgets/heatmap";
 import { asPython } from "../src/widgets/heatmap/copy";
 import steering from "../src/widgets/steering";
 import { complete, type Recipe } from "../src/widgets/steering/recipe/recipe";
 import { answering, FakeModel, type Sent, STATE, settle } from "./fake";
 import * as steer from "./fake_steering";
+import { el, model, open } from "./hands";
 
 globalThis.ResizeObserver ??= class {
   observe() {}
@@ -17,16 +19,8 @@ globalThis.ResizeObserver ??= class {
 
 type Answer = (m: Sent) => FromKernel | null;
 
-function shown(
-  widget: { render: (context: { model: FakeModel; el: HTMLElement }) => () => void },
-  state: Record<string, unknown>,
-  answer: Answer,
-): { model: FakeModel; el: HTMLElement } {
-  const model = new FakeModel(state);
-  model.answer = answer;
-  const el = document.createElement("div");
-  document.body.replaceChildren(el);
-  widget.render({ model, el });
+function shown(widget: Widget, state: Record<string, unknown>, answer: Answer) {
+  open(widget, state, answer);
   return { model, el };
 }
 

@@ -3,7 +3,7 @@ import { bar, heights, tickLabel, ticks } from "../src/charts/axis";
 import { LIGHT } from "../src/tokens/palette";
 import { line } from "../src/widgets/dashboard/examples/runs";
 import { binsOf, rangeOf } from "../src/widgets/dashboard/panels/histogram";
-import { all, button, eachStarts, find, model, panel, pause, press, requests, rows, start, type } from "./board";
+import { all, button, eachStarts, find, model, panel, press, requests, rows, start, type, until } from "./board";
 import { settle } from "./fake";
 import { answering, effectsAnswer, examplesAnswer, featureAnswer, LINES } from "./fake_dashboard";
 
@@ -102,8 +102,7 @@ describe("examples", () => {
     await settle();
     expect(requests("examples").at(-1)?.p).toMatchObject({ group: "intervals", view: "full" });
     type(find<HTMLInputElement>(".saew-tokenfilter"), " the ");
-    await pause(350);
-    expect(requests("examples").at(-1)?.p).toMatchObject({ token: "the" });
+    await until(() => expect(requests("examples").at(-1)?.p).toMatchObject({ token: "the" }));
     panel("Fires on")?.querySelector("button")?.click();
     await settle();
     expect(model.get("token_filter")).toBe("");
@@ -215,14 +214,14 @@ describe("the user's text", () => {
     await settle();
     expect(requests("text")).toEqual([]);
     model.push({ text: "on" }); // a late echo
-    await pause(300);
+    await until(() => {
+      expect(all(".saew-testtext .saew-t").map((t) => t.textContent)).toEqual(["on", " the", " hill"]);
+      expect(find(".saew-mark-text")).not.toBeNull();
+      expect(find(".saew-test [role=status]")?.textContent).toBe("at most 6.000 activation");
+      expect(model.saved.flatMap((s) => (s.text === undefined ? [] : [s.text])).at(-1)).toBe("on the hill");
+    });
     expect(box?.value).toBe("on the hill");
     expect(requests("text").map((m) => m.p)).toEqual([{ f: 17, text: "on the hill" }]);
-    expect(all(".saew-testtext .saew-t").map((t) => t.textContent)).toEqual(["on", " the", " hill"]);
-    expect(find(".saew-mark-text")).not.toBeNull();
-    expect(find(".saew-test [role=status]")?.textContent).toBe("at most 6.000 activation");
-    await pause(100);
-    expect(model.saved.flatMap((s) => (s.text === undefined ? [] : [s.text])).at(-1)).toBe("on the hill");
   });
 
   test("has effects too", async () => {

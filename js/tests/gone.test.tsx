@@ -7,6 +7,7 @@ import steering from "../src/widgets/steering";
 import * as fake from "./fake";
 import * as fakeDashboard from "./fake_dashboard";
 import * as fakeSteering from "./fake_steering";
+import { el, model, open, stop } from "./hands";
 
 const WIDGETS: [string, Widget, Record<string, unknown>, fake.FakeModel["answer"]][] = [
   ["heatmap", heatmap, fake.STATE, fake.answering],
@@ -16,11 +17,7 @@ const WIDGETS: [string, Widget, Record<string, unknown>, fake.FakeModel["answer"
 const SAID = "The kernel was restarted or shut down: run this cell again.";
 
 async function shown(widget: Widget, state: Record<string, unknown>, answer: fake.FakeModel["answer"]) {
-  const model = new fake.FakeModel({ ...state });
-  model.answer = answer;
-  const el = document.createElement("div");
-  document.body.replaceChildren(el);
-  const stop = widget.render({ model, el });
+  open(widget, { ...state }, answer);
   await fake.settle();
   return { model, el, stop };
 }

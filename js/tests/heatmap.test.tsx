@@ -4,7 +4,8 @@ import { LIGHT } from "../src/tokens/palette";
 import widget from "../src/widgets/heatmap";
 import { picked } from "../src/widgets/heatmap/app";
 import { asPython } from "../src/widgets/heatmap/copy";
-import { answering, FakeModel, rankAnswer, STATE, settle, tokensAnswer } from "./fake";
+import { answering, FakeModel, rankAnswer, STATE, settle, spec, tokensAnswer } from "./fake";
+import { click, el, model, open, press, requests, stop } from "./hands";
 
 globalThis.ResizeObserver ??= class {
   observe() {}
@@ -12,23 +13,11 @@ globalThis.ResizeObserver ??= class {
   disconnect() {}
 } as unknown as typeof ResizeObserver;
 
-let model: FakeModel;
-let el: HTMLElement;
-let stop: () => void;
-
-function start(state: Record<string, unknown> = {}, answer: FakeModel["answer"] = answering): void {
-  model = new FakeModel({ ...STATE, ...state });
-  model.answer = answer;
-  el = document.createElement("div");
-  document.body.replaceChildren(el);
-  stop = widget.render({ model, el });
-}
+const start = (state: Record<string, unknown> = {}, answer: FakeModel["answer"] = answering) =>
+  open(widget, { ...STATE, ...state }, answer);
 
 const tokens = () => [...el.querySelectorAll<HTMLElement>(".saew-t")];
 const rows = () => [...el.querySelectorAll<HTMLElement>(".saew-ranking tbody tr")];
-const requests = (channel: string) => model.sent.filter((m) => m.t === "req" && m.ch === channel);
-const click = (target: Element | undefined, init: MouseEventInit = {}) =>
-  target?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, ...init }));
 
 beforeEach(async () => {
   start();
@@ -88,6 +77,23 @@ describe("showing", () => {
     expect(tokens().length).toBe(4);
   });
 
+  test.each([["none"], ["too few"]])(
+    "an answer with flags for %s of its tokens is refused, not shown as counted",
+    async (how) => {
+      start({}, (m) => {
+        const answer = answering(m);
+        if (m.t !== "req" || m.ch !== "tokens" || answer?.t !== "res" || !answer.ok) return answer;
+        const arrays = answer.arrays.flatMap((one) =>
+          one.name !== "flags" ? [one] : how === "none" ? [] : [spec("flags", "u8", new Uint8Array(2))],
+        );
+        return { ...answer, arrays };
+      });
+      await settle();
+      expect(el.querySelector(".saew-banner-error")?.textContent).toContain("lacks flags");
+      expect(tokens()).toEqual([]);
+    },
+  );
+
   test("a text of other tokens than the ranking is not mixed with it", async () => {
     model.answer = (m) => (m.t === "req" && m.ch === "tokens" ? tokensAnswer(m.id, "a b c d") : null);
     model.push({ text: "a b c d" });
@@ -141,17 +147,15 @@ describe("doing", () => {
     const text = el.querySelector(".saew-text") as HTMLElement;
     text.focus();
     await settle();
-    const press = (key: string) =>
-      text.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-    press("ArrowRight");
+    press(text, "ArrowRight");
     await settle();
-    press("ArrowRight");
+    press(text, "ArrowRight");
     await settle();
-    press(" ");
+    press(text, " ");
     await settle();
     expect(model.get("selected_tokens")).toEqual([2]);
     expect(text.getAttribute("aria-activedescendant")).toBe(tokens()[2]?.id);
-    press("Escape");
+    press(text, "Escape");
     await settle();
     expect(model.get("selected_tokens")).toEqual([]);
   });

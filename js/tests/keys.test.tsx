@@ -7,6 +7,7 @@ import steering from "../src/widgets/steering";
 import * as fake from "./fake";
 import * as fakeDashboard from "./fake_dashboard";
 import * as fakeSteering from "./fake_steering";
+import { el, open, press, stop } from "./hands";
 
 const WIDGETS: [string, Widget, Record<string, unknown>, fake.FakeModel["answer"]][] = [
   ["heatmap", heatmap, fake.STATE, fake.answering],
@@ -51,11 +52,7 @@ afterEach(() => window.removeEventListener("keydown", spy));
 
 describe.each(WIDGETS)("%s", (_name, widget, state, answer) => {
   test("every control keeps its keys and leaves the host's", async () => {
-    const model = new fake.FakeModel({ ...state });
-    model.answer = answer;
-    const el = document.createElement("div");
-    document.body.replaceChildren(el);
-    const stop = widget.render({ model, el });
+    open(widget, { ...state }, answer);
     await fake.settle();
     window.addEventListener("keydown", spy);
     const n = el.querySelectorAll(CONTROLS).length;
@@ -65,13 +62,13 @@ describe.each(WIDGETS)("%s", (_name, widget, state, answer) => {
         // What a key did may have drawn the control anew, or taken it away.
         const target = el.querySelectorAll(CONTROLS)[i];
         heard = [];
-        target?.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...init }));
+        press(target, key, init);
         expect(heard, `${key} on ${target?.outerHTML.slice(0, 80)}`).toEqual([]);
       }
       for (const [key, init] of THEIRS) {
         const target = el.querySelectorAll(CONTROLS)[i];
         heard = [];
-        target?.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...init }));
+        press(target, key, init);
         if (target) expect(heard).toEqual([key]);
       }
     }

@@ -10,22 +10,16 @@ import {
   summary,
   UNITS,
 } from "../src/widgets/steering/recipe/recipe";
-import { FakeModel, settle } from "./fake";
+import { settle } from "./fake";
 import { answering, ROW, recipeOf, STATE } from "./fake_steering";
+import { el, open, stop } from "./hands";
 
 const OUT = "blocks.3.hook_mlp_out";
 const AT_OUT = `norm of the value at ${OUT}`;
 const DIRECTION: Intervention = { ...ROW, features: [], direction: [1, 0], hook: OUT, unit: "resid", value: 2 };
 
-let el: HTMLElement;
-let stop: () => void = () => {};
-
 async function show(...rows: Intervention[]): Promise<void> {
-  const model = new FakeModel({ ...STATE, recipe: recipeOf(...rows) });
-  model.answer = answering;
-  el = document.createElement("div");
-  document.body.replaceChildren(el);
-  stop = widget.render({ model, el });
+  open(widget, { ...STATE, recipe: recipeOf(...rows) }, answering);
   await settle();
 }
 

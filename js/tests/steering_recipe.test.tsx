@@ -3,6 +3,7 @@ import {
   asKind,
   complete,
   type Intervention,
+  type Recipe,
   readPositions,
   readRecipe,
   sayPositions,
@@ -24,13 +25,13 @@ import {
   named,
   panel,
   params,
-  pause,
   press,
   requests,
   rows,
   start,
   textOf,
   type,
+  until,
 } from "./panel";
 
 const { answering, BASELINE, ROW, recipeOf, SETTINGS } = fake;
@@ -60,9 +61,10 @@ describe("recipe", () => {
     model.push({ recipe: echo });
     await settle();
     expect([box?.value, box?.getAttribute("aria-invalid"), rows()[0]?.value]).toEqual(["3.5e", "true", 3.5]);
-    await pause(320);
-    expect(params("scales")).toEqual(asked({ recipe: model.get("recipe") }));
-    expect(model.saved.some((state) => "recipe" in state)).toBe(true);
+    await until(() => {
+      expect(params("scales")).toEqual(asked({ recipe: model.get("recipe") }));
+      expect(model.saved.some((state) => "recipe" in state)).toBe(true);
+    });
     box?.dispatchEvent(new Event("blur"));
     await settle();
     expect(box?.value).toBe("3.5");
@@ -79,7 +81,8 @@ describe("recipe", () => {
     press(box, "ArrowUp");
     await settle();
     expect(rows()[0]?.value).toBe(4.1);
-    await pause(200);
+    await until(() => expect((params("scales")?.recipe as Recipe | undefined)?.interventions[0]?.value).toBe(4.1));
+    await settle();
     // The same amount in another unit.
     choose(named("Unit of the value for feature 7650"), "raw");
     await settle();
@@ -134,8 +137,8 @@ describe("recipe", () => {
     ]);
     const box = find(".saew-picker input");
     type(box, "sport");
-    await pause(220);
-    expect(params("search")).toEqual({ q: "sport", sae: null });
+    await until(() => expect(params("search")).toEqual({ q: "sport", sae: null }));
+    await settle();
     press(box, "ArrowDown");
     await settle();
     expect(box?.getAttribute("aria-activedescendant")).toBe(all(".saew-found [role=option]")[1]?.id);

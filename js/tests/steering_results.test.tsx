@@ -27,6 +27,7 @@ import {
   start,
   textOf,
   type,
+  until,
 } from "./panel";
 
 const { BASELINE, EDITED, ROW, recipeOf, SETTINGS, STATE } = fake;
@@ -41,13 +42,11 @@ describe("effect", () => {
     expect(params("effect")).toEqual(asked({ continuation: null, freeze: false }));
     expect(find(".saew-sums")?.textContent).toContain("3.210");
     choose(find(".saew-result select"), "edited 0");
-    await pause(360);
+    await until(() => expect(all(".saew-heat .saew-differs .saew-t").map((t) => t.textContent)).toEqual(EDITED));
     expect(params("effect")).toEqual(asked({ continuation: EDITED.map(fake.idOf), freeze: false }));
-    expect(all(".saew-heat .saew-differs .saew-t").map((t) => t.textContent)).toEqual(EDITED);
     find<HTMLInputElement>(".saew-result input[type=checkbox]")?.click();
-    await pause(360);
+    await until(() => expect(find(".saew-sums")?.textContent).toContain("attention frozen"));
     expect([model.get("freeze"), params("effect")?.freeze]).toEqual([true, true]);
-    expect(find(".saew-sums")?.textContent).toContain("attention frozen");
     expect(panel("Requested and realised")?.querySelectorAll("tbody tr").length).toBe(10);
     expect(panel("Side effects")?.textContent).toContain("31 time of day0.4002.900+2.500");
     all(".saew-heat .saew-t")[2]?.dispatchEvent(new Event("pointerover", { bubbles: true }));
@@ -66,8 +65,7 @@ describe("effect", () => {
     model.push({ view: "effect" });
     await settle();
     type(named("Value for feature 7650"), "6");
-    await pause(360);
-    expect((params("effect")?.recipe as Recipe | undefined)?.interventions[0]?.value).toBe(6);
+    await until(() => expect((params("effect")?.recipe as Recipe | undefined)?.interventions[0]?.value).toBe(6));
     model.push({ view: "text" });
     type(named("Value for feature 7650"), "7");
     await pause(360);
@@ -198,9 +196,8 @@ describe("answer", () => {
     await settle();
     expect(requests("answer")).toEqual([]);
     type(find(".saew-answer"), " Tues");
-    await pause(480);
+    await until(() => expect(all(".saew-answers tbody tr").length).toBe(4));
     expect(params("answer")).toEqual(asked({ answer: " Tues" }));
-    expect(all(".saew-answers tbody tr").length).toBe(4);
     expect(all(".saew-answers tbody tr")[2]?.textContent).toContain(
       "all of the recipe, error kept042%19.13\u22120.868",
     );

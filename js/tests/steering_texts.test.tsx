@@ -13,7 +13,6 @@ import {
   generate,
   model,
   named,
-  pause,
   press,
   requests,
   rows,
@@ -22,6 +21,7 @@ import {
   stop,
   textOf,
   type,
+  until,
 } from "./panel";
 
 const { answering, BASELINE, EDITED, SETTINGS, STATE } = fake;
@@ -87,14 +87,11 @@ describe("texts", () => {
     const [first, ...steps] = fake.partsOf(STATE.prompt);
     model.receive({ t: "part", id, r: first as unknown as Json });
     for (const step of steps.slice(0, 2)) model.receive({ t: "part", id, r: step as unknown as Json });
-    await settle();
-    await pause(40);
-    expect([textOf(0), textOf(1)]).toEqual([BASELINE.slice(0, 2), EDITED.slice(0, 2)]);
+    await until(() => expect([textOf(0), textOf(1)]).toEqual([BASELINE.slice(0, 2), EDITED.slice(0, 2)]));
     expect(find(".saew-differs")).toBeNull();
     const before = all(".saew-pair .saew-t");
     for (const step of steps.slice(2)) model.receive({ t: "part", id, r: step as unknown as Json });
-    await pause(40);
-    expect([textOf(0), textOf(1)]).toEqual([BASELINE, EDITED]);
+    await until(() => expect([textOf(0), textOf(1)]).toEqual([BASELINE, EDITED]));
     expect(find(".saew-differs .saew-t")?.textContent).toBe(" because");
     expect(before.every((span) => span.isConnected)).toBe(true);
     const streamed = all(".saew-pair .saew-t");

@@ -56,8 +56,8 @@ export function TextView(props: TextViewProps) {
   useLayoutEffect(() => view.current?.select(selected), [data, selected]);
   useLayoutEffect(() => view.current?.hover(props.hover), [data, props.hover]);
   useLayoutEffect(() => {
-    view.current?.point(cursor, null, host.current === host.current?.ownerDocument.activeElement);
-    if (cursor >= 0) view.current?.element(cursor)?.setAttribute("aria-label", describe(data, cursor, props.feature));
+    const says = view.current?.element(cursor) ? describe(data, cursor, props.feature) : null;
+    view.current?.point(cursor, says, host.current === host.current?.ownerDocument.activeElement);
   }, [data, cursor, props.feature]);
 
   useLayoutEffect(() => {
