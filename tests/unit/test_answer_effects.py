@@ -270,6 +270,7 @@ def test_every_row_has_a_name_of_its_own() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_when_memory_runs_out_the_rows_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
     wanted = sw.answer_effects(engine, PROMPT, ANSWER, sw.clamp([3, 4, 5], 5))

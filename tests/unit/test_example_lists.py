@@ -178,6 +178,7 @@ def z_score(found: np.ndarray, everything: np.ndarray) -> float:
     return float((found.mean() - everything.mean()) / spread) if spread > 0 else 0.0
 
 
+@pytest.mark.slow
 def test_a_sample_of_an_interval_is_uniform_however_large(case: Case) -> None:
     scores = []
     for f in cut_features(case):

@@ -237,6 +237,7 @@ def test_directions_of_a_sweep() -> None:
 # -- the whole way
 
 
+@pytest.mark.slow
 def test_suppression_is_found_and_named() -> None:
     """A target that the edit takes away: different letters, where a strong edit makes the model say one thing only."""
     engine = engine_of("hooked")

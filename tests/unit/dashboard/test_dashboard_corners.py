@@ -26,6 +26,7 @@ def in_title(group: dict[str, Any]) -> int | None:
     return int(found[1].replace(",", "")) if found else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_brush_on_edges_counts_what_the_bins_count(
     engine: sw.Engine, index: sw.FeatureIndex, cut: sw.FeatureIndex, whole: bool

@@ -137,6 +137,7 @@ def test_pages_that_cannot_be(engine: sw.Engine, index: sw.FeatureIndex, tmp_pat
     assert widget.save(tmp_path / "page.html", features=[4]) == tmp_path / "page.html"
 
 
+@pytest.mark.slow
 def test_page_sizes(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     widget = sw.FeatureDashboard(engine, index)
     one, all_of_them = len(widget.page()), len(widget.page(features=range(tiny.D_SAE)))

@@ -100,6 +100,7 @@ def test_texts_and_measures(
             assert found[1] > 1e-3
 
 
+@pytest.mark.slow
 def test_unequal_lengths_and_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts that end early are read without what stands to the right of them."""
     model = tiny.hooked()
@@ -142,6 +143,7 @@ def test_special_tokens_are_left_out_of_the_target_alone() -> None:
     assert any(ended), "the case tests nothing"
 
 
+@pytest.mark.slow
 def test_when_memory_runs_out_batches_are_smaller_and_the_result_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
     wanted = run(engine, sw.add(3, 1), [0.0, 5.0, 10.0], controls=1)
