@@ -211,7 +211,6 @@ describe("the user's text", () => {
   test("is asked when the typing pauses, marked on the histogram, and not overwritten by its echoes", async () => {
     const box = find<HTMLTextAreaElement>("textarea");
     for (const text of ["on", "on the", "on the hill"]) type(box, text);
-    await settle();
     expect(requests("text")).toEqual([]);
     model.push({ text: "on" }); // a late echo
     await until(() => {
