@@ -5,7 +5,7 @@ import widget from "../src/widgets/heatmap";
 import { picked } from "../src/widgets/heatmap/app";
 import { asPython } from "../src/widgets/heatmap/copy";
 import { answering, FakeModel, rankAnswer, STATE, settle, spec, tokensAnswer } from "./fake";
-import { click, el, model, open, press, requests, stop } from "./hands";
+import { click, el, model, open, press, requests, stop, type, until } from "./hands";
 
 globalThis.ResizeObserver ??= class {
   observe() {}
@@ -106,16 +106,12 @@ describe("showing", () => {
 describe("doing", () => {
   test("typing asks at once, sets the trait, and is not overwritten by its echoes", async () => {
     const box = el.querySelector("textarea") as HTMLTextAreaElement;
-    for (const text of ["the cat s", "the cat sa", "the cat sat"]) {
-      box.value = text;
-      box.dispatchEvent(new Event("input", { bubbles: true }));
-      await settle();
-    }
+    for (const text of ["the cat s", "the cat sa", "the cat sat"]) type(box, text);
     model.push({ text: "the cat s" }); // a late echo
     await settle();
     expect(box.value).toBe("the cat sat");
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(model.saved.filter((s) => s.text !== undefined).map((s) => s.text)).toEqual(["the cat sat"]);
+    const saved = () => model.saved.filter((s) => s.text !== undefined).map((s) => s.text);
+    await until(() => expect(saved()).toEqual(["the cat sat"]));
     expect(requests("tokens").map((m) => m.p?.text)).toContain("the cat sat");
     model.push({ text: "from Python" });
     await settle();
