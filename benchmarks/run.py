@@ -10,7 +10,15 @@ from pathlib import Path
 import torch
 
 import saewidgets as sw
-from benchmarks import browser_bench, engine_bench, index_bench, large_bench, package_bench, steering_bench
+from benchmarks import (
+    browser_bench,
+    engine_bench,
+    index_bench,
+    large_bench,
+    package_bench,
+    search_bench,
+    steering_bench,
+)
 from benchmarks.measure import table
 
 
@@ -37,6 +45,7 @@ def main() -> None:
     rows += index_bench.rows(engine, index_bench.QUICK if arguments.quick else index_bench.Size())
     rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384)
     rows += steering_bench.rows(engine, *((8, 1) if arguments.quick else ()))
+    rows += search_bench.rows(5_000 if arguments.quick else 100_000)
     engine.close()
     if not arguments.no_browser:
         rows += browser_bench.rows()

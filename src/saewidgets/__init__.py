@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from .demo import load_demo_index as load_demo_index
     from .engine.activations.ranking import FeatureRanking as FeatureRanking
     from .engine.activations.result import FeatureActivations as FeatureActivations
+    from .engine.descriptions import Description as Description
     from .engine.dictionary.directions import Directions as Directions
     from .engine.dictionary.directions import Neurons as Neurons
     from .engine.engine import Engine as Engine
+    from .index.autointerp.explain import Explained as Explained
+    from .index.autointerp.explain import explain as explain
+    from .index.autointerp.score import Scores as Scores
+    from .index.autointerp.score import score_explanations as score_explanations
     from .index.build import build_index as build_index
     from .index.build import extend_index as extend_index
     from .index.feature_index import FeatureIndex as FeatureIndex
@@ -47,9 +52,11 @@ if TYPE_CHECKING:
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
 
 _HOMES = {
+    "Description": "engine.descriptions",
     "Directions": "engine.dictionary.directions",
     "Engine": "engine.engine",
     "Examples": "index.store.examples",
+    "Explained": "index.autointerp.explain",
     "Feature": "index.store.feature",
     "FeatureActivations": "engine.activations.result",
     "FeatureDashboard": "widgets.dashboard.widget",
@@ -61,6 +68,7 @@ _HOMES = {
     "Neurons": "engine.dictionary.directions",
     "Predictions": "interventions.effects.predictions",
     "Recipe": "interventions.recipe.recipe",
+    "Scores": "index.autointerp.score",
     "SteeringPanel": "widgets.steering.widget",
     "TokenFeatureHeatmap": "widgets.heatmap.widget",
     "ablate": "interventions.recipe.constructors",
@@ -71,6 +79,7 @@ _HOMES = {
     "cap": "interventions.recipe.constructors",
     "clamp": "interventions.recipe.constructors",
     "effects": "interventions.effects.on_text",
+    "explain": "index.autointerp.explain",
     "extend_index": "index.build",
     "generate": "interventions.generation.generate",
     "load_corpus": "demo",
@@ -81,6 +90,7 @@ _HOMES = {
     "preset": "interventions.recipe.constructors",
     "replace": "interventions.recipe.constructors",
     "scale": "interventions.recipe.constructors",
+    "score_explanations": "index.autointerp.score",
     "sweep": "interventions.dose_response.sweep",
     "to_code": "interventions.edit.plain_code",
 }

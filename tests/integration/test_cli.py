@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
 STEERING = QUICKSTART.with_name("steering.ipynb")
+FIND = QUICKSTART.with_name("find.ipynb")
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_the_shipped_notebook_is_the_example() -> None:
     assert shipped.read_bytes() == QUICKSTART.read_bytes()
 
 
-@pytest.mark.parametrize("path", [QUICKSTART, STEERING], ids=["quickstart", "steering"])
+@pytest.mark.parametrize("path", [QUICKSTART, STEERING, FIND], ids=["quickstart", "steering", "find"])
 def test_the_notebook_is_clean(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -169,6 +170,19 @@ def test_the_steering_notebook_steers(demo_engine: Engine, tmp_path: Path, monke
     for table in tables:
         numbers = table.select_dtypes("number").to_numpy(float)
         assert not (np.signbit(numbers) & (numbers == 0)).any()
+
+
+def test_the_finding_notebook_finds(demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_notebook(FIND, demo_engine, tmp_path, monkeypatch)
+    found, dashboard, index = names["found"], names["dashboard"], names["index"]
+    assert isinstance(dashboard, sw.FeatureDashboard) and isinstance(index, sw.FeatureIndex)
+    assert dashboard.feature == found.index[0]  # type: ignore[attr-defined]
+    # What was found fires on words for days, by the index's own table.
+    tokens = [token.token.strip().lower() for token in index.feature(dashboard.feature).tokens[:5]]
+    assert {"day", "days", "week"} & set(tokens)
+    assert 2717 in index.search("weekdays such as Monday and Tuesday", by="meaning", k=10).index
+    assert index.search("mondya").index[0] == 2717
+    dashboard.close()
 
 
 def test_an_index_of_files_is_made_and_gone_on_with(

