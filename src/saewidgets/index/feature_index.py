@@ -49,7 +49,6 @@ class FeatureIndex(Described):
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path = path
         self._manifest = manifest
         self._folder = Folder(path / manifest.store)
         self._pending = Pending(path, self._folder)

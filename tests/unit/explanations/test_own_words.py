@@ -152,6 +152,11 @@ def test_on_a_read_only_disk_they_go_to_a_file_that_is_named(
     index.add_to_list("days", [5])
     (kept,) = (tmp_path / "data" / "words").glob("*.jsonl")
     assert len(kept.read_text("utf-8").splitlines()) == 3 and not (read_only / "words.jsonl").exists()
+    with pytest.warns(UserWarning, match=r"cannot be written, so explanations are kept in .*data.*explanations"):
+        index.add_explanations({6: "theirs"}, "theirs")
+    assert index.describe(6) == sw.Description("theirs", "explanation", "theirs")
+    assert sw.FeatureIndex.open(read_only).explanations.description.tolist() == ["theirs"]
+    assert not [*read_only.glob("explanations/*.arrow")]
     again = OwnWords(read_only, kept)
     assert again.labels() == {5: "mine"} and again.lists == {"days": [5]}
 

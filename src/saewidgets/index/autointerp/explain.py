@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from ..feature_index import FeatureIndex
 
-__all__ = ["ANSWERS", "THRESHOLD", "Explained", "explain", "explainer_prompt", "told"]
+__all__ = ["THRESHOLD", "Explained", "explain", "explainer_prompt", "told"]
 
-ANSWERS = "answers.jsonl"
 METHOD = "saewidgets explain"
 _EXAMPLES, _LISTED = 40, 10
 THRESHOLD = 0.3
@@ -103,7 +102,7 @@ def explain(
     model = model or getattr(client, "__name__", "")
     if not model:
         raise AskError("Say which model is asked: model='...'.")
-    asker, windows = Asker(client, model, index.path / ANSWERS), Windows(index, length)
+    asker, windows = Asker(client, model, index.answers), Windows(index, length)
     texts: dict[int, str] = {}
     failed: dict[int, str] = {}
     asked: dict[int, list[Message]] = {}

@@ -20,7 +20,7 @@ import numpy as np
 
 from ...engine.arrays import Bools
 from .ask import Asker, AskError, Client, Message
-from .explain import ANSWERS, THRESHOLD, told
+from .explain import THRESHOLD, told
 from .windows import Window, Windows, WindowsError, marked
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def score_explanations(
     model = model or getattr(client, "__name__", "")
     if not model:
         raise AskError("Say which model is asked: model='...'.")
-    asker, windows = Asker(client, model, index.path / ANSWERS), Windows(index, length)
+    asker, windows = Asker(client, model, index.answers), Windows(index, length)
     said, failed = _explanations(index, features, name)
     tasks: list[_Task] = []
     for feature, text in said.items():

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,7 @@ class ByMeaning:
         number = {text: i for i, text in enumerate(texts)}
         self._vectors = unique[[number[one.text] for one in said]] if said else unique
         if file is not None:
-            temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp.npy")
+            temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp.npy")
             np.save(temporary, self._vectors, allow_pickle=False)
             os.replace(temporary, file)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from uuid import uuid4
 
 from ...errors import SaewidgetsError
 from .corpus import Said
@@ -72,8 +73,8 @@ class ByWords:
             self._db = _built(":memory:", sentences)
             return
         if not file.exists():
-            temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-            temporary.unlink(missing_ok=True)
+            temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp")
+            temporary.touch()  # where nothing can be written the system says so, and SQLite something else
             _built(str(temporary), sentences).close()
             os.replace(temporary, file)
         self._db = sqlite3.connect(file, check_same_thread=False)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Described"]
 
 _EXPLANATIONS = "explanations"
+_ANSWERS = "answers.jsonl"
 
 
 class Described:
@@ -38,13 +39,15 @@ class Described:
     """
 
     def __init__(self, path: Path, key: str, folder: Folder, texts: Texts) -> None:
+        self.path = path
         n_features = folder.length("count")
         self._own = own_words(path, data_dir() / "words" / f"{key}.jsonl")
-        self._sets = ExplanationSets(path / _EXPLANATIONS, n_features)
+        self._sets = ExplanationSets(path / _EXPLANATIONS, n_features, data_dir() / _EXPLANATIONS / key)
         self._automatic = Automatic(folder, texts)
         # Those of the index that was opened last speak for it wherever it is open: it may have grown.
         self._own.names.describers = (self._sets, self._automatic)
         self._labels = self._own.labels()
+        self._answers = data_dir() / "answers" / f"{key}.jsonl"
         self._search = Search(path, key, self._labels, self._sets, self._automatic)
 
     def check_feature(self, feature: int) -> int:
@@ -175,6 +178,15 @@ class Described:
     def explanations_of(self, feature: int) -> list[tuple[str, Explanation]]:
         """All explanations of a feature, each with the name of its set; the one that speaks for it first."""
         return self._sets.of(self.check_feature(feature))
+
+    @property
+    def answers(self) -> Path:
+        """The file that keeps what language models answered about these features."""
+        beside = self.path / _ANSWERS
+        if beside.exists() or os.access(self.path, os.W_OK):
+            return beside
+        self._answers.parent.mkdir(parents=True, exist_ok=True)
+        return self._answers
 
     def keep_scores(self, scored: Sequence[tuple[str, Explanation]]) -> None:
         """Keep explanations with the scores that they have now, each in its set (`sw.score_explanations` does it)."""

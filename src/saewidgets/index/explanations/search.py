@@ -93,7 +93,8 @@ class Search:
         most = n * _MORE
         while True:
             every = [*hits(most)]
-            for hit in every:
+            # Behind these may stand sentences that one of the two did not tell.
+            for hit in every[:most]:
                 found.setdefault(hit.said.feature, _found(hit.said, HOW[hit.how], 1 - hit.how / len(HOW)))
             if len(found) >= n or len(every) < most:
                 return [*found.values()][:n]
@@ -105,14 +106,17 @@ class Search:
         embed = embed or default_embedding
         with self._lock:
             sentences = [self._labels_by_meaning(embed), self._others_by_meaning(embed)]
-        best: dict[int, tuple[Said, float]] = {}
+        best: dict[int, tuple[Said, float]]
         most = n * _MORE
         while True:
             several = [one.find(query, most) for one in sentences]
-            for said, cosine in (pair for pairs in several for pair in pairs):
+            # Below it may lie sentences that one of the two did not tell.
+            known = max((pairs[-1][1] for pairs in several if len(pairs) == most), default=-2.0)
+            best = {}
+            for said, cosine in (pair for pairs in several for pair in pairs if pair[1] >= known):
                 if said.feature not in best or cosine > best[said.feature][1]:
                     best[said.feature] = (said, cosine)
-            if len(best) >= n or all(len(pairs) < most for pairs in several):
+            if len(best) >= n or known == -2.0:
                 ordered = sorted(best.values(), key=lambda pair: (-pair[1], pair[0].feature))[:n]
                 return [_found(said, "meaning", cosine) for said, cosine in ordered]
             most *= 4

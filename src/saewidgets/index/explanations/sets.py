@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 
 from ...engine.descriptions import Description
 from ...storage.process_lock import process_lock
-from ..errors import IndexCorruptError, writing
+from ..errors import IndexCorruptError, IndexWriteError, writing
 from .explanation import Added, Explanation, ExplanationError, Skipped
 
 if TYPE_CHECKING:
@@ -43,12 +44,13 @@ class ExplanationSets:
     Args:
         path: the folder.
         n_features: size of the dictionary; None: not known, then features are not checked.
+        elsewhere: the folder that is read as well, and written where `path` cannot be.
     """
 
-    def __init__(self, path: Path, n_features: int | None = None) -> None:
-        self.path, self._n_features = path, n_features
+    def __init__(self, path: Path, n_features: int | None = None, elsewhere: Path | None = None) -> None:
+        self.path, self._n_features, self._elsewhere = path, n_features, elsewhere
         self._lock = RLock()
-        self._stamps: dict[Path, tuple[int, int]] | None = None
+        self._stamps: dict[Path, tuple[int, int, int]] | None = None
         self._sets: dict[str, _Set] = {}
 
     # -- reading
@@ -111,7 +113,9 @@ class ExplanationSets:
     def refresh(self) -> bool:
         """See what other processes added; whether that was anything."""
         with self._lock:
-            now = {file: (stat.st_mtime_ns, stat.st_size) for file in self._files() if (stat := file.stat())}
+            now = {
+                file: (stat.st_ino, stat.st_mtime_ns, stat.st_size) for file in self._files() if (stat := file.stat())
+            }
             if now == self._stamps:
                 return False
             # In the order in which they were added.
@@ -121,7 +125,11 @@ class ExplanationSets:
             return True
 
     def _files(self) -> list[Path]:
-        return sorted(self.path.glob(f"*{_END}")) if self.path.is_dir() else []
+        return [file for folder in self._folders for file in sorted(folder.glob(f"*{_END}"))]
+
+    @property
+    def _folders(self) -> list[Path]:
+        return [folder for folder in (self.path, self._elsewhere) if folder is not None and folder.is_dir()]
 
     # -- writing
 
@@ -176,8 +184,11 @@ class ExplanationSets:
             KeyError: if there is none of that name.
         """
         self._must_have(name)
-        with writing(self.path), process_lock(self.path / _LOCK, lambda: None):
-            self._place(name).unlink(missing_ok=True)
+        for folder in self._folders:
+            place = folder / _file_of(name)
+            if place.exists():
+                with writing(place), process_lock(folder / _LOCK, lambda: None):
+                    place.unlink(missing_ok=True)
         self.refresh()
 
     def _must_have(self, name: str) -> None:
@@ -188,11 +199,25 @@ class ExplanationSets:
 
     def _merge(self, rows: list[Explanation], name: str) -> int:
         """Put rows into a set; how many were new."""
-        with self._lock, writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            with process_lock(self.path / _LOCK, lambda: None):
-                place = self._place(name)
-                there = _Set(place) if place.exists() else None
+        with self._lock:
+            try:
+                return self._merge_in(self.path, rows, name)
+            except IndexWriteError as error:
+                if self._elsewhere is None or "disk is full" in str(error):
+                    raise
+                new = self._merge_in(self._elsewhere, rows, name)
+            warnings.warn(
+                f"{self.path} cannot be written, so explanations are kept in {self._elsewhere}.", stacklevel=4
+            )
+            return new
+
+    def _merge_in(self, folder: Path, rows: list[Explanation], name: str) -> int:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with process_lock(folder / _LOCK, lambda: None):
+                self._stamps = None  # nothing that another process wrote a moment ago may be lost
+                self.refresh()
+                there = self._sets.get(name)
                 known = {} if there is None else {_said(row): row for row in there.all()}
                 before = len(known)
                 for row in rows:
@@ -204,14 +229,15 @@ class ExplanationSets:
                 if there is not None and len(known) == before:
                     added = there.added
                 else:
-                    added = 1 + max((_Set(file).added for file in self._files()), default=0)
-                _write(place, _ordered([*known.values()]), {"name": name, "added": added})
+                    added = 1 + max((one.added for one in self._sets.values()), default=0)
+                _write(folder / _file_of(name), _ordered([*known.values()]), {"name": name, "added": added})
                 self.refresh()
         return len(known) - before
 
-    def _place(self, name: str) -> Path:
-        readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:40]
-        return self.path / f"{readable or 'set'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}{_END}"
+
+def _file_of(name: str) -> str:
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:40]
+    return f"{readable or 'set'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}{_END}"
 
 
 def _said(row: Explanation) -> tuple[int, str, str, str]:
