@@ -112,9 +112,9 @@ class Scores:
         """One row a feature and method, with rates, the balanced accuracy, and the baseline's."""
         import pandas as pd
 
-        names = ("feature", "method", "balanced_accuracy", "baseline", "recall", "specificity", "precision", "f1")
-        names += ("active", "silent", "failed", "baseline_of", "explanation")
-        return pd.DataFrame([[getattr(one, name) for name in names] for one in self.scores], columns=list(names))
+        names = ["feature", "method", "balanced_accuracy", "baseline", "recall", "specificity", "precision", "f1"]
+        names += ["active", "silent", "failed", "baseline_of", "explanation"]
+        return pd.DataFrame([[getattr(one, name) for name in names] for one in self.scores], columns=names)
 
     def __repr__(self) -> str:
         of = len({one.feature for one in self.scores})

@@ -92,7 +92,8 @@ class Windows:
     def _half(self, half: Half) -> Bools:
         """Which windows are the explainer's, or the scorer's."""
         scored = (hashes(0, 1, self._starts) & np.uint64(1)).astype(bool)
-        return self._used & (scored if half == "score" else ~scored)
+        found: Bools = self._used & (scored if half == "score" else ~scored)
+        return found
 
     def active(self, feature: int, half: Half, n: int, seed: int = 0) -> list[Window]:
         """Up to `n` windows in which the feature is active, equally many of each tenth of them by the largest activation.

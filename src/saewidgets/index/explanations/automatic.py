@@ -136,4 +136,5 @@ class Automatic:
 
 def _sums_of_magnitudes(folder: Folder, start: int, stop: int) -> Array:
     """[stop - start], the sum of |activation| of each feature, or what is known to be no more than it."""
-    return np.maximum(np.abs(folder.read("bin_sums", start, stop)).sum(axis=1, dtype=np.float64), 1e-30)
+    found: Array = np.maximum(np.abs(folder.read("bin_sums", start, stop)).sum(axis=1, dtype=np.float64), 1e-30)
+    return found
