@@ -96,11 +96,13 @@ def _ids(engine: sw.Engine) -> tuple[list[int], list[int]]:
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    """Logits of every case's code, all from one process that has no saewidgets."""
+def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """Logits of the code of every case that is to be run, all from one process that has no saewidgets."""
     folder = tmp_path_factory.mktemp("code")
     todo = []
-    for case in CASES:
+    run = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
+    wanted = [spec.params["case"] for spec in run if spec is not None and "case" in spec.params]
+    for case in wanted:
         engine = _engine(case)
         prompt, ids = _ids(engine)
         (folder / _name(case)).mkdir()
@@ -110,7 +112,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     program = _PROGRAM.format(here=str(Path(__file__).parent), todo=str(folder / "todo.json"))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return {_name(case): torch.load(folder / _name(case) / "logits.pt", weights_only=True) for case in CASES}
+    return {_name(case): torch.load(folder / _name(case) / "logits.pt", weights_only=True) for case in wanted}
 
 
 def _logits(engine: sw.Engine, recipe: Recipe, ids: list[int], n_prompt: int) -> torch.Tensor:

@@ -129,6 +129,7 @@ def test_a_prompt_of_one_token_run_again_is_no_continuation(wrapper: str, token:
             assert_close(model(torch.tensor([[token]]))[0], edited(wrapper, [token], acts), atol=1e-4)
 
 
+@pytest.mark.slow
 @WRAPPERS
 def test_a_new_text_after_a_generated_one_starts_at_zero(wrapper: str) -> None:
     """Also after a cached text was left off in the middle, and a text of one token after a longer one."""

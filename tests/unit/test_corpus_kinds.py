@@ -121,6 +121,7 @@ def test_what_a_mask_leaves_out_is_not_read(
     assert contents(index.path) == contents(built), "the same tokens, documents and numbers, and no other column"
 
 
+@pytest.mark.slow
 def test_datasets_are_rows_with_masks(engine: sw.Engine, built: Path, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     ids, masks = padded("left")
@@ -169,6 +170,7 @@ def test_all_masked_is_an_empty_document(engine: sw.Engine, tmp_path: Path) -> N
 # -- pads without a mask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_pads_are_left_out_where_the_pad_token_is_nothing_else(side: str, apart: sw.Engine, tmp_path: Path) -> None:
     wanted = build(apart, IDS, tmp_path / "wanted")

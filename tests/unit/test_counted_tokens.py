@@ -147,6 +147,7 @@ def built(engine: Engine, corpus: Sequence[Sequence[int]], path: Path, **how: An
     return statistics(sw.build_index(engine, list(corpus), path, progress=False, wait=True, **how))
 
 
+@pytest.mark.slow
 def test_an_index_does_not_depend_on_batches_shards_order_or_company(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,7 @@ def test_a_killed_process_leaves_nothing_half_made(tmp_path: Path, at: str) -> N
     assert sorted(path.name for path in complete.iterdir()) == sorted([*NEEDED, "saewidgets.json"])
 
 
+@pytest.mark.slow
 def test_two_processes_make_it_once(tmp_path: Path) -> None:
     code = f"""
 import sys, time

@@ -69,6 +69,7 @@ def test_a_conversion_that_fails_is_a_failed_way(tmp_path: Path) -> None:
     assert left_in(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_failing_pip_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from saewidgets.demo import sources
 

@@ -139,6 +139,7 @@ def test_dtype() -> None:
         resolve_dtype("int8")
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny.hooked()
     engine = sw.Engine(model, tiny.sae())

@@ -198,6 +198,7 @@ def test_a_sample_of_an_interval_is_uniform_however_large(case: Case) -> None:
     assert abs(z.sum()) < 4 * np.sqrt(len(z)) and (z**2).mean() < 1.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantiles", [(0.0, 1.0), (0.1, 0.9), (0.3, 0.95), (0.5, 1.0)])
 def test_a_sample_of_a_range_over_several_intervals_is_uniform(case: Case, quantiles: tuple[float, float]) -> None:
     scores, ratios = [], []

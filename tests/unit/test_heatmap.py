@@ -250,6 +250,7 @@ def test_two_views_do_not_replace_each_others_requests(engine: sw.Engine) -> Non
     assert widget.comm.response("a:2")[0]["ok"]
 
 
+@pytest.mark.slow
 def test_closing_lets_the_engine_go() -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae())
     widget = sw.TokenFeatureHeatmap(engine, text="the")

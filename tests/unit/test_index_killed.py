@@ -42,6 +42,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return contents(path)
 
 
+@pytest.mark.slow
 def test_one_two_or_three_shards_are_the_same_to_the_byte(whole: dict[str, str], tmp_path: Path) -> None:
     tokens = sw.FeatureIndex.open(build(tmp_path / "1", 10**6).path).tokens
     counts = []
@@ -118,6 +119,7 @@ def test_an_interrupt_keeps_what_is_scanned(whole: dict[str, str], tmp_path: Pat
     assert contents(tmp_path / "index") == whole
 
 
+@pytest.mark.slow
 def test_more_tokens_later_are_the_same_corpus_longer(tmp_path: Path) -> None:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
         few = sw.build_index(

@@ -148,6 +148,7 @@ def test_what_is_said_is_what_it_takes(engine: sw.Engine, tmp_path: Path) -> Non
     assert plan.activations(entries / index.tokens) == pytest.approx(sum(f.stat().st_size - 128 for f in shards), abs=8)
 
 
+@pytest.mark.slow
 def test_dense_dictionaries_are_cut_into_smaller_shards_of_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

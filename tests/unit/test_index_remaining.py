@@ -94,6 +94,7 @@ def test_a_feature_is_whole_before_the_others_are(engine: sw.Engine, tmp_path: P
     held.set()
 
 
+@pytest.mark.slow
 def test_what_is_computed_at_once_is_what_is_stored(engine: sw.Engine, tmp_path: Path, held: threading.Event) -> None:
     index = build(engine, tmp_path / "index")
     early = [index.feature(f) for f in range(len(index))]

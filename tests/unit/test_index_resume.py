@@ -174,6 +174,7 @@ def test_all_of_the_corpus_after_a_part_of_it(short: Path, built: Path, tmp_path
     assert list(grown.documents["name"]) == list(whole.documents["name"])
 
 
+@pytest.mark.slow
 def test_other_settings_need_no_forward(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = build(tmp_path / "fresh", seed=7, keep=sw.Keeping(complete=5, top=3, interval=2))
     with monkeypatch.context() as patch:

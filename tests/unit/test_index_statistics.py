@@ -277,6 +277,7 @@ def test_folding_and_filters(tmp_path: Path) -> None:
     assert len(ranged.examples) == ranged.count == sum(low <= e.activation < high for e in every)
 
 
+@pytest.mark.slow
 def test_a_cut_down_index_tells_the_same(tmp_path: Path) -> None:
     keep = sw.Keeping(complete=20, top=6, interval=3)
     with sw.Engine(tiny.hooked(), tiny.sae("abstopk")) as engine:
@@ -351,6 +352,7 @@ def test_the_table_of_features(case: tuple[sw.FeatureIndex, Dense]) -> None:
         assert index.neighbours(f, 3)["cosine"].tolist() == [n.cosine for n in index.feature(f).neighbours[:3]]
 
 
+@pytest.mark.slow
 def test_the_manifest_names_the_corpus_however_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("saewidgets.index.scan.scan._BLOCK_TOKENS", 64)
     told = []

@@ -204,6 +204,7 @@ def test_appended_documents_where_nothing_can_be_added(copy: Path, tmp_path: Pat
 # -- extensions
 
 
+@pytest.mark.slow
 def test_a_corpus_whose_beginning_is_known_is_added(tmp_path: Path) -> None:
     first, second = [LICENCE, LONG, *TEXTS[:4]], [LICENCE, LONG, *MORE]
     path = build(tmp_path / "index", first).path

@@ -256,6 +256,7 @@ def test_labels_are_a_mapping() -> None:
     assert not Labels() and not Labels({1: ""})
 
 
+@pytest.mark.slow
 def test_looking_up_costs_the_same_however_many_there_are(index: sw.FeatureIndex) -> None:
     """A look-up that merges all labels takes 266 ms at 131,072; one that does not, a microsecond."""
 

@@ -137,6 +137,7 @@ def test_shown(text: str, wanted: str) -> None:
     assert shown(text) == wanted
 
 
+@pytest.mark.slow
 def test_a_heatmaps_page_and_fallback() -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae())
     widget = sw.TokenFeatureHeatmap(engine, text=HOSTILE, features=[3])

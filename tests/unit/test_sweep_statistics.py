@@ -81,6 +81,7 @@ def test_greedy_text_has_one_sample_and_no_interval() -> None:
 # -- several prompts
 
 
+@pytest.mark.slow
 @WRAPPERS
 def test_several_prompts_are_each_alone(wrapper: str) -> None:
     engine = engine_of(wrapper, "jumprelu")
@@ -104,6 +105,7 @@ def test_several_prompts_are_each_alone(wrapper: str) -> None:
     assert table["text"].tolist() == [t.text for row in (both.baseline, *both.texts) for t in row]
 
 
+@pytest.mark.slow
 def test_what_is_one_prompt_and_what_are_several() -> None:
     engine = engine_of("hooked")
     (ids,), (others,) = engine.to_ids(PROMPT), engine.to_ids(OTHER)
@@ -196,6 +198,7 @@ def test_without_controls_intervals_are_wider() -> None:
 # -- which way
 
 
+@pytest.mark.slow
 def test_directions_of_a_sweep() -> None:
     engine = engine_of("hooked")
     (ids,) = engine.to_ids(PROMPT)

@@ -175,6 +175,7 @@ def test_linked_panels_agree(engine: sw.Engine, index: sw.FeatureIndex) -> None:
 IDS = [5, 60, 70]
 
 
+@pytest.mark.slow
 def test_token_ids_as_a_heatmap_s_text(engine: sw.Engine) -> None:
     whole = engine.activations(IDS)
     for given, kept in (

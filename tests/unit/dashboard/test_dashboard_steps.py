@@ -157,6 +157,7 @@ def test_a_closed_widget_answers_with_an_error(engine: sw.Engine, index: sw.Feat
         _ = widget.engine
 
 
+@pytest.mark.slow
 def test_closing_lets_engine_and_index_go(built: tuple[Path, Path]) -> None:
     engine = with_dead(make_engine(), DEAD)
     index = sw.FeatureIndex.open(built[0])

@@ -61,6 +61,7 @@ def test_what_cannot_be_set(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     good(widget, "feature", feature_params(5))
 
 
+@pytest.mark.slow
 def test_another_sae_or_model_is_refused(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     for other in (make_engine("gated"), sw.Engine(tiny.hooked(), tiny.sae(seed=2))):
         with pytest.raises(IndexMismatchError):

@@ -31,6 +31,7 @@ MEASURES = ("target", "kl", "perplexity", "repetition")
 # -- texts and measures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrapper", "temperature", "architecture", "hook", "hook_out"),
     [
@@ -171,6 +172,7 @@ def test_repetition() -> None:
     assert repetition(np.array([1, 2, 1, 2, 1]), n=2) == pytest.approx(1 / 2)
 
 
+@pytest.mark.slow
 def test_a_target_of_ones_own() -> None:
     engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
 

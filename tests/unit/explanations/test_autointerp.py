@@ -232,6 +232,7 @@ def test_rates_are_those_of_the_answers(own: sw.FeatureIndex) -> None:
         scored(judge(own, a), "x", methods=["sound"])
 
 
+@pytest.mark.slow
 def test_another_explanation_is_the_baseline(own: sw.FeatureIndex) -> None:
     a, b, c = some(own)
     own.add_explanations({a: "about a", b: "about b", c: "about c"}, "theirs")

@@ -28,6 +28,7 @@ def shares(engine: sw.Engine, feature: int) -> tuple[dict[int, float], float]:
     return {token: total / whole for token, total in by_id.items() if total} if whole else {}, active / counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["jumprelu", "topk"])
 def test_tokens_that_have_a_share_are_told_in_its_order(architecture: str, tmp_path: Path) -> None:
     with sw.Engine(tiny.hooked(), tiny.sae(architecture)) as engine:

@@ -62,6 +62,7 @@ def endpoint() -> Iterator[Endpoint]:
     thread.join()
 
 
+@pytest.mark.slow
 def test_it_fails_twice_and_limits_once_and_then_answers(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.statuses = [500, 503, 429]
     asker = Asker(endpoint.url, "llama", tmp_path / "answers.jsonl")

@@ -169,6 +169,7 @@ def test_views_hear_of_them(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     assert len(heard) == 2
 
 
+@pytest.mark.slow
 def test_bad_lines_are_named_and_the_good_ones_kept(index: sw.FeatureIndex, tmp_path: Path) -> None:
     folder = tmp_path / "explanations"
     lines(
@@ -273,6 +274,7 @@ for i in range(12):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
     adders = [subprocess.Popen([sys.executable, "-c", ADDER, str(tmp_path), str(n)]) for n in (0, 1)]
     assert [adder.wait() for adder in adders] == [0, 0]

@@ -68,6 +68,7 @@ def slowly(said: Sequence[Said], query: str) -> list[tuple[int, int, int]]:
     return sorted(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_words_as_the_rule_says(seed: int, tmp_path: Path) -> None:
     said = some(400, seed)

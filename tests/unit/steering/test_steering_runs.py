@@ -137,6 +137,7 @@ def test_a_chat_without_a_template_and_a_prompt_too_long_are_said(engine: sw.Eng
 # -- the other views
 
 
+@pytest.mark.slow
 def test_effect_sweep_and_answer_are_what_the_functions_give(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     f = strong(index)
     recipe = sw.Recipe(sw.add(f, 2, unit="max"))
