@@ -24,6 +24,8 @@ LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) \
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+# Each of pytest's processes rewrites the assertions of all test modules (10 s) unless it may keep what it made.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup js chromium demo test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
 
@@ -74,7 +76,7 @@ test: setup js chromium test-js ## every test
 	$(PYTEST) $(PYTEST_ARGS) tests/browser tests/integration tests/unit
 
 test-unit: setup js ## a minute or two: each idea on tiny models, without what is slow
-	$(PYTEST) --quick $(PYTEST_ARGS) tests/unit
+	$(PYTEST) -n 2 --quick $(PYTEST_ARGS) tests/unit
 
 test-integration: setup js ## the demo model
 	$(PYTEST) $(PYTEST_ARGS) tests/integration
