@@ -133,6 +133,7 @@ def test_a_forward_that_hooks_do_not_see_says_it_later(wrapper: str) -> None:
         model.forward(TOKENS)
 
 
+@pytest.mark.slow
 def test_one_forward_in_two_halves() -> None:
     model, engine = make()
     with torch.no_grad(), sw.applied(engine, edit(positions=(2, 3))):

@@ -124,6 +124,7 @@ def _logits(engine: sw.Engine, recipe: Recipe, ids: list[int], n_prompt: int) ->
         return engine.model.logits(tokens, edits.hooks(tokens))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_the_code_gives_the_same_logits(case: Case, fresh: dict[str, torch.Tensor]) -> None:
     engine = _engine(case)

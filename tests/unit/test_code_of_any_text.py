@@ -170,6 +170,7 @@ def test_generate(wrapper: str, cached: bool, positions: Any, at: Any) -> None:
         assert logits[len(prompt) - 1 : -1].argmax(-1).tolist() == made[len(prompt) :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
 def test_hugging_face_generation(cached: bool) -> None:
     """Past the bridge's own forward, straight into the model inside."""

@@ -107,6 +107,7 @@ def test_a_cache_whatever_side_the_tokenizer_pads(wrapper: str) -> None:
         model.tokenizer.padding_side = "right"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["jumprelu", "temporal", "layer_norm", "batchtopk", "topk"])
 def test_left_padding_changes_nothing(architecture: str) -> None:
     model = model_of("hooked")

@@ -122,6 +122,7 @@ def test_a_cell_is_answered_within_a_panels_run(engine: sw.Engine) -> None:
     assert was_ended == [False]
 
 
+@pytest.mark.slow
 def test_a_sweep_says_how_many_texts_are_written_and_measured(engine: sw.Engine) -> None:
     """One count, in texts, that grows through writing and measuring, however many tokens a text has."""
     heard: list[tuple[int, int]] = []

@@ -171,6 +171,7 @@ def test_the_listed_tokens_are_those_with_the_largest_sums(case: tuple[sw.Featur
             close(t.mean, column[here & (column != 0)].mean())
 
 
+@pytest.mark.slow
 def test_a_bar_of_the_histogram_and_its_examples_agree(case: tuple[sw.FeatureIndex, Truth]) -> None:
     index, _ = case
     for f in index.order("density")[:6].tolist():
@@ -276,6 +277,7 @@ def test_what_was_not_computed_says_so(tmp_path: Path) -> None:
     index.features  # noqa: B018
 
 
+@pytest.mark.slow
 def test_directions(tmp_path: Path) -> None:
     vectors = torch.randn(5, tiny.D_MODEL, generator=torch.Generator().manual_seed(3))
     model = loud_model()

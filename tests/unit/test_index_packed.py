@@ -75,6 +75,7 @@ def files_in(path: Path) -> dict[str, int]:
     return {str(file.relative_to(path)): file.stat().st_mtime_ns for file in path.rglob("*")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_the_same_call_opens_it_and_writes_nothing(way: str, whole: Path, short: Path, tmp_path: Path) -> None:
     WAYS[way](whole, tmp_path / "whole")

@@ -110,6 +110,7 @@ def test_a_long_document_that_differs_only_after_its_first_chunk(tmp_path: Path)
             build(path, other)
 
 
+@pytest.mark.slow
 def test_other_columns_or_names_of_the_same_texts(tmp_path: Path) -> None:
     rows = [{"text": text, "id": f"doc {i}", "lang": "en", "year": float(i)} for i, text in enumerate(TEXTS)]
     path = build(tmp_path / "index", rows).path
@@ -174,6 +175,7 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_what_comes_after_the_tokens_that_were_asked_for_does_not_matter(tmp_path: Path) -> None:
     path = build(tmp_path / "index", tokens=150).path
     tokens = sw.FeatureIndex.open(path).tokens
@@ -187,6 +189,7 @@ def test_what_comes_after_the_tokens_that_were_asked_for_does_not_matter(tmp_pat
     assert build(whole.path, [*TEXTS, *MORE], tokens=whole.tokens).tokens == whole.tokens
 
 
+@pytest.mark.slow
 def test_appended_documents_where_nothing_can_be_added(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(IndexMismatchError, match=r"goes on after the .* tokens.*has no scan.*choose another path"):
         build(shipped(copy, tmp_path / "shipped"), [*TEXTS, *MORE])
@@ -217,6 +220,7 @@ def test_a_corpus_whose_beginning_is_known_is_added(tmp_path: Path) -> None:
             assert extend(path, again).tokens == lengths(first, second, third)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [list, iter])
 @pytest.mark.parametrize("kept", [2**20, 0])
 def test_a_beginning_that_was_looked_at_is_not_lost(

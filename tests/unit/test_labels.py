@@ -302,6 +302,7 @@ def test_many_threads_name_and_look_at_once(engine: sw.Engine, index: sw.Feature
     assert sw.FeatureIndex.open(index.path).labels == {f: f"name {f}" for f in range(10, 40)}
 
 
+@pytest.mark.slow
 def test_names_hold_neither_index_nor_widget(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     opened = sw.FeatureIndex.open(index.path, engine=engine)
     opened.set_label(9, "stays in the session")

@@ -276,6 +276,7 @@ def test_progress_counts_texts() -> None:
     assert heard == sorted(heard) and heard[-1] == (28, 28) and len({done for done, _ in heard}) > 6
 
 
+@pytest.mark.slow
 def test_table_figure_repr() -> None:
     engine = engine_of("hooked")
     made = run(engine, PROMPT, sw.add(3, 1), [5.0, 0.0, -5.0], controls=2)

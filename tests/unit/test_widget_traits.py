@@ -99,6 +99,7 @@ def test_what_is_no_list_of_integers_is_refused(given: Any, engine: sw.Engine) -
     assert heatmap.features == [1]
 
 
+@pytest.mark.slow
 def test_tokens_that_the_text_does_not_have_are_passed_over(engine: sw.Engine) -> None:
     n = len(engine.to_ids(TEXT)[0])
     for chosen, left in (([100], []), ([1, n], [1]), ([n - 1], [n - 1])):

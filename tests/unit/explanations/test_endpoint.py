@@ -73,6 +73,7 @@ def test_it_fails_twice_and_limits_once_and_then_answers(endpoint: Endpoint, tmp
     assert len(endpoint.bodies) == 4, "what was answered is not asked again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 401, 404])
 def test_what_asking_again_does_not_mend_is_told(status: int, endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.statuses = [status]

@@ -56,6 +56,7 @@ for i in range(40):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(n)]) for n in (0, 1)]
     watching = OwnWords(tmp_path, tmp_path / "none")

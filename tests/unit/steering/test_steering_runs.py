@@ -218,6 +218,7 @@ def recorded(html: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return inner["state"], inner["recorded"]
 
 
+@pytest.mark.slow
 def test_a_page_has_the_run_and_what_was_asked(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     panel = sw.SteeringPanel(
         engine, index, prompt=PROMPT, recipe=sw.add(strong(index), 1, unit="max"), n_tokens=4, answer=" earth"
