@@ -110,6 +110,7 @@ def test_it_is_what_effects_and_edits_do(wrapper: str) -> None:
     assert np.abs(found.delta[1:]).max() > 0.1
 
 
+@pytest.mark.slow
 @WRAPPERS
 @pytest.mark.parametrize("token", [40, BOS, EOS])
 def test_a_prompt_of_one_token_run_again_is_no_continuation(wrapper: str, token: int) -> None:

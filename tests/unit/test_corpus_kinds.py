@@ -187,6 +187,7 @@ def test_pads_are_left_out_where_the_pad_token_is_nothing_else(side: str, apart:
     assert kept.tokens == 4
 
 
+@pytest.mark.slow
 def test_pads_that_also_end_texts(engine: sw.Engine, built: Path, tmp_path: Path) -> None:
     left, _ = padded("left")
     assert contents(build(engine, left, tmp_path / "left").path) == contents(built), "before a BOS they are padding"

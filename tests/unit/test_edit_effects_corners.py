@@ -47,6 +47,7 @@ def test_frozen_attention(wrapper: str, hook: str) -> None:
         assert (wanted - free).abs().max() > 2e-3, "the case tests nothing"
 
 
+@pytest.mark.slow
 def test_with_everything_frozen_effects_are_linear() -> None:
     torch.manual_seed(3)
     cfg = HookedTransformerConfig(

@@ -150,6 +150,7 @@ def test_a_column_that_is_not_there_is_refused_by_name(index: sw.FeatureIndex) -
         index.examples(0, where={"langs": "de"})
 
 
+@pytest.mark.slow
 def test_what_the_dashboard_lists_can_be_asked_for(index: sw.FeatureIndex) -> None:
     f = int(index.order("density")[0])
     listed: Any = columns_of(index)
@@ -235,6 +236,7 @@ def test_a_character_of_several_tokens(tmp_path: Path) -> None:
     assert examples and all("".join(e.tokens[: e.focus + 1]).endswith("龍") for e in examples)
 
 
+@pytest.mark.slow
 def test_a_token_of_the_vocabulary_that_the_feature_does_not_fire_on_gives_an_empty_list_that_says_so(
     index: sw.FeatureIndex,
 ) -> None:

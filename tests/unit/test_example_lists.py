@@ -100,6 +100,7 @@ def test_a_top_list_is_the_beginning_of_the_full_sort(case: Case, asked: int) ->
     assert (ended > 0) == (asked > TOP)
 
 
+@pytest.mark.slow
 def test_the_largest_are_known_as_far_as_whole_intervals_are_kept(case: Case) -> None:
     """Not only `keep.top`: where all of the highest intervals is kept, all of that is known to be the largest."""
     further = 0
@@ -149,6 +150,7 @@ def test_with_a_filter_the_list_is_the_largest_that_pass(case: Case, asked: int)
     assert short > 0
 
 
+@pytest.mark.slow
 def test_a_folded_list_says_how_many_activations_it_covers(repeated: Case) -> None:
     ended = more = 0
     for f in cut_features(repeated):

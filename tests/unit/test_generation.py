@@ -85,6 +85,7 @@ SAMPLINGS = [
 ]
 
 
+@pytest.mark.slow
 @on_either(("options",), [(options,) for options in SAMPLINGS])
 def test_equal_to_the_loop_written_out(wrapper: str, options: dict[str, Any]) -> None:
     """Baseline and edited, two samples, each as a loop gives it that knows no cache, no batch and no other row."""
@@ -240,6 +241,7 @@ def test_temperature_zero_is_the_models_own_greedy_text(wrapper: str) -> None:
     assert found.baseline[0].token_ids.tolist() == wanted[0, prompt.shape[1] :].tolist()
 
 
+@pytest.mark.slow
 def test_the_same_seed_the_same_text() -> None:
     engine = engine_of("hooked")
     first = generate(engine, PROMPT, add(3, 3), n_tokens=12, seed=5, samples=3)

@@ -25,6 +25,7 @@ from saewidgets.interventions.recipe.recipe import Recipe
 # -- the end of a text
 
 
+@pytest.mark.slow
 @WRAPPERS
 def test_end_of_text_stops_each_row_for_itself(wrapper: str) -> None:
     """Seeds are looked through until the rows of a run end at different places."""
@@ -70,6 +71,7 @@ def test_when_all_rows_have_ended_nothing_more_is_computed() -> None:
 # -- cancelled, broken
 
 
+@pytest.mark.slow
 def test_a_cancel_keeps_what_was_written() -> None:
     engine = engine_of("hooked")
     whole = generate(engine, PROMPT, add(3, 8), n_tokens=20, samples=2, stop_at_eos=False)

@@ -184,6 +184,7 @@ def test_refresh_computes_again(engine: sw.Engine) -> None:
     assert len(widget.activations.values) > len(before.values)
 
 
+@pytest.mark.slow
 def test_200_interleaved_requests_from_three_threads_while_a_cell_computes(engine: sw.Engine) -> None:
     """Every answer belongs to its request, the last text wins, nothing is left on the model."""
     model = engine.model.raw

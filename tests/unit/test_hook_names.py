@@ -59,6 +59,7 @@ def test_what_stands_after_the_last_norm_is_read(wrapper: str) -> None:
     assert set(Model(model).read(TOKENS, [*names, "blocks.0.hook_resid_pre"])) == {*names, "blocks.0.hook_resid_pre"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", twins.MODELS)
 def test_a_bridges_name_is_the_same_place(kind: str) -> None:
     """Written: a change at the name moves the logits of both models alike."""
@@ -141,6 +142,7 @@ def test_behind_norms_the_sums_have_their_name() -> None:
 # -- heads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapper", ["hooked", "bridge"])
 @pytest.mark.parametrize(
     ("hook", "heads"),

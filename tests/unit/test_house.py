@@ -153,6 +153,7 @@ def widget_classes() -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_every_widget_is_registered_and_has_its_folders() -> None:
     """One line in js/widgets.json: the bundles, the wheel, their budgets follow from it."""
     registered = json.loads((SOURCE.parent / "js" / "widgets.json").read_text("utf-8"))

@@ -214,6 +214,7 @@ def test_examples_of_documents_that_go_over_shards(case: tuple[sw.FeatureIndex, 
     assert {e.document for e in named.examples} == {"doc 0"}
 
 
+@pytest.mark.slow
 def test_a_feature_that_is_only_negative(tmp_path: Path) -> None:
     index = build(tiny.hooked(), negative_sae(), tmp_path / "index")
     feature = index.feature(7)
@@ -232,6 +233,7 @@ def test_a_feature_that_is_only_negative(tmp_path: Path) -> None:
     assert cut.examples(7, high=0)["range"].count is None
 
 
+@pytest.mark.slow
 def test_filters_of_a_feature_that_was_cut_down_say_that_they_come_from_a_sample(tmp_path: Path) -> None:
     keep = sw.Keeping(complete=5, top=3, interval=2)
     index = build(tiny.hooked(), tiny.sae("standard"), tmp_path / "index", keep=keep)
@@ -292,6 +294,7 @@ def test_directions(tmp_path: Path) -> None:
     assert index.label(1) == "b" and len(index.feature(0).neighbours) == len(index.feature(0).correlated) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [None, tiny.D_MLP])
 def test_neurons_as_features(width: int | None, tmp_path: Path) -> None:
     model = tiny.hooked()

@@ -90,6 +90,7 @@ def test_a_fine_tune_of_the_same_name_is_another_model(change: Callable[[Any], N
                 work()
 
 
+@pytest.mark.slow
 def test_a_fine_tune_of_a_bridge_is_another_model(tmp_path: Path) -> None:
     path = build(tmp_path / "index", tiny.bridge()).path
     assert build(path, tiny.bridge()).tokens
@@ -121,6 +122,7 @@ def test_weights_that_change_while_an_engine_is_open_are_noticed(copy: Path) -> 
             sw.build_index(engine, TEXTS, copy, progress=False, wait=True)
 
 
+@pytest.mark.slow
 def test_a_scan_does_not_go_on_with_other_weights(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan.Scan, "_commit", _then_interrupt(scan.Scan._commit))

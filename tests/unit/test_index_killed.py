@@ -53,6 +53,7 @@ def test_one_two_or_three_shards_are_the_same_to_the_byte(whole: dict[str, str],
     assert counts == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_order_in_which_shards_are_merged_does_not_matter(whole: dict[str, str], tmp_path: Path) -> None:
     build(tmp_path / "index", 250)
     shards = shards_in(tmp_path / "index")
@@ -97,6 +98,7 @@ def test_killed_at_twenty_random_points_and_taken_up_again(tmp_path: Path) -> No
     assert before_the_end >= 15
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_what_is_scanned(whole: dict[str, str], tmp_path: Path) -> None:
     from saewidgets.engine.activations.reader import Reader
 
@@ -137,6 +139,7 @@ def test_more_tokens_later_are_the_same_corpus_longer(tmp_path: Path) -> None:
         np.testing.assert_allclose(grown.column(name), fresh.column(name), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_extended_index_is_that_of_both_corpora(tmp_path: Path) -> None:
     with sw.Engine(tiny.hooked(), tiny.sae("jumprelu")) as engine:
         first = sw.build_index(engine, TEXTS[:10], tmp_path / "grown", progress=False, wait=True)

@@ -92,6 +92,7 @@ def test_the_same_call_opens_it_and_writes_nothing(way: str, whole: Path, short:
     assert files_in(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_what_it_is_not_is_refused_with_a_remedy(way: str, short: Path, tmp_path: Path) -> None:
     path = tmp_path / "index"

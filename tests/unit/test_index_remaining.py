@@ -63,6 +63,7 @@ def dense(engine: sw.Engine) -> np.ndarray[Any, Any]:
     return np.concatenate(made).astype(np.float64)
 
 
+@pytest.mark.slow
 def test_a_feature_is_whole_before_the_others_are(engine: sw.Engine, tmp_path: Path, held: threading.Event) -> None:
     index = build(engine, tmp_path / "index")
     assert index.remains
@@ -156,6 +157,7 @@ def test_another_who_has_it_open_sees_it_arrive(engine: sw.Engine, tmp_path: Pat
     assert other.wait().feature(f).neighbours
 
 
+@pytest.mark.slow
 def test_an_interrupted_one_goes_on_with_the_same_bytes(
     engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +213,7 @@ def test_an_index_that_is_to_grow_no_more_keeps_its_scan_until_it_is_not_needed(
     assert not list(index.path.glob("shard-*"))
 
 
+@pytest.mark.slow
 def test_a_build_that_goes_on_ends_what_ran_for_the_one_before(engine: sw.Engine, tmp_path: Path) -> None:
     build(engine, tmp_path / "index", tokens=40)
     index = build(engine, tmp_path / "index", wait=True)
@@ -218,6 +221,7 @@ def test_a_build_that_goes_on_ends_what_ran_for_the_one_before(engine: sw.Engine
     assert contents(index.path) == contents(build(engine, tmp_path / "at once", wait=True).path)
 
 
+@pytest.mark.slow
 def test_correlations_that_would_take_days_are_not_begun(
     engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,7 @@ def test_killed_while_going_on_to_more_tokens(short: Path, tmp_path: Path) -> No
         assert contents(path) == wanted, f"killed at call {at} of {calls}"
 
 
+@pytest.mark.slow
 def test_interrupted_at_the_end_of_going_on(short: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(short, tmp_path / "index"))
     _unfinished(lambda: build(path, tokens=320))
@@ -200,6 +201,7 @@ def test_another_corpus_is_refused_also_with_other_settings(copy: Path) -> None:
         build(copy, MORE, seed=3)
 
 
+@pytest.mark.slow
 def test_another_corpus_is_refused_by_an_unfinished_scan(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "write_shard", _after(2, scan.write_shard))
@@ -212,6 +214,7 @@ def test_another_corpus_is_refused_by_an_unfinished_scan(tmp_path: Path) -> None
     build(tmp_path / "index")
 
 
+@pytest.mark.slow
 def test_another_corpus_is_refused_where_only_the_store_is_missing(built: Path, tmp_path: Path) -> None:
     _unfinished(lambda: build(tmp_path / "index"))
     with pytest.raises(IndexMismatchError, match="another corpus"):
@@ -231,6 +234,7 @@ def test_a_corpus_that_comes_after_an_unfinished_extension_is_not_lost(copy: Pat
     assert len(found.documents) == len(TEXTS) + len(MORE) + len(third)
 
 
+@pytest.mark.slow
 def test_the_first_corpus_again_while_an_extension_is_unfinished(copy: Path) -> None:
     """A notebook that is run again from its top opens what is there, and its next cell goes on."""
     with pytest.MonkeyPatch.context() as patch:
@@ -285,6 +289,7 @@ def test_an_engine_of_shorter_context_does_not_extend(copy: Path) -> None:
         sw.extend_index(engine, ["In the beginning God created the heaven " * 9], copy, progress=False, wait=True)
 
 
+@pytest.mark.slow
 def test_an_extended_corpus_cannot_go_on(short: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(short, tmp_path / "index"))
     extend(path)
@@ -292,6 +297,7 @@ def test_an_extended_corpus_cannot_go_on(short: Path, tmp_path: Path) -> None:
         build(path, tokens=320)
 
 
+@pytest.mark.slow
 def test_without_its_activations_an_index_cannot_grow(tmp_path: Path, built: Path) -> None:
     index = build(tmp_path / "index", keep_activations=False)
     assert contents(index.path) == contents(built)
@@ -303,6 +309,7 @@ def test_without_its_activations_an_index_cannot_grow(tmp_path: Path, built: Pat
     assert contents(index.path) == contents(built)
 
 
+@pytest.mark.slow
 def test_an_index_that_was_open_while_it_grew_says_so(copy: Path) -> None:
     old = sw.FeatureIndex.open(copy)
     extend(copy)

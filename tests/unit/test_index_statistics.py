@@ -160,6 +160,7 @@ def test_tokens_it_fires_on(case: tuple[sw.FeatureIndex, Dense]) -> None:
             assert all(a >= b - 1e-6 for a, b in pairwise(sizes))
 
 
+@pytest.mark.slow
 def test_top_examples_are_a_full_sort(case: tuple[sw.FeatureIndex, Dense]) -> None:
     index, d = case
     for f in range(tiny.D_SAE):
@@ -235,6 +236,7 @@ def test_correlations_with_neurons_and_features(case: tuple[sw.FeatureIndex, Den
             close(c.pearson, features[f, c.feature])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["jumprelu", "topk_rescaled"])
 def test_neighbours_and_alignment(architecture: str, tmp_path: Path) -> None:
     sae = tiny.sae(architecture)
@@ -253,6 +255,7 @@ def test_neighbours_and_alignment(architecture: str, tmp_path: Path) -> None:
         close([n.share for n in index.feature(f).alignment], np.abs(rows[f, order]) / np.abs(rows[f]).sum())
 
 
+@pytest.mark.slow
 def test_folding_and_filters(tmp_path: Path) -> None:
     rows = [{"text": text, "kind": "even" if i % 2 == 0 else "odd"} for i, text in enumerate(TEXTS)]
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
@@ -324,6 +327,7 @@ def test_samples_are_seeded_and_uniform() -> None:
     assert 100 < ((counts - 200) ** 2 / 200).sum() < 300
 
 
+@pytest.mark.slow
 def test_the_table_of_features(case: tuple[sw.FeatureIndex, Dense]) -> None:
     index, d = case
     table, ids = index.features, d.ids[d.counted]

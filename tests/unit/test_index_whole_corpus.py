@@ -102,6 +102,7 @@ def test_an_index_without_its_scan_is_compared_as_well(name: str, built: Path, t
         build(path, OTHERS[name])
 
 
+@pytest.mark.slow
 def test_a_long_document_that_differs_only_after_its_first_chunk(tmp_path: Path) -> None:
     path = build(tmp_path / "index", [LONG, "end"]).path
     assert build(path, [LONG, "end"]).tokens == lengths([LONG, "end"])
@@ -136,6 +137,7 @@ def test_nothing_runs_and_nothing_is_written_to_open_a_finished_index(
 # -- appended documents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [list, iter, tuple, np.array, lambda t: pd.DataFrame({"text": t})])
 @pytest.mark.parametrize("how", [{}, {"seed": 5}], ids=str)
 def test_appended_documents_are_scanned(make: Callable[[Any], Any], how: dict[str, Any], copy: Path) -> None:
@@ -162,6 +164,7 @@ def test_only_the_appended_documents_are_read(copy: Path, monkeypatch: pytest.Mo
     assert sum(read) == lengths(MORE)
 
 
+@pytest.mark.slow
 def test_a_growth_that_was_killed_goes_on(copy: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan.Scan, "_commit", _interrupt)
@@ -250,6 +253,7 @@ def test_a_beginning_of_a_corpus_that_is_there_is_there(copy: Path) -> None:
         extend(copy, [*TEXTS, "new"], tokens=lengths(TEXTS))
 
 
+@pytest.mark.slow
 def test_a_corpus_that_goes_on_after_one_that_is_there_would_count_twice(copy: Path) -> None:
     with pytest.raises(IndexMismatchError, match="would count twice. Pass only those that are new"):
         extend(copy, [*TEXTS, *MORE])
@@ -261,11 +265,13 @@ def test_a_corpus_that_goes_on_after_one_that_is_there_would_count_twice(copy: P
     assert extend(copy, ["new"]).tokens == lengths(TEXTS, MORE, ["new"])
 
 
+@pytest.mark.slow
 def test_after_an_empty_extension_another_can_follow(copy: Path) -> None:
     assert extend(copy, []).tokens == lengths(TEXTS)
     assert extend(copy, MORE).tokens == lengths(TEXTS, MORE)
 
 
+@pytest.mark.slow
 def test_an_extension_that_was_killed_goes_on_with_all_of_its_corpus_only(copy: Path) -> None:
     corpus = [TEXTS[0], *MORE, LONG]
     with pytest.MonkeyPatch.context() as patch:
@@ -285,6 +291,7 @@ def _interrupt_all(*_: object, **__: object) -> None:
 # -- what can be read only once
 
 
+@pytest.mark.slow
 def test_a_generator_is_read_once_from_its_beginning(tmp_path: Path) -> None:
     index = build(tmp_path / "index", (text for text in TEXTS))
     assert list(index.documents["tokens"]) == [lengths([text]) for text in TEXTS]

@@ -83,6 +83,7 @@ def test_some_features_in_their_order_and_none() -> None:
         logit_weights(Model(model), SaeDictionary(sae), k=0)
 
 
+@pytest.mark.slow
 def test_ties_go_to_the_lower_id() -> None:
     model = tiny.hooked()
     with torch.no_grad():

@@ -202,6 +202,7 @@ ENDS: list[tuple[list[int], str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ids", "pad", "wanted"), ENDS)
 def test_one_rule_in_every_company_and_for_corpora(ids: list[int], pad: str, wanted: Any, tmp_path: Path) -> None:
     engine = engine_with("hooked", pad)

@@ -50,6 +50,7 @@ def test_tokens_that_are_not_counted_are_told_apart_in_both_views(hook: str) -> 
         assert effect["flags"] == [*wanted, 0, OUTLIER], "left out of the means after the prompt, too"
 
 
+@pytest.mark.slow
 def test_the_largest_activation_of_a_signed_dictionary_is_the_largest_by_magnitude(tmp_path: Path) -> None:
     vectors = torch.randn(6, tiny.D_MODEL, generator=torch.Generator().manual_seed(3))
     for kind, name in (("signed", "max |activation|"), ("sae", "max activation")):

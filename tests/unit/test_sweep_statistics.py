@@ -65,6 +65,7 @@ def test_controls_have_the_dice_of_the_edit() -> None:
     assert any((c.target[1] != made.base.target).any() for c in made.control_curves)
 
 
+@pytest.mark.slow
 def test_greedy_text_has_one_sample_and_no_interval() -> None:
     engine = engine_of("hooked")
     for given in ({"temperature": 0}, {"top_k": 1}):
@@ -131,6 +132,7 @@ def test_what_is_one_prompt_and_what_are_several() -> None:
             count(wrong)
 
 
+@pytest.mark.slow
 def test_a_chat_is_one_prompt_and_a_list_of_chats_several() -> None:
     model = tiny.hooked()
     model.tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"

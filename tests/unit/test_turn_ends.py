@@ -54,6 +54,7 @@ def third(model: Any) -> tuple[list[int], int]:
     return text, at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrapper", "where", "shape"),
     [

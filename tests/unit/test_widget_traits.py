@@ -218,6 +218,7 @@ def test_token_ids_for_a_model_without_a_tokenizer(tmp_path: Path) -> None:
         assert panel.run().prompt.ids == tuple(IDS) and panel.page()
 
 
+@pytest.mark.slow
 def test_token_ids_as_a_panel_s_prompt(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     recipe = sw.Recipe(sw.add(3, 1.0))
     for given in (IDS, np.array(IDS), torch.tensor([IDS]), range(5, 6)):

@@ -96,6 +96,7 @@ def test_a_filter_s_groups_do_not_claim_the_feature_s_extremes(engine: sw.Engine
     assert filtered["groups"][0]["detail"] == "of those that pass the filter"
 
 
+@pytest.mark.slow
 def test_all_activations_equal(tmp_path: Path) -> None:
     """One token in one place, over and over: the histogram is one bin, and a brush of it counts all of them."""
     engine = make_engine()
@@ -141,6 +142,7 @@ def test_a_dead_feature(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     assert "never fires" in repr(widget.info)
 
 
+@pytest.mark.slow
 def test_negative_activations(tmp_path: Path) -> None:
     engine = make_engine("abstopk")
     index = build(engine, tmp_path / "index")
@@ -180,6 +182,7 @@ def test_negative_activations(tmp_path: Path) -> None:
 # -- hostile names
 
 
+@pytest.mark.slow
 def test_hostile_text_and_names(tmp_path: Path) -> None:
     label = "</script>\u202e<img src=x> \udc80"
     engine = make_engine(labels={5: label})

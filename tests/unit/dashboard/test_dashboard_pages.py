@@ -49,6 +49,7 @@ def test_fallback_is_script_free(engine: sw.Engine, index: sw.FeatureIndex) -> N
     assert "Genesis" in named
 
 
+@pytest.mark.slow
 def test_page_is_the_same_bytes_under_a_policy_of_hashes(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     f = int(index.order("density")[0])
 
@@ -112,6 +113,7 @@ def test_page_holds_the_answers_of_its_features(engine: sw.Engine, index: sw.Fea
     assert sorted(ranges) == [[], [0.25, 1.0]]
 
 
+@pytest.mark.slow
 def test_page_of_features_from_a_table(engine: sw.Engine, index: sw.FeatureIndex, tmp_path: Path) -> None:
     """Feature numbers as NumPy and pandas give them."""
     widget = sw.FeatureDashboard(engine, index, feature=3)

@@ -63,6 +63,7 @@ def added(engine: sw.Engine, recipe: Recipe, hook: str) -> Tensor:
 STRENGTHS = [-2.0, 0.0, 0.5, 3.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrapper", "architecture"),
     [
@@ -159,6 +160,7 @@ def test_features_that_never_fire_are_no_controls(tmp_path: Path) -> None:
         assert len(drawn) == 4 and set(drawn) <= alive - {f}
 
 
+@pytest.mark.slow
 def test_controls_are_seeded() -> None:
     engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
     a, b, c = (controls(engine, sw.add(3, 2), [1.0, 2.0], seed=seed)[0] for seed in (5, 5, 6))
@@ -204,6 +206,7 @@ def test_controls_of_several_prompts_are_those_of_each_alone(given: dict[str, An
         assert both[0].of_prompt[0] != both[0].of_prompt[1], "the case tests nothing"
 
 
+@pytest.mark.slow
 def test_controls_keep_to_what_the_recipe_leaves_free() -> None:
     """A control on a feature that the recipe changes elsewhere would be no control, and is refused besides."""
     engine = sw.Engine(model_of("hooked"), {"a": tiny.sae("standard")})
@@ -217,6 +220,7 @@ def test_controls_keep_to_what_the_recipe_leaves_free() -> None:
     assert [c.kind for c in made] == ["feature"] + ["direction"] * 3 and any("only 1" in note for note in notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "edit", [sw.clamp(3, 2), sw.scale(3, 2), sw.clamp(3, 2, unit="max"), sw.orthogonal(3), sw.add(3, 1, unit="own")]
 )

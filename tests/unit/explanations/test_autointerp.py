@@ -59,6 +59,7 @@ def dense(index: sw.FeatureIndex, feature: int) -> np.ndarray:
     return values
 
 
+@pytest.mark.slow
 def test_windows_are_of_a_grid_and_halves_do_not_meet(index: sw.FeatureIndex) -> None:
     windows, ptr = Windows(index, LENGTH), index.texts.chunk_ptr.tolist()
     grid = {start: min(start + LENGTH, b) for a, b in pairwise(ptr) for start in range(a, b, LENGTH)}
@@ -110,6 +111,7 @@ class Model:
         return self.answer(messages[0]["content"], messages[1]["content"])
 
 
+@pytest.mark.slow
 def test_the_explainer_sees_marked_windows_of_its_half_and_what_it_says_is_kept(own: sw.FeatureIndex) -> None:
     features = some(own)
     model = Model(lambda system, user: f'I think ...\n[EXPLANATION]: "number {len(user)}"\n')
@@ -198,6 +200,7 @@ def judge(own: sw.FeatureIndex, feature: int, *, wrong: bool = False) -> Callabl
     return answer
 
 
+@pytest.mark.slow
 def test_rates_are_those_of_the_answers(own: sw.FeatureIndex) -> None:
     a, b, _ = some(own)
     own.add_explanations({a: "about a", b: "about b"}, "theirs")

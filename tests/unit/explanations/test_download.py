@@ -97,6 +97,7 @@ def bucket() -> Iterator[Bucket]:
     thread.join()
 
 
+@pytest.mark.slow
 def test_all_sets_below_a_folder_or_one_of_them(bucket: Bucket, index: sw.FeatureIndex) -> None:
     added = index.add_explanations(f"{bucket.url}/{FOLDER}/explanations", progress=False)
     assert (added.name, added.added) == ("7-res-jb/explanations", 30)
@@ -111,11 +112,13 @@ def test_all_sets_below_a_folder_or_one_of_them(bucket: Bucket, index: sw.Featur
     assert index.add_explanations(page, "again", progress=False).added == 33 and not bucket.asked
 
 
+@pytest.mark.slow
 def test_a_server_that_lists_nothing(bucket: Bucket, index: sw.FeatureIndex) -> None:
     bucket.lists = False
     assert index.add_explanations(f"{bucket.url}/{FOLDER}/explanations", "x", progress=False).added == 30
 
 
+@pytest.mark.slow
 def test_what_broke_off_goes_on_where_it_was(
     bucket: Bucket, index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +131,7 @@ def test_what_broke_off_goes_on_where_it_was(
     assert ranges == [None, None, f"bytes={size // 2}-", f"bytes={size // 2 + (size - size // 2) // 2}-"]
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_on_breaking_off_is_told_and_the_next_call_goes_on(
     bucket: Bucket, index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +146,7 @@ def test_a_server_that_goes_on_breaking_off_is_told_and_the_next_call_goes_on(
     assert sum(key.endswith(".gz") and asked is None for key, asked in bucket.asked) <= 2
 
 
+@pytest.mark.slow
 def test_nothing_there_and_nobody_there(bucket: Bucket, index: sw.FeatureIndex) -> None:
     with pytest.raises(ExplanationError, match="no files of explanations at"):
         index.add_explanations(f"{bucket.url}/v1/nothing", "x", progress=False)

@@ -82,12 +82,14 @@ def test_what_asking_again_does_not_mend_is_told(status: int, endpoint: Endpoint
     assert len(endpoint.bodies) == 1
 
 
+@pytest.mark.slow
 def test_an_answer_without_text_is_none(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.text = None
     with pytest.raises(AskError, match="no text"):
         Asker(endpoint.url, "llama", tmp_path / "answers.jsonl").ask(MESSAGES)
 
 
+@pytest.mark.slow
 def test_after_three_failures_in_a_row_the_rest_is_not_asked(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.statuses = [401] * 100
     asker = Asker(endpoint.url, "llama", tmp_path / "answers.jsonl")

@@ -92,6 +92,7 @@ def test_words_as_the_rule_says(seed: int, tmp_path: Path) -> None:
     assert len(made) == len(again) == 400
 
 
+@pytest.mark.slow
 def test_an_index_finds_what_it_says(index: sw.FeatureIndex) -> None:
     index.set_label(3, "Mondays by hand")
     index.add_explanations({5: "mondays and tuesdays", 7: "monday", 8: "moonday"}, "theirs")

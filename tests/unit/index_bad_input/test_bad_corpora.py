@@ -129,6 +129,7 @@ def test_every_kind_of_corpus_is_the_same_index(name: str, engine: sw.Engine, bu
     assert contents(tmp_path / "index") == contents(built)
 
 
+@pytest.mark.slow
 def test_a_tensor_of_token_ids_is_taken_as_it_is_but_for_its_padding(engine: sw.Engine, tmp_path: Path) -> None:
     tokens = torch.tensor([[0, 5, 6, 7, 1, 1], [8, 9, 10, 11, 12, 13]])
     index = build(engine, tokens, tmp_path / "index")
@@ -138,6 +139,7 @@ def test_a_tensor_of_token_ids_is_taken_as_it_is_but_for_its_padding(engine: sw.
     assert one.tokens == one.counted == 3 and len(one.documents) == 1
 
 
+@pytest.mark.slow
 def test_one_token(engine: sw.Engine, tmp_path: Path) -> None:
     index = build(engine, [[20]], tmp_path / "index")
     assert (index.tokens, index.counted) == (1, 1)
@@ -152,6 +154,7 @@ def test_one_token(engine: sw.Engine, tmp_path: Path) -> None:
     index.features, index.figure(), repr(index.feature(0))
 
 
+@pytest.mark.slow
 def test_gaps_in_a_table(engine: sw.Engine, tmp_path: Path) -> None:
     table = pd.DataFrame({"text": ["the earth", None, float("nan"), "", "and the heaven"], "n": [1.0, 2, 3, 4, None]})
     index = build(engine, table, tmp_path / "index")
@@ -191,6 +194,7 @@ def test_columns_of_mixed_types(engine: sw.Engine, tmp_path: Path) -> None:
         assert e.document == "1"
 
 
+@pytest.mark.slow
 def test_columns_of_mixed_types_do_not_depend_on_shards(engine: sw.Engine, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "_BLOCK_TOKENS", 4)

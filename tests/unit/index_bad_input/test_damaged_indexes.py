@@ -69,6 +69,7 @@ def test_a_changed_number_in_the_table_of_contents_is_noticed(copy: Path) -> Non
         sw.FeatureIndex.open(copy).verify()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_truncated_or_missing_is_noticed_when_the_index_is_opened(copy: Path) -> None:
     store = sw.FeatureIndex.open(copy).folder.path
     for file in sorted(store.iterdir()):
