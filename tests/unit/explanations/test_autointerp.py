@@ -13,7 +13,7 @@ import tiny
 
 import saewidgets as sw
 from saewidgets.index.autointerp.ask import AskError, Message
-from saewidgets.index.autointerp.score import read_judgement
+from saewidgets.index.autointerp.score import Score, read_judgement
 from saewidgets.index.autointerp.windows import Windows, WindowsError, marked
 
 LENGTH = 14
@@ -236,6 +236,16 @@ def test_rates_are_those_of_the_answers(own: sw.FeatureIndex) -> None:
 
 
 @pytest.mark.slow
+def test_rates_of_unequal_numbers() -> None:
+    score = Score(0, "text", "detection", active=10, silent=40, true_positives=9, true_negatives=20, failed=50)
+    rates = (score.recall, score.specificity, score.balanced_accuracy, score.precision, score.f1)
+    assert rates == pytest.approx((9 / 10, 20 / 40, 0.7, 9 / 29, 2 * 9 / (2 * 9 + 20 + 1)))
+    none = Score(0, "text", "detection", active=0, silent=0, true_positives=0, true_negatives=0, failed=100)
+    assert all(
+        np.isnan(rate) for rate in (none.recall, none.specificity, none.balanced_accuracy, none.precision, none.f1)
+    )
+
+
 def test_another_explanation_is_the_baseline(own: sw.FeatureIndex) -> None:
     a, b, c = some(own)
     own.add_explanations({a: "about a", b: "about b", c: "about c"}, "theirs")

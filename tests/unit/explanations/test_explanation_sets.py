@@ -141,6 +141,8 @@ def test_own_label_then_explanation_then_automatic(engine: sw.Engine, index: sw.
     assert said(5) == ("new", "explanation", "a")
     index.add_explanations([{"feature": 5, "text": "measured", "score": 0.2, "createdAt": "2023"}], "a")
     assert said(5) == ("measured", "explanation", "a")
+    index.add_explanations({5: "measured"}, "a")  # the same words again, of which nothing more is said
+    assert index.describe(5).score == 0.2  # type: ignore[union-attr]
     index.add_explanations({5: "added last", 3: "hidden by its label"}, "b")
     assert said(5) == ("added last", "explanation", "b") and said(3)[0] == "Genesis"
     index.set_label(5, "by hand")

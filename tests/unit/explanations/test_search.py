@@ -156,6 +156,18 @@ def test_meaning_is_the_largest_cosine(index: sw.FeatureIndex) -> None:
     assert max(asked[before:]) <= 2
 
 
+def test_the_nearest_come_first_however_many_are_asked_for() -> None:
+    dice = random.Random(0)
+    said = [Said(f, "".join(dice.choices("abcdef", k=dice.randint(1, 9))), "explanation", "") for f in range(200)]
+    index, wanted = ByMeaning(said, letters), letters(["abba"])[0]
+    vectors = letters([one.text for one in said])
+    cosines = vectors @ wanted / np.linalg.norm(vectors, axis=1) / np.linalg.norm(wanted)
+    for n in (1, 5, 200, 500):
+        found = index.find("abba", n)
+        assert np.allclose([cosine for _, cosine in found], np.sort(cosines)[::-1][:n], atol=1e-6)
+        assert np.allclose([cosines[one.feature] for one, _ in found], [cosine for _, cosine in found], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("embed", "says"),
     [
