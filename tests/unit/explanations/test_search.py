@@ -120,6 +120,14 @@ def test_an_index_finds_what_it_says(index: sw.FeatureIndex) -> None:
     assert index.search("").empty and index.search("", by="meaning").empty
 
 
+def test_many_sentences_of_one_feature_hide_no_other(index: sw.FeatureIndex) -> None:
+    rows = [{"feature": 5, "description": f"monday {i}"} for i in range(300)]
+    index.add_explanations([*rows, {"feature": 7, "description": "monday and a longer text"}], "theirs")
+    assert index.search("monday", k=2).index.tolist() == [5, 7]
+    assert index.search("monday", by="meaning", k=2, embed=letters).index[0] == 5
+    assert len(index.search("monday", by="meaning", k=40, embed=letters)) == 40
+
+
 def letters(texts: Sequence[str]) -> np.ndarray:
     """An embedding that counts letters."""
     return np.array([[text.lower().count(c) for c in "abcdefghijklmnopqrstuvwxyz"] for text in texts], np.float64)
