@@ -126,6 +126,7 @@ def test_what_the_splice_itself_does_is_cached_as_it_is(wrapper: str) -> None:
     torch.testing.assert_close(after[name], before[name])
 
 
+@pytest.mark.slow
 @WRAPPERS
 def test_generate_with_a_splice(wrapper: str) -> None:
     model = tiny.MODELS[wrapper]()

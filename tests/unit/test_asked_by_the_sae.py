@@ -161,6 +161,7 @@ def test_the_remedy_of_a_training_works_as_it_is_written(named: str) -> None:
     assert sae.cfg.normalize_activations == named
 
 
+@pytest.mark.slow
 def test_an_index_carries_its_notes(tmp_path: Path) -> None:
     sae = tiny.sae("standard", seqpos_slice=[3, None])
     sae.cfg.normalize_activations = NAMED[0]

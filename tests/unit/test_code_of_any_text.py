@@ -81,6 +81,7 @@ WHERE: list[tuple[Any, bool, list[int]]] = [
 ]
 
 
+@pytest.mark.slow
 @WRAPPERS
 @pytest.mark.parametrize(("positions", "special", "at"), WHERE, ids=str)
 def test_special_tokens_after_the_prompt_are_left_out(

@@ -77,6 +77,7 @@ def test_only_what_collides_is_renamed_and_that_is_said(index: sw.FeatureIndex) 
         assert documents[called].tolist() == [f"{name} of {i % 4}" for i in range(12)]
 
 
+@pytest.mark.slow
 def test_a_corpus_without_a_clash_is_not_renamed(tmp_path: Path) -> None:
     rows = pd.DataFrame({"text": ["the earth", "and heaven"], "kind": ["a", "b"], "year": [1, 2]})
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
@@ -103,6 +104,7 @@ def test_a_filter_finds_the_corpus_own_column(index: sw.FeatureIndex, name: str)
     assert {int(e.document) for e in shown} == {3, 7, 11}
 
 
+@pytest.mark.slow
 def test_what_an_index_knows_of_a_document_where_the_corpus_says_nothing(tmp_path: Path) -> None:
     rows = [{"text": f"heaven and the earth {'the ' * i}", "id": f"doc {i}"} for i in range(4)]
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:

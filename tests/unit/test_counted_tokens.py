@@ -50,6 +50,7 @@ def texts(n: int, draw: np.random.Generator) -> list[list[int]]:
     return made
 
 
+@pytest.mark.slow
 @WRAPPERS
 @pytest.mark.parametrize("hook", HOOKS)
 def test_flags_are_those_of_the_definition_at_every_hook(wrapper: str, hook: str) -> None:
@@ -65,6 +66,7 @@ def test_flags_are_those_of_the_definition_at_every_hook(wrapper: str, hook: str
     assert one.outlier.tolist() == [False, True], "a text of one sink is not its own measure"
 
 
+@pytest.mark.slow
 def test_a_sink_that_begins_in_the_mlp_shows_in_what_the_mlp_writes() -> None:
     model = tiny.hooked()
     with torch.no_grad():
@@ -113,6 +115,7 @@ def test_provenance_names_the_reference_norm() -> None:
 # -- no company, order, batch, chunk or shard changes anything
 
 
+@pytest.mark.slow
 @WRAPPERS
 @pytest.mark.parametrize("architecture", ["jumprelu", "topk", "abstopk", "temporal"])
 def test_activations_do_not_depend_on_company(wrapper: str, architecture: str) -> None:

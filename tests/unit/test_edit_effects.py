@@ -35,6 +35,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wrapper", "architecture", "hook", "hook_out", "d_in"), CASES)
 def test_effects_are_two_forwards(wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int) -> None:
     def sae() -> Any:
@@ -171,6 +172,7 @@ def test_positions(wrapper: str, positions: Any, where: Callable[[Tensor], Tenso
     np.testing.assert_array_equal(found.p_clean[: first + 1], found.p_edited[: first + 1])
 
 
+@pytest.mark.slow
 def test_the_unit_is_of_the_prompt_alone() -> None:
     engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
     (ids,) = engine.to_ids(TEXT)

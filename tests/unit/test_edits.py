@@ -34,6 +34,7 @@ from saewidgets.interventions.recipe.recipe import Recipe
 # -- every kind, everywhere
 
 
+@pytest.mark.slow
 @ALL_CASES
 def test_every_kind_is_its_definition(
     wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int

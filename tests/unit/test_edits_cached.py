@@ -48,6 +48,7 @@ def every_edit(f: int, g: int) -> list[Recipe]:
     return [*made, *dropped, Recipe([clamp(f, 3, positions="prompt"), ablate(f, positions="generated")])]
 
 
+@pytest.mark.slow
 @ALL_CASES
 def test_with_a_cache_as_at_once(wrapper: str, architecture: str, hook: str, hook_out: str | None, d_in: int) -> None:
     if architecture in ("batchtopk", "matryoshka"):

@@ -148,6 +148,7 @@ def test_a_transcoder_reads_what_an_edit_at_its_input_left(wrapper: str) -> None
 # -- batches
 
 
+@pytest.mark.slow
 @WRAPPERS
 @pytest.mark.parametrize("architecture", ["jumprelu", "temporal", "layer_norm", "topk_rescaled", "batchtopk"])
 def test_rows_with_different_recipes_are_as_alone(wrapper: str, architecture: str) -> None:

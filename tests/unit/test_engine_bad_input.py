@@ -233,6 +233,7 @@ def test_the_users_own_forward_is_never_stopped() -> None:
     assert job.error is None
 
 
+@pytest.mark.slow
 def test_two_engines_on_one_model_take_turns() -> None:
     model = tiny.hooked()
     first, second = sw.Engine(model, tiny.sae()), sw.Engine(model, tiny.sae("topk"))

@@ -75,6 +75,7 @@ def cut_features(case: Case) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [5, TOP, 50, 10**6])
 def test_a_top_list_is_the_beginning_of_the_full_sort(case: Case, asked: int) -> None:
     ended = 0
@@ -122,6 +123,7 @@ def test_the_largest_are_known_as_far_as_whole_intervals_are_kept(case: Case) ->
     assert further > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [20, 50])
 def test_with_a_filter_the_list_is_the_largest_that_pass(case: Case, asked: int) -> None:
     third = np.arange(len(case.acts)) // LENGTH % 3
@@ -249,6 +251,7 @@ def test_silent_examples_are_samples_and_say_so(case: Case) -> None:
         assert told.endswith("a sample" if groups[key].examples else groups[key].note)
 
 
+@pytest.mark.slow
 def test_a_table_says_what_its_groups_hold(case: Case) -> None:
     for f in cut_features(case)[:5]:
         examples = case.index.examples(f, top=50)
@@ -275,6 +278,7 @@ def test_the_dashboard_says_where_a_list_ends(case: Case) -> None:
     assert ended > 20
 
 
+@pytest.mark.slow
 def test_a_filter_that_no_kept_example_passes_says_so(tmp_path: Path) -> None:
     ids = random_ids(80)
     rows = [{"text": row.tolist(), "n": i} for i, row in enumerate(ids)]

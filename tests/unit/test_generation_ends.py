@@ -129,6 +129,7 @@ def hooks_of(model: Any) -> Mapping[str, int]:
     return {name: len(m._forward_hooks) + len(m._forward_pre_hooks) for name, m in model.named_modules()}
 
 
+@pytest.mark.slow
 @WRAPPERS
 @pytest.mark.parametrize("error", [RuntimeError("boom"), KeyboardInterrupt(), CancelledError("stop")], ids=repr)
 def test_an_exception_in_the_middle_leaves_nothing_behind(wrapper: str, error: BaseException) -> None:

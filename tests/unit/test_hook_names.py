@@ -24,6 +24,7 @@ TOKENS = torch.arange(2, 14)[None]
 # -- names of a bridge on a HookedTransformer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", twins.MODELS)
 def test_a_bridges_name_is_the_same_value(kind: str) -> None:
     """Read: both models have the same weights, and each name is read in each by its own hooks."""

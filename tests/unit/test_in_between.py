@@ -54,6 +54,7 @@ def long_questions(engine: sw.Engine, folder: Path) -> dict[str, tuple[Any, str,
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["effects", "generate", "effect", "effect, frozen", "sweep", "answer"])
 def test_others_are_answered_in_between(
     which: str, engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

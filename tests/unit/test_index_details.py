@@ -158,6 +158,7 @@ def test_neurons_are_correlated_over_counted_tokens_only(case: tuple[sw.FeatureI
         close([n.pearson for n in found], r[[n.neuron for n in found]])
 
 
+@pytest.mark.slow
 def test_the_listed_tokens_are_those_with_the_largest_sums(case: tuple[sw.FeatureIndex, Truth]) -> None:
     index, truth = case
     for f in range(len(index)):
@@ -189,6 +190,7 @@ def test_a_bar_of_the_histogram_and_its_examples_agree(case: tuple[sw.FeatureInd
         assert index.examples(f, low=edges[0], fold=False, top=10**6)["range"].count == index.feature(f).count
 
 
+@pytest.mark.slow
 def test_examples_of_documents_that_go_over_shards(case: tuple[sw.FeatureIndex, Truth]) -> None:
     index, truth = case
     own = {i: [0, *tiny.tokenizer()(row["text"], add_special_tokens=False)["input_ids"]] for i, row in enumerate(ROWS)}
@@ -249,6 +251,7 @@ def test_filters_of_a_feature_that_was_cut_down_say_that_they_come_from_a_sample
     assert len(index.examples(f, group="top", top=50, fold=False)["top"].examples) <= feature.kept
 
 
+@pytest.mark.slow
 def test_stored_logit_weights_belong_to_their_feature(tmp_path: Path) -> None:
     model, sae = tiny.hooked(), tiny.sae("standard")
     index = build(model, sae, tmp_path / "index")
@@ -268,6 +271,7 @@ def test_stored_logit_weights_belong_to_their_feature(tmp_path: Path) -> None:
         assert found.histogram.counts.sum() == len(row)
 
 
+@pytest.mark.slow
 def test_what_was_not_computed_says_so(tmp_path: Path) -> None:
     index = build(tiny.hooked(), tiny.sae(), tmp_path / "index", neuron_correlations=False, feature_correlations=False)
     f = int(index.order("density")[0])
@@ -318,6 +322,7 @@ def test_neurons_as_features(width: int | None, tmp_path: Path) -> None:
     assert again.tokens == index.tokens
 
 
+@pytest.mark.slow
 def test_without_bos_and_with_a_smaller_context(tmp_path: Path) -> None:
     index = build(tiny.hooked(), tiny.sae("standard", prepend_bos=False), tmp_path / "index", context_size=10)
     lengths = np.diff(index.texts.chunk_ptr)
@@ -329,6 +334,7 @@ def test_without_bos_and_with_a_smaller_context(tmp_path: Path) -> None:
         assert long[e.at] == e.token_ids[e.focus] and e.at == e.position and len(e.tokens) <= 10
 
 
+@pytest.mark.slow
 def test_tokens_that_the_sae_was_not_trained_on_are_not_counted(tmp_path: Path) -> None:
     sae = tiny.sae("standard", exclude_special_tokens=[LOUD])
     index = build(tiny.hooked(), sae, tmp_path / "index")

@@ -169,6 +169,7 @@ def test_what_is_no_other_model(built: Path) -> None:
         sw.FeatureIndex.open(built, engine=engine)
 
 
+@pytest.mark.slow
 def test_weights_named_in_both_provenances_warn_when_opened_and_never_go_on(tmp_path: Path) -> None:
     def engine(model: Any, weights: str) -> sw.Engine:
         return sw.Engine(model, tiny.sae("jumprelu"), provenance={"weights": weights})
@@ -193,6 +194,7 @@ def test_weights_named_in_both_provenances_warn_when_opened_and_never_go_on(tmp_
 # -- the SAE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "change"),
     [
@@ -214,6 +216,7 @@ def test_the_same_weights_that_encode_otherwise(
         build(path, tiny.hooked(), other)
 
 
+@pytest.mark.slow
 def test_another_head_of_the_same_weights(tmp_path: Path) -> None:
     def sae(head: int) -> Any:
         return tiny.sae("standard", "blocks.0.attn.hook_q", d_in=4, hook_head_index=head)

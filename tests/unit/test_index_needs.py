@@ -79,6 +79,7 @@ def test_one_bar_through_all_that_is_done(engine: sw.Engine, tmp_path: Path, bar
     assert float(after.split(" features active")[0]) == pytest.approx(per_token, abs=2)
 
 
+@pytest.mark.slow
 def test_progress_moves_inside_a_forward() -> None:
     """By layers and steps of the encoder, before the first batch is done."""
     engine = sw.Engine(tiny.hooked(), tiny.sae())
@@ -133,6 +134,7 @@ def test_a_memory_that_is_too_small_names_what_needs_it(
         sw.build_index(engine, TEXTS, tmp_path / "index", neuron_correlations=True, progress=False)
 
 
+@pytest.mark.slow
 def test_what_is_said_is_what_it_takes(engine: sw.Engine, tmp_path: Path) -> None:
     index = sw.build_index(engine, TEXTS, tmp_path / "index", progress=False, wait=True)
     plan = Needs.of(index.path, engine.dictionary(), index.tokens, 10_000, neurons=True)

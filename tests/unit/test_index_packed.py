@@ -125,6 +125,7 @@ def test_what_it_is_not_is_refused_with_a_remedy(way: str, short: Path, tmp_path
     assert files_in(path) == before
 
 
+@pytest.mark.slow
 def test_an_extended_index_packed(grown: Path, tmp_path: Path) -> None:
     _packed(grown, tmp_path / "index")
     assert len(build(tmp_path / "index").documents) == len(TEXTS) + len(MORE)

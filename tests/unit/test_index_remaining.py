@@ -137,6 +137,7 @@ def test_the_table_says_what_it_lacks_and_gets_it(engine: sw.Engine, tmp_path: P
         assert early[name].equals(late[name])
 
 
+@pytest.mark.slow
 def test_another_who_has_it_open_sees_it_arrive(engine: sw.Engine, tmp_path: Path, held: threading.Event) -> None:
     index = build(engine, tmp_path / "index")
     other = sw.FeatureIndex.open(index.path)
@@ -183,6 +184,7 @@ def test_an_interrupted_one_goes_on_with_the_same_bytes(
     assert not list(again.path.glob(".remaining-*"))
 
 
+@pytest.mark.slow
 def test_the_same_call_goes_on(engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Remaining, "run", lambda self, ticket: None)  # a process that ended
@@ -202,6 +204,7 @@ def test_weights_that_changed_are_refused(engine: sw.Engine, tmp_path: Path, hel
         index.wait(progress=False)
 
 
+@pytest.mark.slow
 def test_an_index_that_is_to_grow_no_more_keeps_its_scan_until_it_is_not_needed(
     engine: sw.Engine, tmp_path: Path, held: threading.Event
 ) -> None:

@@ -167,6 +167,7 @@ def test_fewer_tokens_than_there_are_change_nothing(
     assert build(path, tokens=100).tokens == sw.FeatureIndex.open(short).tokens
 
 
+@pytest.mark.slow
 def test_all_of_the_corpus_after_a_part_of_it(short: Path, built: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(short, tmp_path / "index"))
     grown, whole = build(path), sw.FeatureIndex.open(built)
@@ -223,6 +224,7 @@ def test_another_corpus_is_refused_where_only_the_store_is_missing(built: Path, 
     assert contents(tmp_path / "index") == contents(built)
 
 
+@pytest.mark.slow
 def test_a_corpus_that_comes_after_an_unfinished_extension_is_not_lost(copy: Path) -> None:
     _unfinished(lambda: extend(copy))
     third = [f"something else {i}" for i in range(5)]

@@ -29,6 +29,7 @@ def fits(found: tuple[int, ...], said: Stored, known: dict[str, int]) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["standard", "abstopk", "transcoder"])
 def test_the_schema_is_what_is_stored(architecture: str, tmp_path: Path) -> None:
     with sw.Engine(tiny.hooked(), tiny.sae(architecture)) as engine:

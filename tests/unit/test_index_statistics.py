@@ -194,6 +194,7 @@ def test_what_an_example_shows(case: tuple[sw.FeatureIndex, Dense]) -> None:
                 assert "".join(t for t, flag in zip(e.tokens, e.flags, strict=True) if flag == 0) in text
 
 
+@pytest.mark.slow
 def test_interval_and_silent_examples(case: tuple[sw.FeatureIndex, Dense]) -> None:
     index, d = case
     for f in range(0, tiny.D_SAE, 3):
@@ -214,6 +215,7 @@ def test_interval_and_silent_examples(case: tuple[sw.FeatureIndex, Dense]) -> No
                 assert len(group.examples) == min(4, group.count or 0)
 
 
+@pytest.mark.slow
 def test_correlations_with_neurons_and_features(case: tuple[sw.FeatureIndex, Dense]) -> None:
     index, d = case
     a, x = d.a, d.x[d.counted].astype(np.float64)
@@ -314,6 +316,7 @@ def test_a_cut_down_index_tells_the_same(tmp_path: Path) -> None:
     assert dropped > 10
 
 
+@pytest.mark.slow
 def test_samples_are_seeded_and_uniform() -> None:
     from saewidgets.index.statistics.kept_examples import drawn
 
@@ -371,6 +374,7 @@ def test_the_manifest_names_the_corpus_however_it_was_cut(tmp_path: Path, monkey
     assert told[0] == told[1] and told[0]["hash"] != told[2]["hash"]
 
 
+@pytest.mark.slow
 def test_an_index_alone_knows_what_its_numbers_are(tmp_path: Path) -> None:
     directions = sw.Directions(
         torch.randn(3, tiny.D_MODEL, generator=torch.Generator().manual_seed(0)), "blocks.1.hook_resid_pre"
@@ -382,6 +386,7 @@ def test_an_index_alone_knows_what_its_numbers_are(tmp_path: Path) -> None:
     assert alone.feature(0).logits is not None and alone.feature(0).logits.label.startswith("direction @ W_U")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapper", tiny.MODELS)
 @pytest.mark.parametrize("architecture", ["jumprelu", "layer_norm", "temporal"])
 def test_building_and_ablating_change_nothing_of_the_user(wrapper: str, architecture: str, tmp_path: Path) -> None:

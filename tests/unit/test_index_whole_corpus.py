@@ -151,6 +151,7 @@ def test_appended_documents_are_scanned(make: Callable[[Any], Any], how: dict[st
         build(copy, TEXTS, **how)
 
 
+@pytest.mark.slow
 def test_only_the_appended_documents_are_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     original = Reader.read
@@ -245,6 +246,7 @@ def test_a_beginning_that_was_looked_at_is_not_lost(
     assert documents == [lengths([text]) for text in wanted]
 
 
+@pytest.mark.slow
 def test_a_beginning_of_a_corpus_that_is_there_is_there(copy: Path) -> None:
     for corpus in (TEXTS, TEXTS[:3], iter(TEXTS)):
         with pytest.warns(UserWarning, match="nothing was added"):

@@ -130,6 +130,7 @@ def test_both_sides_read_the_same_file() -> None:
     assert "interventions/recipe/kinds.json" in (front_end / "recipe" / "recipe.ts").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapper", ["hooked"])
 def test_the_neutral_value_changes_nothing_and_kinds_without_one_always_do(wrapper: str) -> None:
     engine = sw.Engine(model_of(wrapper), tiny.sae("standard"))

@@ -138,6 +138,7 @@ def labelled(rows: list[dict[str, Any]], feature: int) -> list[str | None]:
     return [row["label"] for row in rows if row["f"] == feature]
 
 
+@pytest.mark.slow
 def test_a_name_given_in_the_dashboard_is_in_every_view_at_once(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     before = engine.activations(TEXT)
     f = next(int(i) for i in before.top(None) if i != 3)
@@ -202,6 +203,7 @@ def test_views_are_told_that_names_changed(engine: sw.Engine, index: sw.FeatureI
     index.set_label(4, "after it was closed")
 
 
+@pytest.mark.slow
 def test_indexes_keep_their_own_names_and_the_same_folder_is_the_same_index(
     engine: sw.Engine, index: sw.FeatureIndex, tmp_path: Path
 ) -> None:

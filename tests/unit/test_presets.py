@@ -115,6 +115,7 @@ PRESETS: dict[str, tuple[Recipe, Callable[[Any], Callable[..., Tensor]]]] = {
 }
 
 
+@pytest.mark.slow
 @on_either(("name", "architecture"), list(product(PRESETS, ["standard", "gated", "jumprelu", "topk", "no_b_dec"])))
 def test_a_preset_is_its_source(wrapper: str, name: str, architecture: str) -> None:
     model, (recipe, make) = model_of(wrapper), PRESETS[name]

@@ -170,6 +170,7 @@ def test_a_heatmaps_page_and_fallback() -> None:
     assert f"activation of feature 3, coloured from 0 to {column.max():.4g}" in picture.text
 
 
+@pytest.mark.slow
 def test_to_html_writes_and_warns(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     from pathlib import Path
 
@@ -185,6 +186,7 @@ def test_to_html_writes_and_warns(tmp_path: object, monkeypatch: pytest.MonkeyPa
         widget.to_html()
 
 
+@pytest.mark.slow
 def test_a_saved_picture_says_of_which_moment_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae())
     panel = sw.SteeringPanel(engine, prompt="a b", n_tokens=2)

@@ -40,6 +40,7 @@ def run(engine: sw.Engine, prompt: Any, recipe: Any, strengths: Any, **more: Any
 # -- the same dice
 
 
+@pytest.mark.slow
 @WRAPPERS
 def test_sample_s_has_the_same_dice_at_every_strength_and_in_the_unedited_text(wrapper: str) -> None:
     engine = engine_of(wrapper)
@@ -266,6 +267,7 @@ def test_suppression_is_found_and_named() -> None:
     assert found, "the case tests nothing"
 
 
+@pytest.mark.slow
 def test_progress_counts_texts() -> None:
     engine = engine_of("hooked")
     heard: list[tuple[int, int]] = []

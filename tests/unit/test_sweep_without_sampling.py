@@ -86,6 +86,7 @@ def test_no_dice_no_seed_no_sampling() -> None:
     np.testing.assert_array_equal(made[0].reading.activation, made[1].reading.activation)
 
 
+@pytest.mark.slow
 def test_it_is_smooth_in_the_strength() -> None:
     """Small steps of the strength are small steps of the numbers: nothing is chosen by dice on the way."""
     engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))

@@ -85,6 +85,7 @@ def test_a_turn_ends_where_the_configuration_says(wrapper: str, where: str, shap
     assert on.baseline[0].token_ids.tolist() == text
 
 
+@pytest.mark.slow
 def test_as_many_tokens_as_the_bridge_itself() -> None:
     model = talking("bridge")
     text, at = third(model)

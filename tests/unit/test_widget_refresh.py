@@ -75,6 +75,7 @@ def test_a_panel_is_about_the_sae_of_its_index(engine: sw.Engine, index: sw.Feat
     assert without.value == sw.Recipe(sw.add(5, 1.0, unit="resid"))
 
 
+@pytest.mark.slow
 def test_heatmap_and_dashboard_say_which_sae_they_are_of(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     assert sw.TokenFeatureHeatmap(engine, TEXT, sae="b").sae == "b"
     assert (
@@ -90,6 +91,7 @@ def test_heatmap_and_dashboard_say_which_sae_they_are_of(engine: sw.Engine, inde
 # -- changed weights
 
 
+@pytest.mark.slow
 def test_after_a_refresh_nothing_is_left_of_the_old_weights(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     b = engine.dictionary("b").sae  # type: ignore[attr-defined]
     best = int(np.nanargmax(index.column("high")))

@@ -97,6 +97,7 @@ def test_examples_answer(engine: sw.Engine, index: sw.FeatureIndex, group: Any, 
     assert {e["meta"][0][1] for g in r["groups"] for e in g["examples"]} == {"genesis"}
 
 
+@pytest.mark.slow
 def test_text_answer(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     widget = sw.FeatureDashboard(engine, index)
     for text in (TEXT, "the " * 100, HOSTILE, "lone \ud800 surrogate"):

@@ -156,6 +156,7 @@ def test_effect_of_one_example_by_hand(engine: sw.Engine, index: sw.FeatureIndex
     np.testing.assert_allclose(arrays["change_value"][at + 3 : at + 6], np.sort(change)[::-1][:3], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_effects_where_there_is_no_direct_path(tmp_path: Path) -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae(hook="blocks.0.attn.hook_z"))
     index = build(engine, tmp_path / "index", ROWS[:2])

@@ -78,6 +78,7 @@ def test_page_is_the_same_bytes_under_a_policy_of_hashes(engine: sw.Engine, inde
     assert recorded_in(alone.page())["recorded"] == recorded_in(page)["recorded"]
 
 
+@pytest.mark.slow
 def test_page_holds_the_answers_of_its_features(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     widget = sw.FeatureDashboard(engine, index, feature=3, features=[9, 3, DEAD], window=7, view="full")
     widget.text, widget.ablation, widget.selected_example = "the secret text", True, {"id": 1}
@@ -126,6 +127,7 @@ def test_page_of_features_from_a_table(engine: sw.Engine, index: sw.FeatureIndex
     assert widget.page(features=[*dense.tolist(), *dense.tolist()]) == expected, "each once"
 
 
+@pytest.mark.slow
 def test_pages_that_cannot_be(engine: sw.Engine, index: sw.FeatureIndex, tmp_path: Path) -> None:
     widget = sw.FeatureDashboard(engine, index, feature=3)
     with pytest.raises(FeatureIndexError):

@@ -75,6 +75,7 @@ def test_a_random_feature_fires_and_is_another(engine: sw.Engine, index: sw.Feat
         assert "no other feature" in failed(widget, "random", {"f": 5, "list": listed})["message"]
 
 
+@pytest.mark.slow
 def test_a_label_is_kept_and_shown(engine: sw.Engine, index: sw.FeatureIndex, tmp_path: Path) -> None:
     own = build(engine, tmp_path / "index", ROWS[:2])
     widget = sw.FeatureDashboard(engine, own, feature=5)
@@ -95,6 +96,7 @@ def test_a_label_is_kept_and_shown(engine: sw.Engine, index: sw.FeatureIndex, tm
     assert failed(widget, "label", {"f": 48, "label": "x"})["type"] == "FeatureIndexError"
 
 
+@pytest.mark.slow
 def test_a_label_with_half_a_character(engine: sw.Engine, tmp_path: Path) -> None:
     """A browser's string may hold a lone surrogate; UTF-8 does not."""
     index = build(engine, tmp_path / "index", ROWS[:2])

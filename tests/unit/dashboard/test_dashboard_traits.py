@@ -178,6 +178,7 @@ def test_linked_with_a_heatmap(engine: sw.Engine, index: sw.FeatureIndex) -> Non
     link.unlink()
 
 
+@pytest.mark.slow
 def test_two_views_and_many_requests(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     """Every request has one answer, of its own parameters; views do not replace each other's."""
     widget = sw.FeatureDashboard(engine, index)

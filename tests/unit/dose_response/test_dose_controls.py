@@ -100,6 +100,7 @@ def test_controls_have_the_norm_of_the_edit(wrapper: str, architecture: str, giv
                 np.testing.assert_allclose(norm, edit, rtol=1e-3, atol=1e-5, err_msg=f"{control.name} at {strength}")
 
 
+@pytest.mark.slow
 def test_directions_beside_several_features_have_the_norm_of_their_sum() -> None:
     engine = sw.Engine(model_of("hooked"), tiny.sae("standard"))
     made, _ = controls(engine, sw.add([7, 9, 11], 1.0), STRENGTHS, n=2)
@@ -145,6 +146,7 @@ def test_control_features_are_of_the_edits_density(indexed: tuple[sw.Engine, Any
     assert any("without an index" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_features_that_never_fire_are_no_controls(tmp_path: Path) -> None:
     sae = tiny.sae("jumprelu")
     with torch.no_grad():

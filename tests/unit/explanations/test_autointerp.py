@@ -143,6 +143,7 @@ def test_the_explainer_sees_marked_windows_of_its_half_and_what_it_says_is_kept(
     assert len(model.asked) == 4 and set(own.explanations.source) == {"judge", "other"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(own: sw.FeatureIndex) -> None:
     features = some(own)
     left = [2]
@@ -161,6 +162,7 @@ def test_an_interrupted_run_goes_on(own: sw.FeatureIndex) -> None:
     assert len(made.texts) == 3 and len(model.asked) == 4
 
 
+@pytest.mark.slow
 def test_nonsense_and_failures_are_told_by_feature(own: sw.FeatureIndex) -> None:
     features = some(own)
     answers = iter(["no line like that", "[EXPLANATION]:   ", "[EXPLANATION]: good"])
@@ -270,6 +272,7 @@ def test_another_explanation_is_the_baseline(own: sw.FeatureIndex) -> None:
     assert table.columns.tolist()[:4] == ["feature", "method", "balanced_accuracy", "baseline"] and len(table) == 3
 
 
+@pytest.mark.slow
 def test_what_cannot_be_scored_is_told(own: sw.FeatureIndex) -> None:
     a, b, _ = some(own)
     dead = next((f for f in range(len(own)) if own.feature(f).dead), None)

@@ -61,6 +61,7 @@ def word(index: sw.FeatureIndex, token: int) -> str:
     return text.strip() if any(c.isalnum() for c in text) else f"\u201c{text.strip()}\u201d"
 
 
+@pytest.mark.slow
 def test_logit_weights_that_stand_out_are_told(engine: sw.Engine, tmp_path: Path) -> None:
     index = sw.build_index(engine, TEXTS, tmp_path / "index", progress=False, wait=True)
     weights = tiny_logit_weights(engine)

@@ -77,6 +77,7 @@ def test_arguments_that_make_no_sense(how: dict[str, Any], told: str, engine: sw
         build(engine, [{"text": "the earth", "id": "a"}], tmp_path / "index", **how)
 
 
+@pytest.mark.slow
 def test_a_bad_document_late_in_the_corpus_keeps_the_shards_before_it(engine: sw.Engine, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "_BLOCK_TOKENS", 64)
@@ -123,6 +124,7 @@ def _corpora() -> dict[str, Callable[[], Any]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _corpora())
 def test_every_kind_of_corpus_is_the_same_index(name: str, engine: sw.Engine, built: Path, tmp_path: Path) -> None:
     build(engine, _corpora()[name](), tmp_path / "index")
@@ -216,6 +218,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 def test_hostile_texts_names_and_columns(engine: sw.Engine, tmp_path: Path) -> None:
     rows = [{"text": text, "id": text, "note": text, text: text} for text in HOSTILE]
     index = build(engine, rows, tmp_path / "index")
@@ -249,6 +252,7 @@ def test_columns_called_like_ours(engine: sw.Engine, tmp_path: Path) -> None:
 # -- features
 
 
+@pytest.mark.slow
 def test_a_feature_that_never_fires(tmp_path: Path) -> None:
     sae = tiny.sae("standard")
     sae.b_enc.data[7] = -1000
@@ -272,6 +276,7 @@ def test_a_feature_that_never_fires(tmp_path: Path) -> None:
     assert index.alive < len(index) and 7 not in index.order("density")[: index.alive]
 
 
+@pytest.mark.slow
 def test_activations_that_are_all_equal(tmp_path: Path) -> None:
     sae = tiny.sae("standard")
     sae.W_enc.data[:, 7] = 0

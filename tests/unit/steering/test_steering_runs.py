@@ -260,6 +260,7 @@ def test_the_fallback_says_what_was_run(engine: sw.Engine) -> None:
     assert len(made.edited) == 1
 
 
+@pytest.mark.slow
 def test_two_panels_on_one_engine_do_not_mix(engine: sw.Engine) -> None:
     a = sw.SteeringPanel(engine, prompt=PROMPT, recipe=sw.add(5, 8), n_tokens=5, temperature=0.0)
     b = sw.SteeringPanel(engine, prompt=PROMPT, recipe=sw.add(9, 8), n_tokens=5, temperature=0.0)
