@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
@@ -105,7 +106,8 @@ def test_all_sets_below_a_folder_or_one_of_them(bucket: Bucket, index: sw.Featur
     page = f"{bucket.url}/index.html?prefix={FOLDER}/"
     assert index.add_explanations(page, "by the page", progress=False).added == 33
     one = f"{bucket.url}/{FOLDER}/explanations/batch-1.jsonl.gz"
-    assert index.add_explanations(one, "one file", progress=False).features == 10
+    alone = index.add_explanations(one, "one file", progress=False)
+    assert (alone.features, alone.skipped_count) == (10, 0)
     assert index.describe(12).text == "number 12"  # type: ignore[union-attr]
     # Fetched once.
     bucket.asked.clear()
@@ -119,6 +121,13 @@ def test_a_server_that_lists_nothing(bucket: Bucket, index: sw.FeatureIndex) -> 
 
 
 @pytest.mark.slow
+def test_a_listing_cannot_write_outside_the_cache(bucket: Bucket, index: sw.FeatureIndex, tmp_path: Path) -> None:
+    bucket.files[f"{FOLDER}/explanations/../../../../out.jsonl"] = packed(range(3))
+    with pytest.raises(ExplanationError, match=r"by the name '\.\./.*out.jsonl', which is no place"):
+        index.add_explanations(f"{bucket.url}/{FOLDER}/explanations", "x", progress=False)
+    assert not [*tmp_path.rglob("out.jsonl*")]
+
+
 def test_what_broke_off_goes_on_where_it_was(
     bucket: Bucket, index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,6 +259,16 @@ def test_hostile_texts_are_kept_as_texts(index: sw.FeatureIndex) -> None:
         5: "a\nb\u2028c",
         6: "日本語",
     }
+    whose = {
+        "index": 7,
+        "description": "of a name",
+        "modelId": "m \ud83d",
+        "layer": "l",
+        "notes": "\udc80",
+        "id": "\ud800",
+    }
+    index.add_explanations([whose], "odd")
+    index.remove_explanations("odd")
     index.add_explanations(texts, "theirs")
     assert told(index) == {**texts, 2: "half \ufffd"}
     assert index.describe(4).text == texts[4]  # type: ignore[union-attr]

@@ -109,14 +109,28 @@ def test_what_a_later_version_writes_is_kept_and_not_read(tmp_path: Path) -> Non
         {"t": "label", "f": 4, "text": None},
         {"t": "list", "name": 3, "add": [1]},
         {"t": "list", "name": "l", "add": ["1"]},
+        {"t": "list", "name": "l", "add": 5},
+        {"t": "list", "name": " ", "add": [5]},
+        {"t": "list", "name": "l", "remove": {"5": 1}},
         {"f": 3},
         {"t": "label", "f": 5, "text": "read"},
     ]
     JsonLog(tmp_path / "words.jsonl").append(odd)
     words = OwnWords(tmp_path, tmp_path / "none")
     assert words.labels() == {5: "read"} and not words.lists
+    assert words.history().feature.tolist()[0] == 3
     words.note(5, "more")
     assert len((tmp_path / "words.jsonl").read_text("utf-8").splitlines()) == len(odd) + 1
+
+
+def test_names_in_the_file_are_clean_whoever_wrote_it(tmp_path: Path) -> None:
+    (tmp_path / "words.jsonl").write_text(
+        '{"t": "label", "f": 5, "text": "half \\ud83d"}\n{"t": "list", "name": "l \\ud83d", "add": [1]}\n'
+        '{"t": "note", "f": 5, "text": "\\udc80"}\n'
+    )
+    words = OwnWords(tmp_path, tmp_path / "none")
+    assert words.labels() == {5: "half \ufffd"} and words.lists == {"l \ufffd": [1]} and words.notes == {5: "\ufffd"}
+    assert words.history().text.tolist() == ["half \ufffd", "l \ufffd", "\ufffd"]
 
 
 def test_labels_of_an_earlier_version_are_read(index: sw.FeatureIndex) -> None:

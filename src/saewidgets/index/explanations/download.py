@@ -19,6 +19,7 @@ from urllib.request import Request, urlopen
 from xml.etree import ElementTree
 
 from ...storage.places import cache_dir
+from ...storage.process_lock import process_lock
 from ..errors import writing
 from .explanation import ExplanationError
 from .sources import is_file_of_explanations
@@ -29,7 +30,7 @@ _TIMEOUT = 30.0
 _TRIES = 4
 _CHUNK = 2**20
 _LARGEST_LISTING = 2**26
-_DONE = "complete.json"
+_DONE = "complete"  # no kind of file that explanations are read from
 
 
 def fetched(url: str, *, progress: bool = True) -> Path:
@@ -43,12 +44,16 @@ def fetched(url: str, *, progress: bool = True) -> Path:
         return place
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-        files = list(_files(url))
-        if not files:
-            raise ExplanationError(f"There are no files of explanations at {url}.")
-        for name, address in _shown(files, progress):
-            _fetch(address, place / name)
-        (place / _DONE).write_text(json.dumps({"url": url, "files": [name for name, _ in files]}), "utf-8")
+        # Another process that fetches the same would write into the same half of a file.
+        with process_lock(place / ".lock", lambda: None):
+            if (place / _DONE).exists():
+                return place
+            files = list(_files(url))
+            if not files:
+                raise ExplanationError(f"There are no files of explanations at {url}.")
+            for name, address in _shown(files, progress):
+                _fetch(address, place / name)
+            (place / _DONE).write_text(json.dumps({"url": url, "files": [name for name, _ in files]}), "utf-8")
     return place
 
 
@@ -74,6 +79,8 @@ def _files(url: str) -> Iterator[tuple[str, str]]:
         for key in keys:
             name = key[len(folder) :].strip("/")
             if is_file_of_explanations(name) and "explanations" in key:
+                if {"", ".", ".."} & set(name.replace("\\", "/").split("/")):
+                    raise ExplanationError(f"{root} lists a file by the name {name!r}, which is no place in a folder.")
                 yield name, f"{root}/{quote(key)}"
         return
     number = 0

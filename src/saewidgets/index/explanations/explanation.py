@@ -123,7 +123,7 @@ def explanation_of(row: Mapping[str, Any]) -> Explanation:
         created=_text(row, "createdAt", "created", "created_at"),
         score=_score(score),
         key=_text(row, "id", "key"),
-        of=f"{model_id}/{layer}" if isinstance(model_id, str) and isinstance(layer, str) else _text(row, "of"),
+        of=clean(f"{model_id}/{layer}") if isinstance(model_id, str) and isinstance(layer, str) else _text(row, "of"),
     )
 
 

@@ -1,4 +1,4 @@
-"""What users themselves write about features: labels, notes, named lists, scores. Kept beside an index, never in it.
+"""What users themselves write about features: labels, notes, named lists. Kept beside an index, never in it.
 
 It is precious and small, so it is a log (`JsonLog`): nothing is overwritten, two notebooks lose nothing, and what was
 said before can be read. If the index stands where nobody may write (a shared disk), the log goes to the user's own
@@ -127,11 +127,6 @@ class OwnWords:
 
     # -- reading
 
-    @property
-    def kept_in(self) -> tuple[Path, ...]:
-        """The files that hold them."""
-        return tuple(log.path for log in self._logs if log.path.exists())
-
     def refresh(self) -> None:
         """See what other processes wrote meanwhile."""
         self.names.reload()
@@ -144,12 +139,6 @@ class OwnWords:
             self._take()
             rows = [row for entry in self._entries for row in _told(entry)]
         return pd.DataFrame(rows, columns=["at", "what", "feature", "text"]).astype({"feature": "Int64"})
-
-    def entries(self, what: str) -> list[Mapping[str, Any]]:
-        """The entries of a kind, oldest first."""
-        with self._lock:
-            self._take()
-            return [entry for entry in self._entries if entry["t"] == what]
 
     def _read_labels(self) -> dict[int, str]:
         with self._lock:
@@ -176,16 +165,18 @@ class OwnWords:
         self._entries += new
 
     def _apply(self, entry: Mapping[str, Any]) -> None:
+        # Whoever wrote the file, names are clean on the way in.
         if entry["t"] == "list":
-            features = [f for f in self.lists.pop(entry["name"], []) if f not in set(entry.get("remove", ()))]
+            name = _list_name(entry["name"])
+            features = [f for f in self.lists.pop(name, []) if f not in set(entry.get("remove", ()))]
             features += [f for f in dict.fromkeys(entry.get("add", ())) if f not in set(features)]
             if features:
-                self.lists[entry["name"]] = features
+                self.lists[name] = features
         elif entry["t"] in ("label", "note"):
             known = self._labels if entry["t"] == "label" else self.notes
             known.pop(entry["f"], None)
             if entry["text"] or entry.get("hides"):
-                known[entry["f"]] = entry["text"]
+                known[entry["f"]] = clean(entry["text"])
 
 
 def _readable(entry: Mapping[str, Any]) -> bool:
@@ -196,7 +187,8 @@ def _readable(entry: Mapping[str, Any]) -> bool:
 
     kind = entry.get("t")
     if kind == "list":
-        return isinstance(entry.get("name"), str) and features([*entry.get("add", ()), *entry.get("remove", ())])
+        whole = isinstance(entry.get("name"), str) and bool(clean(entry["name"]).strip())
+        return whole and features(entry.get("add", [])) and features(entry.get("remove", []))
     if kind in ("label", "note"):
         return isinstance(entry.get("f"), int) and isinstance(entry.get("text"), str)
     return isinstance(kind, str)
@@ -205,9 +197,11 @@ def _readable(entry: Mapping[str, Any]) -> bool:
 def _told(entry: Mapping[str, Any]) -> list[tuple[str, str, int | None, str]]:
     at, what = str(entry.get("at", "")), str(entry["t"])
     if what != "list":
-        return [(at, what, entry.get("f"), str(entry.get("text", "")))]
-    added = [(at, "list", f, entry["name"]) for f in entry.get("add", ())]
-    return added + [(at, "off list", f, entry["name"]) for f in entry.get("remove", ())]
+        feature = entry.get("f")
+        return [(at, clean(what), feature if isinstance(feature, int) else None, clean(str(entry.get("text", ""))))]
+    name = _list_name(entry["name"])
+    added = [(at, "list", f, name) for f in entry.get("add", ())]
+    return added + [(at, "off list", f, name) for f in entry.get("remove", ())]
 
 
 def _list_name(name: str) -> str:

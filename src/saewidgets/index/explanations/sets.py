@@ -292,7 +292,9 @@ class _Set:
         return len(np.unique(self._features))
 
     def of(self, feature: int, n: int | None = None) -> list[Explanation]:
-        start, stop = np.searchsorted(self._features, [feature, feature + 1]).tolist()
+        # Of the same type, or all of the column would be made anew for every look-up.
+        wanted = np.array([feature, feature + 1], self._features.dtype)
+        start, stop = np.searchsorted(self._features, wanted).tolist()
         stop = stop if n is None else min(stop, start + n)
         return (
             [Explanation(**row) for row in self._table.slice(start, stop - start).to_pylist()] if stop > start else []
