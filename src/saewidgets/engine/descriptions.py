@@ -19,13 +19,15 @@ class Description:
         kind: "label", a name given by hand; "explanation", what somebody or some model wrote of it; "automatic", made of what
             an index counted, without anybody having looked.
         source: whose words they are, such as the name of a set of explanations; "" for a label.
-        score: how well the explanation predicts the activations, as its source says; None if nobody measured it.
+        score: how well the explanation predicts the activations; None if nobody measured it.
+        measure: what the score is, and by whom; "" if its source does not say.
     """
 
     text: str
     kind: Kind
     source: str = ""
     score: float | None = None
+    measure: str = ""
 
 
 class Describer(Protocol):

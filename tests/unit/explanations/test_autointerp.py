@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import tiny
 import saewidgets as sw
 from saewidgets.index.autointerp.ask import AskError, Message
 from saewidgets.index.autointerp.score import Score, read_judgement
-from saewidgets.index.autointerp.windows import Windows, WindowsError, marked
+from saewidgets.index.autointerp.windows import Window, Windows, WindowsError, marked
 
 LENGTH = 14
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz     "]
@@ -217,6 +218,8 @@ def test_rates_are_those_of_the_answers(own: sw.FeatureIndex) -> None:
     ]  # fmt: skip
     assert {(s.active, s.silent) for s in right.scores} == {(12, 12)}
     assert own.explanations_of(a)[0][1].score == 1
+    told = own.describe(a)
+    assert told is not None and told.measure == "balanced accuracy, detection and fuzzing, judged by right"
     wrong = scored(judge(own, a, wrong=True), "wrong", methods=["detection"])
     assert [s.balanced_accuracy for s in wrong.scores] == [0] and own.explanations_of(a)[0][1].score == 0
     always = scored(
@@ -248,6 +251,42 @@ def test_rates_of_unequal_numbers() -> None:
     )
 
 
+def test_of_an_endpoint_that_breaks_down_no_half_score_is_kept(own: sw.FeatureIndex) -> None:
+    a, b, _ = some(own)
+    own.add_explanations({a: "about a", b: "about b"}, "theirs")
+    left = [7]
+
+    def answer(system: str, user: str) -> str:
+        left[0] -= 1
+        if left[0] < 0:
+            raise ConnectionError("gone")
+        return judge(own, a if "about a" in user else b)(system, user)
+
+    def score() -> sw.Scores:
+        methods: list[Any] = ["detection"]
+        return sw.score_explanations(
+            own, [a, b], Model(answer), n=12, length=LENGTH, methods=methods, baseline=False, progress=False, parallel=1
+        )
+
+    made = score()  # five questions of a feature: the second one's are half answered
+    assert [s.feature for s in made.scores] == [a] and [*made.failed] == [b] and "gone" in made.failed[b]
+    assert own.explanations_of(b)[0][1].score is None
+    left[0] = 3
+    again = score()
+    assert not again.failed and [s.balanced_accuracy for s in again.scores] == [1, 1]
+
+
+def test_strengths_of_a_feature_that_goes_both_ways(tmp_path: Path) -> None:
+    window = Window(0, ("a", "b", "c"), np.array([-4.0, 1.0, 2.0], np.float32))
+    assert window.strong(4.0).tolist() == [True, False, True] and window.strong(100.0).tolist() == [True, False, False]
+    with sw.Engine(tiny.hooked(), tiny.sae("abstopk")) as engine:
+        index = sw.build_index(engine, ["God created the heaven. " * 9] * 3, tmp_path / "i", progress=False, wait=True)
+    windows = Windows(index, LENGTH)
+    for f in range(len(index)):
+        position, value = index.activations(f)
+        assert windows.scale(f) == (np.abs(value).max() if len(position) else 0)
+
+
 def test_another_explanation_is_the_baseline(own: sw.FeatureIndex) -> None:
     a, b, c = some(own)
     own.add_explanations({a: "about a", b: "about b", c: "about c"}, "theirs")
@@ -268,6 +307,8 @@ def test_another_explanation_is_the_baseline(own: sw.FeatureIndex) -> None:
             for found in (windows.active(s.feature, "score", 12), windows.silent(s.feature, 12))
         )
         assert s.baseline == pytest.approx((np.mean(active) + 1 - np.mean(silent)) / 2)
+        kept = own.explanations_of(s.feature)[0][1]
+        assert kept.score == 1 and kept.measure.endswith(f"another feature's explanation: {s.baseline:.3f}")
     table = made.to_pandas()
     assert table.columns.tolist()[:4] == ["feature", "method", "balanced_accuracy", "baseline"] and len(table) == 3
 

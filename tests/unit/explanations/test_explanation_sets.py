@@ -117,7 +117,7 @@ def test_all_that_a_row_says_is_kept(index: sw.FeatureIndex) -> None:
     first, second = index.explanations.to_dict("records")
     assert first == {
         "feature": 3, "description": "by a model", "source": "theirs", "method": "oai_token-act-pair", "model": "gpt-4o-mini",
-        "author": "clkht01d40000jv08hvalcvly", "score": 0.75, "notes": "n", "created": "2026-01-02", "key": "cl312",
+        "author": "clkht01d40000jv08hvalcvly", "score": 0.75, "measure": "", "notes": "n", "created": "2026-01-02", "key": "cl312",
         "of": "gpt2-small/7-res-jb",
     }  # fmt: skip
     assert (second["score"], second["of"], second["model"]) == (0.5, "", "")

@@ -1,7 +1,7 @@
 """`sw.explain`: a language model says what a feature is, from windows in which it fires, as delphi's explainer does.
 
 Up to 40 windows of 32 tokens, equally many of each tenth by the largest activation; tokens above 0.3 of the feature's
-maximum stand in << >>, and up to ten activations are listed on a scale of 0 to 10 (EleutherAI's delphi, "Automatically
+largest magnitude stand in << >>, and up to ten of them are listed with their strength from 0 to 10 (EleutherAI's delphi, "Automatically
 Interpreting Millions of Features in Large Language Models", Paulo et al. 2024). The instructions are our own words.
 """
 
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 
     from ..feature_index import FeatureIndex
 
-__all__ = ["THRESHOLD", "Explained", "explain", "explainer_prompt", "told"]
+__all__ = ["Explained", "explain", "explainer_prompt", "told"]
 
 METHOD = "saewidgets explain"
 _EXAMPLES, _LISTED = 40, 10
-THRESHOLD = 0.3
-"""Share of the feature's maximum above which a token is marked."""
 
 _INSTRUCTIONS = """You study single features of a language model. A feature is a direction inside the model that is active on \
 some tokens of a text and silent on others. You will see excerpts from texts. Tokens on which the feature is strongly active \
@@ -108,7 +106,7 @@ def explain(
     asked: dict[int, list[Message]] = {}
     for feature in dict.fromkeys(index.check_feature(f) for f in features):
         try:
-            asked[feature] = explainer_prompt(windows, feature, index.feature(feature).maximum or 0.0, seed)
+            asked[feature] = explainer_prompt(windows, feature, seed)
         except WindowsError as error:
             failed[feature] = str(error)
     answers = asker.ask_all([*asked.values()], parallel, told("explaining", progress))
@@ -127,20 +125,14 @@ def explain(
     return Explained(name, texts, failed)
 
 
-def explainer_prompt(windows: Windows, feature: int, maximum: float, seed: int = 0) -> list[Message]:
-    """What the explainer is asked of a feature.
-
-    Args:
-        maximum: the feature's maximum, which activations are told in tenths of.
-    """
+def explainer_prompt(windows: Windows, feature: int, seed: int = 0) -> list[Message]:
+    """What the explainer is asked of a feature."""
     shown: list[str] = []
+    scale = windows.scale(feature)
     for i, window in enumerate(windows.active(feature, "explain", _EXAMPLES, seed), 1):
-        largest = maximum if maximum > 0 else window.largest
-        marks = np.abs(window.activations) > THRESHOLD * largest
-        if not marks.any():
-            marks = np.abs(window.activations) == window.largest
+        marks = window.strong(scale)
         listed = [
-            f'("{window.tokens[j]}", {min(10, int(10 * abs(window.activations[j]) / largest))})'
+            f'("{window.tokens[j]}", {int(10 * abs(window.activations[j]) / scale)})'
             for j in np.flatnonzero(marks)[:_LISTED]
         ]
         shown.append(f"Excerpt {i}: {marked(window.tokens, marks)}\nStrengths: {', '.join(listed)}")
@@ -159,12 +151,13 @@ def told(what: str, progress: bool) -> Callable[[int, int], None]:
     """Shows progress on stderr."""
     from tqdm import tqdm
 
-    bar = tqdm(desc=what, unit="question", disable=not progress)
+    bars: list[tqdm[object]] = []  # where nothing is asked, nothing is shown
 
     def tell(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
+        if not bars:
+            bars.append(tqdm(desc=what, unit="question", total=total, disable=not progress))
+        bars[0].update(done - bars[0].n)
         if done == total:
-            bar.close()
+            bars[0].close()
 
     return tell

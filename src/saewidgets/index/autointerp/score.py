@@ -20,8 +20,8 @@ import numpy as np
 
 from ...engine.arrays import Bools
 from .ask import Asker, AskError, Client, Message
-from .explain import THRESHOLD, told
-from .windows import Window, Windows, WindowsError, marked
+from .explain import told
+from .windows import Windows, WindowsError, marked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ class Score:
         feature: whose windows; explanation: what was judged; method: how.
         active, silent: windows of either kind that were judged (those whose answers could not be read are not among them).
         true_positives, true_negatives: how many of these were judged rightly.
-        failed: windows whose answers could not be read.
+        failed: windows of which the judge answered, and the answer could not be read.
         baseline: balanced accuracy of another feature's explanation on the same windows; None if there is none.
         baseline_of: that feature.
     """
@@ -102,7 +102,8 @@ class Scores:
     """Scores of several explanations.
 
     Attributes:
-        scores: one a feature and method; failed: feature to why it has none.
+        scores: one a feature and method; failed: feature to why it has none. A feature of which a question was not answered
+            at all has none: the same call again asks only what is missing.
     """
 
     scores: tuple[Score, ...]
@@ -138,8 +139,8 @@ def score_explanations(
 ) -> Scores:
     """Score the explanations of features, with the score of another feature's explanation beside each.
 
-    The mean of the balanced accuracies over the methods is kept as the explanation's score in the index. Answers are kept:
-    an interrupted run goes on.
+    The mean of the balanced accuracies over the methods is kept as the explanation's score in the index, and what it is
+    beside it (`Explanation.measure`). Answers are kept: an interrupted run goes on.
 
     Args:
         features: which.
@@ -167,7 +168,7 @@ def score_explanations(
         other = _other(said, feature, seed) if baseline else None
         try:
             for method in methods:
-                shown = _shown(windows, feature, index.feature(feature).maximum or 0.0, method, n, seed)
+                shown = _shown(windows, feature, method, n, seed)
                 tasks.append(_Task(feature, text, method, shown, text, None))
                 if other is not None:
                     tasks.append(_Task(feature, text, method, shown, said[other], other))
@@ -180,10 +181,13 @@ def score_explanations(
         raise AskError(f"None of {len(questions)} questions was answered. First: {answers[0]}")
     judged: dict[int, list[bool | None]] = {}
     for (task, part), answer in zip(questions, answers, strict=True):
-        read = None if isinstance(answer, AskError) else read_judgement(answer, len(part))
+        if isinstance(answer, AskError):  # a score of the windows that happened to be judged is none
+            failed.setdefault(task.feature, f"A question was not answered: {answer}. The same call asks it again.")
+            continue
+        read = read_judgement(answer, len(part))
         judged.setdefault(id(task), []).extend([None] * len(part) if read is None else read)
-    scores = _scores(tasks, judged)
-    _keep(index, scores, said, name)
+    scores = _scores([task for task in tasks if task.feature not in failed], judged)
+    _keep(index, scores, said, name, model)
     return Scores(tuple(scores), failed)
 
 
@@ -224,7 +228,7 @@ class _Task:
         ]
 
 
-def _shown(windows: Windows, feature: int, maximum: float, method: Method, n: int, seed: int) -> list[tuple[str, bool]]:
+def _shown(windows: Windows, feature: int, method: Method, n: int, seed: int) -> list[tuple[str, bool]]:
     """The texts that are judged, and what is right, in an order that tells nothing."""
     active = windows.active(feature, "score", n, seed)
     dice = np.random.default_rng((seed, feature, 2))
@@ -232,18 +236,12 @@ def _shown(windows: Windows, feature: int, maximum: float, method: Method, n: in
         found = [("".join(one.tokens), True) for one in active]
         found += [("".join(one.tokens), False) for one in windows.silent(feature, len(active), seed)]
     else:
-        rightly = [_active_tokens(one, maximum) for one in active]
+        rightly = [one.strong(windows.scale(feature)) for one in active]
         usual = max(1, round(float(np.mean([marks.sum() for marks in rightly]))))
         found = [(marked(one.tokens, marks), True) for one, marks in zip(active, rightly, strict=True)]
         silent = windows.silent(feature, len(active), seed)
         found += [(marked(one.tokens, _some(len(one.tokens), usual, dice)), False) for one in silent]
     return [found[i] for i in dice.permutation(len(found))]
-
-
-def _active_tokens(window: Window, maximum: float) -> Bools:
-    strength = np.abs(window.activations)
-    marks: Bools = strength > THRESHOLD * maximum
-    return marks if marks.any() else strength == strength.max(initial=0.0)
 
 
 def _some(tokens: int, n: int, dice: np.random.Generator) -> Bools:
@@ -297,13 +295,18 @@ def _scores(tasks: Sequence[_Task], judged: Mapping[int, Sequence[bool | None]])
     return found
 
 
-def _keep(index: FeatureIndex, scores: Sequence[Score], said: Mapping[int, str], name: str | None) -> None:
-    """Write the mean over the methods into the explanations."""
+def _keep(index: FeatureIndex, scores: Sequence[Score], said: Mapping[int, str], name: str | None, judge: str) -> None:
+    """Write the mean over the methods into the explanations, and what it is."""
     kept = []
     for feature, text in said.items():
-        mine = [one.balanced_accuracy for one in scores if one.feature == feature]
-        mean = float(np.mean(mine)) if mine else float("nan")
-        if np.isfinite(mean):
-            there = [(source, one) for source, one in index.explanations_of(feature) if name in (None, source)]
-            kept += [(source, replace(one, score=mean)) for source, one in there if one.text == text]
+        mine = [one for one in scores if one.feature == feature]
+        mean = float(np.mean([one.balanced_accuracy for one in mine])) if mine else float("nan")
+        if not np.isfinite(mean):
+            continue
+        others = [one.baseline for one in mine if one.baseline is not None]
+        measure = f"balanced accuracy, {' and '.join(one.method for one in mine)}, judged by {judge}"
+        if others:
+            measure += f"; another feature's explanation: {float(np.mean(others)):.3f}"
+        there = [(source, one) for source, one in index.explanations_of(feature) if name in (None, source)]
+        kept += [(source, replace(one, score=mean, measure=measure)) for source, one in there if one.text == text]
     index.keep_scores(kept)

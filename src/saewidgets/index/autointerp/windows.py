@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["QUANTILES", "Half", "Window", "Windows", "WindowsError", "marked"]
 
 QUANTILES = 10
+_STRONG = 0.3
 Half: TypeAlias = Literal["explain", "score"]
 
 
@@ -51,6 +52,12 @@ class Window:
         """The largest activation, by magnitude."""
         return float(np.abs(self.activations).max(initial=0.0))
 
+    def strong(self, scale: float) -> Bools:
+        """Which tokens are marked: those above 0.3 of `scale` (`Windows.scale`) by magnitude, as delphi does; where none is,
+        the strongest."""
+        found: Bools = np.abs(self.activations) > _STRONG * scale
+        return found if found.any() else np.abs(self.activations) == self.largest
+
 
 class Windows:
     """The windows of an index.
@@ -66,6 +73,11 @@ class Windows:
         if length < 1:
             raise WindowsError(f"A window has at least one token, not {length}.")
         self._index, self._length = index, length
+
+    def scale(self, feature: int) -> float:
+        """The feature's largest activation by magnitude, which strengths are told as shares of; 0 if it never fires."""
+        found = self._index.feature(feature)
+        return max(abs(found.maximum or 0.0), abs(found.minimum or 0.0))
 
     @cached_property
     def _starts(self) -> Ints:

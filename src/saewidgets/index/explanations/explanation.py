@@ -34,7 +34,8 @@ class Explanation:
         author: who gave it (authorId).
         notes: whatever else its source says in words.
         created: when, as the source writes it.
-        score: how well it predicts the activations, as the source says; None if it does not.
+        score: how well it predicts the activations; None if nobody says.
+        measure: what the score is, by whom; "" if its source does not say. Scores of two measures do not compare.
         key: the source's own id of it.
         of: the SAE that it is of, as Neuronpedia names them ("gpt2-small/7-res-jb"); "" if the source does not say.
     """
@@ -47,6 +48,7 @@ class Explanation:
     notes: str = ""
     created: str = ""
     score: float | None = None
+    measure: str = ""
     key: str = ""
     of: str = ""
 
@@ -122,6 +124,7 @@ def explanation_of(row: Mapping[str, Any]) -> Explanation:
         notes=_text(row, "notes"),
         created=_text(row, "createdAt", "created", "created_at"),
         score=_score(score),
+        measure=_text(row, "measure", "explanationScoreTypeName"),
         key=_text(row, "id", "key"),
         of=clean(f"{model_id}/{layer}") if isinstance(model_id, str) and isinstance(layer, str) else _text(row, "of"),
     )

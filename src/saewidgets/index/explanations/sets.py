@@ -68,7 +68,7 @@ class ExplanationSets:
         for name in reversed(self._sets):
             best = self._sets[name].of(feature, 1)
             if best:
-                return Description(best[0].text, "explanation", name, best[0].score)
+                return Description(best[0].text, "explanation", name, best[0].score, best[0].measure)
         return None
 
     def of(self, feature: int) -> list[tuple[str, Explanation]]:
@@ -84,22 +84,10 @@ class ExplanationSets:
                 yield name, one
 
     def frame(self) -> pd.DataFrame:
-        """One row an explanation: feature, description, source (the set), method, model, author, score, notes, created."""
+        """One row an explanation: feature, description, source (the set), method, model, author, score ..."""
         import pandas as pd
 
-        names = [
-            "feature",
-            "description",
-            "source",
-            "method",
-            "model",
-            "author",
-            "score",
-            "notes",
-            "created",
-            "key",
-            "of",
-        ]
+        names = "feature description source method model author score measure notes created key of".split()
         rows = [{**asdict(one), "description": one.text, "source": name} for name, one in self.all()]
         return pd.DataFrame(rows, columns=names).astype({"feature": "int64", "score": "float64"})
 
