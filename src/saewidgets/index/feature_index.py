@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..engine.arrays import Floats, Ints
-from ..errors import FeatureIndexError
 from ..storage.array_folder import Array, Folder
 from .explanations.described import Described
 from .record.manifest import Manifest, finished, must_open
@@ -280,13 +279,3 @@ class FeatureIndex(Described):
     def __repr__(self) -> str:
         more = "; not all is computed of all of them yet, see .remains" if self.remains else ""
         return f"FeatureIndex({str(self.path)!r}: {len(self):,} features, {self.alive:,} fire, on {self.counted:,} tokens{more})"
-
-    def check_feature(self, feature: int) -> int:
-        """The feature, if there is one.
-
-        Raises:
-            FeatureIndexError: if not.
-        """
-        if not 0 <= int(feature) < len(self):
-            raise FeatureIndexError(f"Feature {feature} is outside the index, which has features 0 to {len(self) - 1}.")
-        return int(feature)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import saewidgets as sw
@@ -204,6 +205,22 @@ def test_the_embedding_that_comes_with_it_knows_what_words_mean() -> None:
     index = ByMeaning(said, default_embedding)
     queries = {"cats": 0, "Monday": 1, "God": 2, "France": 3, "crying": 4}
     assert {query: index.find(query, 1)[0][0].feature for query in queries} == queries
+
+
+@pytest.mark.parametrize("content", [b"", b"half", None], ids=["empty", "other", "cut off"])
+def test_what_searching_keeps_is_made_anew_if_it_is_damaged(content: bytes | None, index: sw.FeatureIndex) -> None:
+    index.add_explanations({f: f"monday {f}" for f in range(40)}, "theirs")
+
+    def found(opened: sw.FeatureIndex) -> list[pd.DataFrame]:
+        return [opened.search("monday", k=60), opened.search("abc", by="meaning", embed=letters, k=60)]
+
+    wanted = found(index)
+    kept = [file for file in (index.path / "search").iterdir() if not file.name.startswith(".")]
+    assert sorted(file.name.split("-")[0] for file in kept) == ["meaning", "words"]
+    for file in kept:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if content is None else content)
+    for one, other in zip(found(sw.FeatureIndex.open(index.path)), wanted, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_where_the_index_cannot_be_written_searching_uses_the_cache(

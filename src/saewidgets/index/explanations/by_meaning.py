@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from ...storage.array_folder import Array
 from .by_words import SearchError
@@ -31,6 +32,8 @@ Embed: TypeAlias = Callable[[Sequence[str]], npt.ArrayLike]
 """Texts to vectors, one row a text."""
 
 _BATCH = 4096
+# Batches from which a bar shows how it goes: seconds.
+_SHOWN = 4
 _PROBE = ("days of the week", "a closing bracket")
 
 
@@ -51,18 +54,18 @@ class ByMeaning:
         said: Sequence[Said],
         embed: Embed,
         file: Path | None = None,
-        progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self.said, self._embed = said, embed
-        if file is not None and file.exists():
-            self._vectors = cast(Array, np.load(file, mmap_mode="r", allow_pickle=False))
+        there = None if file is None else _there(file, len(said))
+        if there is not None:
+            self._vectors = there
             return
         # Many features are said to be the same: "fires on the".
         texts = list(dict.fromkeys(one.text for one in said))
         rows: list[Array] = []
-        for at in range(0, len(texts), _BATCH):
+        steps = range(0, len(texts), _BATCH)
+        for at in tqdm(steps, desc="embedding what is said", unit="batch", disable=len(steps) < _SHOWN):
             rows.append(_unit(embed, texts[at : at + _BATCH]))
-            progress(min(at + _BATCH, len(texts)), len(texts))
         unique = np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
         number = {text: i for i, text in enumerate(texts)}
         self._vectors = unique[[number[one.text] for one in said]] if said else unique
@@ -83,6 +86,15 @@ class ByMeaning:
         best = np.argpartition(-cosines, n - 1)[:n]
         best = best[np.lexsort((best, -cosines[best]))]
         return [(self.said[i], float(cosines[i])) for i in best.tolist()]
+
+
+def _there(file: Path, n: int) -> Array | None:
+    """The vectors of `n` sentences that are kept; None if there are none, or the file is damaged."""
+    try:
+        found = cast(Array, np.load(file, mmap_mode="r", allow_pickle=False))
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return found if found.ndim == 2 and len(found) == n else None
 
 
 def _unit(embed: Embed, texts: Sequence[str]) -> Array:

@@ -72,7 +72,7 @@ class ByWords:
         if file is None:
             self._db = _built(":memory:", sentences)
             return
-        if not file.exists():
+        if not _whole(file):
             temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp")
             temporary.touch()  # where nothing can be written the system says so, and SQLite something else
             _built(str(temporary), sentences).close()
@@ -146,6 +146,20 @@ class ByWords:
         most = 2 if len(word) >= _TWO_TYPOS_FROM else 1
         near = process.extract(word, self._terms, scorer=OSA.distance, score_cutoff=most, limit=_MOST_MEANT)
         return [term for term, _, _ in near]
+
+
+def _whole(file: Path) -> bool:
+    """Whether an index that can be read is there; of one that is damaged another is made."""
+    if not file.exists():
+        return False
+    db = sqlite3.connect(file)
+    try:
+        db.execute("SELECT max(id) FROM sentence").fetchone()
+        return str(db.execute("PRAGMA quick_check").fetchone()[0]) == "ok"
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        db.close()
 
 
 def _built(place: str, sentences: Iterable[Said]) -> sqlite3.Connection:

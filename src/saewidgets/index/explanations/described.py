@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...engine.descriptions import Description
 from ...engine.labels import Labels
+from ...errors import FeatureIndexError
 from ...storage.array_folder import Folder
 from ...storage.places import data_dir
 from ..store.texts import Texts
@@ -40,7 +41,7 @@ class Described:
 
     def __init__(self, path: Path, key: str, folder: Folder, texts: Texts) -> None:
         self.path = path
-        n_features = folder.length("count")
+        n_features = self._n_features = folder.length("count")
         self._own = own_words(path, data_dir() / "words" / f"{key}.jsonl")
         self._sets = ExplanationSets(path / _EXPLANATIONS, n_features, data_dir() / _EXPLANATIONS / key)
         self._automatic = Automatic(folder, texts)
@@ -51,8 +52,16 @@ class Described:
         self._search = Search(path, key, self._labels, self._sets, self._automatic)
 
     def check_feature(self, feature: int) -> int:
-        """The feature, if there is one."""
-        raise NotImplementedError
+        """The feature, if there is one.
+
+        Raises:
+            FeatureIndexError: if not.
+        """
+        if not 0 <= int(feature) < self._n_features:
+            raise FeatureIndexError(
+                f"Feature {feature} is outside the index, which has features 0 to {self._n_features - 1}."
+            )
+        return int(feature)
 
     # -- own words
 
