@@ -20,7 +20,8 @@ import torch
 from front_end import good, rank_params
 
 import saewidgets as sw
-from saewidgets.engine.labels import Labels, labels_from
+from saewidgets.engine.given_labels import labels_from
+from saewidgets.engine.labels import Labels
 from saewidgets.errors import FeatureIndexError, LabelError, SaeMismatchError
 from saewidgets.index.errors import IndexCorruptError
 

@@ -33,7 +33,7 @@ from .worker import Worker
 
 if TYPE_CHECKING:
     from .dictionary.collect import Saes
-    from .labels import LabelsLike
+    from .given_labels import LabelsLike
     from .model.model import AnyModel
 
 

@@ -10,14 +10,15 @@ import numpy as np
 
 from ...errors import SaeMismatchError
 from ..arrays import Ints
-from ..labels import Labels, labels_from
+from ..given_labels import labels_from
+from ..labels import Labels
 from .base import Dictionary
 from .sae import SaeDictionary
 
 if TYPE_CHECKING:
     from sae_lens import SAE
 
-    from ..labels import LabelsLike
+    from ..given_labels import LabelsLike
     from .sae import AnySae
 
     OneSae: TypeAlias = AnySae | Dictionary

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from ...errors import NonFiniteError, SaeMismatchError
-from ..labels import Labels, labels_from
+from ..given_labels import labels_from
+from ..labels import Labels
 from .base import Dictionary, rows_of
 
 if TYPE_CHECKING:
-    from ..labels import LabelsLike
+    from ..given_labels import LabelsLike
 
 
 class Directions(Dictionary):

@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from ...errors import NonFiniteError, SaeMismatchError
-from ..labels import Labels, labels_from
+from ..given_labels import labels_from
+from ..labels import Labels
 from .base import Dictionary, rows_of
 
 if TYPE_CHECKING:
     from sae_lens import SAE
 
-    from ..labels import LabelsLike
+    from ..given_labels import LabelsLike
 
     AnySae: TypeAlias = SAE[Any]
 

@@ -13,7 +13,8 @@ import traitlets
 
 from ...engine.activations.ranking import SORTS
 from ...engine.activations.result import FeatureActivations
-from ...engine.labels import Labels, labels_from
+from ...engine.given_labels import labels_from
+from ...engine.labels import Labels
 from ...errors import FeatureIndexError
 from .. import wire
 from ..base import EngineWidget
@@ -26,7 +27,7 @@ from .payload import Rank, Tokens, rank_reply, tokens_reply
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine
-    from ...engine.labels import LabelsLike
+    from ...engine.given_labels import LabelsLike
     from ...engine.text.given import TextInput
     from ...engine.ticket import Ticket
 
