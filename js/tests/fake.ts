@@ -1,7 +1,8 @@
 /** A kernel that the tests play: a model that records what the view sends, and synthetic answers. */
 
+import type { CardJson } from "../src/feature/card";
 import type { ArraySpec, FromKernel, Json, Model } from "../src/kernel/types";
-import type { RankJson, TokensJson } from "../src/widgets/heatmap/data";
+import type { RankJson, RankRow, TokensJson } from "../src/widgets/heatmap/data";
 
 type Callback = (...args: unknown[]) => void;
 
@@ -79,6 +80,9 @@ export const STATE = {
   min_activation: 0,
   label_query: "",
   limit: 25,
+  max_density: 1,
+  color_scale: "text",
+  indexed: false,
   view: "text",
   theme: "light",
   editable: true,
@@ -123,6 +127,7 @@ export function tokensAnswer(id: string, text: string, extra: Partial<TokensJson
     texts: [[0, n]],
     str: words,
     labels: { "3": "first" },
+    described: false,
     complete: true,
     top: null,
     n_features: 48,
@@ -159,13 +164,76 @@ export function tokensAnswer(id: string, text: string, extra: Partial<TokensJson
   };
 }
 
+/** What the index says of features without a name. */
+export const SAID = { text: "fires on words", kind: "automatic", by: "Made of what the index counted" };
+
+export function cardAnswer(id: string, f: number): FromKernel {
+  const n = 3;
+  const r: CardJson = {
+    f,
+    label: null,
+    said: SAID,
+    activation_name: "activation",
+    signed: false,
+    counted: 1000,
+    count: 5,
+    density: 0.005,
+    max: 8,
+    min: 1,
+    mean: 4,
+    histogram: { low: 1, high: 8 },
+    promotes: [{ t: " cat", id: 1, v: 3 }],
+    suppresses: [{ t: " dog", id: 2, v: -2 }],
+    logits_missing: null,
+    examples: {
+      f,
+      groups: [
+        {
+          key: "top",
+          title: "Top activations",
+          detail: "max 8",
+          exact: true,
+          examples: [{ id: 7, a: 8, start: 0, n, b: 1, doc: "a text", at: 4, more: 0, meta: [], cut: [true, false] }],
+        },
+      ],
+      str: ["the", " <b>bold</b>", " end"],
+      scale: 8,
+      note: null,
+    },
+  };
+  return {
+    t: "res",
+    id,
+    ok: true,
+    r: r as unknown as Json,
+    arrays: [
+      spec("hist_counts", "u32", new Uint32Array(50).fill(1)),
+      spec("hist_sums", "f32", new Float32Array(50).fill(1)),
+      spec("act", "f32", Float32Array.from([0, 8, 2])),
+      spec("flags", "u8", new Uint8Array(n)),
+    ],
+  };
+}
+
 export function rankAnswer(id: string, text: string, extra: Partial<RankJson> = {}): FromKernel {
-  const row = (f: number, max: number, label: string | null) => ({ f, label, max, sum: max, mean: max, n: 1, at: 1 });
+  const row = (f: number, max: number, label: string | null): RankRow => ({
+    f,
+    label,
+    said: label === null ? SAID : null,
+    max,
+    sum: max,
+    mean: max,
+    n: 1,
+    at: 1,
+    density: f / 100,
+    most: 4 * max,
+  });
   const r: RankJson = {
     key: `key ${text}`,
     basis: "all",
     n_tokens: 2,
     total: 2,
+    hidden: 0,
     rows: [row(5, 8, null), row(3, 2, "first")],
     selected: [row(5, 8, null), row(3, 2, "first")],
     ...extra,
@@ -178,6 +246,11 @@ export function answering(message: Sent): FromKernel | null {
   if (message.t !== "req") return null;
   const text = String(message.p?.text);
   if (message.ch === "rank") return rankAnswer(message.id, text);
+  if (message.ch === "card") return cardAnswer(message.id, Number(message.p?.f));
+  if (message.ch === "said") {
+    const names = { "9": { label: null, said: { ...SAID, text: "fires first" } } };
+    return { t: "res", id: message.id, ok: true, r: { names }, arrays: [] };
+  }
   const rank = rankAnswer(message.id, text);
   return tokensAnswer(message.id, text, { rank: (rank as unknown as { r: RankJson }).r });
 }

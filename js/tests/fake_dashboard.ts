@@ -1,8 +1,8 @@
 /** A kernel of the dashboard that the tests play: features fire on "the"; each number has its own seed. */
 
+import type { ExampleJson, ExamplesJson, FeatureJson, GroupJson } from "../src/feature/wire";
 import type { ArraySpec, FromKernel, Json } from "../src/kernel/types";
 import type { EffectsJson } from "../src/widgets/dashboard/examples/effects";
-import type { ExampleJson, ExamplesJson, FeatureJson, GroupJson } from "../src/widgets/dashboard/wire";
 import { type Sent, spec } from "./fake";
 
 export const N_FEATURES = 1000;
@@ -32,6 +32,10 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
   return {
     f,
     label: f === 17 ? "the article" : null,
+    said: [
+      { text: "articles before nouns", kind: "explanation", by: "Explanation of gpt-4o-mini" },
+      { text: "fires on the, a", kind: "automatic", by: "Made of what the index counted; nobody wrote it" },
+    ],
     can_label: true,
     order: dead
       ? { position: null, total: 999, previous: null, next: null }
@@ -68,9 +72,9 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
     neurons: [],
     neurons_label: "coordinates of hook_resid_pre",
     neurons_missing: "No neurons were recorded with this index.",
-    correlated: dead ? [] : [{ f: 23, r: 0.9, together: 120, label: "other articles" }],
+    correlated: dead ? [] : [{ f: 23, r: 0.9, together: 120, label: "other articles", said: null }],
     correlated_missing: dead ? "It never fires." : null,
-    neighbours: [{ f: 31, cos: 0.7, label: null }],
+    neighbours: [{ f: 31, cos: 0.7, label: null, said: null }],
     columns: [{ name: "source", values: ["news", "code"] }],
     notes: ["A note."],
     provenance: [["model", "tiny"]],

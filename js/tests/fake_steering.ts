@@ -15,6 +15,13 @@ import {
 } from "../src/widgets/steering/wire";
 import { type Sent, spec } from "./fake";
 
+/** What an index says of features without a name. */
+const PROMPTED = {
+  text: "fires on </script>, cup",
+  kind: "automatic",
+  by: "Made of what the index counted; nobody wrote it",
+};
+
 export const FACTS: Facts = {
   has_chat: true,
   saes: [
@@ -107,6 +114,7 @@ function rowScale(row: Intervention): RowScale {
     features: (row.direction ? [0] : row.features).map((f) => ({
       f,
       label: LABELS[f] ?? null,
+      said: null,
       max: row.direction ? null : (row.max_activation ?? MAX),
       max_from: row.max_activation === null ? "index" : "given",
       norm: 1,
@@ -293,10 +301,10 @@ export function effectAnswer(id: string, prompt: string, continuation: number[] 
       notes: ["Special tokens are not counted."],
       loss: { clean: 3.21, edited: 3.9, frozen: freeze ? 3.5 : null },
       kl_mean: { edited: 0.41, frozen: freeze ? 0.22 : null },
-      rows: [{ feature: 7650, sae: "res", label: "days of the week", kind: "add", note: "" }],
+      rows: [{ feature: 7650, sae: "res", label: "days of the week", said: null, kind: "add", note: "" }],
       side: [
-        { sae: "res", f: 31, label: "time of day", clean: 0.4, edited: 2.9, change: 2.5 },
-        { sae: "res", f: 912, label: null, clean: 1.9, edited: 0.2, change: -1.7 },
+        { sae: "res", f: 31, label: "time of day", said: null, clean: 0.4, edited: 2.9, change: 2.5 },
+        { sae: "res", f: 912, label: null, said: PROMPTED, clean: 1.9, edited: 0.2, change: -1.7 },
       ],
       side_note: "Over counted tokens, after the edit, at the same hook.",
       lowered: tokens.map(() => [" the", " a"]),
@@ -415,9 +423,9 @@ export function answerAnswer(id: string, answer: string): FromKernel {
 }
 
 const ITEMS = [
-  { f: 7650, label: "days of the week", max: MAX, signed: 0, top: [" Tuesday", " Monday"] },
-  { f: 2717, label: LABELS[2717] ?? null, max: 30.5, signed: 0, top: [" match"] },
-  { f: 9, label: null, max: null, signed: 0, top: ["</script>", " cup"] },
+  { f: 7650, label: "days of the week", said: null, max: MAX, signed: 0 },
+  { f: 2717, label: LABELS[2717] ?? null, said: null, max: 30.5, signed: 0 },
+  { f: 9, label: null, said: PROMPTED, max: null, signed: 0 },
 ];
 export const FOUND = ITEMS;
 export const AUTO = [-2, -1, 0, 1, 2, 3, 4, 6];

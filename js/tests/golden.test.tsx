@@ -17,7 +17,7 @@ import heatmap from "./golden/heatmap.json";
 import steering from "./golden/steering.json";
 
 /** What is by name: of SAEs, of facts. */
-const NAMED = /\.(median_norm|provenance|labels)$/;
+const NAMED = /\.(median_norm|provenance|labels|names)$/;
 
 /** Where two values differ in their fields or types; null stands for anything, and lists are compared by their first items. */
 function differences(a: unknown, b: unknown, path: string): string[] {

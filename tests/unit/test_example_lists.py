@@ -16,7 +16,8 @@ import torch
 
 import saewidgets as sw
 from saewidgets.widgets.dashboard.asked import AskedExamples
-from saewidgets.widgets.dashboard.payload import answer_examples, titles
+from saewidgets.widgets.dashboard.payload import answer_examples
+from saewidgets.widgets.feature.payload import titles
 
 HOOK = "blocks.1.hook_resid_pre"
 LENGTH, TOP, INTERVAL = 60, 30, 20

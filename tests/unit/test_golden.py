@@ -36,6 +36,12 @@ def dashboards(engine: sw.Engine, path: Path) -> EngineWidget:
     return sw.FeatureDashboard(engine, index, feature=dense[0], features=dense, text=TEXT, window=5)
 
 
+def heatmaps(engine: sw.Engine, path: Path) -> EngineWidget:
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    index.add_explanations({int(f): "an explanation" for f in index.order("density")[:2]}, "a set")
+    return sw.TokenFeatureHeatmap(engine, TEXT, features=[3], index=index, limit=5)
+
+
 def panels(engine: sw.Engine) -> EngineWidget:
     recipe = sw.Recipe([sw.add(3, 2.0), sw.ablate(5)])
     return sw.SteeringPanel(engine, prompt=TEXT, recipe=recipe, n_tokens=3, answer=" the", view="effect")
@@ -70,7 +76,7 @@ def payload(name: str, widget: EngineWidget) -> dict[str, Any]:
         reply = widget._worker.run(partial(widget._answer, channel, parse(widget.channels[channel].asked, params)))
         answers.append(recorded(channel, params, reply))
     state = {key: getattr(widget, key) for key in widget.trait_names(page=True)} | dict(shot.state)
-    kept = answers if name != "heatmap" else [a for a in answers if a.ch == "tokens" or not a.p["tokens"]]
+    kept = answers if name != "heatmap" else [a for a in answers if a.ch != "rank" or not a.p["tokens"]]
     return {"state": state, "recorded": [vars(a) for a in kept]}
 
 
@@ -98,7 +104,7 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
     with recording(), sw.Engine(tiny.hooked(), tiny.sae(), labels={3: "three"}) as engine:
         widget = {
-            "heatmap": lambda: sw.TokenFeatureHeatmap(engine, TEXT, features=[3]),
+            "heatmap": lambda: heatmaps(engine, tmp_path / "index"),
             "dashboard": lambda: dashboards(engine, tmp_path / "index"),
             "steering": lambda: panels(engine),
         }[name]()

@@ -26,6 +26,11 @@ export function percent(value: number): string {
   return Number.isFinite(value) ? `${(value * 100).toFixed(value < 0.1 ? 1 : 0)}%` : "\u2013";
 }
 
+/** A share of tokens, which may be tiny, with two digits. */
+export function density(share: number): string {
+  return share === 0 || share >= 0.995 ? percent(share) : `${(share * 100).toPrecision(2)}%`;
+}
+
 export function count(n: number, one: string): string {
   return `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
 }

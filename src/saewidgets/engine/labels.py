@@ -147,6 +147,11 @@ class Labels(Mapping[int, str]):
         every = (one for names in self._layers for one in names.describers)
         return next((said for one in every if (said := one.describe(feature)) is not None), None)
 
+    @property
+    def describes(self) -> bool:
+        """Whether there is anybody to ask of features without a name."""
+        return any(names.describers for names in self._layers)
+
     def to_dict(self) -> dict[int, str]:
         """All labels as they are now, by feature."""
         layers = [names.entries for names in self._layers]

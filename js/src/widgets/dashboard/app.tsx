@@ -3,6 +3,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { Footer } from "../../controls/footer";
 import { StatusLines } from "../../controls/status";
+import type { ExampleJson, ExamplesAnswer, FeatureJson, TextAnswer } from "../../feature/wire";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
@@ -19,7 +20,6 @@ import { Histogram } from "./panels/histogram";
 import { LogitHistogram, LogitTables } from "./panels/logits";
 import { FiresOn, Neurons, Related } from "./panels/tables";
 import { type Answers, type Shown, useAnswers } from "./state";
-import type { ExampleJson, ExamplesAnswer, FeatureJson, TextAnswer } from "./wire";
 
 export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const answers = useAnswers(model, root);

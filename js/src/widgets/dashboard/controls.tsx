@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { MAX_WINDOW, MIN_WINDOW } from "../../../../src/saewidgets/widgets/constants.json";
 import { num } from "../../controls/format";
 import { Segments } from "../../controls/segments";
+import type { FeatureJson } from "../../feature/wire";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import { useFilter } from "../../kernel/typing";
@@ -11,7 +12,6 @@ import type { Palette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
 import type { EffectsState } from "./examples/effects";
 import { type Kind, line } from "./examples/runs";
-import type { FeatureJson } from "./wire";
 
 const GROUPS = ["all", "top", "intervals", "silent"];
 const VIEWS = ["snippet", "full"];

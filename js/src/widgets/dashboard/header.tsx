@@ -2,11 +2,12 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { num } from "../../controls/format";
+import type { Said } from "../../feature/said";
+import type { FeatureJson } from "../../feature/wire";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import { label as visible } from "../../tokens/visible";
 import type { Answers } from "./state";
-import type { FeatureJson } from "./wire";
 
 const SORTS: Record<string, string> = {
   index: "index",
@@ -121,8 +122,30 @@ export function Title({ json, answers }: { json: FeatureJson; answers: Answers }
     <header class="saew-title">
       <h2>{`Feature ${json.f}`}</h2>
       <Label json={json} answers={answers} />
+      <Sayings said={json.said} />
       <Facts json={json} />
     </header>
+  );
+}
+
+/** What others say of the feature, and what is made of its counts; further explanations on demand. */
+function Sayings({ said }: { said: Said[] }) {
+  const [all, setAll] = useState(false);
+  const shown = all ? said : said.slice(0, 1);
+  return (
+    <div class="saew-sayings">
+      {shown.map((one, i) => (
+        <p key={`${i} ${one.by}`} class={`saew-${one.kind}`}>
+          <bdi>{visible(one.text)}</bdi>
+          <span class="saew-small">{` ${one.by}`}</span>
+        </p>
+      ))}
+      {said.length > 1 && (
+        <button type="button" class="saew-link" aria-expanded={all} onClick={() => setAll(!all)}>
+          {all ? "less" : `${said.length - 1} more`}
+        </button>
+      )}
+    </div>
   );
 }
 

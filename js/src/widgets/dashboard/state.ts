@@ -4,10 +4,6 @@
  */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { type Ask, wasDropped } from "../../kernel/kernel";
-import { type Status, useTogether } from "../../kernel/together";
-import { save, useRevision, useTraits } from "../../kernel/traits";
-import type { Json, Model, Reply } from "../../kernel/types";
 import {
   type ExamplesAnswer,
   type ExamplesJson,
@@ -15,7 +11,11 @@ import {
   type FeatureJson,
   featureAnswer,
   tokenData,
-} from "./wire";
+} from "../../feature/wire";
+import { type Ask, wasDropped } from "../../kernel/kernel";
+import { type Status, useTogether } from "../../kernel/together";
+import { save, useRevision, useTraits } from "../../kernel/traits";
+import type { Json, Model, Reply } from "../../kernel/types";
 
 /** For so long the last feature stays until the examples of the next are there: usually they come together. */
 const TOGETHER_MS = 150;

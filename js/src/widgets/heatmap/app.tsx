@@ -3,10 +3,15 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { MAX_FEATURES } from "../../../../src/saewidgets/widgets/constants.json";
 import { StatusLines } from "../../controls/status";
+import { HoverCard, type Pointed } from "../../feature/card";
+import { NAMELESS, type Named, type Names } from "../../feature/said";
+import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
+import type { Json } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
 import type { Layer } from "../../tokens/paint";
 import { usePalette } from "../../tokens/palette";
+import type { RankRow } from "./data";
 import { Legend, type LegendEntry } from "./legend";
 import type { MatrixRow } from "./matrix";
 import { Matrix } from "./matrixview";
@@ -55,7 +60,21 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   const selected = useTrait<number[]>(model, "selected_tokens");
   const includeSpecial = useTrait<boolean>(model, "include_special");
   const [hover, setHover] = useState<{ token: number; at: HTMLElement | null }>({ token: -1, at: null });
-  const [hoverFeature, setHoverFeature] = useState<number | null>(null);
+  const [hoverFeature, setHovered] = useState<number | null>(null);
+  const [card, setCard] = useState<Pointed | null>(null);
+  const indexed = useTrait<boolean>(model, "indexed");
+  const ofMax = useTrait<string>(model, "color_scale") === "max";
+  const setHoverFeature = (f: number | null, at?: HTMLElement) => {
+    setHovered(f);
+    setCard(indexed && f !== null && at ? { f, at } : null);
+  };
+  const text = useTrait<Json>(model, "text");
+  const said = useLookup<{ names: Record<string, Named> }>(
+    model,
+    root,
+    "said",
+    data.json.described && hover.token >= 0 && hover.at ? { text, token: hover.token } : null,
+  );
   const [cursor, setCursor] = useState(-1);
   const [common, setCommon] = useState(false);
   useEffect(() => {
@@ -64,15 +83,16 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   }, [data]);
 
   const palette = usePalette(root, themeVersion);
-  const names = useMemo(() => namesOf(shown), [shown]);
+  const names = useMemo(() => namesOf(shown, said?.reply?.r.names), [shown, said]);
   const preview = hoverFeature !== null && !features.includes(hoverFeature) ? hoverFeature : null;
   // Pointing at a feature shows it alone, whether it is selected or not.
   const layers = useMemo(
-    () => layersOf(shown, hoverFeature !== null ? [hoverFeature] : features, features, common),
-    [shown, features, hoverFeature, common],
+    () => layersOf(shown, hoverFeature !== null ? [hoverFeature] : features, features, common, ofMax),
+    [shown, features, hoverFeature, common, ofMax],
   );
-  const rows = useMemo(() => matrixRows(shown, features, common), [shown, features, common]);
-  const entry = (f: number, hue: number): LegendEntry => legendEntry(shown, f, hue, names, common ? features : [f]);
+  const rows = useMemo(() => matrixRows(shown, features, common, ofMax), [shown, features, common, ofMax]);
+  const entry = (f: number, hue: number): LegendEntry =>
+    legendEntry(shown, f, hue, names, common && !ofMax ? features : [f], ofMax);
 
   const pick = (f: number, add: boolean) => save(model, picked(features, f, add));
   const ranking = useMemo(
@@ -89,6 +109,9 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
           preview={preview === null ? null : entry(preview, hueOf(features, preview))}
           common={common}
           unit={data.json.activation_name}
+          indexed={indexed}
+          ofMax={ofMax}
+          onOfMax={(on) => save(model, { color_scale: on ? "max" : "text" })}
           onCommon={setCommon}
           onRemove={(f) => pick(f, true)}
           onHover={setHoverFeature}
@@ -142,25 +165,32 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
           hues={(f) => features.indexOf(f)}
         />
       )}
+      {indexed && <HoverCard {...{ model, root, palette, prefix }} pointed={card} />}
       {rank === null && <span class="saew-offscreen">Ranking the features</span>}
     </div>
   );
 }
 
-/** Labels of features, from the ranking and from the tokens' strongest. */
-function namesOf({ data, rank }: Shown): Map<number, string> {
-  const names = new Map(Object.entries(data.json.labels).map(([f, name]) => [Number(f), name]));
+/** What is said of features, from the ranking, the tokens' strongest, and what was asked of a token. */
+function namesOf({ data, rank }: Shown, more: Record<string, Named> = {}): Names {
+  const names: Names = new Map();
+  for (const [f, label] of Object.entries(data.json.labels)) names.set(Number(f), { label });
+  for (const [f, named] of Object.entries(more)) names.set(Number(f), named);
   for (const row of [...(rank?.rows ?? []), ...(rank?.selected ?? [])])
-    if (row.label !== null) names.set(row.f, row.label);
+    if (row.label !== null || row.said) names.set(row.f, row);
   return names;
 }
 
+function told({ rank }: Shown, feature: number, rows: boolean): RankRow | undefined {
+  const of = (row: RankRow) => row.f === feature;
+  return rank?.selected.find(of) ?? (rows ? rank?.rows.find(of) : undefined);
+}
+
 /** The largest activation of a feature over all counted tokens, as the kernel says; 0 if it is silent. */
-export function scaleOf({ data, rank }: Shown, feature: number): number {
-  const told =
-    rank?.selected.find((row) => row.f === feature) ??
-    (rank?.basis === "all" ? rank.rows.find((row) => row.f === feature) : undefined);
-  if (told) return Math.abs(told.max);
+export function scaleOf(shown: Shown, feature: number): number {
+  const { data, rank } = shown;
+  const row = told(shown, feature, rank?.basis === "all");
+  if (row) return Math.abs(row.max);
   // A feature that is only hovered, or whose ranking is on its way: scale by what is drawn.
   let most = 0;
   data.column(feature)?.forEach((value, token) => {
@@ -169,33 +199,41 @@ export function scaleOf({ data, rank }: Shown, feature: number): number {
   return most;
 }
 
-function layersOf(shown: Shown, drawn: number[], features: number[], common: boolean): Layer[] {
-  const scales = drawn.map((f) => scaleOf(shown, f));
+/** Up to what a feature is coloured: its largest activation on the index's corpus, where that is wanted and known. */
+function limitOf(shown: Shown, feature: number, ofMax: boolean): number {
+  return (ofMax && told(shown, feature, true)?.most) || scaleOf(shown, feature);
+}
+
+function layersOf(shown: Shown, drawn: number[], features: number[], common: boolean, ofMax: boolean): Layer[] {
+  const scales = drawn.map((f) => limitOf(shown, f, ofMax));
   const most = Math.max(0, ...scales);
   return drawn.flatMap((f, k) => {
     const values = shown.data.column(f);
-    return values ? [{ hue: hueOf(features, f), values, scale: common ? most : (scales[k] ?? 0) }] : [];
+    return values ? [{ hue: hueOf(features, f), values, scale: common && !ofMax ? most : (scales[k] ?? 0) }] : [];
   });
 }
 
-function matrixRows(shown: Shown, features: number[], common: boolean): MatrixRow[] {
+function matrixRows(shown: Shown, features: number[], common: boolean, ofMax: boolean): MatrixRow[] {
   const listed = shown.rank?.rows.map((row) => row.f) ?? [];
   const all = [...features, ...listed.filter((f) => !features.includes(f))];
   const most = Math.max(0, ...features.map((f) => scaleOf(shown, f)));
   return all.map((f) => {
     const hue = features.indexOf(f);
-    return { feature: f, hue, values: shown.data.column(f), scale: common && hue >= 0 ? most : scaleOf(shown, f) };
+    const scale = common && !ofMax && hue >= 0 ? most : limitOf(shown, f, ofMax);
+    return { feature: f, hue, values: shown.data.column(f), scale };
   });
 }
 
-function legendEntry(shown: Shown, f: number, hue: number, names: Map<number, string>, group: number[]): LegendEntry {
+function legendEntry(shown: Shown, f: number, hue: number, names: Names, group: number[], ofMax: boolean): LegendEntry {
   const column = shown.data.column(f);
   const own = scaleOf(shown, f);
+  const corpus = ofMax && told(shown, f, true)?.most;
   return {
     feature: f,
     hue,
-    name: names.get(f) ?? null,
-    scale: Math.max(own, ...group.map((g) => scaleOf(shown, g))),
+    name: names.get(f) ?? NAMELESS,
+    scale: corpus || Math.max(own, ...group.map((g) => scaleOf(shown, g))),
+    here: corpus ? own : null,
     negative: shown.data.json.signed && (column?.some((value) => value < 0) ?? false),
     silent: own === 0,
   };

@@ -28,6 +28,7 @@ export function asPython(model: Model): string {
   const text = model.get("text") as Text;
   const features = model.get("features") as number[];
   const parts = [`text=${pythonText(text)}`];
+  if (model.get("indexed")) parts.push("index=index");
   const sae = model.get("sae");
   if (typeof sae === "string") parts.push(`sae=${pythonString(sae)}`);
   if (features.length) parts.push(`features=[${features.join(", ")}]`);
@@ -38,6 +39,8 @@ export function asPython(model: Model): string {
   if (model.get("min_activation")) parts.push(`min_activation=${String(model.get("min_activation"))}`);
   const query = model.get("label_query") as string;
   if (query) parts.push(`label_query=${pythonString(query)}`);
+  if (model.get("max_density") !== 1) parts.push(`max_density=${String(model.get("max_density"))}`);
+  if (model.get("color_scale") === "max") parts.push('color_scale="max"');
   if (model.get("limit") !== 25) parts.push(`limit=${String(model.get("limit"))}`);
   if (model.get("view") !== "both") parts.push(`view="${String(model.get("view"))}"`);
   if (model.get("theme") !== "auto") parts.push(`theme="${String(model.get("theme"))}"`);

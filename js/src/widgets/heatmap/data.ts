@@ -1,5 +1,6 @@
 /** The kernel's answers as the views read them. Rows and columns are only rearranged here, never computed with. */
 
+import type { Named } from "../../feature/said";
 import { floats, ints } from "../../kernel/arrays";
 import type { NumericArray, Reply } from "../../kernel/types";
 import { uncounted } from "../../tokens/flags";
@@ -10,6 +11,8 @@ export interface TokensJson {
   texts: [number, number][];
   str: string[];
   labels: Record<string, string>;
+  /** Whether more than names given by hand may be said of features. */
+  described: boolean;
   complete: boolean;
   top: number | null;
   n_features: number;
@@ -21,14 +24,16 @@ export interface TokensJson {
   rank: RankJson | null;
 }
 
-export interface RankRow {
+export interface RankRow extends Named {
   f: number;
-  label: string | null;
   max: number;
   sum: number;
   mean: number;
   n: number;
   at: number;
+  /** On the index's corpus: its density, and its largest activation by magnitude; null without an index. */
+  density: number | null;
+  most: number | null;
 }
 
 export interface RankJson {
@@ -36,6 +41,8 @@ export interface RankJson {
   basis: "all" | "selected";
   n_tokens: number;
   total: number;
+  /** How many were left out for their density. */
+  hidden: number;
   rows: RankRow[];
   selected: RankRow[];
 }

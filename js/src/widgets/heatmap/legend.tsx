@@ -1,13 +1,15 @@
 /** Which colour is which feature, from 0 to which number. */
 
 import { num } from "../../controls/format";
-import { label } from "../../tokens/visible";
+import { Name, type Named } from "../../feature/said";
 
 export interface LegendEntry {
   feature: number;
   hue: number;
-  name: string | null;
+  name: Named;
   scale: number;
+  /** The largest activation in the text, where the scale is another. */
+  here: number | null;
   negative: boolean;
   silent: boolean;
 }
@@ -19,12 +21,17 @@ interface LegendProps {
   alone: number | null;
   common: boolean;
   unit: string;
+  /** Whether there is an index to take the scale from, and whether it is. */
+  indexed: boolean;
+  ofMax: boolean;
+  onOfMax: (ofMax: boolean) => void;
   onCommon: (common: boolean) => void;
   onRemove: (feature: number) => void;
   onHover: (feature: number | null) => void;
 }
 
-export function Legend({ entries, preview, alone, common, unit, onCommon, onRemove, onHover }: LegendProps) {
+export function Legend(props: LegendProps) {
+  const { entries, preview, alone, common, unit, indexed, ofMax, onOfMax, onCommon, onRemove, onHover } = props;
   if (entries.length === 0 && !preview)
     return <p class="saew-small saew-legend">No feature selected: click one in the list to colour the text by it.</p>;
   return (
@@ -53,7 +60,16 @@ export function Legend({ entries, preview, alone, common, unit, onCommon, onRemo
         </span>
       )}
       <span class="saew-small">{unit}</span>
-      {entries.length > 1 && (
+      {indexed && (
+        <label
+          class="saew-small"
+          title="Colour up to a feature's largest activation on the index's corpus, instead of that in the text"
+        >
+          <input type="checkbox" checked={ofMax} onChange={(event) => onOfMax(event.currentTarget.checked)} /> scale to
+          max activation
+        </label>
+      )}
+      {entries.length > 1 && !ofMax && (
         <label class="saew-small" title="Colour all features on the scale of the strongest, instead of each on its own">
           <input type="checkbox" checked={common} onChange={(event) => onCommon(event.currentTarget.checked)} /> common
           scale
@@ -68,12 +84,13 @@ function Entry({ entry }: { entry: LegendEntry }) {
   return (
     <>
       <b>{entry.feature}</b>
-      {entry.name !== null && <span class="saew-label">{label(entry.name)}</span>}
+      <Name of={entry.name} />
       {entry.silent ? (
         <span class="saew-small">silent on the counted tokens</span>
       ) : (
         <span class="saew-small saew-ramp-box">
           0 <i class="saew-ramp" style={{ background: ramp }} /> {num(entry.scale)}
+          {entry.here !== null && ` max \u00b7 ${num(entry.here)} here`}
           {entry.negative && <span title="Negative activations are hatched">{" (\u2212 hatched)"}</span>}
         </span>
       )}

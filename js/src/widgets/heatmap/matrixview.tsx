@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { num } from "../../controls/format";
+import { NAMELESS, Name, type Names, textOf } from "../../feature/said";
 import type { Palette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
 import type { TextData } from "./data";
@@ -10,7 +11,7 @@ import { cellAt, cellWidth, draw, HEAD, type MatrixPicture, type MatrixRow, ROW 
 interface MatrixProps {
   data: TextData;
   rows: MatrixRow[];
-  names: Map<number, string>;
+  names: Names;
   includeSpecial: boolean;
   hoverToken: number;
   /** Whether the hovered token was pointed at elsewhere, so that its column has to be brought into view. */
@@ -106,13 +107,13 @@ export function Matrix(props: MatrixProps) {
               key={row.feature}
               class={row.feature === props.hoverFeature ? "saew-matrix-name saew-hovered" : "saew-matrix-name"}
               style={{ height: `${ROW}px` }}
-              title={props.names.get(row.feature)}
+              title={textOf(props.names.get(row.feature) ?? NAMELESS)}
               onPointerEnter={() => props.onHover(-1, row.feature)}
               onPointerLeave={() => props.onHover(-1, null)}
               onClick={(event) => props.onPick(row.feature, -1, event.ctrlKey || event.metaKey || event.shiftKey)}
             >
               <span class="saew-dot" style={row.hue >= 0 ? { background: `var(--saew-h${row.hue})` } : {}} />
-              {row.feature} {props.names.get(row.feature) ?? ""}
+              {row.feature} <Name of={props.names.get(row.feature) ?? NAMELESS} />
             </button>
           ))}
         </div>

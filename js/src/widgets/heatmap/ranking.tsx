@@ -2,13 +2,13 @@
 
 import { useState } from "preact/hooks";
 import { SORTS as NAMES } from "../../../../src/saewidgets/widgets/constants.json";
-import { count, num } from "../../controls/format";
+import { count, density, num } from "../../controls/format";
+import { Name } from "../../feature/said";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import { useFilter } from "../../kernel/typing";
-import { label } from "../../tokens/visible";
-import type { RankRow } from "./data";
-import type { Shown, Sort } from "./state";
+import type { RankJson, RankRow } from "./data";
+import type { Order, Shown, Sort } from "./state";
 
 const SORTS = NAMES as Sort[];
 const LIMITS = [10, 25, 50, 100, 200];
@@ -17,27 +17,32 @@ interface RankingProps {
   model: Model;
   shown: Shown;
   hovered: number | null;
-  onHover: (feature: number | null) => void;
+  onHover: (feature: number | null, at?: HTMLElement) => void;
   onPick: (feature: number, add: boolean) => void;
 }
 
 export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps) {
   const { rank, data } = shown;
-  const sort = useTrait<Sort>(model, "sort");
+  const sort = useTrait<Order>(model, "sort");
+  const indexed = useTrait<boolean>(model, "indexed");
   const features = useTrait<number[]>(model, "features");
   const query = useTrait<string>(model, "label_query");
   // The filter stays while it is in use, though it may have filtered all labels away.
   const labelled =
-    query !== "" || Object.keys(data.json.labels).length > 0 || (rank?.rows.some((row) => row.label !== null) ?? false);
+    query !== "" ||
+    data.json.described ||
+    Object.keys(data.json.labels).length > 0 ||
+    (rank?.rows.some((row) => row.label !== null) ?? false);
   // One tab stop for all rows: the one last visited.
   const [visited, setVisited] = useState<number | null>(null);
   const stop = rank?.rows.find((row) => row.f === visited)?.f ?? rank?.rows[0]?.f;
-  const largest = rank?.rows.reduce((most, row) => Math.max(most, Math.abs(row[sort])), 0) ?? 0;
+  const largest = rank?.rows.reduce((most, row) => Math.max(most, Math.abs(row[sort] ?? 0)), 0) ?? 0;
+  const columns: Order[] = indexed ? [...SORTS, "density"] : SORTS;
   return (
     <section class="saew-ranking" aria-label="Active features">
-      <Filters model={model} labelled={labelled} />
+      <Filters model={model} labelled={labelled} indexed={indexed} />
       <p class="saew-small" role="status">
-        {rank ? summary(rank.rows.length, rank.total, rank.n_tokens, rank.basis) : "Ranking\u2026"}
+        {rank ? summary(rank) : "Ranking\u2026"}
         {rank?.basis === "selected" && (
           <button type="button" class="saew-link" onClick={() => save(model, { selected_tokens: [] })}>
             all tokens
@@ -49,8 +54,8 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
           <thead>
             <tr>
               <th scope="col">feature</th>
-              {SORTS.map((name) => (
-                <th scope="col" key={name} aria-sort={name === sort ? "descending" : "none"} class="saew-num">
+              {columns.map((name) => (
+                <th scope="col" key={name} aria-sort={name === sort ? DIRECTION[name] : "none"} class="saew-num">
                   <button
                     type="button"
                     class="saew-quiet saew-sort"
@@ -58,7 +63,7 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
                     title={EXPLAINED[name]}
                   >
                     {name === "max" && data.json.signed ? "max |a|" : name}
-                    {name === sort ? " \u25be" : ""}
+                    {name === sort ? (name === "density" ? " \u25b4" : " \u25be") : ""}
                   </button>
                 </th>
               ))}
@@ -74,7 +79,8 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
                 key={row.f}
                 row={row}
                 sort={sort}
-                share={largest ? Math.abs(row[sort]) / largest : 0}
+                columns={columns}
+                share={largest ? Math.abs(row[sort] ?? 0) / largest : 0}
                 hue={features.indexOf(row.f)}
                 hovered={hovered === row.f}
                 tab={stop === row.f ? 0 : -1}
@@ -91,7 +97,10 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
   );
 }
 
-const EXPLAINED: Record<Sort, string> = {
+const DIRECTION = { max: "descending", sum: "descending", mean: "descending", density: "ascending" } as const;
+
+const EXPLAINED: Record<Order, string> = {
+  density: "Share of the index's counted tokens on which the feature is active",
   max: "The activation largest in magnitude over the counted tokens, with its sign",
   sum: "Sum of the activations over the counted tokens",
   mean: "Sum divided by the number of counted tokens (silent tokens count as 0)",
@@ -99,22 +108,23 @@ const EXPLAINED: Record<Sort, string> = {
 
 interface RowProps {
   row: RankRow;
-  sort: Sort;
+  sort: Order;
+  columns: Order[];
   share: number;
   hue: number;
   hovered: boolean;
   tab: 0 | -1;
   onVisit: (feature: number) => void;
-  onHover: (feature: number | null) => void;
+  onHover: (feature: number | null, at?: HTMLElement) => void;
   onPick: (feature: number, add: boolean) => void;
 }
 
-function Row({ row, sort, share, hue, hovered, tab, onVisit, onHover, onPick }: RowProps) {
+function Row({ row, sort, columns, share, hue, hovered, tab, onVisit, onHover, onPick }: RowProps) {
   const chosen = hue >= 0;
   return (
     <tr
       class={`${chosen ? "saew-chosen" : ""} ${hovered ? "saew-hovered" : ""}`}
-      onPointerEnter={() => onHover(row.f)}
+      onPointerEnter={(event) => onHover(row.f, event.currentTarget)}
       onClick={(event) => onPick(row.f, event.ctrlKey || event.metaKey || event.shiftKey)}
     >
       <th scope="row">
@@ -127,9 +137,9 @@ function Row({ row, sort, share, hue, hovered, tab, onVisit, onHover, onPick }: 
             data-feature={row.f}
             tabIndex={tab}
             title="Click: colour by this feature alone. Ctrl-click or +: add it to the others."
-            onFocus={() => {
+            onFocus={(event) => {
               onVisit(row.f);
-              onHover(row.f);
+              onHover(row.f, event.currentTarget);
             }}
             onBlur={() => onHover(null)}
             onClick={(event) => {
@@ -139,17 +149,13 @@ function Row({ row, sort, share, hue, hovered, tab, onVisit, onHover, onPick }: 
           >
             {row.f}
           </button>
-          {row.label !== null && (
-            <span class="saew-label" title={label(row.label)}>
-              {label(row.label)}
-            </span>
-          )}
+          <Name of={row} />
         </div>
       </th>
-      {SORTS.map((name) => (
+      {columns.map((name) => (
         <td key={name} class={name === sort ? "saew-num saew-by" : "saew-num"}>
           {name === sort && <span class="saew-bar" style={{ width: `${(share * 100).toFixed(1)}%` }} />}
-          <span>{num(row[name])}</span>
+          <span>{name === "density" ? density(row.density ?? Number.NaN) : num(row[name])}</span>
         </td>
       ))}
       <td class="saew-num">{row.n}</td>
@@ -172,7 +178,8 @@ function Row({ row, sort, share, hue, hovered, tab, onVisit, onHover, onPick }: 
   );
 }
 
-function Filters({ model, labelled }: { model: Model; labelled: boolean }) {
+function Filters({ model, labelled, indexed }: { model: Model; labelled: boolean; indexed: boolean }) {
+  const densest = useTrait<number>(model, "max_density");
   const minimum = useTrait<number>(model, "min_activation");
   const special = useTrait<boolean>(model, "include_special");
   const limit = useTrait<number>(model, "limit");
@@ -193,8 +200,26 @@ function Filters({ model, labelled }: { model: Model; labelled: boolean }) {
           }}
         />
       </label>
+      {indexed && (
+        <label title="Hide features that are active on a larger share of the index's tokens, such as those that mark how early a token stands">
+          {"density \u2264 "}
+          <input
+            type="number"
+            min="0"
+            max="100"
+            step="any"
+            value={Number((densest * 100).toPrecision(6))}
+            onChange={(event) => {
+              const value = Number(event.currentTarget.value) / 100;
+              if (value >= 0 && value <= 1) save(model, { max_density: value });
+              else event.currentTarget.value = String(densest * 100);
+            }}
+          />
+          {" %"}
+        </label>
+      )}
       {labelled && (
-        <label>
+        <label title="Show features of which this is said">
           {"label "}
           <input type="search" value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
         </label>
@@ -223,9 +248,10 @@ function Filters({ model, labelled }: { model: Model; labelled: boolean }) {
   );
 }
 
-function summary(rows: number, total: number, tokens: number, basis: "all" | "selected"): string {
+function summary({ rows: { length: rows }, total, n_tokens: tokens, basis, hidden }: RankJson): string {
   const of = rows < total ? `${rows} of ${count(total, "active feature")}` : count(total, "active feature");
-  return `${of} over ${basis === "selected" ? `${count(tokens, "selected token")} \u00b7 ` : count(tokens, "token")}`;
+  const over = basis === "selected" ? `${count(tokens, "selected token")} \u00b7 ` : count(tokens, "token");
+  return `${of} over ${over}${hidden ? `${basis === "all" ? " \u00b7 " : ""}${hidden.toLocaleString("en")} denser hidden ` : ""}`;
 }
 
 function emptiness({ data, rank }: Shown): string {

@@ -9,6 +9,8 @@ import { type RankJson, TextData, type TokensJson } from "./data";
 /** A text, several, or token ids of one or several, which only Python sets. */
 export type Text = string | string[] | number[] | number[][];
 export type Sort = "max" | "sum" | "mean";
+/** With an index also by density, the sparsest first. */
+export type Order = Sort | "density";
 
 export interface Shown {
   data: TextData;
@@ -23,6 +25,7 @@ const RANK_TRAITS = [
   "min_activation",
   "label_query",
   "limit",
+  "max_density",
   "features",
 ] as const;
 
@@ -59,6 +62,7 @@ export function useAnswers(model: Model, root: HTMLElement): { shown: Shown | nu
       min: settings.min_activation,
       query: settings.label_query,
       limit: settings.limit,
+      max_density: settings.max_density,
       features: settings.features,
     } as Record<string, Json>;
     const gotRank = (reply: Reply<RankJson>) => {

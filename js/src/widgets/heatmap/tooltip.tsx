@@ -2,6 +2,7 @@
 
 import { num, percent } from "../../controls/format";
 import { Tip } from "../../controls/tip";
+import { NAMELESS, Name, type Names } from "../../feature/said";
 import { remarks } from "../../tokens/flags";
 import { label } from "../../tokens/visible";
 import type { TextData } from "./data";
@@ -13,7 +14,7 @@ interface TooltipProps {
   token: number;
   at: HTMLElement;
   root: HTMLElement;
-  names: Map<number, string>;
+  names: Names;
   hues: (feature: number) => number;
 }
 
@@ -52,7 +53,9 @@ export function Tooltip({ data, token, at, root, names, hues }: TooltipProps) {
                 {f}
               </td>
               <td class="saew-num">{num(value)}</td>
-              <td class="saew-label">{label(names.get(f) ?? "")}</td>
+              <td class="saew-label">
+                <Name of={names.get(f) ?? NAMELESS} />
+              </td>
             </tr>
           ))}
         </tbody>

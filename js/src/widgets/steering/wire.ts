@@ -1,6 +1,7 @@
 /** What the panel asks and is told (its twins are src/saewidgets/widgets/steering/{asked,payload,results}.py). Nothing is computed here. */
 
 import { SETTINGS as NAMES } from "../../../../src/saewidgets/widgets/constants.json";
+import type { Named } from "../../feature/said";
 import { floats } from "../../kernel/arrays";
 import type { Json, NumericArray, Reply } from "../../kernel/types";
 import type { Recipe, Unit } from "./recipe/recipe";
@@ -54,19 +55,16 @@ export function json(params: object): Json {
   return params as Json;
 }
 
-export interface Item {
+export interface Item extends Named {
   f: number;
-  label: string | null;
   /** By magnitude. */
   max: number | null;
   signed?: number;
-  top: string[];
   a?: number;
 }
 
-export interface Scaled {
+export interface Scaled extends Named {
   f: number;
-  label: string | null;
   max: number | null;
   max_from: string;
   norm: number;
@@ -133,8 +131,8 @@ export interface EffectJson {
   notes: string[];
   loss: { clean: number | null; edited: number | null; frozen: number | null };
   kl_mean: { edited: number | null; frozen: number | null };
-  rows: { feature: number | null; sae: string | null; label: string | null; kind: string; note: string }[];
-  side: { sae: string; f: number; label: string | null; clean: number; edited: number; change: number }[];
+  rows: (Named & { feature: number | null; sae: string | null; kind: string; note: string })[];
+  side: (Named & { sae: string; f: number; clean: number; edited: number; change: number })[];
   side_note: string;
   lowered: string[][];
   raised: string[][];

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ...errors import FeatureIndexError
 from ..arrays import Bools as Bools
 from ..arrays import Floats, Ints
+from ..labels import Labels
 from .ranking import SORTS, FeatureRanking, Sort, summarise
 
 if TYPE_CHECKING:
@@ -195,7 +196,8 @@ class FeatureActivations:
             tokens: count only these tokens.
             include_special: count special tokens and norm outliers too.
             minimum: only features whose largest activation is at least this, in magnitude.
-            label: only features whose label contains this text (case does not matter).
+            label: only features of which this text is said: in their label, or in what else is said where there is none
+                (case does not matter).
             among: only these features (silent ones are left out).
         """
         if sort not in SORTS:
@@ -212,7 +214,7 @@ class FeatureActivations:
         passes = np.abs(ranking.extreme) >= minimum
         if label:
             query = label.casefold()
-            passes &= np.array([query in self.labels.get(f, "").casefold() for f in ranking], dtype=bool)
+            passes &= np.array([query in self._said(f).casefold() for f in ranking], dtype=bool)
         chosen_rows = np.flatnonzero(passes)
         order = np.argsort(-np.abs(ranking.key()[chosen_rows].astype(np.float64)), kind="stable")
         rows = chosen_rows[order][:k]
@@ -228,6 +230,10 @@ class FeatureActivations:
             labels=self.labels,
             token_strings=self.tokens,
         )
+
+    def _said(self, feature: int) -> str:
+        found = self.labels.describe(feature) if isinstance(self.labels, Labels) else None
+        return self.labels.get(feature, "") if found is None else found.text
 
     # -- other forms
 

@@ -97,6 +97,19 @@ class Described:
         """
         return self._labels.describe(self.check_feature(feature))
 
+    def descriptions(self, feature: int) -> list[Description]:
+        """All that is said of a feature: its label, its explanations, and what is made of the counts.
+
+        Raises:
+            FeatureIndexError: if there is no such feature.
+        """
+        feature = self.check_feature(feature)
+        label = self._labels.get(feature)
+        found = [Description(label, "label")] if label else []
+        found += [one.said_by(source) for source, one in self._sets.of(feature)]
+        automatic = self._automatic.describe(feature)
+        return [*found, automatic] if automatic else found
+
     @property
     def notes(self) -> Mapping[int, str]:
         """Feature to the note that was written on it."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...engine.descriptions import Description
 from ...engine.text.tokenizer import clean
 from ...errors import SaewidgetsError
 
@@ -51,6 +52,10 @@ class Explanation:
     measure: str = ""
     key: str = ""
     of: str = ""
+
+    def said_by(self, source: str) -> Description:
+        """It as what is said of its feature by the set `source`."""
+        return Description(self.text, "explanation", source, self.score, self.measure)
 
 
 @dataclass(frozen=True)

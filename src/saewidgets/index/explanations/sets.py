@@ -68,7 +68,7 @@ class ExplanationSets:
         for name in reversed(self._sets):
             best = self._sets[name].of(feature, 1)
             if best:
-                return Description(best[0].text, "explanation", name, best[0].score, best[0].measure)
+                return best[0].said_by(name)
         return None
 
     def of(self, feature: int) -> list[tuple[str, Explanation]]:

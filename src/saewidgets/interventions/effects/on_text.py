@@ -276,6 +276,7 @@ class _Reading:
                         realised=realised[:, n],
                         edited=edited[:, n],
                         note=note,
+                        description=dictionary.labels.describe(feature),
                     )
                 )
         return rows

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...engine.arrays import Bools, Floats, Ints
+from ...engine.descriptions import Description
 from ...engine.text.counted import predictions
 from ..recipe.units import Resolved
 
@@ -36,6 +37,7 @@ class EditedFeature:
             read (transcoders write elsewhere).
         edited: [pos] where it was changed.
         note: why something is missing; "" otherwise.
+        description: what is said of it (its label, or else what an index says).
     """
 
     dictionary: str
@@ -47,6 +49,7 @@ class EditedFeature:
     realised: Floats
     edited: Bools
     note: str = ""
+    description: Description | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class SideEffect:
     Attributes:
         change: mean edited less mean clean.
         largest: the largest |change| on a token.
+        description: what is said of it (its label, or else what an index says).
     """
 
     dictionary: str
@@ -65,6 +69,7 @@ class SideEffect:
     edited: float
     change: float
     largest: float
+    description: Description | None = None
 
 
 @dataclass(frozen=True)

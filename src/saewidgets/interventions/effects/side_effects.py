@@ -51,12 +51,12 @@ def side_effects(
         site = engine.site(dictionary)
         clean, edited = (site.flatten(run[dictionary.hook_name]) for run in (before, after))
         old, new, largest = _compared(dictionary, clean, edited, among)
-        change = new - old
+        change, labels = new - old, dictionary.labels
         skip = {f for name, f in named if name == dictionary.name}
         for f in change.abs().topk(min(n + len(skip), len(change))).indices.tolist():
             if f not in skip and largest[f] > 0:
                 numbers = float(old[f]), float(new[f]), float(change[f]), float(largest[f])
-                found.append(SideEffect(dictionary.name, f, dictionary.labels.get(f), *numbers))
+                found.append(SideEffect(dictionary.name, f, labels.get(f), *numbers, labels.describe(f)))
     return sorted(found, key=lambda s: -abs(s.change))[:n]
 
 

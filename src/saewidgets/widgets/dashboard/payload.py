@@ -1,28 +1,18 @@
-"""What the dashboard's front-end is sent (its twin is js/src/widgets/dashboard/wire.ts)."""
+"""Which examples a dashboard's view is shown: those that it asks for, and what it may ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
-from ...engine.arrays import Ints
 from ...index.corpus.columns import plain
 from ...index.errors import FilterError
-from ...index.scan.shards import OUTLIER, SPECIAL
-from ...index.statistics.activation_statistics import BINS
-from ...index.statistics.kept_examples import NEAR_TOKENS, SILENT_REACH
-from ...index.store.examples import Examples, Group
-from ...index.store.feature import Feature, Histogram
+from ...index.store.examples import Examples
 from ...index.store.filters import shown
-from ...index.store.snippets import Example
 from .. import wire
-from ..flags import flags
+from ..feature.payload import examples_reply
 from .asked import AskedExamples
 
 if TYPE_CHECKING:
-    from ...engine.activations.result import FeatureActivations
     from ...index.feature_index import FeatureIndex
 
 _MOST_VALUES = 50
@@ -44,75 +34,6 @@ def select(index: FeatureIndex, asked: AskedExamples, top: int = 20, per_interva
     )
 
 
-def feature_reply(
-    index: FeatureIndex,
-    feature: Feature,
-    order: Ints,
-    columns: list[wire.Json],
-    notes: Sequence[str],
-    can_label: bool,
-) -> wire.Reply:
-    """Everything about a feature but its examples; `order` is what previous and next step through."""
-    found = np.flatnonzero(order == feature.feature)
-    place = int(found[0]) if len(found) else None
-    data: dict[str, wire.Json] = {
-        "f": feature.feature,
-        "label": feature.label,
-        "can_label": can_label,
-        "order": {
-            "position": place,
-            "total": len(order),
-            "previous": int(order[place - 1]) if place else None,
-            "next": int(order[place + 1]) if place is not None and place + 1 < len(order) else None,
-        },
-        "activation_name": feature.activation_name,
-        "signed": feature.minimum is not None and feature.minimum < 0,
-        "counted": feature.counted,
-        "count": feature.count,
-        "density": feature.density,
-        "max": feature.maximum,
-        "min": feature.minimum,
-        "mean": feature.mean,
-        "complete": feature.complete,
-        "kept": feature.kept,
-        "histogram": None if feature.histogram is None else _bounds(feature.histogram),
-        "logits": None,
-        "logits_missing": feature.logits_missing,
-        "tokens": [
-            {"t": t.token, "id": t.id, "count": t.count, "mean": t.mean, "share": t.share} for t in feature.tokens
-        ],
-        "alignment": [{"i": a.neuron, "v": a.value, "share": a.share} for a in feature.alignment],
-        "alignment_label": f"Largest entries of the decoder row, in the coordinates of {feature.decoder_hook}",
-        "neurons": [{"i": n.neuron, "r": n.pearson, "cos": n.cosine} for n in feature.neurons],
-        "neurons_label": f"Coordinates of {feature.hook} with the largest |Pearson r|, over counted tokens",
-        "neurons_missing": feature.neurons_missing,
-        "correlated": [
-            {"f": c.feature, "r": c.pearson, "together": c.together, "label": index.label(c.feature)}
-            for c in feature.correlated
-        ],
-        "correlated_missing": feature.correlated_missing,
-        "neighbours": [{"f": n.feature, "cos": n.cosine, "label": index.label(n.feature)} for n in feature.neighbours],
-        "columns": columns,
-        "notes": list(notes),
-        "provenance": [[key, value] for key, value in index.provenance.items()],
-    }
-    arrays: dict[str, wire.Array] = {}
-    histogram = feature.histogram or Histogram(0, 0, np.zeros(BINS, np.int64), np.zeros(BINS))
-    sums = histogram.sums if histogram.sums is not None else np.zeros(BINS)
-    arrays["hist_counts"], arrays["hist_sums"] = histogram.counts.astype(np.uint32), sums.astype(np.float32)
-    logits = feature.logits
-    if logits is not None:
-        data["logits"] = {
-            "label": logits.label,
-            **_bounds(logits.histogram),
-            **{name: _finite(getattr(logits, name)) for name in ("mean", "std", "skew", "kurtosis")},
-            "top": [{"t": w.token, "id": w.id, "v": w.value} for w in logits.top],
-            "bottom": [{"t": w.token, "id": w.id, "v": w.value} for w in logits.bottom],
-        }
-        arrays["logit_counts"] = logits.histogram.counts.astype(np.uint32)
-    return wire.Reply(data, arrays)
-
-
 def columns_of(index: FeatureIndex) -> list[wire.Json]:
     """Columns of the corpus that have few enough values to choose from; the values as `where` understands them."""
     found: list[wire.Json] = []
@@ -131,113 +52,3 @@ def answer_examples(index: FeatureIndex, asked: AskedExamples, *how_many: int) -
     except FilterError as error:  # often half a word, still being typed
         reply = examples_reply(feature, Examples(asked.feature, ()))
         return wire.Reply({**reply.data, "note": str(error)}, reply.arrays)
-
-
-def examples_reply(feature: Feature, examples: Examples) -> wire.Reply:
-    """Groups of examples, their tokens one after another."""
-    strings: list[wire.Json] = []
-    groups: list[wire.Json] = []
-    acts, bits = [np.zeros(0, np.float32)], [np.zeros(0, np.uint8)]
-    for group in examples.groups:
-        rows: list[wire.Json] = []
-        for example in group.examples:
-            rows.append(_example(example, len(strings)))
-            strings += list(example.tokens)
-            acts.append(example.activations)
-            bits.append(flags(example.parts, example.flags == SPECIAL, example.flags == OUTLIER))
-        title, detail = titles(group, feature)
-        groups.append(
-            {"key": group.key, "title": title, "detail": detail, "exact": group.repeats_exact, "examples": rows}
-        )
-    sampled = f"Examples come from a sample of {feature.kept:,} of {feature.count:,} active tokens."
-    data: dict[str, wire.Json] = {
-        "f": feature.feature,
-        "groups": groups,
-        "str": strings,
-        "scale": max(abs(feature.maximum or 0.0), abs(feature.minimum or 0.0)),
-        "note": None if feature.complete else sampled,
-    }
-    return wire.Reply(data, {"act": np.concatenate(acts).astype(np.float32), "flags": np.concatenate(bits)})
-
-
-def _example(example: Example, start: int) -> wire.Json:
-    return {
-        "id": example.position,
-        "a": example.activation,
-        "start": start,
-        "n": len(example.tokens),
-        "b": example.focus,
-        "doc": example.document,
-        "at": example.at,
-        "more": example.repeats,
-        "meta": [[k, str(v)] for k, v in example.columns.items() if v is not None],
-        "cut": [example.before, example.after],
-    }
-
-
-def titles(group: Group, feature: Feature) -> tuple[str, str]:
-    """A group's heading and second line."""
-    active = f"{feature.count:,} active tokens"
-    reach = f"no activation within {SILENT_REACH} tokens"
-    # What is missing of a list stands beside it; a list that is whole needs no words.
-    missing = group.note if group.short or not group.examples else ""
-    if group.key in ("top", "bottom"):
-        name, extreme = "Top activations", "" if feature.maximum is None else f"max {feature.maximum:.4g}"
-        if group.key == "bottom":
-            name, extreme = "Most negative activations", f"min {feature.minimum or 0:.4g}"
-        if group.filtered:  # the feature's extreme need not be among them
-            return name, _joined("of those that pass the filter", missing)
-        return name, _joined(extreme or "never active", missing)
-    if group.key == "near":
-        detail = f"one of its {NEAR_TOKENS} strongest tokens by total activation, and {reach}"
-        return "Silent on its usual tokens", _joined(detail, missing or "a sample")
-    if group.key == "silent":
-        return "Silent", _joined(f"tokens drawn from the whole corpus, and {reach}", missing or "a sample")
-    low, high = group.low or 0.0, group.high or 0.0
-    count = group.count
-    if count is None and group.key == "range" and not group.filtered:
-        count = _in_bins(feature.histogram, low, high)
-    known = "" if count is None else f"{count:,} of {active} ({count / max(feature.count, 1):.2%})"
-    name = "Brushed" if group.key == "range" else "Interval"
-    # A count of 0 says why there is nothing.
-    missing = "" if count == 0 and not group.filtered else missing
-    sampled = "sampled" if group.sampled and not missing else ""
-    return f"{name} {low:.3g} to {high:.3g}", _joined(known, sampled, missing)
-
-
-def _joined(*parts: str) -> str:
-    return ", ".join(filter(None, parts))
-
-
-def _in_bins(histogram: Histogram | None, low: float, high: float) -> int | None:
-    """Active tokens between two edges of the histogram; None if they are no edges."""
-    if histogram is None:
-        return None
-    if histogram.low == histogram.high:
-        return int(histogram.counts.sum()) if low <= histogram.low <= high else 0
-    edges = histogram.edges
-    tolerance = (histogram.high - histogram.low) * 1e-6
-    first, last = int(np.argmin(np.abs(edges - low))), int(np.argmin(np.abs(edges - high)))
-    if abs(edges[first] - low) > tolerance or abs(edges[last] - high) > tolerance:
-        return None
-    return int(histogram.counts[first:last].sum())
-
-
-def text_reply(acts: FeatureActivations, feature: int) -> wire.Reply:
-    """The user's own text under one feature."""
-    data: dict[str, wire.Json] = {
-        "f": feature,
-        "n": len(acts),
-        "str": list(acts.tokens),
-        "notes": list(acts.notes),
-    }
-    bits = flags(acts.parts, acts.special, acts.outlier, acts.beyond_context)
-    return wire.Reply(data, {"act": acts[:, feature].astype(np.float32), "flags": bits})
-
-
-def _bounds(histogram: Histogram) -> dict[str, wire.Json]:
-    return {"low": histogram.low, "high": histogram.high}
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

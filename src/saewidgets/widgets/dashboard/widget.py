@@ -17,13 +17,14 @@ from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
 from ..constants import MAX_WINDOW, MIN_WINDOW
+from ..feature.payload import feature_reply, text_reply
 from ..indexed import indexed, parted
 from ..shot import Shot
 from ..traits import WholeNumber, WholeNumbers, wholes
 from .asked import AskedEffects, AskedExamples, AskedFeature, AskedLabel, AskedRandom, AskedText
 from .effects import Context, contexts, effects_reply
 from .page import fallback_of, questions
-from .payload import answer_examples, columns_of, feature_reply, select, text_reply
+from .payload import answer_examples, columns_of, select
 
 if TYPE_CHECKING:
     from ...engine.activations.result import FeatureActivations

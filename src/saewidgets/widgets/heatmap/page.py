@@ -4,41 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ...engine.activations.ranking import SORTS, Sort
+from ...engine.activations.ranking import SORTS
 from ...engine.activations.result import FeatureActivations
 from ...snapshot.fallback import FallbackRow, fallback
+from ..feature.card import AskedCard, card_reply
 from ..shot import Question
 from . import payload as heatmap_payload
-from .payload import Rank, Tokens, rank_reply, tokens_reply
+from .payload import Rank, Said, Tokens, describes, rank_reply, ranking_of, said_reply, tokens_reply
+from .ranked import ORDERS, Corpus, Order, ranked
+
+if TYPE_CHECKING:
+    from ...index.feature_index import FeatureIndex
 
 _FALLBACK_TOKENS = 1000
 # A page answers a click on each token up to this many tokens; beyond it, it would be mostly rankings.
 _CLICKABLE_TOKENS = 160
 
 
-def questions(acts: FeatureActivations, asked: Rank) -> Iterator[Question]:
-    """What a page answers: the tokens, and rankings over all tokens, each single one, and the selected ones.
+def questions(
+    acts: FeatureActivations, asked: Rank, index: FeatureIndex | None, corpus: Corpus | None
+) -> Iterator[Question]:
+    """What a page answers: the tokens, what is said of the strongest features on each, rankings over all tokens, each single
+    one, and the selected ones; and with an index a card of each feature that the first ranking lists.
 
     Every answer's `selected` holds all its listed features and `asked.features`, so whatever is listed can be coloured;
     the page's host therefore leaves `features` out when it looks an answer up.
     """
     yield Question("tokens", Tokens(asked.text), tokens_reply(acts))
+    cards: dict[int, None] = dict.fromkeys(asked.features)
     choices: list[tuple[int, ...]] = [(), *((i,) for i in range(len(acts)) if len(acts) <= _CLICKABLE_TOKENS)]
     if asked.tokens not in choices:
         choices.append(asked.tokens)
     # A text too rich to send whole takes its columns along with each ranking: then only the present one is recorded.
     whole = len(acts.values) <= heatmap_payload.MAX_SENT
-    for sort in SORTS if whole else (asked.sort,):
+    orders = SORTS if corpus is None else ORDERS
+    for sort in orders if whole else (asked.sort,):
         for include_special in (False, True) if whole else (asked.include_special,):
             for tokens in choices:
                 params = replace(asked, sort=sort, include_special=include_special, tokens=tokens)
-                listed = acts.top(asked.limit, sort=sort, tokens=tokens or None, include_special=include_special)
-                reply = rank_reply(acts, replace(params, features=(*listed, *asked.features)))
+                listed = [*ranking_of(acts, params, corpus).ranking]
+                if not tokens and sort == asked.sort:
+                    cards.update(dict.fromkeys(listed))
+                reply = rank_reply(acts, replace(params, features=(*listed, *asked.features)), corpus)
                 yield Question("rank", replace(params, features=()), reply)
+    if describes(acts) and len(acts) <= _CLICKABLE_TOKENS:
+        yield from (Question("said", Said(asked.text, token), said_reply(acts, token)) for token in range(len(acts)))
+    if index is not None:
+        yield from (Question("card", AskedCard(feature), card_reply(index, feature)) for feature in cards)
 
 
-def fallback_of(acts: FeatureActivations, feature: int | None, sort: Sort, include_special: bool) -> str:
+def fallback_of(
+    acts: FeatureActivations, feature: int | None, sort: Order, include_special: bool, corpus: Corpus | None = None
+) -> str:
     """Script-free HTML: the tokens coloured by `feature`, and a table of the most active features."""
     values = None if feature is None else acts[:, feature]
     counted = acts.counted | include_special
@@ -53,7 +72,7 @@ def fallback_of(acts: FeatureActivations, feature: int | None, sort: Sort, inclu
         )
         for i in range(shown)
     ]
-    ranking = acts.top(10, sort=sort, include_special=include_special)
+    ranking = ranked(acts, corpus, 10, sort=sort, include_special=include_special).ranking
     table = ranking.to_pandas().drop(columns=["max_at_token", "max_at"])
     heading = "Active features"
     if feature is not None:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...engine.activations.ranking import FeatureRanking, Sort
 from ...engine.activations.result import FeatureActivations
 from ...engine.arrays import Ints
+from ...engine.labels import Labels
+from ..feature.said import said_of
 from ..flags import flags
 from ..wire import Array, Json, Reply
+from .ranked import Corpus, Order, Ranked, ranked
 
 # Activations sent with a text (8 bytes each). Beyond it, each token's strongest, and whole columns on demand.
 MAX_SENT = 500_000
@@ -44,6 +46,7 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
         "str": list(acts.tokens),
         # Looked up once each: a name may be taken away meanwhile.
         "labels": {str(f): name for f in shown if (name := acts.labels.get(f)) is not None},
+        "described": describes(acts),
         "complete": top is None,
         "top": top,
         "n_features": acts.n_features,
@@ -73,18 +76,19 @@ class Rank:
     """What a ranking is asked for.
 
     Attributes:
-        text: of the trait. sort, include_special, minimum, query, limit: as the traits.
+        text: of the trait. sort, include_special, minimum, query, limit, max_density: as the traits.
         tokens: count only these; none: all. Those that the text no longer has are passed over.
         features: those whose statistics over all tokens are wanted, as scales of colours.
     """
 
     text: Json = ""
-    sort: Sort = "max"
+    sort: Order = "max"
     tokens: tuple[int, ...] = ()
     include_special: bool = False
     minimum: float = field(default=0.0, metadata={"wire": "min"})
     query: str = ""
     limit: int = 25
+    max_density: float = 1.0
     features: tuple[int, ...] = ()
 
 
@@ -96,47 +100,81 @@ class Tokens:
     rank: Rank | None = None
 
 
-def rank_reply(acts: FeatureActivations, params: Rank) -> Reply:
+@dataclass(frozen=True)
+class Said:
+    """What is said of the features that a token's tooltip lists: those that are strongest on it."""
+
+    text: Json = ""
+    token: int = 0
+
+
+def said_reply(acts: FeatureActivations, token: int) -> Reply:
+    """The "said" channel: of the features that are strongest on a token, by number."""
+    shown = acts.token(token)[0][:_LABELLED_PER_TOKEN].tolist() if 0 <= token < len(acts) else []
+    return Reply({"names": {str(f): said_of(acts.labels, f) for f in shown}})
+
+
+def rank_reply(acts: FeatureActivations, params: Rank, corpus: Corpus | None = None) -> Reply:
     """The "rank" channel: the ranked features, and the all-token statistics that scale the selected ones."""
-    tokens = tuple(token for token in params.tokens if 0 <= token < len(acts))
-    ranking = acts.top(
-        params.limit,
-        sort=params.sort,
-        tokens=tokens or None,
-        include_special=params.include_special,
-        minimum=params.minimum,
-        label=params.query,
-    )
-    selected = acts.top(None, among=params.features, include_special=params.include_special)
+    made = ranking_of(acts, params, corpus)
+    selected = ranked(acts, corpus, None, among=params.features, include_special=params.include_special)
     data: dict[str, Json] = {
         "key": result_key(acts),
-        "basis": "selected" if tokens else "all",
-        "n_tokens": ranking.n_tokens,
-        "total": ranking.total,
-        "rows": rows(ranking),
+        "basis": "selected" if _chosen(acts, params) else "all",
+        "n_tokens": made.ranking.n_tokens,
+        "total": made.ranking.total,
+        "hidden": made.hidden,
+        "rows": rows(made),
         "selected": rows(selected),
     }
     if len(acts.values) <= MAX_SENT:
         return Reply(data)
-    return Reply(data, columns(acts, {*ranking, *params.features}))
+    return Reply(data, columns(acts, {*made.ranking, *params.features}))
 
 
-def rows(ranking: FeatureRanking) -> list[Json]:
-    """A ranking as JSON rows; "max" is the activation of max |activation|."""
+def ranking_of(acts: FeatureActivations, params: Rank, corpus: Corpus | None) -> Ranked:
+    """The ranking that is asked for."""
+    return ranked(
+        acts,
+        corpus,
+        params.limit,
+        sort=params.sort,
+        max_density=params.max_density,
+        tokens=_chosen(acts, params) or None,
+        include_special=params.include_special,
+        minimum=params.minimum,
+        label=params.query,
+    )
+
+
+def _chosen(acts: FeatureActivations, params: Rank) -> tuple[int, ...]:
+    return tuple(token for token in params.tokens if 0 <= token < len(acts))
+
+
+def describes(acts: FeatureActivations) -> bool:
+    """Whether more than names given by hand may be said of features."""
+    return isinstance(acts.labels, Labels) and acts.labels.describes
+
+
+def rows(made: Ranked) -> list[Json]:
+    """A ranking as JSON rows; "max" is the activation of max |activation|, "density" and "most" are of the index's corpus."""
+    ranking = made.ranking
     fields = zip(
         ranking.features, ranking.extreme, ranking.sum, ranking.mean, ranking.n_active, ranking.argmax, strict=True
     )
     return [
         {
             "f": int(f),
-            "label": None if (name := ranking.labels.get(int(f))) is None else name,
+            **said_of(ranking.labels, int(f)),
             "max": float(largest),
             "sum": float(total),
             "mean": float(mean),
             "n": int(n),
             "at": int(at),
+            "density": made.density(i),
+            "most": made.most(i),
         }
-        for f, largest, total, mean, n, at in fields
+        for i, (f, largest, total, mean, n, at) in enumerate(fields)
     ]
 
 

@@ -11,25 +11,28 @@ from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 
-from ...engine.activations.ranking import SORTS
 from ...engine.activations.result import FeatureActivations
 from ...engine.given_labels import labels_from
-from ...engine.labels import Labels
+from ...engine.labels import Labels, Names
 from ...errors import FeatureIndexError
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
 from ..constants import MAX_FEATURES
+from ..feature.card import AskedCard, card_reply
+from ..indexed import indexed
 from ..shot import Shot
 from ..traits import Follows, Text, TextOrIds, WholeNumber, WholeNumbers, as_text, is_ids
 from .page import fallback_of, questions
-from .payload import Rank, Tokens, rank_reply, tokens_reply
+from .payload import Rank, Said, Tokens, rank_reply, said_reply, tokens_reply
+from .ranked import ORDERS, Corpus
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...engine.given_labels import LabelsLike
     from ...engine.text.given import TextInput
     from ...engine.ticket import Ticket
+    from ...index.feature_index import FeatureIndex
 
 _KEPT_RESULTS = 4
 
@@ -42,9 +45,11 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
         text: a text, or a list of texts (shown one under another, on one colour scale); or token ids of one or several, as
             lists, arrays or tensors, which are taken as they are.
         features: up to 6 features to colour by.
-        sae: which dictionary of the engine; default: the first.
+        index: an index of that dictionary: what its features are said to be, their density, a colour scale up to their
+            largest activation on its corpus, and a card of each at hand.
+        sae: which dictionary of the engine; default: the one that the index is of, else the first.
         labels: feature index to label, for this widget only, in any form that `labels_from` takes; default: the engine's,
-            which follow every name that is given later.
+            which follow every name that is given later. Of other features it shows what `index` says.
         **traits: any of the traits below.
 
     Traits (both ways):
@@ -53,10 +58,12 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
         features: coloured features, at most 6; an array, a tensor or an index of a table becomes a list.
         selected_tokens: tokens that the ranking is over (indices over all texts); empty: all. Reset by a new text; those
             that the text does not have are passed over.
-        sort: "max", "sum" or "mean".
+        sort: "max", "sum" or "mean"; with an index also "density", the sparsest first.
         include_special: count and colour special tokens and norm outliers too.
         min_activation: hide features whose largest activation is below.
-        label_query: show features whose label contains this.
+        max_density: with an index: hide features that are active on a larger share of its tokens.
+        color_scale: "text", up to the largest activation in the text; with an index also "max", up to that on its corpus.
+        label_query: show features of which this is said.
         limit: rows of the ranking.
         view: "text", "matrix" or "both".
         editable: whether the text can be edited in the view.
@@ -66,6 +73,7 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
     Raises:
         FeatureIndexError: for a feature outside the dictionary. TokenIdError: for a token id outside the vocabulary.
         LabelError: for labels of which it is not clear which feature they name.
+        IndexMismatchError: if engine and index do not belong together.
         TypeError: for an unknown setting.
 
     Example:
@@ -79,14 +87,17 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
     feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
     features = WholeNumbers().tag(sync=True, page=True)
     selected_tokens = WholeNumbers(min=0).tag(sync=True, page=True)
-    sort = traitlets.Enum(SORTS, "max").tag(sync=True, page=True)
+    sort = traitlets.Enum(ORDERS, "max").tag(sync=True, page=True)
     include_special = traitlets.Bool(False).tag(sync=True, page=True)
     min_activation = traitlets.Float(0.0, min=0.0).tag(sync=True, page=True)
+    max_density = traitlets.Float(1.0, min=0.0, max=1.0).tag(sync=True, page=True)
+    color_scale = traitlets.Enum(("text", "max"), "text").tag(sync=True, page=True)
     label_query = traitlets.Unicode("").tag(sync=True, page=True)
     limit = traitlets.Int(25, min=1, max=500).tag(sync=True, page=True)
     view = traitlets.Enum(("text", "matrix", "both"), "both").tag(sync=True, page=True)
     editable = traitlets.Bool(True).tag(sync=True, page=True)
     sae = traitlets.Unicode(allow_none=True, default_value=None, read_only=True).tag(sync=True, page=True)
+    indexed = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
 
     pair = ("features", "feature")
 
@@ -96,21 +107,29 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
         text: TextInput = "",
         *,
         features: Iterable[int] = (),
+        index: FeatureIndex | None = None,
         sae: str | None = None,
         labels: LabelsLike | None = None,
         **traits: object,
     ) -> None:
-        dictionary = self._dictionary = engine.dictionary(sae)
+        dictionary = self._dictionary = engine.dictionary(sae if index is None else indexed(engine, index, sae))
+        self._index = index
+        self._corpus = None if index is None else Corpus.of(index)
         self._labels: Labels | None = None
         if labels is not None:
-            self._labels = Labels(labels_from(labels, dictionary.n_features, dictionary.name))
+            names = Names(labels_from(labels, dictionary.n_features, dictionary.name))
+            names.describers = () if index is None else (index,)
+            self._labels = Labels(names=names)
         self._results: OrderedDict[str, FeatureActivations] = OrderedDict()
         self._guard = Lock()
         self._told: dict[str, object] = {"features": [], "feature": None}
         super().__init__(engine, text=text, features=features, **traits)
+        self.set_trait("indexed", index is not None)
         self.set_trait("sae", None if dictionary.name == engine.default else dictionary.name)
         if self._labels is None:
             self.names_of(dictionary.labels)
+        elif index is not None:
+            self.names_of(index.labels)
 
     # -- traits that belong together
 
@@ -134,6 +153,16 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
                 f"At most {MAX_FEATURES} features can be told apart by colour; {len(unique)} were given."
             )
         return unique
+
+    @traitlets.validate("sort", "max_density", "color_scale")
+    def _valid_with_index(self, proposal: Mapping[str, Any]) -> object:
+        name, value = proposal["trait"].name, proposal["value"]
+        without = {"sort": value != "density", "max_density": value == 1, "color_scale": value == "text"}
+        if self._index is None and not without[name]:
+            raise traitlets.TraitError(
+                f"{name}={value!r} needs an index, which knows the corpus: TokenFeatureHeatmap(engine, index=index)."
+            )
+        return value
 
     def _agree(self, name: str) -> None:
         if self.feature in self.features:
@@ -212,12 +241,22 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
 
     def _rank(self, acts: FeatureActivations, asked: Rank) -> wire.Reply:
         self._dictionary.check_features(asked.features)
-        return rank_reply(acts, asked)
+        return rank_reply(acts, asked, self._corpus)
+
+    @channel("said", Said)
+    def _answer_said(self, asked: Said, ticket: Ticket) -> wire.Reply:
+        return said_reply(self._result(as_text(asked.text), ticket), asked.token)
+
+    @channel("card", AskedCard)
+    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
+        if self._index is None:
+            raise ValueError("A card of a feature needs an index: TokenFeatureHeatmap(engine, index=index).")
+        return card_reply(self._index, asked.feature)
 
     # -- pictures without a kernel
 
     def fallback_html(self) -> str:
-        return fallback_of(self.activations, self.feature, self.sort, self.include_special)
+        return fallback_of(self.activations, self.feature, self.sort, self.include_special, self._corpus)
 
     def shot(self) -> Shot:
         """The tokens, and the rankings over all of them, over each single one, and over the selected ones."""
@@ -230,13 +269,14 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
             minimum=self.min_activation,
             query=self.label_query,
             limit=self.limit,
+            max_density=self.max_density,
             tokens=tuple(selected),
             features=tuple(self.features),
         )
         return Shot(
             title=f"{self._dictionary.name} on {_short(self.text)}",
             state={"selected_tokens": cast("wire.Json", selected), "editable": False},
-            questions=list(questions(acts, asked)),
+            questions=list(questions(acts, asked, self._index, self._corpus)),
             fallback=self.fallback_html(),
             provenance=list(acts.provenance.items()),
         )

@@ -19,6 +19,7 @@ from ...interventions.recipe.plain import intervention_from
 from ...interventions.recipe.recipe import Recipe
 from ...interventions.recipe.units import Maxima, dictionary_of, max_name_of, median_norm, norm_of, prompt_max, resolve
 from .. import wire
+from ..feature.said import said_of
 from ..flags import flags
 from .asked import AskedPrompt
 
@@ -102,7 +103,7 @@ class Units:
             raw = None if size is None else i.value * size
         return {
             "f": feature,
-            "label": i.label or dictionary.labels.get(feature),
+            **({"label": i.label, "said": None} if i.label else said_of(dictionary.labels, feature)),
             "max": largest,
             "max_from": source,
             "norm": length,

@@ -16,6 +16,7 @@ from ...interventions.effects.on_text import EditEffects, effects
 from ...interventions.recipe.units import LookedUp
 from .. import wire
 from ..constants import CONTROLS
+from ..feature.said import sent
 from ..flags import flags
 from .asked import AskedAnswer, AskedEffect, AskedSweep
 
@@ -68,7 +69,7 @@ def _effects(made: EditEffects) -> wire.Reply:
                 {
                     "feature": r.feature,
                     "sae": r.dictionary,
-                    "label": r.label,
+                    **sent(r.label, r.description),
                     "kind": ", ".join(r.kinds),
                     "note": r.note,
                 }
@@ -78,7 +79,7 @@ def _effects(made: EditEffects) -> wire.Reply:
                 {
                     "sae": s.dictionary,
                     "f": s.feature,
-                    "label": s.label,
+                    **sent(s.label, s.description),
                     "clean": s.clean,
                     "edited": s.edited,
                     "change": s.change,

@@ -1,22 +1,20 @@
-"""Finding a feature to steer: by number, by label, by the tokens it fires on or promotes, or in the prompt."""
+"""Finding a feature to steer: by number, by what is said of it, or in the prompt."""
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, cast
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import SaewidgetsError
 from .. import wire
+from ..feature.said import said_of
 from .asked import AskedPrompt
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ...engine.dictionary.base import Dictionary
     from ...engine.engine import Engine
-    from ...engine.labels import Labels
     from ...index.feature_index import FeatureIndex
 
 _FOUND = 12
@@ -39,31 +37,14 @@ class Search:
             items += self._in_prompt(dictionary, asked)
         return wire.Reply({"items": items})
 
-    @cached_property
-    def _table(self) -> pd.DataFrame | None:
-        return None if self._index is None else self._index.features
-
     def _matches(self, dictionary: Dictionary, words: str) -> list[int]:
-        found: list[int] = []
         number = words.isascii() and words.isdigit()  # "²" is a digit, and no number
-        if number and int(words) < dictionary.n_features:
-            found.append(int(words))
-        found += [f for f, label in self._labels(dictionary).to_dict().items() if words in label.lower()]
-        table = self._table if dictionary.name == self._indexed else None
-        if table is not None and not number:
-            fires = table["top_token"].fillna("").str.lower().str.contains(words, regex=False)
-            found += self._strongest(table, fires.to_numpy())
-            if "top_logits" in table:
-                promotes = [any(words in (t or "").lower() for t in tops) for tops in table["top_logits"]]
-                found += self._strongest(table, np.array(promotes))
+        found = [int(words)] if number and int(words) < dictionary.n_features else []
+        if self._index is not None and dictionary.name == self._indexed:
+            found += [int(f) for f in self._index.search(words, k=_FOUND)["feature"]]
+        else:
+            found += [f for f, label in dictionary.labels.items() if words in label.lower()]
         return list(dict.fromkeys(found))[:_FOUND]
-
-    def _strongest(self, table: pd.DataFrame, wanted: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[int]:
-        return [int(f) for f in table[wanted].sort_values("count", ascending=False).index[:_FOUND]]
-
-    def _labels(self, dictionary: Dictionary) -> Labels:
-        own = self._index is not None and dictionary.name == self._indexed
-        return self._index.labels if own and self._index is not None else dictionary.labels
 
     def _in_prompt(self, dictionary: Dictionary, asked: AskedPrompt) -> list[wire.Json]:
         try:
@@ -81,16 +62,11 @@ class Search:
     def _item(self, dictionary: Dictionary, feature: int) -> dict[str, wire.Json]:
         item: dict[str, wire.Json] = {
             "f": feature,
-            "label": self._labels(dictionary).get(feature),
+            **said_of(dictionary.labels, feature),
             "max": None,
             "signed": int(dictionary.signed),
-            "top": [],
         }
-        table = self._table if dictionary.name == self._indexed else None
-        if table is not None:
-            row = table.loc[feature]
-            largest = max(abs(float(cast(float, row[end]))) for end in ("max", "min"))
-            item["max"] = largest if np.isfinite(largest) else None
-            promoted = list(row["top_logits"])[:3] if "top_logits" in table else []
-            item["top"] = [t for t in (row["top_token"], *promoted) if isinstance(t, str)]
+        if self._index is not None and dictionary.name == self._indexed:
+            ends = [float(self._index.column(end)[feature]) for end in ("low", "high")]
+            item["max"] = max(map(abs, ends)) if all(map(math.isfinite, ends)) else None
         return item

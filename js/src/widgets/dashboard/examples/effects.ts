@@ -4,10 +4,10 @@
  */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { ExamplesAnswer, TextAnswer } from "../../../feature/wire";
 import { floats, ints } from "../../../kernel/arrays";
 import { isCancelled, useClient } from "../../../kernel/kernel";
 import { asWireError, type Json, type Model, type Reply, type WireError } from "../../../kernel/types";
-import type { ExamplesAnswer, TextAnswer } from "../wire";
 
 const SLICE = 16;
 const CHANGES = 6;

@@ -4,9 +4,9 @@
  */
 
 import { num } from "../../../controls/format";
+import type { ExampleJson, ExamplesAnswer, GroupJson } from "../../../feature/wire";
 import type { Palette } from "../../../tokens/palette";
 import { label } from "../../../tokens/visible";
-import type { ExampleJson, ExamplesAnswer, GroupJson } from "../wire";
 import type { Effects } from "./effects";
 import { drawn, type Kind, Runs } from "./runs";
 

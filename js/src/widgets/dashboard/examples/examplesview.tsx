@@ -1,9 +1,9 @@
 /** The examples with their pointer and keyboard: arrows go through examples and tokens, Enter selects. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { ExampleJson, ExamplesAnswer } from "../../../feature/wire";
 import type { Palette } from "../../../tokens/palette";
 import { tokenAt } from "../../../tokens/tokendom";
-import type { ExampleJson, ExamplesAnswer } from "../wire";
 import type { EffectsState } from "./effects";
 import { ExamplesView } from "./examples";
 import type { Hover } from "./hover";

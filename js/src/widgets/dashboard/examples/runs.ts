@@ -1,9 +1,9 @@
 /** Runs of coloured and underlined tokens. Colours are written as numbers, not as var(): see tokens/palette.ts. */
 
+import { excluded, type TokenData } from "../../../feature/wire";
 import { background } from "../../../tokens/paint";
 import type { Palette } from "../../../tokens/palette";
 import { TokenText } from "../../../tokens/tokentext";
-import { excluded, type TokenData } from "../wire";
 import type { Effects } from "./effects";
 
 /** Hues of the palette. */

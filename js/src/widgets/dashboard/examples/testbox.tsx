@@ -3,13 +3,13 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Notes } from "../../../controls/footer";
 import { num } from "../../../controls/format";
+import { excluded, type TextAnswer, type TextJson, tokenData } from "../../../feature/wire";
 import type { Ask } from "../../../kernel/kernel";
 import { save, useTrait } from "../../../kernel/traits";
 import type { Model } from "../../../kernel/types";
 import { useDraft } from "../../../kernel/typing";
 import type { Palette } from "../../../tokens/palette";
 import { tokenAt } from "../../../tokens/tokendom";
-import { excluded, type TextAnswer, type TextJson, tokenData } from "../wire";
 import type { EffectsState } from "./effects";
 import type { Hover } from "./hover";
 import { drawn, type Kind, Runs } from "./runs";

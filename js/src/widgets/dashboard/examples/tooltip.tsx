@@ -2,10 +2,10 @@
 
 import { num, signed } from "../../../controls/format";
 import { Tip } from "../../../controls/tip";
+import type { ExampleJson, ExamplesAnswer, TextAnswer, TokenData } from "../../../feature/wire";
 import { remarks } from "../../../tokens/flags";
 import { Tok } from "../../../tokens/tok";
 import { label } from "../../../tokens/visible";
-import type { ExampleJson, ExamplesAnswer, TextAnswer, TokenData } from "../wire";
 import type { Change, Effects, EffectsState } from "./effects";
 import { type Hover, useHover } from "./hover";
 

@@ -4,10 +4,9 @@ import { useMemo, useState } from "preact/hooks";
 import { bar, edge, heights } from "../../../charts/axis";
 import { Frame, HEIGHT, innerWidth, LEFT, place } from "../../../charts/frame";
 import { useWidth } from "../../../charts/width";
-import { count, num, signed } from "../../../controls/format";
-import { Tok } from "../../../tokens/tok";
-import { label } from "../../../tokens/visible";
-import type { FeatureAnswer, Logits, TokenValue } from "../wire";
+import { count, num } from "../../../controls/format";
+import { End } from "../../../feature/ends";
+import type { FeatureAnswer, Logits, TokenValue } from "../../../feature/wire";
 
 export function LogitHistogram({ answer }: { answer: FeatureAnswer }) {
   const [log, setLog] = useState(false);
@@ -121,40 +120,5 @@ export function LogitTables({ logits }: { logits: Logits }) {
         <End title="Suppresses" rows={bottom} most={most} name="saew-down" />
       </div>
     </section>
-  );
-}
-
-function End({ title, rows, most, name }: { title: string; rows: TokenValue[]; most: number; name: string }) {
-  return (
-    <table class={name}>
-      <thead>
-        <tr>
-          <th scope="col">{title}</th>
-          <th scope="col" class="saew-num">
-            <span class="saew-offscreen">logit weight</span>
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <tr key={row.id}>
-            <th scope="row" class="saew-mono saew-tok" title={`${label(row.t)} (id ${row.id})`}>
-              <Tok t={row.t} />
-            </th>
-            <td class="saew-num saew-by">
-              <span class="saew-bar" style={{ width: `${((Math.abs(row.v) / most) * 100).toFixed(1)}%` }} />
-              <span>{signed(row.v)}</span>
-            </td>
-          </tr>
-        ))}
-        {rows.length === 0 && (
-          <tr>
-            <td colSpan={2} class="saew-small">
-              no match
-            </td>
-          </tr>
-        )}
-      </tbody>
-    </table>
   );
 }

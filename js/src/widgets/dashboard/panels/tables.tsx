@@ -3,9 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { num, percent, signed } from "../../../controls/format";
 import { Num, Table } from "../../../controls/table";
+import { Name, type Named } from "../../../feature/said";
+import type { FeatureJson, TokenRow } from "../../../feature/wire";
 import { Tok } from "../../../tokens/tok";
-import { label } from "../../../tokens/visible";
-import type { FeatureJson, TokenRow } from "../wire";
 
 interface RelationProps<R> {
   title: string;
@@ -117,17 +117,13 @@ interface RelatedProps {
 }
 
 export function Related({ json, onGo }: RelatedProps) {
-  const name = (f: number, text: string | null) => (
+  const name = (row: Named & { f: number }) => (
     <th scope="row" class="saew-feature-cell">
       {/* Its click, by pointer or key, is the row's. */}
-      <button type="button" class="saew-link" aria-label={`Go to feature ${f}`}>
-        {f}
+      <button type="button" class="saew-link" aria-label={`Go to feature ${row.f}`}>
+        {row.f}
       </button>
-      {text !== null && (
-        <span class="saew-label" title={label(text)}>
-          {label(text)}
-        </span>
-      )}
+      <Name of={row} />
     </th>
   );
   return (
@@ -140,7 +136,7 @@ export function Related({ json, onGo }: RelatedProps) {
         missing={json.correlated_missing}
         row={(row) => (
           <tr key={row.f} class="saew-go" onClick={() => onGo(row.f)}>
-            {name(row.f, row.label)}
+            {name(row)}
             <Num>{signed(row.r)}</Num>
             <td class="saew-num" title="Tokens on which both are active">
               {row.together.toLocaleString("en")}
@@ -155,7 +151,7 @@ export function Related({ json, onGo }: RelatedProps) {
         rows={json.neighbours}
         row={(row) => (
           <tr key={row.f} class="saew-go" onClick={() => onGo(row.f)}>
-            {name(row.f, row.label)}
+            {name(row)}
             <Num>{signed(row.cos)}</Num>
           </tr>
         )}

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { signed } from "../../../controls/format";
 import { Button, Heading, minus, Small, SmallLine, Token } from "../../../controls/small";
 import { Num, Table } from "../../../controls/table";
+import { Name, textOf } from "../../../feature/said";
 import { label } from "../../../tokens/visible";
 import { largest } from "../run/colours";
 import type { Effect } from "./effectdata";
@@ -92,8 +93,7 @@ export function SideTable({ effect }: { effect: Effect }) {
               <tr key={`${one.sae} ${one.f}`}>
                 <th scope="row" class="saew-side-name">
                   <b>{one.f}</b>
-                  {several && <Small>{` ${label(one.sae)}`}</Small>}
-                  {one.label !== null && <bdi>{` ${label(one.label)}`}</bdi>}
+                  {several && <Small>{` ${label(one.sae)}`}</Small>} <Name of={one} />
                 </th>
                 <Num>{minus(one.clean)}</Num>
                 <Num>{minus(one.edited)}</Num>
@@ -110,7 +110,8 @@ export function SideTable({ effect }: { effect: Effect }) {
   );
 }
 
-function nameOf({ feature, label: says, kind }: Effect["json"]["rows"][number]): string {
-  const what = feature === null ? "direction" : `feature ${feature}`;
-  return `${what}${says ? ` ${label(says)}` : ""} (${kind})`;
+function nameOf(row: Effect["json"]["rows"][number]): string {
+  const { feature, kind } = row;
+  const says = textOf(row);
+  return `${feature === null ? "direction" : `feature ${feature}`}${says && ` ${says}`} (${kind})`;
 }

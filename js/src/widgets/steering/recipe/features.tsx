@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Button } from "../../../controls/small";
+import { Name, type Named } from "../../../feature/said";
 import type { Kernel } from "../../../kernel/kernel";
 import { label } from "../../../tokens/visible";
 import type { Facts, Item, RowScale } from "../wire";
@@ -42,7 +43,7 @@ export function Features({ row, scale, facts, kernel, id, onChange }: Props) {
         {`${row.label ? label(row.label) : "direction"} (${row.direction.length}) at ${label(row.hook ?? "?")}`}
       </span>
     );
-  const names = new Map(scale?.features.map((found) => [found.f, found.label]));
+  const names = new Map<number, Named>(scale?.features.map((found) => [found.f, found]));
   const close = () => setOpen(null);
   const pick = ({ f }: Item) => {
     close();
@@ -60,7 +61,7 @@ export function Features({ row, scale, facts, kernel, id, onChange }: Props) {
             onClick={() => setOpen(open === i ? null : i)}
           >
             <b>{f}</b>
-            <bdi>{label(names.get(f) ?? row.label ?? "")}</bdi>
+            <Name of={names.get(f) ?? row} />
           </Button>
           {row.features.length > 1 && (
             <Button

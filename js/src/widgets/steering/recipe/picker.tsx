@@ -1,9 +1,9 @@
-/** Finding a feature: by number, by label, by what it fires on; with nothing typed, those that are strong in the prompt. */
+/** Finding a feature: by number, by what is said of it; with nothing typed, those that are strong in the prompt. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { num } from "../../../controls/format";
+import { Name } from "../../../feature/said";
 import type { Kernel } from "../../../kernel/kernel";
-import { Tok } from "../../../tokens/tok";
 import { label } from "../../../tokens/visible";
 import type { Item } from "../wire";
 
@@ -58,7 +58,7 @@ export function Picker({ kernel, sae, n, id, onPick, onClose }: Props) {
     const item = found?.q === text ? items[at] : undefined;
     const typed = /^\s*#?\d+\s*$/.test(text) ? Number(text.replace("#", "")) : null;
     // A number needs no answer to be one.
-    if (typed !== null && typed < n && item?.f !== typed) onPick({ f: typed, label: null, max: null, top: [] });
+    if (typed !== null && typed < n && item?.f !== typed) onPick({ f: typed, label: null, max: null });
     else if (item) onPick(item);
   };
   const inPrompt = found?.q.trim() === "";
@@ -75,11 +75,11 @@ export function Picker({ kernel, sae, n, id, onPick, onClose }: Props) {
         ref={box}
         type="search"
         {...COMBOBOX}
-        aria-label="Find a feature by its number, label or tokens"
+        aria-label="Find a feature by its number or what is said of it"
         aria-controls={`${id}-list`}
         aria-activedescendant={items.length > 0 ? `${id}-${at}` : undefined}
         aria-autocomplete="list"
-        placeholder="number, label, or token it fires on"
+        placeholder="number, label, or words said of it"
         spellcheck={false}
         autocomplete="off"
         value={query}
@@ -113,27 +113,13 @@ export function Picker({ kernel, sae, n, id, onPick, onClose }: Props) {
           >
             <b>{item.f}</b>
             <span class="saew-found-name">
-              {item.label !== null && <bdi>{label(item.label)}</bdi>}
-              {item.label === null && item.top.length > 0 && <Tops top={item.top} />}
+              <Name of={item} />
             </span>
             <span class="saew-small saew-nowrap">{sizes(item)}</span>
           </div>
         ))}
       </div>
     </div>
-  );
-}
-
-function Tops({ top }: { top: string[] }) {
-  return (
-    <span class="saew-mono saew-small">
-      {top.slice(0, 3).map((token, i) => (
-        <span key={`${i} ${token}`}>
-          {i > 0 && ", "}
-          <Tok t={token} />
-        </span>
-      ))}
-    </span>
   );
 }
 

@@ -1,8 +1,9 @@
-/** The kernel's answers as the panels read them (their twin is src/saewidgets/widgets/dashboard/{asked,payload}.py). Nothing is computed here. */
+/** The kernel's answers of one feature as views read them (their twin is src/saewidgets/widgets/feature/). Nothing is computed here. */
 
-import { floats, ints } from "../../kernel/arrays";
-import type { NumericArray, Reply } from "../../kernel/types";
-import { uncounted } from "../../tokens/flags";
+import { floats, ints } from "../kernel/arrays";
+import type { NumericArray, Reply } from "../kernel/types";
+import { uncounted } from "../tokens/flags";
+import type { Named, Said } from "./said";
 
 export interface TokenValue {
   t: string;
@@ -30,11 +31,9 @@ export interface TokenRow {
   share: number;
 }
 
-export interface FeatureJson {
+/** How often and how strongly a feature fires. */
+export interface Numbers {
   f: number;
-  label: string | null;
-  can_label: boolean;
-  order: { position: number | null; total: number; previous: number | null; next: number | null };
   activation_name: string;
   signed: boolean;
   counted: number;
@@ -43,9 +42,25 @@ export interface FeatureJson {
   max: number | null;
   min: number | null;
   mean: number | null;
+  histogram: { low: number; high: number } | null;
+}
+
+/** Active tokens per bin, and the sum of their activations. */
+export interface HistogramData {
+  low: number;
+  high: number;
+  counts: Uint32Array;
+  sums: Float32Array;
+}
+
+export interface FeatureJson extends Numbers {
+  label: string | null;
+  /** What else is said of it, best first. */
+  said: Said[];
+  can_label: boolean;
+  order: { position: number | null; total: number; previous: number | null; next: number | null };
   complete: boolean;
   kept: number;
-  histogram: { low: number; high: number } | null;
   logits: Logits | null;
   logits_missing: string | null;
   tokens: TokenRow[];
@@ -54,9 +69,9 @@ export interface FeatureJson {
   neurons: { i: number; r: number; cos: number }[];
   neurons_label: string;
   neurons_missing: string | null;
-  correlated: { f: number; r: number; together: number; label: string | null }[];
+  correlated: (Named & { f: number; r: number; together: number })[];
   correlated_missing: string | null;
-  neighbours: { f: number; cos: number; label: string | null }[];
+  neighbours: (Named & { f: number; cos: number })[];
   columns: { name: string; values: string[] }[];
   notes: string[];
   provenance: [string, string][];
@@ -64,21 +79,18 @@ export interface FeatureJson {
 
 export interface FeatureAnswer {
   json: FeatureJson;
-  /** Active tokens per bin, and the sum of their activations; null for a feature that never fires. */
-  histogram: { low: number; high: number; counts: Uint32Array; sums: Float32Array } | null;
+  /** Null for a feature that never fires. */
+  histogram: HistogramData | null;
   logitCounts: Uint32Array | null;
 }
 
-export function featureAnswer({ r, arrays }: Reply<FeatureJson>): FeatureAnswer {
-  return {
-    json: r,
-    histogram: r.histogram && {
-      ...r.histogram,
-      counts: ints(arrays, "hist_counts"),
-      sums: floats(arrays, "hist_sums"),
-    },
-    logitCounts: r.logits && ints(arrays, "logit_counts"),
-  };
+export function featureAnswer(reply: Reply<FeatureJson>): FeatureAnswer {
+  const { r, arrays } = reply;
+  return { json: r, histogram: histogramOf(reply), logitCounts: r.logits && ints(arrays, "logit_counts") };
+}
+
+export function histogramOf({ r, arrays }: Reply<Numbers>): HistogramData | null {
+  return r.histogram && { ...r.histogram, counts: ints(arrays, "hist_counts"), sums: floats(arrays, "hist_sums") };
 }
 
 export interface ExampleJson {

@@ -1,0 +1,53 @@
+/** The bars of an activation histogram, in the dashboard and on a card. */
+
+import { bar, edge, heights } from "../charts/axis";
+import { HEIGHT } from "../charts/frame";
+import type { Palette } from "../tokens/palette";
+import type { HistogramData } from "./wire";
+
+interface BarsProps {
+  histogram: HistogramData;
+  weighted: boolean;
+  log: boolean;
+  inner: number;
+  palette: Palette;
+  scale: number;
+  prefix: string;
+}
+
+/** Bars in the colours of the tokens that are in them, hatched below zero as they are, under an outline that is always seen. */
+export function Bars({ histogram, weighted, log, inner, palette, scale, prefix }: BarsProps) {
+  const { low, high, counts, sums } = histogram;
+  const equal = high <= low;
+  const values = weighted ? sums : counts;
+  const height = heights(values, log, 4);
+  const n = equal ? 1 : values.length;
+  const hatch = `${prefix}-hatch`;
+  const out = [];
+  for (let i = 0; i < n; i++) {
+    const value = values[i] ?? 0;
+    if (value === 0) continue;
+    const { x, w } = equal ? { x: inner / 2 - 12, w: 24 } : bar(i, n, inner);
+    const h = Math.max(1, Math.round(height.of(value) * HEIGHT));
+    const middle = equal ? low : (edge(low, high, i, n) + edge(low, high, i + 1, n)) / 2;
+    const level = Math.max(0.08, Math.min(1, Math.abs(middle) / scale || 0));
+    const box = { x, y: -h, width: w, height: h };
+    out.push(
+      <g key={i} class="saew-hbar">
+        <rect {...box} fill={`rgb(${palette.hues[0]} / ${(level * palette.strength).toFixed(3)})`} />
+        {middle < 0 && <rect {...box} fill={`url(#${hatch})`} />}
+        <path class="saew-outline" d={`M${x + 0.5} 0V${0.5 - h}H${x + w - 0.5}V0`} />
+      </g>,
+    );
+  }
+  return (
+    <>
+      {low < 0 && (
+        <pattern id={hatch} width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+          <rect width="2" height="5" class="saew-hatch" />
+        </pattern>
+      )}
+      {out}
+    </>
+  );
+}

@@ -1,0 +1,130 @@
+/** A feature at a glance, beside whatever names it: drawn of the dashboard's own parts. */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { HEIGHT } from "../charts/frame";
+import { density, num } from "../controls/format";
+import { Tip } from "../controls/tip";
+import { floats } from "../kernel/arrays";
+import { useLookup } from "../kernel/lookup";
+import type { Model, Reply } from "../kernel/types";
+import { uncounted } from "../tokens/flags";
+import { background } from "../tokens/paint";
+import type { Palette } from "../tokens/palette";
+import { label } from "../tokens/visible";
+import { Bars } from "./bars";
+import { End } from "./ends";
+import { type Named, textOf } from "./said";
+import { type ExamplesJson, histogramOf, type Numbers, type TokenValue } from "./wire";
+
+/** Whoever only passes by sees none. */
+const WAIT_MS = 350;
+const WIDTH = 320;
+
+export interface CardJson extends Named, Numbers {
+  promotes: TokenValue[];
+  suppresses: TokenValue[];
+  logits_missing: string | null;
+  examples: ExamplesJson;
+}
+
+/** What is pointed at, and the feature that it names. */
+export interface Pointed {
+  f: number;
+  at: HTMLElement;
+}
+
+interface Props {
+  model: Model;
+  root: HTMLElement;
+  palette: Palette;
+  prefix: string;
+  pointed: Pointed | null;
+}
+
+/** The card of what has been pointed at for a moment. */
+export function HoverCard({ model, root, palette, prefix, pointed }: Props) {
+  const [stood, setStood] = useState<Pointed | null>(null);
+  useEffect(() => {
+    setStood(null);
+    if (!pointed) return;
+    const timer = setTimeout(() => setStood(pointed), WAIT_MS);
+    return () => clearTimeout(timer);
+  }, [pointed?.f, pointed?.at]);
+  const shown = stood?.at.isConnected ? stood : null;
+  const looked = useLookup<CardJson>(model, root, "card", shown && { f: shown.f });
+  if (!shown || !looked || !(looked.reply || looked.error)) return null;
+  return (
+    <Tip at={shown.at} root={root}>
+      {looked.reply ? <Card reply={looked.reply} palette={palette} prefix={prefix} /> : label(looked.error)}
+    </Tip>
+  );
+}
+
+function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Palette; prefix: string }) {
+  const { r, arrays } = reply;
+  const histogram = histogramOf(reply);
+  const act = floats(arrays, "act");
+  const { groups, str, scale } = r.examples;
+  const most = Math.max(1e-12, ...[...r.promotes, ...r.suppresses].map(({ v }) => Math.abs(v)));
+  const layers = [{ hue: 0, values: act, scale }];
+  const token = (i: number): ComponentChildren => (
+    <span key={i} style={{ background: uncounted(arrays.flags?.[i]) ? "" : background(layers, i, palette) }}>
+      {label(str[i] ?? "")}
+    </span>
+  );
+  return (
+    <div class="saew-card">
+      <div>
+        <b>{`Feature ${r.f}`}</b> <bdi class={`saew-${r.said?.kind ?? "name"}`}>{textOf(r)}</bdi>
+        {r.said && <span class="saew-small">{` ${r.said.by}`}</span>}
+      </div>
+      <div class="saew-small">
+        {r.count === 0 ? "never fires on the index's corpus" : `density ${density(r.density)} \u00b7 ${extremes(r)}`}
+      </div>
+      {histogram && (
+        <>
+          <svg
+            width={WIDTH}
+            height={HEIGHT / 2}
+            viewBox={`0 ${-HEIGHT} ${WIDTH} ${HEIGHT}`}
+            preserveAspectRatio="none"
+            aria-hidden="true"
+          >
+            <Bars
+              histogram={histogram}
+              weighted={false}
+              log
+              inner={WIDTH}
+              prefix={`${prefix}-card`}
+              {...{ palette, scale }}
+            />
+          </svg>
+          <div class="saew-small">
+            {`${num(histogram.low)} to ${num(histogram.high)}, logarithmic counts of ${r.count.toLocaleString("en")} tokens`}
+          </div>
+        </>
+      )}
+      {groups.flatMap(({ examples }) =>
+        examples.map(({ id, start, n }) => (
+          <div class="saew-card-line" key={id}>
+            {Array.from({ length: n }, (_, i) => token(start + i))}
+          </div>
+        )),
+      )}
+      {r.promotes.length > 0 ? (
+        <div class="saew-pair">
+          <End title="Promotes" rows={r.promotes} most={most} name="saew-up" />
+          <End title="Suppresses" rows={r.suppresses} most={most} name="saew-down" />
+        </div>
+      ) : (
+        r.logits_missing && <p class="saew-small">{label(r.logits_missing)}</p>
+      )}
+    </div>
+  );
+}
+
+function extremes({ min, max }: Numbers): string {
+  const low = min !== null && min < 0 ? `min ${num(min)} \u00b7 ` : "";
+  return `${low}max ${num(max ?? Number.NaN)}`;
+}

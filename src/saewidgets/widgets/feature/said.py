@@ -1,0 +1,42 @@
+"""What is said of a feature, as every view is sent it: the name that a person gave, or else an explanation or a description
+made of an index's counts, told apart (its twin is js/src/feature/said.tsx)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...engine.descriptions import Description
+from ...engine.labels import Labels
+from .. import wire
+
+__all__ = ["by", "said_of", "sent"]
+
+# A row has one line; whoever wants all of it opens the feature.
+_LONGEST = 400
+
+
+def said_of(labels: Mapping[int, str], feature: int) -> dict[str, wire.Json]:
+    """{"label", "said"}: a name given by hand, or None; where there is none, what else is said, as {text, kind, by}, or None."""
+    found = labels.describe(feature) if isinstance(labels, Labels) else None
+    return sent(labels.get(feature) if found is None else None, found)
+
+
+def sent(label: str | None, found: Description | None) -> dict[str, wire.Json]:
+    """The same of a label, or a description, that was looked up."""
+    if found is None or found.kind == "label":
+        return {"label": label if found is None else found.text, "said": None}
+    return {"label": None, "said": {"text": _short(found.text), "kind": found.kind, "by": by(found)}}
+
+
+def by(description: Description) -> str:
+    """Who says it, and how well it predicts the activations if somebody measured that."""
+    if description.kind == "label":
+        return "A name given by hand"
+    if description.kind == "automatic":
+        return "Made of what the index counted; nobody wrote it"
+    score = "" if description.score is None else f", {description.measure or 'score'} {description.score:.2f}"
+    return f"Explanation of {description.source}{score}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\u2026"
