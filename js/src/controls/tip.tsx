@@ -17,7 +17,11 @@ export function Tip({ at, root, children }: { at: HTMLElement; root: HTMLElement
     const target = at.getClientRects()[0] ?? at.getBoundingClientRect();
     const below = target.bottom - outer.top + GAP;
     const above = target.top - outer.top - tip.offsetHeight - GAP;
-    const fitsBelow = below + tip.offsetHeight <= outer.height;
+    // In the widget and in the window: of a long widget a part is on screen.
+    const window = root.ownerDocument.defaultView?.innerHeight ?? Number.POSITIVE_INFINITY;
+    const room = window - target.bottom - GAP - tip.offsetHeight;
+    const fitsBelow =
+      below + tip.offsetHeight <= outer.height && (room >= 0 || room >= target.top - GAP - tip.offsetHeight);
     const left = Math.max(EDGE, Math.min(target.left - outer.left, outer.width - tip.offsetWidth - EDGE));
     tip.style.left = `${left}px`;
     tip.style.top = `${fitsBelow || above < 0 ? below : above}px`;

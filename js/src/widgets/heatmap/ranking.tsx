@@ -50,7 +50,7 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
         )}
       </p>
       <div class="saew-tablebox">
-        <table>
+        <table class={data.json.described ? "saew-described" : undefined}>
           <thead>
             <tr>
               <th scope="col">feature</th>
