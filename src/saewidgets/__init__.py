@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .interventions.recipe.constructors import scale as scale
     from .interventions.recipe.intervention import Intervention as Intervention
     from .interventions.recipe.recipe import Recipe as Recipe
+    from .widgets.browser.widget import FeatureBrowser as FeatureBrowser
     from .widgets.dashboard.widget import FeatureDashboard as FeatureDashboard
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
@@ -59,6 +60,7 @@ _HOMES = {
     "Explained": "index.autointerp.explain",
     "Feature": "index.store.feature",
     "FeatureActivations": "engine.activations.result",
+    "FeatureBrowser": "widgets.browser.widget",
     "FeatureDashboard": "widgets.dashboard.widget",
     "FeatureIndex": "index.feature_index",
     "FeatureRanking": "engine.activations.ranking",

@@ -31,3 +31,5 @@ HISTORY: Final[int] = _ALL["HISTORY"]
 """Runs that a panel remembers."""
 CONTROLS: Final[int] = _ALL["CONTROLS"]
 """Controls of each kind that the sweep's view asks for, if nothing else is chosen."""
+ROWS: Final[int] = _ALL["ROWS"]
+"""Rows of a window of a table, at most: a screen of them, and as many before and after."""

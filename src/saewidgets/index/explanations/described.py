@@ -18,7 +18,7 @@ from .automatic import Automatic
 from .by_meaning import Embed
 from .explanation import Added, Explanation, ExplanationError
 from .own_words import own_words
-from .search import By, Search, to_frame
+from .search import By, Found, Search, to_frame
 from .sets import ExplanationSets
 from .sources import read_explanations
 
@@ -250,9 +250,17 @@ class Described:
         Example:
             >>> index.search("weekdays", by="meaning").head()
         """
+        return to_frame(self.found(query, by, k=k, embed=embed))
+
+    def found(self, query: str, by: By = "words", *, k: int = 50, embed: Embed | None = None) -> list[Found]:
+        """What `search` finds, as objects.
+
+        Raises:
+            ValueError, SearchError: as `search`.
+        """
         if by not in ("words", "meaning"):
             raise ValueError(f"Search by 'words' or by 'meaning', not by {by!r}.")
-        return to_frame(self._search.by_words(query, k) if by == "words" else self._search.by_meaning(query, k, embed))
+        return self._search.by_words(query, k) if by == "words" else self._search.by_meaning(query, k, embed)
 
 
 def _called(source: str) -> str:

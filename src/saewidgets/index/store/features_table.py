@@ -29,36 +29,51 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
     """The table of all features of a store."""
     import pandas as pd
 
-    count = folder.read("count").astype(np.int64)
-    active = np.maximum(count, 1)
-    total, squares = folder.read("total"), folder.read("squares")
-    mean = np.where(count > 0, total / active, np.nan)
-    spread = np.where(count > 0, np.sqrt(np.maximum(squares / active - (total / active) ** 2, 0)), np.nan)
+    numbers = numbers_of(folder)
+    count = numbers["count"]
     words = _Words(texts)
     columns: dict[str, Any] = {
         "label": [*map(labels.to_dict().get, range(len(count)))],
-        "density": count / folder.facts["counted"],
-        "count": count,
-        "max": folder.read("high").astype(np.float64),
-        "min": folder.read("low").astype(np.float64),
-        "mean": mean,
-        "std": spread,
+        **{name: numbers.pop(name) for name in ("density", "count", "max", "min", "mean", "std")},
         "top_token": words.of(folder.read("token")[:, 0]),
     }
     if "logit_top" in folder:
         for side, name in (("top", "top_logits"), ("bottom", "bottom_logits")):
             columns[name] = words.lists(folder.read(f"logit_{side}")[:, :_SHOWN])
-        for name in ("std", "skew", "kurtosis"):
-            columns[f"logit_{name}"] = folder.read(f"logit_{name}").astype(np.float64)
-    if "neuron" in folder and folder.read("neuron").shape[1]:
+        columns |= {name: numbers.pop(name) for name in ("logit_std", "logit_skew", "logit_kurtosis")}
+    if "neuron_r" in numbers:
         # A feature that never fires goes with no neuron.
         columns["neuron"] = pd.array(folder.read("neuron")[:, 0].astype(np.int64), "Int64").copy()
         columns["neuron"][count == 0] = pd.NA
-        columns["neuron_r"] = np.where(count > 0, folder.read("neuron_r")[:, 0].astype(np.float64), np.nan)
-    if "neighbour" in folder and folder.read("neighbour").shape[1]:
+        columns["neuron_r"] = numbers.pop("neuron_r")
+    if "neighbour_cosine" in numbers:
         columns["neighbour"] = folder.read("neighbour")[:, 0].astype(np.int64)
-        columns["neighbour_cosine"] = folder.read("neighbour_cosine")[:, 0].astype(np.float64)
+        columns["neighbour_cosine"] = numbers.pop("neighbour_cosine")
     return pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
+
+
+def numbers_of(folder: Folder) -> dict[str, Array]:
+    """The columns of the table that are numbers, as far as they are computed: [F] each; NaN for what a feature does not have."""
+    count = folder.read("count").astype(np.int64)
+    active = np.maximum(count, 1)
+    mean = folder.read("total") / active
+    spread = np.sqrt(np.maximum(folder.read("squares") / active - mean**2, 0))
+    found: dict[str, Array] = {
+        "density": count / folder.facts["counted"],
+        "count": count,
+        "max": folder.read("high").astype(np.float64),
+        "min": folder.read("low").astype(np.float64),
+        "mean": np.where(count > 0, mean, np.nan),
+        "std": np.where(count > 0, spread, np.nan),
+    }
+    if "logit_top" in folder:
+        for name in ("std", "skew", "kurtosis"):
+            found[f"logit_{name}"] = folder.read(f"logit_{name}").astype(np.float64)
+    if "neuron" in folder and folder.read("neuron").shape[1]:
+        found["neuron_r"] = np.where(count > 0, folder.read("neuron_r")[:, 0].astype(np.float64), np.nan)
+    if "neighbour" in folder and folder.read("neighbour").shape[1]:
+        found["neighbour_cosine"] = folder.read("neighbour_cosine")[:, 0].astype(np.float64)
+    return found
 
 
 class _Words:

@@ -15,17 +15,18 @@ __all__ = ["by", "said_of", "sent"]
 _LONGEST = 400
 
 
-def said_of(labels: Mapping[int, str], feature: int) -> dict[str, wire.Json]:
+def said_of(labels: Mapping[int, str], feature: int, longest: int = _LONGEST) -> dict[str, wire.Json]:
     """{"label", "said"}: a name given by hand, or None; where there is none, what else is said, as {text, kind, by}, or None."""
     found = labels.describe(feature) if isinstance(labels, Labels) else None
-    return sent(labels.get(feature) if found is None else None, found)
+    return sent(labels.get(feature) if found is None else None, found, longest)
 
 
-def sent(label: str | None, found: Description | None) -> dict[str, wire.Json]:
+def sent(label: str | None, found: Description | None, longest: int = _LONGEST) -> dict[str, wire.Json]:
     """The same of a label, or a description, that was looked up."""
     if found is None or found.kind == "label":
-        return {"label": label if found is None else found.text, "said": None}
-    return {"label": None, "said": {"text": _short(found.text), "kind": found.kind, "by": by(found)}}
+        name = label if found is None else found.text
+        return {"label": None if name is None else _short(name, longest), "said": None}
+    return {"label": None, "said": {"text": _short(found.text, longest), "kind": found.kind, "by": by(found)}}
 
 
 def by(description: Description) -> str:
@@ -38,5 +39,5 @@ def by(description: Description) -> str:
     return f"Explanation of {description.source}{score}"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\u2026"
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"

@@ -41,7 +41,7 @@ class Search:
         number = words.isascii() and words.isdigit()  # "²" is a digit, and no number
         found = [int(words)] if number and int(words) < dictionary.n_features else []
         if self._index is not None and dictionary.name == self._indexed:
-            found += [int(f) for f in self._index.search(words, k=_FOUND).index]
+            found += [one.feature for one in self._index.found(words, k=_FOUND)]
         else:
             found += [f for f, label in dictionary.labels.items() if words in label.lower()]
         return list(dict.fromkeys(found))[:_FOUND]

@@ -1,0 +1,79 @@
+/** A range of a column's values: two sliders over a histogram of all rows, in steps of its bins. */
+
+import { useState } from "preact/hooks";
+import { density, num } from "../controls/format";
+import type { Distribution } from "./wire";
+
+export type Bounds = [number | null, number | null];
+
+interface Props {
+  column: Distribution;
+  bounds: Bounds;
+  onChange: (bounds: Bounds) => void;
+}
+
+export function RangeSlider({ column, bounds, onChange }: Props) {
+  const { edges, counts, title, says } = column;
+  const n = edges.length - 1;
+  const at = (value: number | null, otherwise: number) =>
+    value === null ? otherwise : edges.reduce((best, edge, i) => (edge <= value * (1 + 1e-9) ? i : best), 0);
+  const kept: [number, number] = [at(bounds[0], 0), at(bounds[1], n)];
+  /** While a slider is held. */
+  const [drag, setDrag] = useState<[number, number] | null>(null);
+  const [from, to] = drag ?? kept;
+  if (n < 1) return null;
+  const most = Math.max(1, ...counts);
+  const move = (end: 0 | 1, value: number): [number, number] =>
+    end === 0 ? [Math.min(value, to - 1), to] : [from, Math.max(value, from + 1)];
+  const done = (ends: [number, number]) => {
+    setDrag(null);
+    onChange([ends[0] === 0 ? null : (edges[ends[0]] ?? null), ends[1] === n ? null : (edges[ends[1]] ?? null)]);
+  };
+  const slider = (end: 0 | 1) => (
+    <input
+      type="range"
+      min={0}
+      max={n}
+      value={end === 0 ? from : to}
+      aria-label={`${end === 0 ? "Smallest" : "Largest"} ${title}`}
+      aria-valuetext={written(column, edges[end === 0 ? from : to] ?? Number.NaN)}
+      onInput={(event) => setDrag(move(end, Number(event.currentTarget.value)))}
+      onChange={(event) => done(move(end, Number(event.currentTarget.value)))}
+    />
+  );
+  const all = from === 0 && to === n;
+  return (
+    <fieldset class="saew-range" title={says}>
+      <legend>
+        {title}
+        <span class="saew-small">
+          {` ${written(column, edges[from] ?? Number.NaN)} to ${written(column, edges[to] ?? Number.NaN)}`}
+        </span>
+        {!all && (
+          <button type="button" class="saew-link" aria-label={`Any ${title}`} onClick={() => done([0, n])}>
+            {"\u00d7"}
+          </button>
+        )}
+      </legend>
+      <svg viewBox={`0 0 ${n} 24`} preserveAspectRatio="none" aria-hidden="true">
+        {[...counts].map((count, i) => {
+          // Logarithmic: a bin with one row is still seen.
+          const h = (Math.log1p(count) / Math.log1p(most)) * 24;
+          const name = i >= from && i < to ? "saew-range-in" : "saew-range-out";
+          return count > 0 && <rect key={i} class={name} x={i} width={0.86} y={24 - h} height={h} />;
+        })}
+      </svg>
+      <div class="saew-range-ends">
+        {slider(0)}
+        {slider(1)}
+      </div>
+    </fieldset>
+  );
+}
+
+/** A number of a column, in its form. */
+export function written({ form }: { form: string }, value: number): string {
+  if (!Number.isFinite(value)) return "\u2013";
+  if (form === "share") return density(value);
+  return form === "count" ? Math.round(value).toLocaleString("en") : num(value);
+}

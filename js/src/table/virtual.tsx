@@ -1,0 +1,267 @@
+/**
+ * A table of any length: only the rows in sight are drawn, and rows come from the kernel by the window. Rows are of one
+ * height. One tab stop; keys move a cursor.
+ */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { ROWS } from "../../../src/saewidgets/widgets/constants.json";
+import type { Kernel } from "../kernel/kernel";
+import type { Json } from "../kernel/types";
+import type { Row, Window, WindowJson } from "./wire";
+
+export const ROW = 26;
+/** Windows begin at every hundredth row, so that whatever is in sight is within one. */
+const STEP = ROWS / 2;
+const BEFORE = 50;
+const KEPT = 6;
+/** Browsers know no taller elements; beyond it a pixel of the scroll bar is more than a pixel of rows. */
+const TALLEST = 8_000_000;
+
+export interface Column<R> {
+  name: string;
+  title: string;
+  says?: string;
+  /** As grid-template-columns takes it. */
+  width: string;
+  number?: boolean;
+  sortable?: boolean;
+  cell: (row: Row<R>) => ComponentChildren;
+}
+
+interface Props<R> {
+  kernel: Kernel;
+  /** Which rows: asked of the channel "rows". */
+  chosen: Json;
+  revision: number;
+  columns: Column<R>[];
+  sort: string;
+  descending: boolean;
+  onSort: (column: string) => void;
+  /** What a row is called, for selections. */
+  keyOf: (row: Row<R>) => number;
+  current: number | null;
+  ticked: ReadonlySet<number>;
+  onOpen: (row: Row<R>) => void;
+  onTick?: (keys: number[], on: boolean) => void;
+  onPoint?: (row: Row<R> | null, at?: HTMLElement) => void;
+  onTold?: (told: WindowJson<R>) => void;
+  name: string;
+  prefix: string;
+  empty: ComponentChildren;
+}
+
+interface Held<R> {
+  key: string;
+  total: number;
+  windows: Map<number, Window<R>>;
+}
+
+export function VirtualTable<R>(props: Props<R>) {
+  const { kernel, chosen, revision, columns, onTick, onPoint, prefix } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const [held, setHeld] = useState<Held<R>>({ key: "", total: -1, windows: new Map() });
+  const [top, setTop] = useState(0);
+  const [height, setHeight] = useState(400);
+  const [cursor, setCursor] = useState(0);
+  const last = useRef(0);
+
+  const visible = Math.ceil(height / ROW);
+  const whole = Math.max(0, held.total) * ROW;
+  const tall = Math.min(whole, TALLEST);
+  /** The first row in sight, which with a scaled scroll bar is not where its pixels say. */
+  const share = tall > height ? Math.min(1, top / (tall - height)) : 0;
+  const firstPixel = share * Math.max(0, whole - height);
+  const firstRow = Math.floor(firstPixel / ROW);
+  const start = Math.max(0, Math.floor((firstRow - BEFORE) / STEP) * STEP);
+  const key = JSON.stringify([chosen, revision]);
+
+  useLayoutEffect(() => {
+    const el = box.current;
+    if (!el) return;
+    const measure = () => el.clientHeight > 0 && setHeight(el.clientHeight);
+    measure();
+    const observer = new ResizeObserver(() => requestAnimationFrame(measure));
+    observer.observe(el);
+    return () => observer.disconnect();
+  }, []);
+
+  // Another choice of rows is looked at from its beginning.
+  const choice = JSON.stringify(chosen);
+  const before = useRef(choice);
+  useLayoutEffect(() => {
+    if (before.current === choice) return;
+    before.current = choice;
+    setCursor(0);
+    if (box.current) box.current.scrollTop = 0;
+    setTop(0);
+  }, [choice]);
+
+  const fresh = held.key === key;
+  const wanted = fresh || before.current === choice ? start : 0;
+  useEffect(() => {
+    if (held.key === key && held.windows.has(wanted)) return;
+    kernel.ask<WindowJson<R>>(
+      "rows",
+      { chosen, first: wanted, count: ROWS },
+      {
+        onTheWay: true,
+        done: ({ r, arrays }) => {
+          props.onTold?.(r);
+          setHeld((old) => {
+            const windows = new Map(old.key === key ? old.windows : []);
+            windows.set(r.first, { first: r.first, rows: r.rows, numbers: arrays });
+            for (const first of windows.keys()) if (windows.size > KEPT && first !== r.first) windows.delete(first);
+            return { key, total: r.total, windows };
+          });
+        },
+      },
+    );
+  }, [key, wanted]);
+
+  const rowAt = (at: number): Row<R> | null => {
+    const window = [...held.windows.values()].find(({ first, rows }) => at >= first && at < first + rows.length);
+    const row = window?.rows[at - window.first];
+    if (!window || row === undefined) return null;
+    return { row, at, number: (column) => window.numbers[column]?.[at - window.first] ?? Number.NaN };
+  };
+  const show = (at: number) => {
+    const el = box.current;
+    const to = Math.max(0, Math.min(held.total - 1, at));
+    setCursor(to);
+    if (!el) return;
+    const seen = Math.max(1, Math.floor((height - ROW) / ROW) - 1);
+    const pixel = to < firstRow ? to * ROW : to > firstRow + seen ? (to - seen) * ROW : firstPixel;
+    if (pixel !== firstPixel) el.scrollTop = (pixel / Math.max(1, whole - height)) * (tall - height);
+  };
+  const tick = (at: number, range: boolean) => {
+    const row = rowAt(at);
+    if (!row || !onTick) return;
+    const on = !props.ticked.has(props.keyOf(row));
+    const [from, to] = range ? [Math.min(at, last.current), Math.max(at, last.current)] : [at, at];
+    const rows = Array.from({ length: to - from + 1 }, (_, i) => rowAt(from + i));
+    last.current = at;
+    onTick(
+      rows.flatMap((one) => (one ? [props.keyOf(one)] : [])),
+      on,
+    );
+  };
+  const onKey = (event: KeyboardEvent) => {
+    const moves: Record<string, number> = {
+      ArrowDown: cursor + 1,
+      ArrowUp: cursor - 1,
+      PageDown: cursor + visible - 2,
+      PageUp: cursor - visible + 2,
+      Home: 0,
+      End: held.total - 1,
+    };
+    const to = moves[event.key];
+    const row = rowAt(cursor);
+    if (to !== undefined) show(to);
+    else if (event.key === "Enter" && row) props.onOpen(row);
+    else if (event.key === " ") tick(cursor, event.shiftKey);
+    else return;
+    event.preventDefault();
+  };
+
+  const layout = { gridTemplateColumns: `${onTick ? "26px " : ""}${columns.map(({ width }) => width).join(" ")}` };
+  const drawn = Array.from({ length: Math.max(0, Math.min(visible + 2, held.total - firstRow)) }, (_, i) => firstRow + i);
+  return (
+    <div
+      class="saew-grid"
+      ref={box}
+      role="grid"
+      tabIndex={0}
+      aria-label={`${props.name}. Arrows move, Enter opens${onTick ? ", space selects" : ""}.`}
+      aria-rowcount={Math.max(0, held.total) + 1}
+      aria-busy={!fresh}
+      aria-multiselectable={onTick !== undefined}
+      aria-activedescendant={drawn.includes(cursor) ? `${prefix}-row-${cursor}` : undefined}
+      onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+      onKeyDown={onKey}
+      onPointerLeave={() => onPoint?.(null)}
+    >
+      <div class="saew-grid-row saew-grid-head" role="row" aria-rowindex={1} style={layout}>
+        {onTick && <span role="columnheader" aria-label="selected" />}
+        {columns.map((column) => (
+          <Title key={column.name} column={column} {...props} />
+        ))}
+      </div>
+      {held.total === 0 && fresh && <p class="saew-empty">{props.empty}</p>}
+      <div class="saew-grid-body" style={{ height: `${tall}px` }}>
+        <div style={{ transform: `translateY(${tall === whole ? firstRow * ROW : top - (firstPixel % ROW)}px)` }}>
+          {drawn.map((at) => {
+            const row = rowAt(at);
+            const mark = row && props.keyOf(row);
+            const ticked = mark !== null && props.ticked.has(mark);
+            const classes = `${at === cursor ? " saew-grid-cursor" : ""}${mark !== null && mark === props.current ? " saew-chosen" : ""}`;
+            return (
+              <div
+                key={at}
+                id={`${prefix}-row-${at}`}
+                role="row"
+                aria-rowindex={at + 2}
+                aria-selected={ticked}
+                class={`saew-grid-row${classes}`}
+                style={layout}
+                onClick={(event) => {
+                  setCursor(at);
+                  if (!row) return;
+                  if (onTick && (event.ctrlKey || event.metaKey || event.shiftKey)) tick(at, event.shiftKey);
+                  else props.onOpen(row);
+                }}
+                onPointerEnter={(event) => onPoint?.(row, event.currentTarget)}
+              >
+                {onTick && (
+                  <span role="gridcell">
+                    <input
+                      type="checkbox"
+                      tabIndex={-1}
+                      checked={ticked}
+                      disabled={!row}
+                      aria-label={`Select row ${at + 1}`}
+                      onClick={(event) => {
+                        event.stopPropagation();
+                        tick(at, event.shiftKey);
+                      }}
+                    />
+                  </span>
+                )}
+                {columns.map((column) => (
+                  <span role="gridcell" key={column.name} class={column.number ? "saew-num" : undefined}>
+                    {row ? column.cell(row) : "\u2026"}
+                  </span>
+                ))}
+              </div>
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Title<R>({ column, sort, descending, onSort }: { column: Column<R> } & Props<R>) {
+  const by = column.name === sort;
+  const direction = descending ? "descending" : "ascending";
+  return (
+    <span role="columnheader" class={column.number ? "saew-num" : undefined} aria-sort={by ? direction : "none"}>
+      {column.sortable === false ? (
+        column.title
+      ) : (
+        <button
+          type="button"
+          class="saew-quiet"
+          title={column.says}
+          onClick={(event) => {
+            event.stopPropagation();
+            onSort(column.name);
+          }}
+        >
+          {column.title}
+          {by && (descending ? " \u25be" : " \u25b4")}
+        </button>
+      )}
+    </span>
+  );
+}

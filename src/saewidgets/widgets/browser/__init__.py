@@ -1,0 +1,1 @@
+"""FeatureBrowser, the kernel side: all features of an index as a table."""

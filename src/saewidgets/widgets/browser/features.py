@@ -1,0 +1,154 @@
+"""The rows of a feature browser: all features of an index with their numbers, searched, filtered and in an order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ...index.explanations.search import Found
+from ...index.store.features_table import numbers_of
+from .. import wire
+from ..feature.said import said_of, sent
+from ..constants import ROWS
+from ..table.asked import Chosen
+from ..table.columns import Column, Places, ordered, within
+
+if TYPE_CHECKING:
+    from ...index.feature_index import FeatureIndex
+
+__all__ = ["MATCH", "Features", "Listed"]
+
+MATCH = "match"
+# So many of what a search finds are listed: by meaning everything is near to everything.
+_MATCHES = {"words": 2000, "meaning": 500}
+# A window of 200 rows has at most 100 kB, in whatever script.
+_LONGEST = 110
+
+_SAYS: dict[str, tuple[str, str, bool, str]] = {
+    "density": ("density", "Share of counted tokens on which the feature is active", True, "share"),
+    "count": ("tokens", "Counted tokens on which the feature is active", True, "count"),
+    "max": ("max", "Largest activation", False, "num"),
+    "min": ("min", "Smallest activation that is not 0", False, "num"),
+    "mean": ("mean", "Mean activation over the tokens where it is active", False, "num"),
+    "std": ("std", "Standard deviation of the activation over the tokens where it is active", False, "num"),
+    "logit_std": ("logit std", "Standard deviation of the logit weights over the vocabulary", False, "num"),
+    "logit_skew": ("logit skew", "Skewness of the logit weights over the vocabulary", False, "num"),
+    "logit_kurtosis": ("logit kurtosis", "Kurtosis of the logit weights (3 for a Gaussian)", True, "num"),
+    "neuron_r": ("neuron r", "Pearson r with the coordinate of the hook that goes with it most", False, "num"),
+    "neighbour_cosine": ("cosine", "Decoder cosine with its nearest neighbour", False, "num"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """The features that are listed, in their order.
+
+    Attributes:
+        features: [rows].
+        matches: of a search, by feature.
+    """
+
+    features: Places
+    matches: Mapping[int, Found] = field(default_factory=dict)
+
+
+class Features:
+    """The features of an index, as a browser's table has them."""
+
+    def __init__(self, index: FeatureIndex) -> None:
+        self._index = index
+        self._columns: tuple[str, dict[str, Column]] | None = None
+        self._known: tuple[str, Listed] | None = None
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Those that are computed, as long as the index has features."""
+        remains = self._index.remains
+        if self._columns is None or self._columns[0] != remains:
+            numbers = numbers_of(self._index.folder)
+            self._columns = (
+                remains,
+                {
+                    name: Column(title, says, numbers[name], log, form)
+                    for name, (title, says, log, form) in _SAYS.items()
+                    if name in numbers
+                },
+            )
+        return self._columns[1]
+
+    def forget(self) -> None:
+        """What was found may be old: a feature was named, or explained."""
+        self._known = None
+
+    def listed(self, chosen: Chosen) -> Listed:
+        """The features that are chosen.
+
+        Raises:
+            ValueError: for an unknown column or list. SearchError: if something is not installed.
+        """
+        of_list = self._list(chosen.only)
+        key = wire.canonical(cast(wire.Json, [repr(chosen), self._index.remains, of_list and list(of_list)]))
+        if self._known is None or self._known[0] != key:
+            self._known = key, self._list_anew(chosen, of_list)
+        return self._known[1]
+
+    def _list_anew(self, chosen: Chosen, of_list: tuple[int, ...] | None) -> Listed:
+        n = len(self._index)
+        passes = within(self.columns, chosen.filters, n)
+        if of_list is not None:
+            among = np.zeros(n, bool)
+            among[list(of_list)] = True
+            passes &= among
+        matches: dict[int, Found] = {}
+        features: npt.NDArray[np.int64] = np.arange(n)
+        if chosen.query.strip():
+            by = cast('Literal["words", "meaning"]', chosen.by)
+            found = self._index.found(chosen.query, by, k=_MATCHES.get(chosen.by, 1))
+            features = np.array([one.feature for one in found], np.int64)
+            matches = {one.feature: one for one in found}
+        features = features[passes[features]]
+        sort = chosen.sort or (MATCH if matches else "density")
+        if sort == "feature":
+            features = np.sort(features)
+            return Listed(features[::-1] if chosen.descending else features, matches)
+        if sort != MATCH:
+            features = ordered(self.columns, features, sort, chosen.descending)
+        return Listed(features, matches)
+
+    def _list(self, name: str) -> tuple[int, ...] | None:
+        if not name:
+            return None
+        lists = self._index.lists
+        if name not in lists:
+            raise ValueError(f"There is no list {name!r}; there are {', '.join(map(repr, lists)) or 'none'}.")
+        return tuple(lists[name])
+
+    def window(self, chosen: Chosen, first: int, count: int) -> wire.Reply:
+        """A part of the table: what is said of its features as JSON, their numbers as arrays."""
+        listed = self.listed(chosen)
+        features = listed.features[max(first, 0) : max(first, 0) + min(count, ROWS)]
+        rows = [self._row(int(f), listed) for f in features]
+        data: dict[str, wire.Json] = {
+            "total": len(listed.features),
+            "of": len(self._index),
+            "first": max(first, 0),
+            "capped": len(listed.matches) >= _MATCHES.get(chosen.by, 1),
+            "rows": cast("list[wire.Json]", rows),
+        }
+        numbers = {name: column.of(features) for name, column in self.columns.items()}
+        score = np.array([listed.matches[int(f)].score if int(f) in listed.matches else np.nan for f in features])
+        return wire.Reply(data, {"feature": features.astype(np.uint32), "match": score.astype(np.float32), **numbers})
+
+    def _row(self, feature: int, listed: Listed) -> dict[str, wire.Json]:
+        found = listed.matches.get(feature)
+        said = said_of(self._index.labels, feature, _LONGEST)
+        if found is None:
+            return {**said, "how": None}
+        matched = found.said
+        if matched.text and matched.kind != "label":  # what was found, which need not be what speaks for the feature
+            said = {"label": said["label"], "said": sent(None, matched, _LONGEST)["said"]}
+        return {**said, "how": found.how}

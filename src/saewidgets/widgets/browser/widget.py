@@ -1,0 +1,242 @@
+"""FeatureBrowser: all features of an index as a table, to search, sort, filter and collect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import traitlets
+
+from ...index.feature_index import FeatureIndex
+from ...snapshot.fallback import fallback
+from .. import wire
+from ..base import EngineWidget
+from ..channel import channel
+from ..constants import ROWS
+from ..feature.card import AskedCard, card_reply
+from ..shot import Question, Shot
+from ..table.asked import Between, Chosen, Rows, Summary
+from ..table.columns import summary
+from ..traits import JsonTrait, WholeNumber, WholeNumbers
+from .features import MATCH, Features
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...engine.arrays import Ints
+    from ...engine.ticket import Ticket
+
+# A page's windows begin where a view's do: see js/src/table/virtual.tsx.
+_STEP = ROWS // 2
+_FALLBACK_ROWS = 25
+
+
+@dataclass(frozen=True)
+class AskedList:
+    """Put features at the end of a named list, which is made if there is none."""
+
+    name: str
+    features: tuple[int, ...]
+
+
+class FeatureBrowser(EngineWidget, bundle="browser"):
+    """All features of an index in one table: searched by words or by meaning, sorted, filtered, collected into lists.
+
+    Rows are sorted and filtered in the kernel and sent a window at a time, so a dictionary of any size scrolls.
+
+    Args:
+        index: from `build_index` or `FeatureIndex.open`.
+        **traits: any of the traits below.
+
+    Traits (both ways):
+        feature: the feature that was clicked last, or None. selected_features: those that are ticked.
+        query: what is searched for; by: "words" (`FeatureIndex.search`: words, their beginnings, typos) or "meaning".
+        sort: a column ("density", "count", "max", "mean" ...), "feature", "match", or "": by match while something is searched
+            for, else by density. descending: from the largest down.
+        filters: column to [low, high], both within; None: no bound. A feature without the number is in no range.
+        only: the name of a list (`FeatureIndex.lists`) that features are in; "": any.
+        card: show a card of the clicked feature beside the table.
+        theme, error: see `EngineWidget`.
+
+    Raises:
+        TypeError: without an index, or for an unknown setting. FeatureIndexError: for a feature outside the index.
+
+    Example:
+        >>> browser = sw.FeatureBrowser(index, query="days of the week", by="meaning")
+        >>> browser                        # in a notebook cell: shows it
+        >>> browser.to_pandas()            # the rows as they are on screen
+        >>> traitlets.link((browser, "feature"), (dashboard, "feature"))
+    """
+
+    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
+    selected_features = WholeNumbers().tag(sync=True, page=True)
+    query = traitlets.Unicode("").tag(sync=True, page=True)
+    by = traitlets.Enum(("words", "meaning"), "words").tag(sync=True, page=True)
+    sort = traitlets.Unicode("").tag(sync=True, page=True)
+    descending = traitlets.Bool(True).tag(sync=True, page=True)
+    filters = JsonTrait().tag(sync=True, page=True)
+    only = traitlets.Unicode("").tag(sync=True, page=True)
+    card = traitlets.Bool(True).tag(sync=True, page=True)
+
+    def __init__(self, index: FeatureIndex, **traits: object) -> None:
+        if not isinstance(index, FeatureIndex):
+            raise TypeError("FeatureBrowser needs an index: FeatureBrowser(index). sw.build_index makes one.")
+        self._index = index
+        self._features = Features(index)
+        super().__init__(None, **traits)
+        self.names_of(index.labels)
+
+    # -- traits
+
+    @traitlets.validate("feature", "selected_features")
+    def _valid_features(self, proposal: Mapping[str, Any]) -> int | list[int] | None:
+        value = proposal["value"]
+        several = isinstance(value, list)
+        for feature in value if several else [] if value is None else [value]:
+            self._index.check_feature(feature)
+        return list(dict.fromkeys(value)) if several else cast("int | None", value)
+
+    @traitlets.validate("query")
+    def _valid_query(self, proposal: Mapping[str, Any]) -> str:
+        return wire.sendable(proposal["value"])
+
+    @traitlets.validate("sort")
+    def _valid_sort(self, proposal: Mapping[str, Any]) -> str:
+        known = ["", MATCH, "feature", *self._features.columns]
+        if proposal["value"] not in known:
+            raise traitlets.TraitError(f"sort is one of {', '.join(map(repr, known))}, not {proposal['value']!r}.")
+        return cast(str, proposal["value"])
+
+    @traitlets.validate("filters")
+    def _valid_filters(self, proposal: Mapping[str, Any]) -> dict[str, wire.Json]:
+        for name, bounds in proposal["value"].items():
+            if name not in self._features.columns:
+                raise traitlets.TraitError(
+                    f"There is no column {name!r} to filter by; there are {', '.join(self._features.columns)}."
+                )
+            pair = isinstance(bounds, list) and len(bounds) == 2
+            if not pair or not all(b is None or (isinstance(b, (int, float)) and b == b) for b in bounds):
+                raise traitlets.TraitError(
+                    f"A filter is [low, high], each a number or None; not {bounds!r} for {name}."
+                )
+        return cast("dict[str, wire.Json]", proposal["value"])
+
+    def _renamed(self) -> None:
+        self._features.forget()
+        super()._renamed()
+
+    # -- headless
+
+    @property
+    def index(self) -> FeatureIndex:
+        """The index behind the table."""
+        return self._index
+
+    @property
+    def features(self) -> Ints:
+        """The features of the table, in its order."""
+        return self._features.listed(self._chosen()).features.copy()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows of the table, in its order, with the columns of `FeatureIndex.features`; of a search also how each matched
+        ("how", "score"), and what of it ("matched")."""
+        listed = self._features.listed(self._chosen())
+        table = self._index.features.loc[listed.features]
+        if listed.matches:
+            found = [listed.matches[int(f)] for f in listed.features]
+            return table.assign(
+                matched=[one.said.text for one in found],
+                how=[one.how for one in found],
+                score=[one.score for one in found],
+            )
+        return table
+
+    def _chosen(self) -> Chosen:
+        bounds = cast("dict[str, list[float | None]]", self.filters)
+        filters = tuple(Between(name, *bounds[name]) for name in sorted(bounds))
+        return Chosen(self.query, self.by, self.sort, self.descending, filters, self.only)
+
+    def __repr__(self) -> str:
+        query = f", query={self.query!r}" if self.query else ""
+        return f"FeatureBrowser({self._index!r}{query}, feature={self.feature})"
+
+    # -- answers
+
+    @channel("rows", Rows)
+    def _answer_rows(self, asked: Rows, _ticket: Ticket) -> wire.Reply:
+        return self._features.window(asked.chosen, asked.first, asked.count)
+
+    @channel("summary", Summary)
+    def _answer_summary(self, _asked: Summary, _ticket: Ticket) -> wire.Reply:
+        made = summary(self._features.columns)
+        lists = self._index.lists
+        facts: dict[str, wire.Json] = {
+            "lists": [{"name": name, "n": len(features)} for name, features in lists.items()],
+            "provenance": [[key, value] for key, value in self._index.provenance.items()],
+            "notes": [self._index.remains] if self._index.remains else [],
+        }
+        return wire.Reply({**made.data, **facts}, made.arrays)
+
+    @channel("card", AskedCard)
+    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
+        return card_reply(self._index, asked.feature)
+
+    @channel("list", AskedList)
+    def _answer_list(self, asked: AskedList, _ticket: Ticket) -> wire.Reply:
+        name = asked.name.strip()
+        if not name:
+            raise ValueError("Give the list a name.")
+        held = set(self._index.lists.get(name, ()))
+        new = [f for f in asked.features if f not in held]
+        if new:
+            self._index.add_to_list(name, new)
+        return wire.Reply({"name": name, "n": len(self._index.lists[name]) if name in self._index.lists else 0})
+
+    # -- pictures without a kernel
+
+    def fallback_html(self) -> str:
+        listed = self._features.listed(self._chosen())
+        shown = listed.features[:_FALLBACK_ROWS]
+        names = [name for name in ("density", "count", "max", "mean") if name in self._features.columns]
+        said = [self._index.describe(int(f)) for f in shown]
+        rows = [
+            [
+                str(int(f)),
+                "" if one is None else one.text,
+                *(f"{self._features.columns[n].values[f]:.4g}" for n in names),
+            ]
+            for f, one in zip(shown, said, strict=True)
+        ]
+        return fallback(
+            heading=f"{len(listed.features):,} of {len(self._index):,} features",
+            tokens=[],
+            left_out=0,
+            caption=f"The first {len(rows)} rows of the table",
+            columns=["feature", "description", *names],
+            rows=rows,
+            provenance=list(self._index.provenance.items()),
+            notes=[],
+        )
+
+    def shot(self, *, rows: int = 1000, cards: int = 50) -> Shot:
+        """The table as it is sorted and filtered now.
+
+        Args:
+            rows: how many of its rows a page has. cards: of how many of them a card.
+        """
+        chosen = self._chosen()
+        features = self._features.listed(chosen).features[:cards].tolist()
+        shown = list(dict.fromkeys([*([] if self.feature is None else [self.feature]), *features]))
+        starts = range(0, max(1, min(rows, len(self._index))), _STEP)
+        return Shot(
+            title=f"Features of {self._index.path.name}",
+            state={},
+            questions=[
+                Question("summary", Summary()),
+                *(Question("rows", Rows(chosen, first, ROWS)) for first in starts),
+                *(Question("card", AskedCard(feature)) for feature in shown),
+            ],
+            fallback=self.fallback_html(),
+            provenance=list(self._index.provenance.items()),
+        )
