@@ -4,7 +4,7 @@ import type { RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Notice } from "../../controls/banner";
 import { Footer, Notes } from "../../controls/footer";
-import { count, num } from "../../controls/format";
+import { num } from "../../controls/format";
 import { Button, Small, Token } from "../../controls/small";
 import { StatusLines } from "../../controls/status";
 import { Tip } from "../../controls/tip";
@@ -88,7 +88,6 @@ function Body({ state, test, live, palette, root, goesOn }: BodyProps) {
       <ol class="saew-cards" aria-label="Texts">
         {texts.map((text, i) => (
           <Card
-            // biome-ignore lint/suspicious/noArrayIndexKey: a text is known by its place.
             key={i}
             number={i + 1}
             of={n}
@@ -116,8 +115,7 @@ function Body({ state, test, live, palette, root, goesOn }: BodyProps) {
               Check
             </Button>
             <progress aria-label="Texts answered" max={n} value={answered} />
-            <span role="status">{`${answered} of ${n}`}</span>
-            {answered < n && <Small>{`${count(n - answered, "text")} to go`}</Small>}
+            <span role="status">{`${answered} of ${n} answered`}</span>
           </>
         )}
       </div>

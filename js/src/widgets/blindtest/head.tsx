@@ -1,6 +1,6 @@
 /** Which feature is tested, and what is said of it: chosen before the first answer, as a score is of one description. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { Button, Small } from "../../controls/small";
 import { useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
@@ -28,7 +28,7 @@ export function Head({ model, state, json, live }: { model: Model; state: State;
 function Jump({ model, features, onGo }: { model: Model; features: number; onGo: (f: number) => void }) {
   const feature = useTrait<number>(model, "feature");
   const [draft, setDraft] = useState("");
-  useEffect(() => setDraft(""), [feature]);
+  useLayoutEffect(() => setDraft(""), [feature]);
   const wanted = /^\s*\d+\s*$/.test(draft) ? Number(draft) : null;
   const wrong = draft.trim() !== "" && (wanted === null || wanted >= features);
   return (

@@ -34,11 +34,11 @@ export function Outcome({ result, takeFocus }: { result: ResultJson; takeFocus: 
       <ul class="saew-rates">
         <li>
           {`True positive rate ${result.tpr.toFixed(2)} `}
-          <Small>{`found ${result.true_positives} of ${count(result.active, "text")} in which it fires`}</Small>
+          <Small>{`of ${count(result.active, "text")} in which it fires, ${result.true_positives} found`}</Small>
         </li>
         <li>
           {`True negative rate ${result.tnr.toFixed(2)} `}
-          <Small>{`left out ${result.true_negatives} of ${count(result.silent, "text")} in which it does not`}</Small>
+          <Small>{`of ${count(result.silent, "text")} in which it does not, ${result.true_negatives} told so`}</Small>
         </li>
       </ul>
       <p class="saew-small">

@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Status, useTogether } from "../../kernel/together";
 import { save, useRevision, useTraits } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
-import { useDraft } from "../../kernel/typing";
+import { useAnswers } from "./answers";
 import { type Answer, type Test, type TestJson, testOf } from "./wire";
 
 const TRAITS = ["feature", "n", "window", "seed"] as const;
@@ -30,7 +30,7 @@ export function useTest(model: Model, root: HTMLElement): State {
   const { status, ask, answered: done } = useTogether(model, root);
   const revision = useRevision(model);
   const [which, key] = useTraits(model, TRAITS);
-  const [draft, change] = useDraft<Answer[]>(model, "answers");
+  const { drawn, latest, change } = useAnswers(model);
   const [shown, setShown] = useState<{ test: Test; key: string } | null>(null);
   const good = useRef<Record<string, unknown> | null>(null);
   const now = useRef(key);
@@ -62,12 +62,8 @@ export function useTest(model: Model, root: HTMLElement): State {
   const stale = shown?.key !== key;
   const result = test?.json.result ?? null;
   const n = test?.texts.length ?? 0;
-  const answers: Answer[] = result ? result.answers : Array.from({ length: n }, (_, i) => draft[i] ?? null);
-  /** Of this moment: keys may come faster than frames. */
-  const latest = (): Answer[] => {
-    const said = model.get("answers") as Answer[];
-    return Array.from({ length: n }, (_, i) => said[i] ?? null);
-  };
+  const whole = (some: Answer[]): Answer[] => Array.from({ length: n }, (_, i) => some[i] ?? null);
+  const answers = result ? result.answers : whole(drawn);
   const left = (of: Answer[]) => of.filter((answer) => answer === null).length;
   const answered = n - left(answers);
   const open = test !== null && result === null && !stale;
@@ -79,20 +75,18 @@ export function useTest(model: Model, root: HTMLElement): State {
     answered,
     status,
     put: (text, answer) => {
-      const before = latest();
+      const before = whole(latest.current);
       const after = before.map((one, i) => (i === text ? answer : one));
       if (open && before[text] !== answer) change(after);
       return left(after);
     },
     clear: () => open && change([]),
     check: () => {
-      const answered = latest();
-      if (!open || n === 0 || left(answered) > 0) return;
-      // The trait is of this test; what is judged travels with the question.
-      model.save_changes();
+      if (!open || n === 0 || left(whole(latest.current)) > 0) return;
+      // What is judged travels with the question; the trait may still be on its way.
       ask<TestJson>(
         "check",
-        { ...params, description: model.get("description") as number, answers: answered },
+        { ...params, description: model.get("description") as number, answers: whole(latest.current) },
         {
           done: (reply) => {
             if (now.current !== key) return;
@@ -102,18 +96,12 @@ export function useTest(model: Model, root: HTMLElement): State {
         },
       );
     },
-    again: () => {
-      change([]);
-      save(model, { seed: params.seed + 1 });
-    },
+    again: () => change([], { seed: params.seed + 1 }),
     go: (feature) => {
       if (feature === params.f) return;
-      change([]);
-      save(model, { feature, ...((model.get("description") as number) > 0 ? { description: 0 } : {}) });
+      const described = (model.get("description") as number) > 0 ? { description: 0 } : {};
+      change([], { feature, ...described });
     },
-    describe: (description) => {
-      change([]);
-      save(model, { description });
-    },
+    describe: (description) => change([], { description }),
   };
 }

@@ -12,7 +12,8 @@ export class Text extends TokenText {
     super(host);
     this.#text = text;
     const { str, act } = text;
-    const spans = str.map((token, i) => this.make(i, token, 0, true));
+    // The space before a first word is no part of what is read, and would move it.
+    const spans = str.map((token, i) => this.make(i, i === 0 ? token.trimStart() || token : token, 0, true));
     // A later piece of a character is a sign where its activation is shown; who only reads sees the character alone.
     host.replaceChildren(...spans.filter((_, i) => act !== null || str[i] !== ""));
   }
