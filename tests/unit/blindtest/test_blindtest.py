@@ -46,12 +46,18 @@ def right(test: sw.BlindTest) -> list[bool]:
 
 @pytest.mark.slow
 def test_half_of_the_texts_are_active_and_all_are_of_the_scorer_s_half(index: sw.FeatureIndex) -> None:
+    windows = Windows(index, LENGTH)
+    alive = [f for f in range(len(index)) if windows.available(f)[0]]
+    explained = {one.start for f in alive for one in windows.active(f, "explain", 10_000)}
     for f in some(index)[:3]:
         test = make(index, f)
         drawn = begun(test).drawn
         assert len(test.texts) == 20 and sum(drawn.fires) == 10
-        windows = Windows(index, LENGTH)
-        explained = {one.start for one in windows.active(f, "explain", 10_000)}
+        active, silent = windows.available(f)
+        assert active == len(windows.active(f, "score", 10_000))
+        assert not any(truth(index, f, one.start) for one in windows.silent(f, silent))
+        with pytest.raises(WindowsError, match=f"silent in {silent} windows"):
+            windows.silent(f, silent + 1)
         assert len({one.start for one in drawn.texts}) == 20
         assert not explained & {one.start for one in drawn.texts}
         for one, fires, text in zip(drawn.texts, drawn.fires, test.texts, strict=True):
@@ -118,23 +124,31 @@ def test_texts_of_an_earlier_test_are_told_and_not_drawn_again(index: sw.Feature
     later = make(index, n=6)
     assert later.texts == test.texts
     assert begun(later).notes == ("6 of these 6 texts were in an earlier test of this feature: Again draws others.",)
+    test.seed = 1
+    first = test.texts
+    test.answers = [True] * 6
+    test.check()
     later.seed = 1
-    assert not set(later.texts) & set(test.texts) and begun(later).notes == ()
+    assert not set(later.texts) & set(first)
+    starts = {start for one in index.blind_tests(test.feature) for start in one.starts}
+    assert not starts & {one.start for one in begun(later).drawn.texts} and begun(later).notes == ()
 
 
 # -- what cannot be tested
 
 
-def test_a_feature_with_too_few_texts_has_fewer_of_both(index: sw.FeatureIndex) -> None:
+@pytest.mark.parametrize("few", [0, 1], ids=["fires in few", "is silent in few"])
+def test_a_feature_with_too_few_texts_has_fewer_of_both(index: sw.FeatureIndex, few: int) -> None:
     windows = Windows(index, LENGTH)
     of = {f: windows.available(f) for f in range(len(index))}
-    f, (active, silent) = next((f, one) for f, one in of.items() if 0 < min(one) < 10)
-    test = make(index, f)
-    assert len(test.texts) == 2 * min(active, silent)
-    assert sum(right(test)) == min(active, silent)
+    f, here = min(((f, one) for f, one in of.items() if min(one)), key=lambda found: found[1][few])
+    n = 2 * here[few] + 4
+    test = make(index, f, n=n)
+    assert len(test.texts) == 2 * here[few]
+    assert sum(right(test)) == here[few]
     (note,) = good(test, "test", **asked(test))["notes"]
-    assert note.startswith(f"{2 * min(active, silent)} texts instead of 20: the feature ")
-    assert f"in {min(active, silent)} of the {active + silent}" in note
+    said = f"{'is silent' if few else 'fires'} in {here[few]} of the {sum(here)} "
+    assert note.startswith(f"{2 * here[few]} texts instead of {n}: the feature {said}")
     test.answers = right(test)
     assert test.check().score.balanced_accuracy == 1
 
