@@ -19,7 +19,7 @@ def build(folder: Path) -> Path:
     dice = np.random.default_rng(0)
     texts = ["".join(dice.choice(LETTERS, 150)) for _ in range(40)]
     with sw.Engine(tiny.hooked(), tiny.sae("topk")) as engine:
-        engine.dictionary().sae.b_enc.data[DEAD] = -1e3
+        tiny.sae_of(engine).b_enc.data[DEAD] = -1e3
         return sw.build_index(engine, texts, folder / "index", progress=False, wait=True).path
 
 
