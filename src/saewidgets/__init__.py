@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .engine.dictionary.directions import Directions as Directions
     from .engine.dictionary.directions import Neurons as Neurons
     from .engine.engine import Engine as Engine
+    from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
     from .index.autointerp.score import Scores as Scores
@@ -47,12 +48,15 @@ if TYPE_CHECKING:
     from .interventions.recipe.constructors import scale as scale
     from .interventions.recipe.intervention import Intervention as Intervention
     from .interventions.recipe.recipe import Recipe as Recipe
+    from .widgets.blindtest.widget import BlindTest as BlindTest
     from .widgets.browser.widget import FeatureBrowser as FeatureBrowser
     from .widgets.dashboard.widget import FeatureDashboard as FeatureDashboard
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
 
 _HOMES = {
+    "BlindResult": "index.autointerp.blind_test",
+    "BlindTest": "widgets.blindtest.widget",
     "Description": "engine.descriptions",
     "Directions": "engine.dictionary.directions",
     "Engine": "engine.engine",

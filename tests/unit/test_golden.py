@@ -20,6 +20,7 @@ import tiny
 from front_end import recording
 
 import saewidgets as sw
+from saewidgets.index.autointerp.windows import Windows
 from saewidgets.widgets.base import EngineWidget
 from saewidgets.widgets.channel import parse, plain
 from saewidgets.widgets.shot import recorded
@@ -42,6 +43,20 @@ def heatmaps(engine: sw.Engine, path: Path) -> EngineWidget:
     return sw.TokenFeatureHeatmap(engine, TEXT, features=[3], index=index, limit=5)
 
 
+def blind_tests(engine: sw.Engine, path: Path) -> EngineWidget:
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    windows = Windows(index, 4)
+    f = next(f for f in range(len(index)) if min(windows.available(f)) >= 4)
+    index.set_label(f, "a name")
+    index.add_explanations({f: "an explanation"}, "a set")
+    test = sw.BlindTest(index, f, n=6, window=4, seed=1)
+    for seed, answers in ((1, [True] * 6), (2, [True, False] * 3)):
+        test.seed = seed
+        test.answers = answers
+        test.check()
+    return test
+
+
 def panels(engine: sw.Engine) -> EngineWidget:
     recipe = sw.Recipe([sw.add(3, 2.0), sw.ablate(5)])
     return sw.SteeringPanel(engine, prompt=TEXT, recipe=recipe, n_tokens=3, answer=" the", view="effect")
@@ -59,6 +74,10 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
         yield "effects", {"f": f, "of": [e.position for e in examples], "view": "snippet", "window": 5}
         yield "label", {"f": f, "label": "another"}
         yield "random", {"f": f, "list": list(widget.features)}  # type: ignore[attr-defined]
+    if name == "blindtest":
+        asked = plain(widget._asked())  # type: ignore[attr-defined]
+        yield "check", {**asked, "description": 0, "answers": [True] * 6}
+        yield "test", {**asked, "seed": 3}
     if name == "steering":
         asked = plain(widget._asked())  # type: ignore[attr-defined]
         yield "search", {"q": "", "sae": None}
@@ -100,13 +119,14 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["heatmap", "dashboard", "steering"])
+@pytest.mark.parametrize("name", ["heatmap", "dashboard", "steering", "blindtest"])
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
     with recording(), sw.Engine(tiny.hooked(), tiny.sae(), labels={3: "three"}) as engine:
         widget = {
             "heatmap": lambda: heatmaps(engine, tmp_path / "index"),
             "dashboard": lambda: dashboards(engine, tmp_path / "index"),
             "steering": lambda: panels(engine),
+            "blindtest": lambda: blind_tests(engine, tmp_path / "index"),
         }[name]()
         made = json.loads(json.dumps(payload(name, widget), allow_nan=False))
         assert {one["ch"] for one in made["recorded"]} == set(widget.channels), "a channel without an answer here"

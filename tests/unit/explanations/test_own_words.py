@@ -161,7 +161,9 @@ def read_only(index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_on_a_read_only_disk_they_go_to_a_file_that_is_named(
     index: sw.FeatureIndex, read_only: Path, tmp_path: Path
 ) -> None:
-    with pytest.warns(UserWarning, match=r"cannot be written, so labels, notes and lists are kept in .*words.*\.jsonl"):
+    with pytest.warns(
+        UserWarning, match=r"cannot be written, so labels, notes, lists and blind tests are kept in .*words.*\.jsonl"
+    ):
         index.set_label(5, "mine")
     index.set_note(5, "said once")
     index.add_to_list("days", [5])

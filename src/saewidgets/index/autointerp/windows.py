@@ -7,6 +7,7 @@ other half only to the scorer: an explanation is never scored on what it was mad
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -72,7 +73,7 @@ class Windows:
     def __init__(self, index: FeatureIndex, length: int = 32) -> None:
         if length < 1:
             raise WindowsError(f"A window has at least one token, not {length}.")
-        self._index, self._length = index, length
+        self._index, self.length = index, length
 
     def scale(self, feature: int) -> float:
         """The feature's largest activation by magnitude, which strengths are told as shares of; 0 if it never fires."""
@@ -83,13 +84,13 @@ class Windows:
     def _starts(self) -> Ints:
         """Where windows begin, those that are not used included: every position is in one."""
         ptr = self._index.texts.chunk_ptr
-        parts = [np.arange(a, b, self._length) for a, b in pairwise(ptr.tolist())]
+        parts = [np.arange(a, b, self.length) for a, b in pairwise(ptr.tolist())]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
     @cached_property
     def _stops(self) -> Ints:
         ptr = self._index.texts.chunk_ptr
-        return np.minimum(self._starts + self._length, ptr[np.searchsorted(ptr, self._starts, side="right")])
+        return np.minimum(self._starts + self.length, ptr[np.searchsorted(ptr, self._starts, side="right")])
 
     @cached_property
     def _used(self) -> Bools:
@@ -98,7 +99,7 @@ class Windows:
         sizes = self._stops - self._starts
         first = np.isin(self._starts, texts.chunk_ptr)
         counted = np.add.reduceat(texts.flags(0, int(texts.chunk_ptr[-1])) == 0, self._starts, dtype=np.int64)
-        found: Bools = (counted > 0) & (first | (2 * sizes >= self._length))
+        found: Bools = (counted > 0) & (first | (2 * sizes >= self.length))
         return found
 
     def _half(self, half: Half) -> Bools:
@@ -107,17 +108,26 @@ class Windows:
         found: Bools = self._used & (scored if half == "score" else ~scored)
         return found
 
-    def active(self, feature: int, half: Half, n: int, seed: int = 0) -> list[Window]:
+    def available(self, feature: int) -> tuple[int, int]:
+        """How many windows of the scorer's half the feature is active in, as far as the index knows, and nowhere active in."""
+        position, _ = self._index.activations(feature)
+        mine, there = self._half("score"), self._windows_of(position)
+        active = int(mine[np.unique(there)].sum())
+        return active, int(mine.sum()) - active
+
+    def active(self, feature: int, half: Half, n: int, seed: int = 0, seen: Collection[int] = ()) -> list[Window]:
         """Up to `n` windows in which the feature is active, equally many of each tenth of them by the largest activation.
 
         The strongest come first. Of a feature whose activations the index holds a sample of, they come from that sample.
+
+        Args:
+            seen: where windows begin that are taken only where there are no others.
 
         Raises:
             WindowsError: if there are none.
         """
         position, value = self._index.activations(feature)
-        which = np.searchsorted(self._starts, position, side="right") - 1
-        windows, first = np.unique(which, return_index=True)
+        windows, first = np.unique(self._windows_of(position), return_index=True)
         if len(windows):
             largest = np.maximum.reduceat(np.abs(value), first)
             mine = self._half(half)[windows]
@@ -126,15 +136,18 @@ class Windows:
             raise WindowsError(f"Feature {feature} fires in none of the windows that are for this ({half}).")
         order = np.argsort(-largest, kind="stable")
         dice = np.random.default_rng((seed, feature))
-        chosen = [
-            dice.choice(part, min(len(part), _share(n, i)), replace=False)
-            for i, part in enumerate(np.array_split(order, QUANTILES))
-        ]
+        chosen: list[Ints] = []
+        for among in _fresh_first(order, np.isin(self._starts[windows[order]], list(seen))):
+            wanted = n - sum(map(len, chosen))
+            chosen += [
+                dice.choice(part, min(len(part), _share(wanted, i)), replace=False)
+                for i, part in enumerate(np.array_split(among, QUANTILES))
+            ]
         ranked = np.sort(np.argsort(order)[np.concatenate(chosen)])
         return [self._window(feature, int(windows[order[i]]), position, value) for i in ranked]
 
-    def silent(self, feature: int, n: int, seed: int = 0) -> list[Window]:
-        """`n` windows of the scorer's half in which the feature is nowhere active, drawn uniformly.
+    def silent(self, feature: int, n: int, seed: int = 0, seen: Collection[int] = ()) -> list[Window]:
+        """`n` windows of the scorer's half in which the feature is nowhere active, drawn uniformly; of `seen` as for `active`.
 
         Raises:
             WindowsError: if the index does not know where the feature is silent, or there are too few.
@@ -146,12 +159,20 @@ class Windows:
             )
         position, value = self._index.activations(feature)
         free = self._half("score")
-        free[np.searchsorted(self._starts, position, side="right") - 1] = False
+        free[self._windows_of(position)] = False
         there = np.flatnonzero(free)
         if len(there) < n:
             raise WindowsError(f"Feature {feature} is silent in {len(there)} windows of the corpus; {n} are needed.")
-        chosen = np.random.default_rng((seed, feature, 1)).choice(there, n, replace=False)
-        return [self._window(feature, int(i), position, value) for i in chosen]
+        dice = np.random.default_rng((seed, feature, 1))
+        chosen: list[int] = []
+        for among in _fresh_first(there, np.isin(self._starts[there], list(seen))):
+            chosen += dice.choice(among, min(len(among), n - len(chosen)), replace=False).tolist()
+        return [self._window(feature, i, position, value) for i in chosen]
+
+    def _windows_of(self, position: Ints) -> Ints:
+        """Which window each position is in."""
+        found: Ints = np.searchsorted(self._starts, position, side="right") - 1
+        return found
 
     def _window(self, feature: int, i: int, position: Ints, value: Floats) -> Window:
         texts = self._index.texts
@@ -169,6 +190,11 @@ class Windows:
 def _share(n: int, quantile: int) -> int:
     """How many of `n` come from a quantile: as equal as can be, the strongest first."""
     return n // QUANTILES + (quantile < n % QUANTILES)
+
+
+def _fresh_first(among: Ints, seen: Bools) -> list[Ints]:
+    """Those that were not seen, and then the others: what is chosen comes of the first part as long as there is enough in it."""
+    return [part for part in (among[~seen], among[seen]) if len(part)]
 
 
 def marked(tokens: tuple[str, ...], marks: Bools) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from ...storage.array_folder import Folder
 from ...storage.places import data_dir
 from ..store.texts import Texts
 from .automatic import Automatic
+from .blind_score import BlindScore, by_a_person
 from .by_meaning import Embed
 from .explanation import Added, Explanation, ExplanationError
 from .own_words import own_words
@@ -87,7 +89,7 @@ class Described:
 
     def describe(self, feature: int) -> Description | None:
         """What is said of a feature: its label; else the explanation that speaks for it, of the set that was added last;
-        else a description made of what the index counted.
+        else a description made of what the index counted. A label comes with the score of the last blind test of it.
 
         Raises:
             FeatureIndexError: if there is no such feature.
@@ -95,7 +97,11 @@ class Described:
         Example:
             >>> index.describe(2717).text
         """
-        return self._labels.describe(self.check_feature(feature))
+        said = self._labels.describe(self.check_feature(feature))
+        if said is None or said.kind != "label":
+            return said
+        tested = [one for one in self.blind_tests(feature) if (one.kind, one.description) == ("label", said.text)]
+        return replace(said, score=tested[-1].balanced_accuracy, measure=tested[-1].measure) if tested else said
 
     def descriptions(self, feature: int) -> list[Description]:
         """All that is said of a feature: its label, its explanations, and what is made of the counts.
@@ -143,9 +149,53 @@ class Described:
         """
         self._own.list_remove(name, features)
 
+    def blind_tests(self, feature: int) -> tuple[BlindScore, ...]:
+        """What people scored who guessed in which texts the feature fires (`sw.BlindTest`), oldest first."""
+        return tuple(self._own.blind_scores.get(self.check_feature(feature), ()))
+
+    def keep_blind_test(self, score: BlindScore) -> str:
+        """Keep what a person scored: in the history always, and with the explanation that was tested, if it has no score
+        that somebody else gave it.
+
+        Returns:
+            What is to be said of where it went; "" if it went where it belongs.
+
+        Raises:
+            IndexWriteError: if neither the index's folder nor the user's own can be written.
+        """
+        feature = self.check_feature(score.feature)
+        self._own.append([score.to_entry()])
+        said = ""
+        if score.kind == "explanation":
+            there = [
+                (source, one)
+                for source, one in self.explanations_of(feature)
+                if (source, one.text) == (score.source, score.description)
+            ]
+            ours = [(source, one) for source, one in there if one.score is None or by_a_person(one.measure)]
+            if ours:
+                new = [
+                    (source, replace(one, score=score.balanced_accuracy, measure=score.measure)) for source, one in ours
+                ]
+                self.keep_scores(new)
+            elif there:
+                one = there[0][1]
+                said = (
+                    f"The explanation keeps the score that it had, {one.score:.3g} ({one.measure or 'its source does not say of what'})"
+                    ": yours stands in the history."
+                )
+            else:
+                said = "The explanation was taken away during the test: the score, of the words shown, stands in the history."
+        elif score.kind != "nothing":
+            now = self.describe(feature)
+            if now is None or now.text != score.description:
+                said = "What is said of the feature changed during the test: the score is of the words that were shown."
+        self._own.names.tell()
+        return said
+
     @property
     def history(self) -> pd.DataFrame:
-        """Every label, note and change of a list that was ever made, oldest first: "at" (UTC), "what", "feature", "text"."""
+        """Every label, note, change of a list and blind test there ever was, oldest first: "at" (UTC), "what", "feature", "text"."""
         return self._own.history()
 
     # -- explanations

@@ -1,4 +1,4 @@
-"""What users themselves write about features: labels, notes, named lists. Kept beside an index, never in it.
+"""What users themselves say of features: labels, notes, named lists, blind tests. Kept beside an index, never in it.
 
 It is precious and small, so it is a log (`JsonLog`): nothing is overwritten, two notebooks lose nothing, and what was
 said before can be read. If the index stands where nobody may write (a shared disk), the log goes to the user's own
@@ -21,6 +21,7 @@ from ...engine.labels import Labels, Names
 from ...engine.text.tokenizer import clean
 from ...storage.json_log import JsonLog
 from ..errors import IndexCorruptError, IndexWriteError
+from .blind_score import BLIND, BlindScore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,7 @@ class OwnWords:
         names: the labels, as an origin for `Labels`.
         notes: feature to note.
         lists: name to features, in the order in which they were added.
+        blind_scores: feature to the blind tests of it, oldest first.
     """
 
     def __init__(self, path: Path, elsewhere: Path) -> None:
@@ -72,6 +74,7 @@ class OwnWords:
         self._entries: list[Mapping[str, Any]] = []
         self.notes: dict[int, str] = {}
         self.lists: dict[str, list[int]] = {}
+        self.blind_scores: dict[int, list[BlindScore]] = {}
         self.names = Names(read=self._read_labels, keep=self._keep_label)
 
     def labels(self) -> Labels:
@@ -120,7 +123,7 @@ class OwnWords:
                 self._logs[1].append(dated)
                 if new:
                     warnings.warn(
-                        f"{self._path} cannot be written, so labels, notes and lists are kept in {self._elsewhere}.",
+                        f"{self._path} cannot be written, so labels, notes, lists and blind tests are kept in {self._elsewhere}.",
                         stacklevel=2,
                     )
             self._take()
@@ -132,7 +135,7 @@ class OwnWords:
         self.names.reload()
 
     def history(self) -> pd.DataFrame:
-        """Everything that was ever said, oldest first: "at" (UTC), "what" (label, note, list ...), "feature", "text"."""
+        """Everything that was ever said, oldest first: "at" (UTC), "what" (label, note, list, blind test ...), "feature", "text"."""
         import pandas as pd
 
         with self._lock:
@@ -158,6 +161,7 @@ class OwnWords:
             return
         if first:
             self._labels, self.notes, self.lists = _before(self._path / _BEFORE), {}, {}
+            self.blind_scores = {}
         # Two files of one user: by the clock, but each in its own order.
         new = [*merge(*(filter(_readable, entries) for _, entries in told), key=lambda entry: str(entry.get("at", "")))]
         for entry in new:
@@ -172,6 +176,10 @@ class OwnWords:
             features += [f for f in dict.fromkeys(entry.get("add", ())) if f not in set(features)]
             if features:
                 self.lists[name] = features
+        elif entry["t"] == BLIND:
+            score = BlindScore.from_entry(entry)
+            if score is not None:
+                self.blind_scores.setdefault(score.feature, []).append(score)
         elif entry["t"] in ("label", "note"):
             known = self._labels if entry["t"] == "label" else self.notes
             known.pop(entry["f"], None)
@@ -196,6 +204,10 @@ def _readable(entry: Mapping[str, Any]) -> bool:
 
 def _told(entry: Mapping[str, Any]) -> list[tuple[str, str, int | None, str]]:
     at, what = str(entry.get("at", "")), str(entry["t"])
+    if what == BLIND:
+        score = BlindScore.from_entry(entry)
+        of = f" of {clean(score.description)!r}" if score and score.description else ""
+        return [(at, BLIND, score.feature, f"{score.measure}: {score.balanced_accuracy:.3f}{of}")] if score else []
     if what != "list":
         feature = entry.get("f")
         return [(at, clean(what), feature if isinstance(feature, int) else None, clean(str(entry.get("text", ""))))]
