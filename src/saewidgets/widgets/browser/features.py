@@ -12,8 +12,8 @@ import numpy.typing as npt
 from ...index.explanations.search import Found
 from ...index.store.features_table import numbers_of
 from .. import wire
-from ..feature.said import said_of, sent
 from ..constants import ROWS
+from ..feature.said import said_of, sent
 from ..table.asked import Chosen
 from ..table.columns import Column, Places, ordered, within
 
