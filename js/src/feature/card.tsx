@@ -1,7 +1,7 @@
 /** A feature at a glance, beside whatever names it: drawn of the dashboard's own parts. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { HEIGHT } from "../charts/frame";
 import { density, num } from "../controls/format";
 import { Tip } from "../controls/tip";
@@ -59,6 +59,16 @@ export function HoverCard({ model, root, palette, prefix, pointed }: Props) {
       {looked.reply ? <Card reply={looked.reply} palette={palette} prefix={prefix} /> : label(looked.error)}
     </Tip>
   );
+}
+
+/** The card of a feature that stays where it is. */
+export function PinnedCard({ model, root, palette, prefix, feature }: Omit<Props, "pointed"> & { feature: number }) {
+  const looked = useLookup<CardJson>(model, root, "card", { f: feature });
+  const before = useRef<Reply<CardJson> | null>(null);
+  if (looked?.reply) before.current = looked.reply;
+  if (looked?.error) return <p class="saew-missing">{label(looked.error)}</p>;
+  // The last one stays until the next is there.
+  return before.current && <Card reply={before.current} palette={palette} prefix={`${prefix}-pinned`} />;
 }
 
 function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Palette; prefix: string }) {

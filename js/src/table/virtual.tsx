@@ -165,79 +165,112 @@ export function VirtualTable<R>(props: Props<R>) {
   };
 
   const layout = { gridTemplateColumns: `${onTick ? "26px " : ""}${columns.map(({ width }) => width).join(" ")}` };
-  const drawn = Array.from({ length: Math.max(0, Math.min(visible + 2, held.total - firstRow)) }, (_, i) => firstRow + i);
+  const drawn = Array.from(
+    { length: Math.max(0, Math.min(visible + 2, held.total - firstRow)) },
+    (_, i) => firstRow + i,
+  );
+  const offset = tall === whole ? firstRow * ROW : top - (firstPixel % ROW);
   return (
     <div
       class="saew-grid"
       ref={box}
-      role="grid"
-      tabIndex={0}
-      aria-label={`${props.name}. Arrows move, Enter opens${onTick ? ", space selects" : ""}.`}
-      aria-rowcount={Math.max(0, held.total) + 1}
-      aria-busy={!fresh}
-      aria-multiselectable={onTick !== undefined}
-      aria-activedescendant={drawn.includes(cursor) ? `${prefix}-row-${cursor}` : undefined}
       onScroll={(event) => setTop(event.currentTarget.scrollTop)}
-      onKeyDown={onKey}
       onPointerLeave={() => onPoint?.(null)}
     >
-      <div class="saew-grid-row saew-grid-head" role="row" aria-rowindex={1} style={layout}>
-        {onTick && <span role="columnheader" aria-label="selected" />}
-        {columns.map((column) => (
-          <Title key={column.name} column={column} {...props} />
-        ))}
-      </div>
+      <table
+        // biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: a table that keys operate is a grid
+        role="grid"
+        tabIndex={0}
+        aria-label={`${props.name}. Arrows move, Enter opens${onTick ? ", space selects" : ""}.`}
+        aria-rowcount={Math.max(0, held.total) + 1}
+        aria-busy={!fresh}
+        aria-multiselectable={onTick !== undefined}
+        aria-activedescendant={drawn.includes(cursor) ? `${prefix}-row-${cursor}` : undefined}
+        onKeyDown={onKey}
+      >
+        <thead>
+          <tr class="saew-grid-row saew-grid-head" aria-rowindex={1} style={layout}>
+            {onTick && (
+              <th scope="col">
+                <span class="saew-offscreen">selected</span>
+              </th>
+            )}
+            {columns.map((column) => (
+              <Title key={column.name} column={column} {...props} />
+            ))}
+          </tr>
+        </thead>
+        <tbody style={{ height: `${tall}px`, paddingTop: `${offset}px` }}>
+          {drawn.map((at) => (
+            <Line
+              key={at}
+              {...props}
+              {...{ at, layout }}
+              row={rowAt(at)}
+              cursor={at === cursor}
+              onClick={(event) => {
+                const row = rowAt(at);
+                setCursor(at);
+                if (!row) return;
+                if (onTick && (event.ctrlKey || event.metaKey || event.shiftKey)) tick(at, event.shiftKey);
+                else props.onOpen(row);
+              }}
+              onTicked={(range) => tick(at, range)}
+            />
+          ))}
+        </tbody>
+      </table>
       {held.total === 0 && fresh && <p class="saew-empty">{props.empty}</p>}
-      <div class="saew-grid-body" style={{ height: `${tall}px` }}>
-        <div style={{ transform: `translateY(${tall === whole ? firstRow * ROW : top - (firstPixel % ROW)}px)` }}>
-          {drawn.map((at) => {
-            const row = rowAt(at);
-            const mark = row && props.keyOf(row);
-            const ticked = mark !== null && props.ticked.has(mark);
-            const classes = `${at === cursor ? " saew-grid-cursor" : ""}${mark !== null && mark === props.current ? " saew-chosen" : ""}`;
-            return (
-              <div
-                key={at}
-                id={`${prefix}-row-${at}`}
-                role="row"
-                aria-rowindex={at + 2}
-                aria-selected={ticked}
-                class={`saew-grid-row${classes}`}
-                style={layout}
-                onClick={(event) => {
-                  setCursor(at);
-                  if (!row) return;
-                  if (onTick && (event.ctrlKey || event.metaKey || event.shiftKey)) tick(at, event.shiftKey);
-                  else props.onOpen(row);
-                }}
-                onPointerEnter={(event) => onPoint?.(row, event.currentTarget)}
-              >
-                {onTick && (
-                  <span role="gridcell">
-                    <input
-                      type="checkbox"
-                      tabIndex={-1}
-                      checked={ticked}
-                      disabled={!row}
-                      aria-label={`Select row ${at + 1}`}
-                      onClick={(event) => {
-                        event.stopPropagation();
-                        tick(at, event.shiftKey);
-                      }}
-                    />
-                  </span>
-                )}
-                {columns.map((column) => (
-                  <span role="gridcell" key={column.name} class={column.number ? "saew-num" : undefined}>
-                    {row ? column.cell(row) : "\u2026"}
-                  </span>
-                ))}
-              </div>
-            );
-          })}
-        </div>
-      </div>
     </div>
+  );
+}
+
+interface LineProps<R> extends Props<R> {
+  at: number;
+  /** Null while it is on its way. */
+  row: Row<R> | null;
+  cursor: boolean;
+  layout: { gridTemplateColumns: string };
+  onClick: (event: MouseEvent) => void;
+  onTicked: (range: boolean) => void;
+}
+
+function Line<R>(props: LineProps<R>) {
+  const { at, row, columns, ticked, keyOf, current, onTick } = props;
+  const mark = row && keyOf(row);
+  const on = mark !== null && ticked.has(mark);
+  const chosen = mark !== null && mark === current ? " saew-chosen" : "";
+  return (
+    <tr
+      id={`${props.prefix}-row-${at}`}
+      aria-rowindex={at + 2}
+      aria-selected={on}
+      class={`saew-grid-row${props.cursor ? " saew-grid-cursor" : ""}${chosen}`}
+      style={props.layout}
+      onClick={props.onClick}
+      onPointerEnter={(event) => props.onPoint?.(row, event.currentTarget)}
+    >
+      {onTick && (
+        <td>
+          <input
+            type="checkbox"
+            tabIndex={-1}
+            checked={on}
+            disabled={!row}
+            aria-label={`Select row ${at + 1}`}
+            onClick={(event) => {
+              event.stopPropagation();
+              props.onTicked(event.shiftKey);
+            }}
+          />
+        </td>
+      )}
+      {columns.map((column) => (
+        <td key={column.name} class={column.number ? "saew-num" : undefined}>
+          {row ? column.cell(row) : "\u2026"}
+        </td>
+      ))}
+    </tr>
   );
 }
 
@@ -245,7 +278,7 @@ function Title<R>({ column, sort, descending, onSort }: { column: Column<R> } & 
   const by = column.name === sort;
   const direction = descending ? "descending" : "ascending";
   return (
-    <span role="columnheader" class={column.number ? "saew-num" : undefined} aria-sort={by ? direction : "none"}>
+    <th scope="col" class={column.number ? "saew-num" : undefined} aria-sort={by ? direction : "none"}>
       {column.sortable === false ? (
         column.title
       ) : (
@@ -262,6 +295,6 @@ function Title<R>({ column, sort, descending, onSort }: { column: Column<R> } & 
           {by && (descending ? " \u25be" : " \u25b4")}
         </button>
       )}
-    </span>
+    </th>
   );
 }

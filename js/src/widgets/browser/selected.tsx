@@ -1,0 +1,71 @@
+/** What is selected, and putting it into a list. */
+
+import { useState } from "preact/hooks";
+import { ChannelStatus } from "../../controls/channelstatus";
+import { count } from "../../controls/format";
+import type { Kernel } from "../../kernel/kernel";
+import { save, useTrait } from "../../kernel/traits";
+import type { Model } from "../../kernel/types";
+import { label } from "../../tokens/visible";
+
+interface Props {
+  model: Model;
+  kernel: Kernel;
+  lists: { name: string; n: number }[];
+  onAdded: () => void;
+}
+
+export function SelectedBar({ model, kernel, lists, onAdded }: Props) {
+  const selected = useTrait<number[]>(model, "selected_features");
+  const [name, setName] = useState("");
+  const [said, setSaid] = useState("");
+  const add = () =>
+    kernel.ask<{ name: string; n: number }>(
+      "list",
+      { name, features: selected },
+      {
+        done: ({ r }) => {
+          setSaid(`The list \u2018${label(r.name)}\u2019 has ${count(r.n, "feature")} now.`);
+          onAdded();
+        },
+      },
+    );
+  const names = `${lists.length}`;
+  return (
+    <div class="saew-browse-line saew-browse-selected">
+      <span class="saew-small" role="status">
+        {selected.length === 0 ? "Tick features to collect them." : `${count(selected.length, "feature")} selected`}
+      </span>
+      {selected.length > 0 && (
+        <>
+          <input
+            type="text"
+            aria-label="Name of the list"
+            placeholder="name of a list"
+            value={name}
+            list={`saew-lists-${names}`}
+            onInput={(event) => setName(event.currentTarget.value)}
+            onKeyDown={(event) => event.key === "Enter" && name.trim() && add()}
+          />
+          <datalist id={`saew-lists-${names}`}>
+            {lists.map((one) => (
+              <option key={one.name} value={one.name} />
+            ))}
+          </datalist>
+          <button type="button" disabled={!name.trim()} onClick={add}>
+            Add to the list
+          </button>
+          <button type="button" class="saew-link" onClick={() => save(model, { selected_features: [] })}>
+            Clear
+          </button>
+        </>
+      )}
+      {said && (
+        <span class="saew-small" role="status">
+          {said}
+        </span>
+      )}
+      <ChannelStatus kernel={kernel} channel="list" />
+    </div>
+  );
+}

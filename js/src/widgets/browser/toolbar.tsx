@@ -1,0 +1,85 @@
+/** What narrows the table: words or meaning, a list, ranges of its columns. */
+
+import { useState } from "preact/hooks";
+import { Segments } from "../../controls/segments";
+import { save, useTrait } from "../../kernel/traits";
+import type { Model } from "../../kernel/types";
+import { useFilter } from "../../kernel/typing";
+import { RangeSlider } from "../../table/ranges";
+import type { Distribution } from "../../table/wire";
+import { label } from "../../tokens/visible";
+import type { Filters } from "./wire";
+
+interface Props {
+  model: Model;
+  columns: Distribution[];
+  lists: { name: string; n: number }[];
+}
+
+export function Toolbar({ model, columns, lists }: Props) {
+  const [query, setQuery] = useFilter(model, "query");
+  const by = useTrait<string>(model, "by");
+  const only = useTrait<string>(model, "only");
+  const filters = useTrait<Filters>(model, "filters");
+  const [open, setOpen] = useState(Object.keys(filters).length > 0);
+  const filtered = Object.keys(filters).length;
+  const change = (name: string, bounds: Filters[string]) => {
+    const { [name]: _, ...rest } = filters;
+    save(model, { filters: bounds[0] === null && bounds[1] === null ? rest : { ...rest, [name]: bounds } });
+  };
+  return (
+    <div class="saew-browse-tools">
+      <div class="saew-browse-line">
+        <input
+          type="search"
+          class="saew-browse-query"
+          aria-label="Search what is said of features"
+          placeholder={by === "meaning" ? "a meaning, such as: days of the week" : "words, or a feature's number"}
+          spellcheck={false}
+          value={query}
+          onInput={(event) => setQuery(event.currentTarget.value)}
+          onKeyDown={(event) => event.key === "Enter" && setQuery(event.currentTarget.value, true)}
+        />
+        <Segments
+          name="Search by"
+          values={["words", "meaning"]}
+          value={by}
+          onChange={(value) => save(model, { by: value, sort: "" })}
+        />
+        <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>
+          {filtered ? `Filters (${filtered})` : "Filters"}
+        </button>
+        {filtered > 0 && (
+          <button type="button" class="saew-link" onClick={() => save(model, { filters: {} })}>
+            Clear the filters
+          </button>
+        )}
+        {(lists.length > 0 || only !== "") && (
+          <label>
+            <span class="saew-small">list </span>
+            <select value={only} onChange={(event) => save(model, { only: event.currentTarget.value })}>
+              <option value="">any</option>
+              {lists.map(({ name, n }) => (
+                <option key={name} value={name}>{`${label(name)} (${n.toLocaleString("en")})`}</option>
+              ))}
+            </select>
+          </label>
+        )}
+      </div>
+      {open && (
+        <div class="saew-ranges">
+          {columns
+            .filter(({ edges }) => edges.length > 1)
+            .map((column) => (
+              <RangeSlider
+                key={column.name}
+                column={column}
+                bounds={filters[column.name] ?? [null, null]}
+                onChange={(bounds) => change(column.name, bounds)}
+              />
+            ))}
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,24 @@
+/** What the browser is told beside its table (its twin is src/saewidgets/widgets/browser/). */
+
+import type { Named } from "../../feature/said";
+import type { SummaryJson, WindowJson } from "../../table/wire";
+
+export interface FeatureRow extends Named {
+  /** Of a search: how it was found. */
+  how: string | null;
+}
+
+export interface RowsJson extends WindowJson<FeatureRow> {
+  /** How many features there are. */
+  of: number;
+  /** Whether a search found more than are listed. */
+  capped: boolean;
+}
+
+export interface BrowserJson extends SummaryJson {
+  lists: { name: string; n: number }[];
+  provenance: [string, string][];
+  notes: string[];
+}
+
+export type Filters = Record<string, [number | null, number | null]>;
