@@ -57,6 +57,13 @@ def blind_tests(engine: sw.Engine, path: Path) -> EngineWidget:
     return test
 
 
+def browsers(engine: sw.Engine, path: Path) -> EngineWidget:
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    index.add_explanations({3: "an explanation"}, "a set")
+    index.add_to_list("mine", [3, 5])
+    return sw.FeatureBrowser(index, feature=3, query="fires", filters={"max": [0.001, None]})
+
+
 def panels(engine: sw.Engine) -> EngineWidget:
     recipe = sw.Recipe([sw.add(3, 2.0), sw.ablate(5)])
     return sw.SteeringPanel(engine, prompt=TEXT, recipe=recipe, n_tokens=3, answer=" the", view="effect")
@@ -66,6 +73,8 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
     """Questions that no page records."""
     if name == "heatmap":
         yield "tokens", {"text": TEXT, "rank": {"text": TEXT, "tokens": [1]}}
+    if name == "browser":
+        yield "list", {"name": "mine", "features": [7]}
     if name == "dashboard":
         f = int(widget.feature)  # type: ignore[attr-defined]
         examples = widget.index.examples(f, group="top", top=2)  # type: ignore[attr-defined]
@@ -88,7 +97,7 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
 
 def payload(name: str, widget: EngineWidget) -> dict[str, Any]:
     """The page of a widget, as its front-end has it, and the answers that pages do not carry."""
-    options = {"steering": {"views": ("text", "effect", "sweep", "answer")}}.get(name, {})
+    options = {"steering": {"views": ("text", "effect", "sweep", "answer")}, "browser": {"cards": 2}}.get(name, {})
     shot = widget.shot(**options)
     answers = list(widget._recorded(shot.questions))
     for channel, params in asked_besides(name, widget):
@@ -119,11 +128,12 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["heatmap", "dashboard", "steering", "blindtest"])
+@pytest.mark.parametrize("name", ["browser", "heatmap", "dashboard", "steering", "blindtest"])
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
     with recording(), sw.Engine(tiny.hooked(), tiny.sae(), labels={3: "three"}) as engine:
         widget = {
             "heatmap": lambda: heatmaps(engine, tmp_path / "index"),
+            "browser": lambda: browsers(engine, tmp_path / "index"),
             "dashboard": lambda: dashboards(engine, tmp_path / "index"),
             "steering": lambda: panels(engine),
             "blindtest": lambda: blind_tests(engine, tmp_path / "index"),

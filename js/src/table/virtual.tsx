@@ -43,7 +43,8 @@ interface Props<R> {
   current: number | null;
   ticked: ReadonlySet<number>;
   onOpen: (row: Row<R>) => void;
-  onTick?: (keys: number[], on: boolean) => void;
+  /** Rows that are to be selected, or no longer, as the one that was ticked. */
+  onTick?: (keys: number[], ticked: number) => void;
   onPoint?: (row: Row<R> | null, at?: HTMLElement) => void;
   onTold?: (told: WindowJson<R>) => void;
   name: string;
@@ -63,8 +64,14 @@ export function VirtualTable<R>(props: Props<R>) {
   const [held, setHeld] = useState<Held<R>>({ key: "", total: -1, windows: new Map() });
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(400);
-  const [cursor, setCursor] = useState(0);
+  const [cursor, draw] = useState(0);
   const last = useRef(0);
+  /** Of now: keys come quicker than they are drawn. */
+  const place = useRef(0);
+  const setCursor = (to: number) => {
+    place.current = to;
+    draw(to);
+  };
 
   const visible = Math.ceil(height / ROW);
   const whole = Math.max(0, held.total) * ROW;
@@ -137,29 +144,29 @@ export function VirtualTable<R>(props: Props<R>) {
   const tick = (at: number, range: boolean) => {
     const row = rowAt(at);
     if (!row || !onTick) return;
-    const on = !props.ticked.has(props.keyOf(row));
     const [from, to] = range ? [Math.min(at, last.current), Math.max(at, last.current)] : [at, at];
     const rows = Array.from({ length: to - from + 1 }, (_, i) => rowAt(from + i));
     last.current = at;
     onTick(
       rows.flatMap((one) => (one ? [props.keyOf(one)] : [])),
-      on,
+      props.keyOf(row),
     );
   };
   const onKey = (event: KeyboardEvent) => {
+    const at = place.current;
     const moves: Record<string, number> = {
-      ArrowDown: cursor + 1,
-      ArrowUp: cursor - 1,
-      PageDown: cursor + visible - 2,
-      PageUp: cursor - visible + 2,
+      ArrowDown: at + 1,
+      ArrowUp: at - 1,
+      PageDown: at + visible - 2,
+      PageUp: at - visible + 2,
       Home: 0,
       End: held.total - 1,
     };
     const to = moves[event.key];
-    const row = rowAt(cursor);
+    const row = rowAt(at);
     if (to !== undefined) show(to);
     else if (event.key === "Enter" && row) props.onOpen(row);
-    else if (event.key === " ") tick(cursor, event.shiftKey);
+    else if (event.key === " ") tick(at, event.shiftKey);
     else return;
     event.preventDefault();
   };

@@ -19,7 +19,7 @@ import { Toolbar } from "./toolbar";
 import type { BrowserJson, FeatureRow, Filters, RowsJson } from "./wire";
 
 /** Columns that are always there; others come when they are sorted or filtered by. */
-const USUAL = ["density", "max", "mean", "count"];
+const USUAL = ["density", "max", "mean"];
 
 export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const kernel = useKernel(model, root);
@@ -71,9 +71,12 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
           keyOf={({ number }) => number("feature")}
           onOpen={open}
           onSort={(name) => save(model, sorted(name, sort, descending))}
-          onTick={(features, on) => {
-            const rest = selected.filter((f) => !features.includes(f));
-            save(model, { selected_features: on ? [...selected, ...features.filter((f) => !ticked.has(f))] : rest });
+          onTick={(features, first) => {
+            // Of now, and not of when it was drawn: hands are quick.
+            const held = model.get("selected_features") as number[];
+            const rest = held.filter((f) => !features.includes(f));
+            const all = [...held, ...features.filter((f) => !held.includes(f))];
+            save(model, { selected_features: held.includes(first) ? rest : all });
           }}
           onPoint={(row, at) => setPointed(row && at ? { f: row.number("feature"), at } : null)}
           onTold={(window) => setTold(window as RowsJson)}
@@ -115,7 +118,7 @@ function columnsOf(columns: Distribution[], wanted: string[], by: string): Colum
       name: column.name,
       title: column.title,
       says: column.says,
-      width: "72px",
+      width: "66px",
       number: true,
       cell: ({ number }: Row<FeatureRow>) => written(column, number(column.name)),
     }));
@@ -146,7 +149,7 @@ function columnsOf(columns: Distribution[], wanted: string[], by: string): Colum
     {
       name: "said",
       title: "description",
-      width: "minmax(120px, 1fr)",
+      width: "minmax(170px, 1fr)",
       sortable: false,
       cell: ({ row }) => <Name of={row} />,
     },

@@ -25,8 +25,8 @@ __all__ = ["MATCH", "Features", "Listed"]
 MATCH = "match"
 # So many of what a search finds are listed: by meaning everything is near to everything.
 _MATCHES = {"words": 2000, "meaning": 500}
-# A window of 200 rows has at most 100 kB, in whatever script.
-_LONGEST = 110
+# Bytes: a window of 200 rows has at most 100 kB.
+_LONGEST = 240
 
 _SAYS: dict[str, tuple[str, str, bool, str]] = {
     "density": ("density", "Share of counted tokens on which the feature is active", True, "share"),
@@ -39,7 +39,7 @@ _SAYS: dict[str, tuple[str, str, bool, str]] = {
     "logit_skew": ("logit skew", "Skewness of the logit weights over the vocabulary", False, "num"),
     "logit_kurtosis": ("logit kurtosis", "Kurtosis of the logit weights (3 for a Gaussian)", True, "num"),
     "neuron_r": ("neuron r", "Pearson r with the coordinate of the hook that goes with it most", False, "num"),
-    "neighbour_cosine": ("cosine", "Decoder cosine with its nearest neighbour", False, "num"),
+    "neighbour_cosine": ("neighbour cosine", "Decoder cosine with its nearest neighbour", False, "num"),
 }
 
 

@@ -11,8 +11,8 @@ from .. import wire
 
 __all__ = ["by", "said_of", "sent"]
 
-# A row has one line; whoever wants all of it opens the feature.
-_LONGEST = 400
+# Bytes. A row has one line; whoever wants all of it opens the feature.
+_LONGEST, _LONGEST_SOURCE = 400, 60
 
 
 def said_of(labels: Mapping[int, str], feature: int, longest: int = _LONGEST) -> dict[str, wire.Json]:
@@ -36,8 +36,10 @@ def by(description: Description) -> str:
     if description.kind == "automatic":
         return "Made of what the index counted; nobody wrote it"
     score = "" if description.score is None else f", {description.measure or 'score'} {description.score:.2f}"
-    return f"Explanation of {description.source}{score}"
+    return f"Explanation of {_short(description.source, _LONGEST_SOURCE)}{score}"
 
 
 def _short(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
+    """The text, or as much of it as `longest` bytes hold: a window of rows has a size, in whatever script."""
+    raw = text.encode()
+    return text if len(raw) <= longest else f"{raw[: longest - 3].decode(errors='ignore')}\u2026"
