@@ -9,6 +9,7 @@ from typing import Any
 
 from ...engine.text.tokenizer import clean
 from ...errors import SaewidgetsError
+from ...formats.errors import Skipped as Skipped
 
 __all__ = ["Added", "Explanation", "ExplanationError", "Skipped", "explanation_of"]
 
@@ -51,23 +52,6 @@ class Explanation:
     measure: str = ""
     key: str = ""
     of: str = ""
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A row that was not taken.
-
-    Attributes:
-        file: where it stands ("" for what was not a file); line: which line of it, from 1.
-        why: what is wrong with it.
-    """
-
-    file: str
-    line: int
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.file or 'row'}:{self.line}: {self.why}"
 
 
 @dataclass(frozen=True)
