@@ -7,6 +7,7 @@ wherever they stand. Beside them `release`, `model`, `sourceset` and `source` sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -148,7 +149,7 @@ def write(
         records: by index, each with its examples.
         explanations: rows with "index" and "description".
     """
-    home = folder / source.model / source.source
+    home = folder / _folder(source.model) / _folder(source.source)
     of: dict[str, Json] = {"modelId": source.model, "layer": source.source}
     last = -1
     for kind in FACTS:
@@ -165,6 +166,11 @@ def write(
         write_lines(home / "explanations" / f"batch-{number}.jsonl.gz", ({**of, **row} for row in part))
         number += 1
     return home
+
+
+def _folder(name: str) -> str:
+    """A name as a folder's: a model can be called "org/model", and a file can say anything ("../..")."""
+    return re.sub(r"[^\w.+-]+", "_", name, flags=re.ASCII).lstrip(".") or "_"
 
 
 def _facts(kind: str, source: Source) -> list[Mapping[str, Json]]:

@@ -157,7 +157,8 @@ class Feature:
         neurons: of the largest |r|; correlated: features of the largest r; neighbours: by decoder cosine.
         *_missing: why something was not computed.
         stated_density: of an index that was made of another tool's files, the density as these define and give it. There
-            `minimum`, `mean`, `std` and the moments of logit weights may be unknown (None, NaN), and so may `histogram`.
+            `minimum`, `mean`, `std` and the moments of logit weights may be unknown (None, NaN), and so may `histogram`; that
+            of logit weights is empty then.
     """
 
     feature: int

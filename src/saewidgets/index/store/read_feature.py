@@ -133,7 +133,7 @@ def _logits(row: Callable[[str], Array], texts: Texts, facts: Mapping[str, Any])
         label=str(facts["logits_label"]),
         top=side("top"),
         bottom=side("bottom"),
-        histogram=Histogram(number("low"), number("high"), bins),
+        histogram=Histogram(*(number(end) if bins.any() else 0.0 for end in ("low", "high")), bins),
         mean=number("mean"),
         std=number("std"),
         skew=number("skew"),
