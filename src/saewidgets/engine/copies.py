@@ -5,16 +5,17 @@ The user's objects are never changed: each way is a copy, made when it is asked 
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
 from .dictionary.base import Dictionary
 from .engine import Engine
+from .model.copied import copied
 from .model.processing import processing_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Way", "bytes_of", "ways"]
 
+_PROCESSED = "weight processing: LayerNorm folded and writing weights centred, as from_pretrained does"
 _DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 
 
@@ -42,24 +44,17 @@ class Way:
 
 def ways(engine: Engine, dictionary: Dictionary) -> list[Way]:
     """The ways in which model and dictionary can be made anew: one setting of the SAE, the model's processing, the dtype."""
-    model = engine.model.raw
-    size = bytes_of(model)
-    found = [
-        Way(name, 0, lambda made=made: _engine(engine, model, made()))  # type: ignore[misc]
-        for name, made in dictionary.variants().items()
-    ]
-    if not processing_of(model).folded:
-        found.append(
-            Way(
-                "weight processing: LayerNorm folded and writing weights centred, as from_pretrained does",
-                size,
-                lambda: _engine(engine, _processed(engine), dictionary),
-            )
-        )
+    size = bytes_of(engine.model.raw)
+    found = [Way(name, 0, partial(_turned, engine, make)) for name, make in dictionary.variants().items()]
+    if not processing_of(engine.model.raw).folded:
+        found.append(Way(_PROCESSED, size, partial(_anew, engine, dictionary, None, True)))
     for dtype in _DTYPES:
-        if dtype != engine.model.dtype or dictionary.in_dtype(dtype) is not None:
-            name = str(dtype).removeprefix("torch.")
-            found.append(Way(f"dtype: {name}", size, lambda dtype=dtype: _in(engine, dictionary, dtype)))  # type: ignore[misc]
+        name = str(dtype).removeprefix("torch.")
+        other = dictionary.in_dtype(dtype)
+        if dtype != engine.model.dtype and other is not None:
+            found.append(Way(f"dtype: the model in {name}", size, partial(_anew, engine, dictionary, dtype, False)))
+        if dtype != engine.model.dtype or other is not None:
+            found.append(Way(f"dtype: {name}", size, partial(_anew, engine, other or dictionary, dtype, False)))
     return found
 
 
@@ -68,20 +63,14 @@ def bytes_of(model: AnyModel) -> int:
     return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
-def _in(engine: Engine, dictionary: Dictionary, dtype: torch.dtype) -> Engine:
-    with engine.lock:
-        model = cast(Any, copy.deepcopy(engine.model.raw)).to(dtype)
-    return _engine(engine, model, dictionary.in_dtype(dtype) or dictionary)
+def _turned(engine: Engine, make: Callable[[], Dictionary]) -> Engine:
+    return _engine(engine, engine.model.raw, make())
 
 
-def _processed(engine: Engine) -> AnyModel:
+def _anew(engine: Engine, dictionary: Dictionary, dtype: torch.dtype | None, processed: bool) -> Engine:
     with engine.lock:
-        made = cast(Any, copy.deepcopy(engine.model.raw))
-    if engine.model.is_bridge:
-        made.enable_compatibility_mode()
-    else:
-        made.process_weights_()
-    return cast("AnyModel", made)
+        model = copied(engine.model, dtype=dtype, processed=processed)
+    return _engine(engine, model, dictionary)
 
 
 def _engine(engine: Engine, model: AnyModel, dictionary: Dictionary) -> Engine:

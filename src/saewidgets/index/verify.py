@@ -22,7 +22,7 @@ from ..engine.engine import Engine
 from ..errors import OutOfMemoryError, SaewidgetsError
 from ..formats.lines import content_of, files_in, is_lines
 from ..formats.saedashboard import is_saedashboard
-from .exchange.causes import agrees, computed, decoder_norm, difference, texts_of
+from .exchange.causes import agrees, computed, decoder_norm, difference, rounding, texts_of
 from .exchange.stored import Stored, ids_of, stored_examples
 from .feature_index import FeatureIndex
 from .record.identity import differing, identity
@@ -235,14 +235,13 @@ class _Search:
 
     def _verified(self, i: int, one: Stored) -> Verified:
         values = self._own.get(i, np.full(len(one.values), np.nan, np.float32))
-        most = (
-            float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) if np.isfinite(values).any() else float("nan")
-        )
+        both = np.isfinite(values) & np.isfinite(one.values)
+        most = float(np.abs(values[both]).max()) if both.any() else float("nan")
         cause = self._causes.get(i)
         if one.ids is None:
             cause = f"not compared: the model's vocabulary has no token {one.unknown}"
         elif cause is None:
-            cause = _unexplained(one, values)
+            cause = rounding(one, values) or _unexplained(one, values)
         same = i in self._causes and not self._causes[i]
         return Verified(
             one.feature, one.position, one.maximum, most, difference(one, values), same, "" if same else cause

@@ -150,8 +150,10 @@ def test_a_dashboard_without_a_model(index: sw.FeatureIndex, tmp_path: Path) -> 
     text = page.read_text("utf-8")
     assert "SAEDashboard export" in text
     assert "On Monday" in dashboard.fallback_html() or "Monday" in dashboard.fallback_html()
-    assert "not in the SAEDashboard files" in text
-    assert "Statistics are exact" not in text
+    notes = [dashboard._feature_reply(f, np.array([f]), can_label=False).data["notes"] for f in (0, 1)]
+    assert "not in the SAEDashboard files" in notes[0][0]
+    assert not any("Statistics are exact" in note for note in notes[1])
+    assert any("by its definitions" in note for note in notes[1])
 
 
 def test_an_engine_is_refused_and_told_how_to_compare(index: sw.FeatureIndex) -> None:

@@ -17,11 +17,14 @@ from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from .stored import Stored
 
-__all__ = ["Text", "agrees", "computed", "decoder_norm", "difference", "texts_of"]
+__all__ = ["Text", "agrees", "computed", "decoder_norm", "difference", "rounding", "texts_of"]
 
 # Contexts that people cut texts into.
 _CONTEXTS = (1024, 512, 256, 128, 64, 32, 16)
 _WITH = "BOS: computed with one in front"
+
+# Active tokens that tell a dtype, and roundings of it that a forward can add up to.
+_ENOUGH, _ROUNDINGS = 3, 8
 
 
 @dataclass(frozen=True)
@@ -109,3 +112,22 @@ def difference(stored: Stored, values: Floats) -> float:
     """The largest difference at a token where both are known; infinite if there is none."""
     both = np.isfinite(stored.values) & np.isfinite(values)
     return float(np.abs(stored.values[both] - values[both]).max()) if both.any() else float("inf")
+
+
+def rounding(stored: Stored, values: Floats) -> str:
+    """A dtype that explains the difference by its rounding alone; "" if none does.
+
+    Another machine rounds in another order, so nothing gives its numbers to the last bit. But of numbers that an SAE in
+    bfloat16 gave every one is a bfloat16 number, which of others hardly one is.
+    """
+    both = np.isfinite(stored.values) & np.isfinite(values)
+    active = stored.values[both & (stored.values != 0)]
+    if stored.rounded or len(active) < _ENOUGH:
+        return ""
+    bits = torch.from_numpy(active)
+    for dtype in (torch.bfloat16, torch.float16):
+        near = difference(stored, values) <= _ROUNDINGS * torch.finfo(dtype).eps * stored.maximum
+        if near and bool((bits == bits.to(dtype).float()).all()):
+            name = str(dtype).removeprefix("torch.")
+            return f"dtype: {name} (every stored value is such a number, and none is off by more than its rounding)"
+    return ""

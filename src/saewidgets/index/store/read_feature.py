@@ -129,11 +129,12 @@ def _logits(row: Callable[[str], Array], texts: Texts, facts: Mapping[str, Any])
         return tuple(TokenWeight(texts.string(i), i, v) for i, v in zip(ids, values, strict=True) if i != NONE)
 
     bins = row("logit_bins").astype(np.int64)
+    low, high = (number("low"), number("high")) if bins.any() else (0.0, 0.0)
     return FeatureLogits(
         label=str(facts["logits_label"]),
         top=side("top"),
         bottom=side("bottom"),
-        histogram=Histogram(*(number(end) if bins.any() else 0.0 for end in ("low", "high")), bins),
+        histogram=Histogram(low, high, bins),
         mean=number("mean"),
         std=number("std"),
         skew=number("skew"),
