@@ -48,8 +48,8 @@ class Window:
 
     @property
     def focus(self) -> int:
-        """The token that it is shown for."""
-        if self.at is not None and 0 <= self.at < len(self.tokens):
+        """The token that it is shown for: the one that it was chosen for, if that is shown and active; else the largest."""
+        if self.at is not None and 0 <= self.at < len(self.tokens) and self.values[self.at]:
             return self.at
         return max(range(len(self.values)), key=lambda i: self.values[i] or 0.0, default=0)
 

@@ -57,6 +57,7 @@ def alive() -> Row:
             window(4.95, 5.94, 0.01, [" Tuesday", " it"], [5.5, 0.0], 0),
             window(0.0, 0.99, 0.99, ["a", " b"], [0.5, 0.0], 0),
             window(0.0, 0.99, 0.99, ["nothing", " here"], [0.0, 0.0], 0),
+            window(0.0, 0.99, 0.99, ["not", " the", " one"], [0.0, 0.0, 0.25], 1),
         ],
     }
 
@@ -110,7 +111,8 @@ def test_the_examples_are_the_file_s(index: sw.FeatureIndex) -> None:
     assert spoilt.activations[1:].tolist() == [0, 8.25]
     assert (found["1"].low, found["1"].high, found["1"].count) == (4.95, 5.94, None)
     assert "1.000% of all tokens" in found["1"].note
-    assert [e.text for e in found["0"].examples] == ["a b"]  # where it is silent it is no example of activations
+    shown = [(e.text, e.focus) for e in found["0"].examples]
+    assert shown == [("a b", 0), ("not the one", 2)]  # where it is silent it is no example of activations
     assert len(index.examples(1, group="silent")) == 0
     assert [e.text for e in index.examples(1, low=5, high=6)] == [" Tuesday it"]
     assert [e.text for e in index.examples(1, group="top", token="Monday")] == ["On Monday we"]
@@ -137,8 +139,8 @@ def test_it_says_whose_numbers_it_shows(index: sw.FeatureIndex) -> None:
     for word in ("density", "histogram", "interval", "folds", "verify"):
         assert word in told["notes"]
     assert index.imported is not None
-    assert (index.imported.features, index.imported.examples, index.imported.skipped_count) == (2, 9, 0)
-    assert repr(index.imported) == "Imported(gpt2-small/7-res-jb of SAEDashboard: 2 features, 9 examples)"
+    assert (index.imported.features, index.imported.examples, index.imported.skipped_count) == (2, 10, 0)
+    assert repr(index.imported) == "Imported(gpt2-small/7-res-jb of SAEDashboard: 2 features, 10 examples)"
 
 
 @pytest.mark.usefixtures("fake_comm")
