@@ -179,7 +179,14 @@ _PAIRS = (
 def _number(given: object, name: str) -> float | None:
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise FormatError(f"its {name} is {_short(given)}, not a number")
-    return given if math.isfinite(given) else None
+    return given if _finite(given) else None
+
+
+def _finite(given: float) -> bool:
+    try:
+        return math.isfinite(given)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def _logit(given: object, name: str) -> float | None:
@@ -190,7 +197,7 @@ def _logit(given: object, name: str) -> float | None:
 def _whole(given: object, name: str) -> int:
     if isinstance(given, str) and given.isascii() and given.removeprefix("-").isdigit():
         return int(given)
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not math.isfinite(given) or given % 1:
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not _finite(given) or given % 1:
         raise FormatError(f"its {name} is {_short(given)}, not a whole number")
     return int(given)
 
@@ -208,6 +215,9 @@ def _list(given: object, name: str) -> list[Any]:
 
 
 def _numbers(given: object, name: str) -> Numbers:
+    # Nearly all lists are of finite numbers; of a few million of them a look at each would take most of the time.
+    if isinstance(given, list) and set(map(type, given)) <= {float, int} and _finite(sum(given)):
+        return tuple(given)
     return tuple(None if item is None else _number(item, name) for item in _list(given, name))
 
 
@@ -220,6 +230,8 @@ def _wholes(given: object, name: str) -> tuple[int, ...]:
 
 
 def _texts(given: object, name: str) -> tuple[str, ...]:
+    if isinstance(given, list) and set(map(type, given)) <= {str}:
+        return tuple(given)
     return tuple(_text(item, name) for item in _list(given, name))
 
 

@@ -39,17 +39,20 @@ class Activation:
     window: Window
 
 
-def read(path: Path) -> Iterator[FeatureRecord | Activation | Skipped]:
+def read(path: Path, *, examples: bool = True) -> Iterator[FeatureRecord | Activation | Skipped]:
     """Every feature and example in the files at `path`, and what could not be read of them.
 
     Args:
         path: a bulk folder, one above it, or one file: of lines, a feature's JSON, or a list of those. Features that carry
             their examples come with them.
+        examples: whether to read the files of examples of a bulk folder, which are nearly all of it.
 
     Raises:
         FileNotFoundError, FormatError: if there is no file of JSON.
     """
     for file in _files(path):
+        if not examples and file != path and file.parent.name == "activations":
+            continue
         if is_lines(file):
             for line, row in rows(file):
                 yield from [row] if isinstance(row, Skipped) else _row(row, file.name, line)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["pieces", "spell"]
+__all__ = ["pieces", "spell", "stands_alone"]
 
 _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 _OTHERS = [byte for byte in range(256) if byte not in set(_PRINTABLE)]
@@ -41,6 +41,11 @@ def pieces(tokens: Sequence[str]) -> list[bytes]:
             found[i] = spelled[i] or b""
         at = max(end, at + 1)
     return found
+
+
+def stands_alone(token: str) -> bool:
+    """Whether a token's bytes are the same beside any other: whether it spells no bytes beyond ASCII."""
+    return token.isascii() or _spelled(token) is None
 
 
 def spell(piece: bytes) -> str:

@@ -165,17 +165,17 @@ def test_a_bad_batch_costs_that_batch(tmp_path: Path) -> None:
 def test_numbers_that_are_none(tmp_path: Path) -> None:
     """NaN and infinity, which Python's JSON writes and reads, and null: no number is shown in their place, none is written."""
     row = dashboard_feature(random.Random(1), 0, 1)
-    row |= {"frac_nonzero": float("nan"), "pos_values": [float("nan"), None, float("inf"), *range(7)]}
+    row |= {"frac_nonzero": float("nan"), "pos_values": [float("nan"), None, float("inf"), 10**400, *range(6)]}
     row["neuron_alignment_values"] = [float("nan"), 0.5, float("-inf")]
     row["activations"][0]["values"] = [float("nan")] * len(row["activations"][0]["tokens"])
     row["activations"][0]["bin_max"] = float("inf")
     index = sw.FeatureIndex.from_saedashboard(write_json(tmp_path / "batch-0.json", batch([row])))
-    assert len(index.feature(0).logits.top) == 7
+    assert len(index.feature(0).logits.top) == 6
     assert index.feature(0).density == index.feature(0).count / index.counted
     (file,) = index.to_saedashboard(tmp_path / "out")
     assert "NaN" not in file.read_text() and "Infinity" not in file.read_text()
     written = json.loads(file.read_text())["features"][0]
-    assert written["pos_values"][:3] == [-10000] * 3
+    assert written["pos_values"][:4] == [-10000] * 4
     assert "frac_nonzero" not in written
 
 

@@ -54,7 +54,7 @@ export interface FeatureJson {
   neurons: { i: number; r: number; cos: number }[];
   neurons_label: string;
   neurons_missing: string | null;
-  correlated: { f: number; r: number; together: number; label: string | null }[];
+  correlated: { f: number; r: number; together: number | null; label: string | null }[];
   correlated_missing: string | null;
   neighbours: { f: number; cos: number; label: string | null }[];
   columns: { name: string; values: string[] }[];
@@ -64,7 +64,7 @@ export interface FeatureJson {
 
 export interface FeatureAnswer {
   json: FeatureJson;
-  /** Active tokens per bin, and the sum of their activations; null for a feature that never fires. */
+  /** Active tokens per bin, and the sum of their activations; null for a feature that never fires (sums all 0: not known). */
   histogram: { low: number; high: number; counts: Uint32Array; sums: Float32Array } | null;
   logitCounts: Uint32Array | null;
 }

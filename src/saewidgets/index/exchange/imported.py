@@ -44,7 +44,11 @@ def import_neuronpedia(files: Files, path: Path | None, of: str | None, n_featur
         nonlocal wanted
         if wanted is None:
             # Features alone: where there is a bulk folder, its examples are nearly all of it.
-            counts = Counter(one.of for s in sources for one in neuronpedia.read(s) if isinstance(one, FeatureRecord))
+            found = (one for source in sources for one in neuronpedia.read(source, examples=False))
+            counts = Counter(one.of for one in found if not isinstance(one, Skipped))
+            if not counts:
+                found = (one for source in sources for one in neuronpedia.read(source))
+                counts = Counter(one.of for one in found if not isinstance(one, Skipped))
             wanted = max(counts, key=lambda name: (bool(name), counts[name]), default="")
         for source in sources:
             yield from neuronpedia.read(source)

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...formats.records import FeatureRecord, Source, Window
-from ...formats.token_strings import pieces
+from ...formats.token_strings import pieces, stands_alone
 from ...storage.array_folder import Array, ArrayWriter, FolderWriter
 from ..corpus.columns import THEIRS
 from ..scan.shards import SPECIAL
@@ -29,6 +29,8 @@ from .arrays import Arrays
 __all__ = ["Importer", "record_of"]
 
 _DIGITS = 1e-5
+# Examples that are written together.
+_AT_ONCE = 1024
 # Arrays that grow with every example.
 _GROWING = {
     "tokens": "uint32",
@@ -54,7 +56,10 @@ class Importer:
         self._open: dict[str, ArrayWriter] = {
             name: stack.enter_context(writer.appending(name, dtype)) for name, dtype in _GROWING.items()
         }
+        stack.callback(self._write)  # before they are closed
+        self._waiting: dict[str, list[Array]] = {name: [] for name in _GROWING}
         self._ids: dict[tuple[str, bytes], int] = {}
+        self._alone: dict[str, int] = {}  # of tokens that mean the same beside any others
         self._given: dict[int, bytes] = {}
         self._lengths: list[int] = []
         self._of: list[int] = []
@@ -97,7 +102,7 @@ class Importer:
 
     def add_window(self, feature: int, window: Window) -> None:
         """Take an example."""
-        values = np.array([np.nan if value is None else value for value in window.values], np.float32)
+        values = np.array(window.values, np.float32)  # None is NaN
         ids = np.array(self._ids_of(window.tokens), np.uint32)
         unknown = ~np.isfinite(values)
         active = np.flatnonzero(~unknown & (values != 0))
@@ -121,7 +126,7 @@ class Importer:
             "window_more": np.frombuffer(told, np.uint8),
         }
         for name, row in rows.items():
-            self._open[name].append(np.asarray(row, _GROWING[name]))
+            self._waiting[name].append(np.asarray(row, _GROWING[name]))
         self._digest.update(ids.tobytes())
         self._of.append(feature)
         self._lengths.append(len(ids))
@@ -131,10 +136,25 @@ class Importer:
         self._names.append((called, None if dataset is None else str(dataset)))
         self.tokens += len(ids)
         self.longest = max(self.longest, len(ids))
+        if len(self._lengths) % _AT_ONCE == 0:
+            self._write()
+
+    def _write(self) -> None:
+        """Put the examples that wait into their files."""
+        for name, rows in self._waiting.items():
+            if rows:
+                self._open[name].append(np.concatenate(rows))
+                rows.clear()
 
     def _ids_of(self, tokens: Sequence[str]) -> list[int]:
+        try:
+            return [self._alone[token] for token in tokens]
+        except KeyError:
+            pass
         # By both: what a string stands for can depend on its neighbours.
-        return [self._ids.setdefault(pair, len(self._ids)) for pair in zip(tokens, pieces(tokens), strict=True)]
+        ids = [self._ids.setdefault(pair, len(self._ids)) for pair in zip(tokens, pieces(tokens), strict=True)]
+        self._alone |= {token: i for token, i in zip(tokens, ids, strict=True) if stands_alone(token)}
+        return ids
 
     def _id_of(self, token: str) -> int:
         return self._ids_of([token])[0]
