@@ -75,6 +75,7 @@ def test_a_bad_feature_costs_that_feature(home: Path, change: dict[str, object],
     assert index.feature(0).density == rows[0]["frac_nonzero"]
 
 
+@pytest.mark.slow
 def test_a_truncated_file_is_read_as_far_as_it_goes(home: Path) -> None:
     place = home / "activations" / "batch-0.jsonl.gz"
     rows = [np_activation(i % 4, [f"word{i * 7919 % 1000}"] * 3, [0.5, i + 1.0, 0.25]) for i in range(3000)]

@@ -208,6 +208,7 @@ def test_the_same_files_are_made_once(tmp_path: Path) -> None:
         sw.FeatureIndex.from_saedashboard(tmp_path / "dash", path=tmp_path / "full")
 
 
+@pytest.mark.slow
 def test_a_bulk_folder_is_joined_and_explained(tmp_path: Path) -> None:
     home, features, acts = bulk(tmp_path, random.Random(5))
     for place in (home, tmp_path):

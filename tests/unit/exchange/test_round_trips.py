@@ -154,8 +154,12 @@ def test_what_is_written_is_what_sae_lens_computes(tmp_path: Path) -> None:
     assert [(row["modelId"], row["layer"], row["index"]) for row in rows] == [
         ("gpt2-small", "1-res-mine", str(f)) for f in (2, 5)
     ]
+    acts = read_gz(home / "activations" / "batch-0.jsonl.gz")
+    for row in rows:  # the intervals share out the active tokens, and what they contain is a share of all
+        shares = {a["binMin"]: a["binContains"] for a in acts if a["index"] == row["index"] and a["binMin"] >= 0}
+        assert sum(shares.values()) == pytest.approx(row["frac_nonzero"])
     seen = 0
-    for row in read_gz(home / "activations" / "batch-0.jsonl.gz"):
+    for row in acts:
         ids = model.to_tokens("".join(row["tokens"]), prepend_bos=False)
         if ids.shape[1] != len(row["tokens"]):
             continue  # a chunk that begins or ends within a character

@@ -49,6 +49,7 @@ def made(path: Path, model: Any, sae: Any, **how: Any) -> sw.FeatureIndex:
     return sw.FeatureIndex.open(path)
 
 
+@pytest.mark.slow
 def test_what_the_engine_made_reproduces(engine: sw.Engine, tmp_path: Path) -> None:
     index = sw.build_index(engine, TEXTS, tmp_path / "index", progress=False, wait=True)
     found = sw.verify(engine, index)
@@ -66,6 +67,7 @@ def test_what_the_engine_made_reproduces(engine: sw.Engine, tmp_path: Path) -> N
     assert sw.verify(engine, tmp_path / "index", FEATURES).reproduces  # by its folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("with_bos", "cause"), [(False, NO_BOS), (True, BOS)])
 def test_another_bos_policy_is_named(with_bos: bool, cause: str, model: Any, tmp_path: Path) -> None:
     index = made(tmp_path / "index", model, tiny.sae("standard"), prepend_bos=with_bos)
@@ -77,6 +79,7 @@ def test_another_bos_policy_is_named(with_bos: bool, cause: str, model: Any, tmp
     assert cause in repr(found)
 
 
+@pytest.mark.slow
 def test_folded_norms_are_named(engine: sw.Engine, model: Any, tmp_path: Path) -> None:
     found = sw.verify(engine, made(tmp_path / "index", model, folded()), FEATURES)
     (cause,) = found.causes
@@ -86,12 +89,14 @@ def test_folded_norms_are_named(engine: sw.Engine, model: Any, tmp_path: Path) -
         assert one.stored_max / one.recomputed_max == pytest.approx(float(norms[one.feature]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_two_causes_at_once(engine: sw.Engine, model: Any, tmp_path: Path) -> None:
     found = sw.verify(engine, made(tmp_path / "index", model, folded(), prepend_bos=False), FEATURES)
     (cause,) = found.causes
     assert cause.startswith(f"{NO_BOS} and {FOLDED}")
 
 
+@pytest.mark.slow
 def test_a_setting_of_the_sae_is_named(model: Any, tmp_path: Path) -> None:
     other = tiny.sae("standard")
     other.cfg.apply_b_dec_to_input = False
@@ -101,6 +106,7 @@ def test_a_setting_of_the_sae_is_named(model: Any, tmp_path: Path) -> None:
         assert list(found.causes) == ["folding: computed with apply_b_dec_to_input=False"]
 
 
+@pytest.mark.slow
 def test_another_processing_is_named(engine: sw.Engine, tmp_path: Path) -> None:
     processed = tiny.hooked()
     processed.process_weights_()
@@ -113,6 +119,7 @@ def test_another_processing_is_named(engine: sw.Engine, tmp_path: Path) -> None:
     assert any("a copy of the model takes" in said for said in small.untried)
 
 
+@pytest.mark.slow
 def test_processing_cannot_be_undone_and_that_is_said(tmp_path: Path) -> None:
     index = made(tmp_path / "index", tiny.hooked(), tiny.sae("standard"))
     processed = tiny.hooked()
@@ -123,6 +130,7 @@ def test_processing_cannot_be_undone_and_that_is_said(tmp_path: Path) -> None:
     assert any("cannot be undone" in said for said in found.untried)
 
 
+@pytest.mark.slow
 def test_another_dtype_is_named(engine: sw.Engine, tmp_path: Path) -> None:
     index = made(tmp_path / "index", tiny.hooked().to(torch.bfloat16), tiny.sae("standard").to(torch.bfloat16))
     found = sw.verify(engine, index, FEATURES)
@@ -131,6 +139,7 @@ def test_another_dtype_is_named(engine: sw.Engine, tmp_path: Path) -> None:
     assert found.causes["dtype: bfloat16"] >= 0.5 * len(found.examples)
 
 
+@pytest.mark.slow
 def test_a_dtype_that_cannot_be_copied_is_told_by_its_rounding(tmp_path: Path) -> None:
     """A bridge cannot be copied; numbers in bfloat16 are told by being such numbers, and close."""
     model = tiny.bridge()
@@ -151,6 +160,7 @@ def test_a_dtype_that_cannot_be_copied_is_told_by_its_rounding(tmp_path: Path) -
         assert any("cannot be copied" in said for said in found.untried)
 
 
+@pytest.mark.slow
 def test_what_nothing_explains_is_not_explained(engine: sw.Engine, model: Any, tmp_path: Path) -> None:
     found = sw.verify(engine, made(tmp_path / "index", model, tiny.sae("standard", seed=9)), FEATURES)
     assert not any(one.reproduces for one in found.examples)
@@ -159,6 +169,7 @@ def test_what_nothing_explains_is_not_explained(engine: sw.Engine, model: Any, t
     assert len(found.tried) > 5
 
 
+@pytest.mark.slow
 def test_a_constant_factor_is_told(engine: sw.Engine, model: Any, tmp_path: Path) -> None:
     scaled = tiny.sae("standard")
     with torch.no_grad():
@@ -196,6 +207,7 @@ def encoded(model: Any, sae: Any, ids: torch.Tensor) -> torch.Tensor:
     return sae.encode(cache[sae.cfg.metadata.hook_name])[0].detach()
 
 
+@pytest.mark.slow
 def test_a_file_of_saedashboard(engine: sw.Engine, model: Any, tmp_path: Path) -> None:
     """With a BOS that it does not show, which the engine has too, and folded norms, of which it says nothing."""
     norms = tiny.sae("standard").W_dec.detach().norm(dim=1)
@@ -209,9 +221,24 @@ def test_a_file_of_saedashboard(engine: sw.Engine, model: Any, tmp_path: Path) -
     for given in (file, tmp_path / "dash"):
         found = sw.verify(engine, given, FEATURES)
         assert len(found.examples) == written
+        # Three digits are all that a file has, however strictly the rest is compared.
+        assert sw.verify(engine, given, FEATURES, tolerance=1e-6).causes == found.causes
         assert {cause.split(" is folded")[0] for cause in found.causes} == {"folding: the norm of the decoder's row"}
 
 
+@pytest.mark.slow
+def test_values_of_a_text_whose_bos_was_not_run(engine: sw.Engine, model: Any, tmp_path: Path) -> None:
+    """The BOS is shown, but the model did not see it."""
+
+    def values(ids: torch.Tensor, feature: int) -> np.ndarray:
+        return np.append(0, encoded(model, tiny.sae("standard"), ids[:, 1:])[:, feature].numpy())
+
+    found = sw.verify(engine, dashboards(tmp_path / "dash", model, values, slice(0, None)), FEATURES)
+    assert set(found.causes) == {NO_BOS}
+    assert not found.reproduces
+
+
+@pytest.mark.slow
 def test_a_shorter_context_is_named(engine: sw.Engine, model: Any, tmp_path: Path) -> None:
     """Texts that went through the model 16 tokens at a time, each with its BOS."""
 
@@ -239,6 +266,7 @@ def test_tokens_that_the_model_has_not(engine: sw.Engine, tmp_path: Path) -> Non
         sw.verify(engine, file, [77])
 
 
+@pytest.mark.slow
 def test_model_and_sae_are_as_they_were(tmp_path: Path) -> None:
     model, sae = tiny.hooked(), tiny.sae("standard")
     before = copy.deepcopy(model.state_dict()), copy.deepcopy(sae.state_dict()), copy.deepcopy(vars(sae.cfg))
