@@ -19,7 +19,7 @@ from ..engine.arrays import Floats
 from ..engine.copies import ways
 from ..engine.dictionary.base import Dictionary
 from ..engine.engine import Engine
-from ..errors import OutOfMemoryError, SaewidgetsError
+from ..errors import CancelledError, OutOfMemoryError, SaewidgetsError
 from ..formats.lines import content_of, files_in, is_lines
 from ..formats.saedashboard import is_saedashboard
 from .exchange.causes import agrees, computed, decoder_norm, difference, rounding, texts_of
@@ -201,6 +201,8 @@ class _Search:
             try:
                 with way.make() as engine:
                     self._try(engine, way.name)
+            except CancelledError:
+                raise
             except (SaewidgetsError, OutOfMemoryError, RuntimeError, NotImplementedError) as error:
                 self._untried.append(f"{way.name}: {error}")
 

@@ -119,6 +119,25 @@ def test_features_beyond_the_width_are_left_out_and_told(home: Path) -> None:
     assert len(sw.FeatureIndex.from_neuronpedia(home, n_features=100)) == 100
 
 
+def test_a_mistyped_feature_does_not_make_the_index_huge(home: Path) -> None:
+    rows = read_gz(home / "features" / "batch-0.jsonl.gz")
+    write_gz(home / "features" / "batch-2.jsonl.gz", [{**rows[0], "index": "1000000000000"}])
+    assert len(opened(home, "feature 1000000000000 is outside .* n_features= allows more")) == 4
+
+
+def test_of_dashboards_of_two_saes_those_of_the_first_file_are_taken(tmp_path: Path) -> None:
+    dice = random.Random(2)
+    write_json(tmp_path / "batch-0.json", batch([dashboard_feature(dice, 0, 2)]))
+    write_json(tmp_path / "batch-1.json", batch([dashboard_feature(dice, 1, 2)], layer=8))
+    with pytest.warns(UserWarning, match="rows of gpt2-small/8-res-jb"):
+        assert sw.FeatureIndex.from_saedashboard(tmp_path).imported.features == 1
+    with pytest.warns(UserWarning, match="rows of gpt2-small/7-res-jb"):
+        other = sw.FeatureIndex.from_saedashboard(tmp_path, of="gpt2-small/8-res-jb")
+    assert other.imported.of == "gpt2-small/8-res-jb"
+    with pytest.raises(FormatError):
+        sw.FeatureIndex.from_saedashboard(tmp_path, of="gpt2-small/9-res-jb")
+
+
 def test_a_feature_that_is_there_twice(home: Path) -> None:
     rows = read_gz(home / "features" / "batch-0.jsonl.gz")
     write_gz(home / "features" / "batch-1.jsonl.gz", [{**rows[0], "frac_nonzero": 0.9}])

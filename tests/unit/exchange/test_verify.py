@@ -272,7 +272,9 @@ def test_model_and_sae_are_as_they_were(tmp_path: Path) -> None:
     before = copy.deepcopy(model.state_dict()), copy.deepcopy(sae.state_dict()), copy.deepcopy(vars(sae.cfg))
     index = made(tmp_path / "index", model, tiny.sae("standard", seed=9))
     with sw.Engine(model, sae) as engine:
+        dice = torch.get_rng_state()
         sw.verify(engine, index, FEATURES[:2])
+    assert torch.equal(dice, torch.get_rng_state())
     for now, then in ((model.state_dict(), before[0]), (sae.state_dict(), before[1])):
         assert now.keys() == then.keys()
         assert all(torch.equal(now[name], then[name]) for name in now)

@@ -33,6 +33,8 @@ Files: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 _RULE = 1
 # Rows that could not be read, of which each is told; the others are counted.
 _TOLD = 20
+# Features of an index whose files do not say how many there are: one mistyped number must not fill the memory.
+_LARGEST = 2**22
 
 
 def import_neuronpedia(files: Files, path: Path | None, of: str | None, n_features: int | None) -> Path:
@@ -224,8 +226,10 @@ class _Left:
             if self._others[one.of] == 1:
                 self.rows.append(Skipped("", 0, f"rows of {one.of}, not of {wanted} (of= chooses)"))
             return
-        if self._n_features is not None and one.index >= self._n_features:
-            self.leave(Skipped("", 0, f"feature {one.index} is outside the dictionary (0 to {self._n_features - 1})"))
+        limit = _LARGEST if self._n_features is None else self._n_features
+        if one.index >= limit:
+            hint = "; n_features= allows more" if self._n_features is None else ""
+            self.leave(Skipped("", 0, f"feature {one.index} is outside the dictionary (0 to {limit - 1}{hint})"))
         elif isinstance(one, FeatureRecord):
             if not importer.add(one):
                 self.leave(Skipped("", 0, f"feature {one.index} is there twice: the first is taken"))
