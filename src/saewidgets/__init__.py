@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .index.statistics.kept_examples import Keeping as Keeping
     from .index.store.examples import Examples as Examples
     from .index.store.feature import Feature as Feature
+    from .index.verify import Verification as Verification
+    from .index.verify import verify as verify
     from .interventions.applied.context import applied as applied
     from .interventions.dose_response.sweep import sweep as sweep
     from .interventions.edit.plain_code import to_code as to_code
@@ -77,6 +79,7 @@ _HOMES = {
     "Scores": "index.autointerp.score",
     "SteeringPanel": "widgets.steering.widget",
     "TokenFeatureHeatmap": "widgets.heatmap.widget",
+    "Verification": "index.verify",
     "ablate": "interventions.recipe.constructors",
     "add": "interventions.recipe.constructors",
     "answer_effects": "interventions.effects.answers",
@@ -99,6 +102,7 @@ _HOMES = {
     "score_explanations": "index.autointerp.score",
     "sweep": "interventions.dose_response.sweep",
     "to_code": "interventions.edit.plain_code",
+    "verify": "index.verify",
 }
 
 __version__ = "0.1.0"

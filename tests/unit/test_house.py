@@ -24,9 +24,9 @@ MAY_IMPORT = {
     "snapshot": set(),
     "interventions": BASE,
     "attribution": BASE | {"interventions"},
-    "index": BASE,
+    "formats": {"errors", "storage"},
+    "index": BASE | {"formats"},
     "geometry": BASE | {"index"},
-    "formats": BASE | {"index"},
     "widgets": BASE | LIBRARY,
     "demo": BASE | LIBRARY | {"widgets"},
     "cli": BASE | LIBRARY | {"", "demo", "widgets"},  # "": __version__

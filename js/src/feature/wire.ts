@@ -45,7 +45,7 @@ export interface Numbers {
   histogram: { low: number; high: number } | null;
 }
 
-/** Active tokens per bin, and the sum of their activations. */
+/** Active tokens per bin, and the sum of their activations (all 0: not known). */
 export interface HistogramData {
   low: number;
   high: number;
@@ -69,7 +69,7 @@ export interface FeatureJson extends Numbers {
   neurons: { i: number; r: number; cos: number }[];
   neurons_label: string;
   neurons_missing: string | null;
-  correlated: (Named & { f: number; r: number; together: number })[];
+  correlated: (Named & { f: number; r: number; together: number | null })[];
   correlated_missing: string | null;
   neighbours: (Named & { f: number; cos: number })[];
   columns: { name: string; values: string[] }[];

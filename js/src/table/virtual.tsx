@@ -139,7 +139,9 @@ export function VirtualTable<R>(props: Props<R>) {
     if (!el) return;
     const seen = Math.max(1, Math.floor((height - ROW) / ROW) - 1);
     const pixel = to < firstRow ? to * ROW : to > firstRow + seen ? (to - seen) * ROW : firstPixel;
-    if (pixel !== firstPixel) el.scrollTop = (pixel / Math.max(1, whole - height)) * (tall - height);
+    if (pixel === firstPixel) return;
+    el.scrollTop = (pixel / Math.max(1, whole - height)) * (tall - height);
+    setTop(el.scrollTop);
   };
   const tick = (at: number, range: boolean) => {
     const row = rowAt(at);

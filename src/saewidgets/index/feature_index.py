@@ -14,6 +14,7 @@ import numpy as np
 
 from ..engine.arrays import Floats, Ints
 from ..storage.array_folder import Array, Folder
+from .exchange.exchanged import Exchanged
 from .explanations.described import Described
 from .record.manifest import Manifest, finished, must_open
 from .remaining.pending import Pending
@@ -22,6 +23,7 @@ from .store.examples import Examples, select
 from .store.feature import Feature
 from .store.features_table import Order, density_figure, features_table, neighbours_table, order_of
 from .store.read_feature import read_feature
+from .store.stated import density_of, is_imported
 from .store.texts import Texts
 
 if TYPE_CHECKING:
@@ -31,10 +33,10 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
 
 
-class FeatureIndex(Described):
+class FeatureIndex(Exchanged, Described):
     """Statistics, examples and weights of every feature of a dictionary on a corpus.
 
-    Open one with `FeatureIndex.open(path)`, make one with `build_index`.
+    Open one with `FeatureIndex.open(path)`, make one with `build_index`, or of the files of Neuronpedia or SAEDashboard.
 
     Attributes:
         path: its folder.
@@ -140,6 +142,8 @@ class FeatureIndex(Described):
     @property
     def provenance(self) -> dict[str, str]:
         """Model, SAE, hook, BOS, processing, dtype, versions, corpus: what to publish beside a number."""
+        if is_imported(self._folder):
+            return dict(self._manifest.provenance)
         documents = self.texts.documents.num_rows
         return {
             **self._manifest.provenance,
@@ -274,7 +278,7 @@ class FeatureIndex(Described):
 
     def figure(self) -> Figure:
         """Density of all features that fire (log10), as a plotly figure; the silent ones are counted in the title."""
-        return density_figure(self.column("count"), self.counted)
+        return density_figure(density_of(self._folder), self.counted)
 
     def __repr__(self) -> str:
         more = "; not all is computed of all of them yet, see .remains" if self.remains else ""

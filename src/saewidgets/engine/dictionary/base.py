@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -149,6 +149,14 @@ class Dictionary(ABC):
     @property
     def unfolded(self) -> str | None:
         """What of its training's input normalisation is not applied here, and what to do; None if nothing is missing."""
+        return None
+
+    def variants(self) -> dict[str, Callable[[], Dictionary]]:
+        """The same with one setting of its making turned, by what that is: copies, to compare others' numbers with."""
+        return {}
+
+    def in_dtype(self, dtype: torch.dtype) -> Dictionary | None:
+        """A copy in another dtype; None if it has no weights of its own, or has that dtype."""
         return None
 
     def fit(self, width: int) -> None:  # noqa: B027 (most know their width)

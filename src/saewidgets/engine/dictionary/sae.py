@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -21,6 +21,7 @@ from ...errors import NonFiniteError, SaeMismatchError
 from ..given_labels import labels_from
 from ..labels import Labels
 from .base import Dictionary, rows_of
+from .variants import turned
 
 if TYPE_CHECKING:
     from sae_lens import SAE
@@ -276,6 +277,12 @@ class SaeDictionary(Dictionary):
             "not folded into its weights: sae-lens applies none at inference, and neither is any applied here, so these are "
             f"not the activations of its training. {how}"
         )
+
+    def variants(self) -> dict[str, Callable[[], Dictionary]]:
+        return {what: (lambda make=make: SaeDictionary(make(), self.name)) for what, make in turned(self.sae).items()}  # type: ignore[misc]
+
+    def in_dtype(self, dtype: torch.dtype) -> Dictionary | None:
+        return None if dtype == self.dtype else SaeDictionary(copy.deepcopy(self.sae).to(dtype), self.name)
 
     def _sliceable(self) -> bool:
         """Whether an activation depends on its own column only. Exact types: a subclass may do anything."""

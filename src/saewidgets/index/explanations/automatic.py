@@ -14,6 +14,7 @@ import numpy as np
 from ...engine.descriptions import Description
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
+from ..store.stated import density_of, is_imported
 from ..store.texts import Texts
 
 __all__ = ["Automatic"]
@@ -85,8 +86,13 @@ class Automatic:
         ids, totals = folder.read("token", start, stop), folder.read("token_total", start, stop).astype(np.float64)
         whole = _sums_of_magnitudes(folder, start, stop)
         promoted = self._promoted(folder, start, stop)
+        stated = density_of(folder, start, stop).tolist() if is_imported(folder) else None
         for i, count in enumerate(counts):
-            if not count:
+            if stated is not None:  # a file does not say on which tokens
+                said = (
+                    f"active on {stated[i]:.3%} of tokens, says its file" if count else "not active, or not in its file"
+                )
+            elif not count:
                 said = f"never fires on the {counted:,} tokens of the index"
             else:
                 said = self._fires(ids[i], totals[i], whole[i], count / counted)

@@ -10,6 +10,7 @@ from typing import Any
 from ...engine.descriptions import Description
 from ...engine.text.tokenizer import clean
 from ...errors import SaewidgetsError
+from ...formats.errors import Skipped as Skipped
 
 __all__ = ["Added", "Explanation", "ExplanationError", "Skipped", "explanation_of"]
 
@@ -56,23 +57,6 @@ class Explanation:
     def said_by(self, source: str) -> Description:
         """It as what is said of its feature by the set `source`."""
         return Description(self.text, "explanation", source, self.score, self.measure)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A row that was not taken.
-
-    Attributes:
-        file: where it stands ("" for what was not a file); line: which line of it, from 1.
-        why: what is wrong with it.
-    """
-
-    file: str
-    line: int
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.file or 'row'}:{self.line}: {self.why}"
 
 
 @dataclass(frozen=True)

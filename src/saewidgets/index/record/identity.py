@@ -71,10 +71,19 @@ def must_agree(
     Raises:
         IndexMismatchError: naming what differs.
     """
-    for key, called in _NAMES.items():
-        if key not in but and stored.get(key) != now.get(key):
-            told = "" if key in _UNTOLD else f": {stored.get(key)!r} there, {now.get(key)!r} here"
+    for key, told in differing(stored, now).items():
+        if key not in but:
             raise IndexMismatchError(
-                f"The index at {where} was made with something else: {called} differs{told}. "
+                f"The index at {where} was made with something else: {told}. "
                 "Use the engine that it was made with, or build another index at another path."
             )
+
+
+def differing(stored: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Which entries differ, in words: what weighs most first."""
+    found = {}
+    for key, called in _NAMES.items():
+        if stored.get(key) != now.get(key):
+            told = "" if key in _UNTOLD else f": {stored.get(key)!r} there, {now.get(key)!r} here"
+            found[key] = f"{called} differs{told}"
+    return found

@@ -115,6 +115,12 @@ def must_open(manifest: Manifest, engine: Engine, dictionary: Dictionary, path: 
     Raises:
         IndexMismatchError: naming what differs.
     """
+    if "imported" in manifest.identity:
+        raise IndexMismatchError(
+            f"The index at {path} was made of {manifest.identity['imported']}: which weights its numbers come from is not "
+            "known, so it cannot be used as one of this engine. sw.verify(engine, index) recomputes its examples and says "
+            "whether they agree; FeatureDashboard(index=index) shows it without a model."
+        )
     now = identity(engine, dictionary, int(manifest.identity["context_size"]), fresh=False)
     there, here = manifest.provenance.get("weights"), engine.provenance(dictionary.name).get("weights")
     said = there is not None and here is not None and there != here

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["SHARD", "STORE", "SUMS", "Stored"]
+__all__ = ["IMPORTED", "SHARD", "STORE", "SUMS", "Stored"]
 
 
 @dataclass(frozen=True)
@@ -111,3 +111,38 @@ STORE: dict[str, Stored] = {
     "correlated_both": Stored("index", ("F", "k"), "tokens where both fire"),
 }
 """Of the index, `store-<n>/`."""
+
+
+IMPORTED: dict[str, Stored] = {
+    # Chunks are the file's examples, one after another. Of `STORE` there is what a file can tell: no silent examples, no sums of
+    # activations (NaN), no tokens where two features fire.
+    "present": Stored("uint8", ("F",), "1 for a feature that the file has"),
+    "density": Stored(
+        "float64", ("F",), "share of tokens where it is active, as the file gives it; NaN if it does not"
+    ),
+    "maximum": Stored(
+        "float64", ("F",), "its largest activation as the file gives it, else of its examples; NaN: unknown"
+    ),
+    "given": Stored(
+        "uint8", ("B",), "what the file says of each feature but its examples: zlib of JSON, one after another"
+    ),
+    "given_ptr": Stored("index", ("F+",), "where each begins"),
+    "window_ptr": Stored("index", ("F+",), "where the examples of each feature begin in `window_chunk`"),
+    "window_chunk": Stored("index", ("C",), "chunks by feature, then in the order of the file"),
+    "window_low": Stored(
+        "float64", ("C",), "lower bound of the interval that a chunk was drawn from; -1: a largest activation"
+    ),
+    "window_high": Stored("float64", ("C",), "upper bound"),
+    "window_contains": Stored(
+        "float64", ("C",), "share of all tokens in it, as the file gives it; -1: a largest activation"
+    ),
+    "window_at": Stored(
+        "float64", ("C",), "the token that a chunk was chosen for, as the file gives it; NaN if it does not"
+    ),
+    "window_focus": Stored("index", ("C",), "the token that a chunk is shown for"),
+    "window_more": Stored("uint8", ("B",), "what else the file says of a chunk: JSON, nothing if there is nothing"),
+    "window_more_ptr": Stored("index", ("C+",), "where each begins"),
+    "vocabulary_given": Stored("uint8", ("B",), "the tokens as the file spells them, one after another"),
+    "vocabulary_given_ptr": Stored("index", ("V+",), "where each begins"),
+}
+"""Of an index that was made of another tool's files, besides `STORE`."""

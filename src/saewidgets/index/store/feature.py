@@ -56,11 +56,11 @@ class NeuronCorrelation:
 
 @dataclass(frozen=True)
 class FeatureCorrelation:
-    """A feature that fires with this one: Pearson r over counted tokens, and tokens where both are active."""
+    """A feature that fires with this one: Pearson r over counted tokens, and tokens where both are active (None: unknown)."""
 
     feature: int
     pearson: float
-    together: int
+    together: int | None
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,9 @@ class Feature:
         hook: whose coordinates `neurons` are.
         neurons: of the largest |r|; correlated: features of the largest r; neighbours: by decoder cosine.
         *_missing: why something was not computed.
+        stated_density: of an index that was made of another tool's files, the density as these define and give it. There
+            `minimum`, `mean`, `std` and the moments of logit weights may be unknown (None, NaN), and so may `histogram`; that
+            of logit weights is empty then.
     """
 
     feature: int
@@ -182,11 +185,12 @@ class Feature:
     correlated: tuple[FeatureCorrelation, ...]
     correlated_missing: str | None
     neighbours: tuple[Neighbour, ...]
+    stated_density: float | None = None
 
     @property
     def density(self) -> float:
         """Share of counted tokens where it is active."""
-        return self.count / self.counted
+        return self.count / self.counted if self.stated_density is None else self.stated_density
 
     @property
     def dead(self) -> bool:
@@ -207,7 +211,8 @@ class Feature:
             ValueError: for a feature that never fires.
         """
         if self.histogram is None:
-            raise ValueError(f"Feature {self.feature} never fires on this corpus: there is nothing to draw.")
+            why = "never fires on this corpus" if self.dead else "has no histogram in the file that it is from"
+            raise ValueError(f"Feature {self.feature} {why}: there is nothing to draw.")
         title = f"Feature {self.feature}: active on {self.density:.3%} of {self.counted:,} tokens"
         return self.histogram.figure(title, log=log, unit=self.activation_name)
 
@@ -215,7 +220,8 @@ class Feature:
         label = f" {self.label!r}" if self.label else ""
         if self.dead:
             return f"Feature({self.feature}{label}: never fires on {self.counted:,} tokens)"
-        return f"Feature({self.feature}{label}: density {self.density:.3%}, max {self.maximum:.4g})"
+        most = "not known" if self.maximum is None else f"{self.maximum:.4g}"
+        return f"Feature({self.feature}{label}: density {self.density:.3%}, max {most})"
 
 
 def intervals_of(high: float, counts: Ints, count: int) -> tuple[Interval, ...]:

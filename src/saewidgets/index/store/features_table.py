@@ -11,6 +11,7 @@ from ...engine.arrays import Ints
 from ...engine.labels import Labels
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
+from .stated import density_of, maximum_of
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
         columns |= {name: numbers.pop(name) for name in ("logit_std", "logit_skew", "logit_kurtosis")}
     if "neuron_r" in numbers:
         # A feature that never fires goes with no neuron.
-        columns["neuron"] = pd.array(folder.read("neuron")[:, 0].astype(np.int64), "Int64").copy()
-        columns["neuron"][count == 0] = pd.NA
+        neuron = folder.read("neuron")[:, 0].astype(np.int64)
+        columns["neuron"] = pd.array(neuron, "Int64").copy()
+        columns["neuron"][(count == 0) | (neuron == NONE)] = pd.NA
         columns["neuron_r"] = numbers.pop("neuron_r")
     if "neighbour_cosine" in numbers:
-        columns["neighbour"] = folder.read("neighbour")[:, 0].astype(np.int64)
+        nearest = folder.read("neighbour")[:, 0].astype(np.int64)
+        columns["neighbour"] = nearest if (nearest != NONE).all() else _or_missing(nearest)
         columns["neighbour_cosine"] = numbers.pop("neighbour_cosine")
     return pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
 
@@ -59,9 +62,9 @@ def numbers_of(folder: Folder) -> dict[str, Array]:
     mean = folder.read("total") / active
     spread = np.sqrt(np.maximum(folder.read("squares") / active - mean**2, 0))
     found: dict[str, Array] = {
-        "density": count / folder.facts["counted"],
+        "density": density_of(folder),
         "count": count,
-        "max": folder.read("high").astype(np.float64),
+        "max": maximum_of(folder),
         "min": folder.read("low").astype(np.float64),
         "mean": np.where(count > 0, mean, np.nan),
         "std": np.where(count > 0, spread, np.nan),
@@ -73,6 +76,15 @@ def numbers_of(folder: Folder) -> dict[str, Array]:
         found["neuron_r"] = np.where(count > 0, folder.read("neuron_r")[:, 0].astype(np.float64), np.nan)
     if "neighbour" in folder and folder.read("neighbour").shape[1]:
         found["neighbour_cosine"] = folder.read("neighbour_cosine")[:, 0].astype(np.float64)
+    return found
+
+
+def _or_missing(ids: Array) -> Any:
+    """Integers with gaps, where a file does not say."""
+    import pandas as pd
+
+    found = pd.array(ids, "Int64").copy()
+    found[ids == NONE] = pd.NA
     return found
 
 
@@ -104,11 +116,11 @@ def order_of(folder: Folder, by: Order, labels: Labels) -> Ints:
         names = labels.to_dict()
         return np.array(sorted(range(len(count)), key=lambda f: (f not in names, names.get(f, ""), f)), np.int64)
     if by == "density":
-        key = count.astype(np.float64)
+        key = density_of(folder)
     elif by == "max":
-        key = np.nan_to_num(folder.read("high"), nan=-np.inf).astype(np.float64)
+        key = np.nan_to_num(maximum_of(folder), nan=-np.inf)
     elif by == "mean":
-        key = np.where(count > 0, folder.read("total") / np.maximum(count, 1), -np.inf)
+        key = np.nan_to_num(np.where(count > 0, folder.read("total") / np.maximum(count, 1), -np.inf), nan=-np.inf)
     else:
         raise ValueError(f"There is no order {by!r}: choose one of {', '.join(ORDERS)}.")
     return np.argsort(-key, kind="stable")
@@ -122,13 +134,12 @@ def neighbours_table(found: Sequence[Neighbour], labels: Labels) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["feature", "cosine", "label"]).set_index("feature")
 
 
-def density_figure(count: Array, counted: int) -> Figure:
+def density_figure(density: Array, counted: int) -> Figure:
     """Density of all features that fire (log10); the silent ones are counted in the title."""
     from plotly import graph_objects as go
 
-    density = count / counted
     alive = density > 0
     figure = go.Figure(go.Histogram(x=np.log10(density[alive]), nbinsx=60, marker_color="#e69f00"))
-    title = f"{alive.sum():,} of {len(count):,} features fire on {counted:,} tokens"
+    title = f"{alive.sum():,} of {len(density):,} features fire on {counted:,} tokens"
     figure.update_layout(title=title, xaxis_title="log10 activation density", yaxis_title="features")
     return figure.update_layout(template="simple_white")

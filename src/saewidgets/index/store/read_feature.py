@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ...engine.arrays import Ints
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
 from .feature import (
@@ -21,6 +22,7 @@ from .feature import (
     TokenWeight,
     intervals_of,
 )
+from .stated import density_of, is_imported, known, maximum_of
 from .texts import Texts
 
 REMAINS = (
@@ -44,14 +46,16 @@ def read_feature(
             columns = [computed[name][0].tolist() for name in names]
         else:
             return ()
-        return tuple(kind(*values) for values in zip(*columns, strict=True))
+        return tuple(kind(*values) for values in zip(*columns, strict=True) if values[0] != NONE)
 
+    imported = is_imported(folder)
     count = int(row("count"))
     low, high, total, squares = (float(row(name)) for name in ("low", "high", "total", "squares"))
     kept = folder.read("kept_ptr", feature, feature + 2)
     chosen = folder.read("kept_listed", int(kept[0]), int(kept[1]))
     facts = folder.facts
-    together = rows(FeatureCorrelation, "correlated", "correlated_r", "correlated_both")
+    both = () if imported else ("correlated_both",)
+    together = rows(_correlation, "correlated", "correlated_r", *both)
     has_logits = "logit_top" in folder or "logit_top" in computed
     has_correlated = "correlated" in folder or "correlated" in computed
     remains = REMAINS if facts.get("remaining") else None
@@ -62,13 +66,13 @@ def read_feature(
         activation_name=activation_name,
         counted=int(facts["counted"]),
         count=count,
-        maximum=high if count else None,
-        minimum=low if count else None,
-        mean=total / count if count else None,
-        std=float(np.sqrt(max(0.0, squares / count - (total / count) ** 2))) if count else None,
-        histogram=Histogram(low, high, row("bins").astype(np.int64), row("bin_sums").copy()) if count else None,
-        intervals=intervals_of(high, row("intervals"), count) if count else (),
-        complete=int(kept[1] - kept[0]) == count,
+        maximum=known(float(maximum_of(folder, feature, feature + 1)[0])) if count else None,
+        minimum=known(low) if count else None,
+        mean=known(total / count) if count else None,
+        std=_std(total, squares, count) if count else None,
+        histogram=_histogram(low, high, row("bins").astype(np.int64), row("bin_sums").copy()) if count else None,
+        intervals=intervals_of(high, row("intervals"), count) if count and not imported else (),
+        complete=int(kept[1] - kept[0]) == count and not imported,
         kept=int(chosen.sum()),
         logits=_logits(row if "logit_top" in folder else _computed(computed), texts, facts) if has_logits else None,
         logits_missing=facts.get("logits_missing", None if has_logits else remains),
@@ -78,10 +82,27 @@ def read_feature(
         hook=str(facts["hook"]),
         neurons=rows(NeuronCorrelation, "neuron", "neuron_r", "neuron_cosine") if count else (),
         neurons_missing=facts.get("neurons_missing") if count else silent,
-        correlated=tuple(c for c in together if c.together),
+        correlated=tuple(c for c in together if c.together != 0),
         correlated_missing=facts.get("correlated_missing", None if has_correlated else remains) if count else silent,
         neighbours=rows(Neighbour, "neighbour", "neighbour_cosine"),
+        stated_density=float(density_of(folder, feature, feature + 1)[0]) if imported else None,
     )
+
+
+def _correlation(feature: int, pearson: float, together: int | None = None) -> FeatureCorrelation:
+    return FeatureCorrelation(feature, pearson, together)
+
+
+def _std(total: float, squares: float, count: int) -> float | None:
+    variance = squares / count - (total / count) ** 2
+    return None if variance != variance else float(np.sqrt(max(0.0, variance)))
+
+
+def _histogram(low: float, high: float, bins: Ints, sums: Array) -> Histogram | None:
+    """None where a file has none; without sums, where it does not have these."""
+    if not bins.any():
+        return None
+    return Histogram(low, high, bins, None if np.isnan(sums).any() else sums)
 
 
 def _computed(arrays: Mapping[str, Array]) -> Callable[[str], Array]:
@@ -105,14 +126,15 @@ def _logits(row: Callable[[str], Array], texts: Texts, facts: Mapping[str, Any])
 
     def side(name: str) -> tuple[TokenWeight, ...]:
         ids, values = row(f"logit_{name}").tolist(), row(f"logit_{name}_value").tolist()
-        return tuple(TokenWeight(texts.string(i), i, v) for i, v in zip(ids, values, strict=True))
+        return tuple(TokenWeight(texts.string(i), i, v) for i, v in zip(ids, values, strict=True) if i != NONE)
 
     bins = row("logit_bins").astype(np.int64)
+    low, high = (number("low"), number("high")) if bins.any() else (0.0, 0.0)
     return FeatureLogits(
         label=str(facts["logits_label"]),
         top=side("top"),
         bottom=side("bottom"),
-        histogram=Histogram(number("low"), number("high"), bins),
+        histogram=Histogram(low, high, bins),
         mean=number("mean"),
         std=number("std"),
         skew=number("skew"),

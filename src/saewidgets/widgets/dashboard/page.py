@@ -45,8 +45,10 @@ def fallback_of(index: FeatureIndex, feature: Feature) -> str:
     else:
         heading = (
             f"Feature {feature.feature}{label}: {feature.activation_name} density {feature.density:.3%} of "
-            f"{feature.counted:,} tokens, max {feature.maximum:.4g}, mean {feature.mean:.4g} over active tokens"
+            f"{feature.counted:,} tokens"
         )
+        heading += "" if feature.maximum is None else f", max {feature.maximum:.4g}"
+        heading += "" if feature.mean is None else f", mean {feature.mean:.4g} over active tokens"
     promoted = feature.logits.top if feature.logits else ()
     rows = []
     for i in range(min(10, max(len(feature.tokens), len(promoted)))):

@@ -209,8 +209,8 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
         index, live = self._index, self._engine is not None  # with a model what remains is computed at once
         facts = index.folder.facts
         told = index.provenance.get("notes"), self._parted, facts.get("decoder_missing"), "" if live else index.remains
-        notes = list(filter(None, told))
-        if not info.complete:
+        notes = list(filter(None, [self._index.stated(feature), *told]))
+        if not info.complete and self._index.imported is None:
             notes.append(
                 f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count:,} active tokens."
             )

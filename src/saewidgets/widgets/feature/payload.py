@@ -141,7 +141,7 @@ def examples_reply(feature: Feature, examples: Examples) -> wire.Reply:
         "groups": groups,
         "str": strings,
         "scale": max(abs(feature.maximum or 0.0), abs(feature.minimum or 0.0)),
-        "note": None if feature.complete else sampled,
+        "note": None if feature.complete or feature.stated_density is not None else sampled,
     }
     return wire.Reply(data, {"act": np.concatenate(acts).astype(np.float32), "flags": np.concatenate(bits)})
 

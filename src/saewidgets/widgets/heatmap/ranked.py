@@ -15,6 +15,7 @@ import numpy as np
 from ...engine.activations.ranking import SORTS, FeatureRanking
 from ...engine.activations.result import FeatureActivations
 from ...engine.arrays import Ints
+from ...index.store.stated import density_of
 from ...storage.array_folder import Array
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Corpus:
     def of(cls, index: FeatureIndex) -> Corpus:
         """Of every feature of an index."""
         high, low = (index.column(name).astype(np.float64) for name in ("high", "low"))
-        return cls(index.column("count") / index.counted, np.nan_to_num(np.fmax(np.abs(high), np.abs(low)), nan=0.0))
+        return cls(density_of(index.folder), np.nan_to_num(np.fmax(np.abs(high), np.abs(low)), nan=0.0))
 
 
 @dataclass(frozen=True, eq=False)

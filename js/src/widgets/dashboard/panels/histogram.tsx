@@ -29,7 +29,10 @@ export function Histogram(props: Props) {
   const { answer, scale, range, mark, hover, palette, prefix, onRange } = props;
   const { histogram, json } = answer;
   const [log, setLog] = useState(false);
-  const [weighted, setWeighted] = useState(false);
+  const [wanted, setWanted] = useState(false);
+  // Another tool's files have no sums.
+  const summed = histogram?.sums.some((sum) => sum !== 0) ?? false;
+  const weighted = wanted && summed;
   const [over, setOver] = useState(-1);
   const [drag, setDrag] = useState<Bins | null>(null);
   const dragging = useRef<{ from: number; moved: boolean } | null>(null);
@@ -80,12 +83,14 @@ export function Histogram(props: Props) {
         <h3>Activations</h3>
         <span class="saew-toggles">
           <Toggle on={log} set={setLog} text="log" title="Logarithmic heights" />
-          <Toggle
-            on={weighted}
-            set={setWeighted}
-            text="expected value"
-            title="Weigh every token by its activation: which activations the feature's mean is made of"
-          />
+          {summed && (
+            <Toggle
+              on={weighted}
+              set={setWanted}
+              text="expected value"
+              title="Weigh every token by its activation: which activations the feature's mean is made of"
+            />
+          )}
         </span>
       </div>
       <div

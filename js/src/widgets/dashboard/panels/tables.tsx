@@ -139,7 +139,7 @@ export function Related({ json, onGo }: RelatedProps) {
             {name(row)}
             <Num>{signed(row.r)}</Num>
             <td class="saew-num" title="Tokens on which both are active">
-              {row.together.toLocaleString("en")}
+              {row.together === null ? "?" : row.together.toLocaleString("en")}
             </td>
           </tr>
         )}
