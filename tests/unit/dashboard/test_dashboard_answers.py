@@ -28,6 +28,18 @@ import saewidgets as sw
 pytestmark = pytest.mark.usefixtures("fake_comm")
 
 
+def named(index: sw.FeatureIndex, f: int) -> dict[str, Any]:
+    """A name by hand, or what the index says."""
+    if f == 3:
+        return {"label": "Genesis", "said": None}
+    said = index.describe(f)
+    assert said is not None
+    assert said.kind == "automatic"
+    return {"label": None, "said": {"text": said.text, "kind": "automatic", "by": BY}}
+
+
+BY = "Made of what the index counted; nobody wrote it"
+
 # -- the numbers
 
 
@@ -72,12 +84,14 @@ def test_feature_answer(engine: sw.Engine, index: sw.FeatureIndex, cut: sw.Featu
         assert r["alignment"] == [{"i": a.neuron, "v": a.value, "share": a.share} for a in info.alignment]
         assert r["neurons"] == [{"i": n.neuron, "r": n.pearson, "cos": n.cosine} for n in info.neurons]
         assert r["correlated"] == [
-            {"f": c.feature, "r": c.pearson, "together": c.together, "label": "Genesis" if c.feature == 3 else None}
-            for c in info.correlated
+            {"f": c.feature, "r": c.pearson, "together": c.together, **named(index, c.feature)} for c in info.correlated
         ]
         assert r["neighbours"] == [
-            {"f": n.feature, "cos": n.cosine, "label": "Genesis" if n.feature == 3 else None} for n in info.neighbours
+            {"f": n.feature, "cos": n.cosine, **named(index, n.feature)} for n in info.neighbours
         ]
+        automatic = index.describe(f if f != 3 else 5)
+        assert automatic is not None
+        assert [(one["kind"], one["text"]) for one in r["said"]][: f != 3] == [("automatic", automatic.text)][: f != 3]
         assert r["columns"] == [{"name": "kind", "values": ["<i>kind</i>", "genesis", "other", "words"]}]
         assert dict(r["provenance"])["hook"] == "blocks.1.hook_resid_pre"
 
