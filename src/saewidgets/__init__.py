@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from .widgets.blindtest.widget import BlindTest as BlindTest
     from .widgets.browser.widget import FeatureBrowser as FeatureBrowser
     from .widgets.dashboard.widget import FeatureDashboard as FeatureDashboard
+    from .widgets.explore.workbench import Workbench as Workbench
+    from .widgets.explore.workbench import explore as explore
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
 
@@ -88,7 +90,9 @@ _HOMES = {
     "cap": "interventions.recipe.constructors",
     "clamp": "interventions.recipe.constructors",
     "effects": "interventions.effects.on_text",
+    "Workbench": "widgets.explore.workbench",
     "explain": "index.autointerp.explain",
+    "explore": "widgets.explore.workbench",
     "extend_index": "index.build",
     "generate": "interventions.generation.generate",
     "load_corpus": "demo",

@@ -162,5 +162,5 @@ def test_every_widget_is_registered_and_has_its_folders() -> None:
         assert (SOURCE / PACKAGE / "widgets" / name / "widget.py").exists(), name
         assert (SOURCE.parent / "js" / "src" / "widgets" / name / "index.tsx").exists(), name
     public = (SOURCE / PACKAGE / "__init__.py").read_text("utf-8")
-    for name in widget_classes():
+    for name in widget_classes().keys() - {"WorkbenchBar"}:  # a part of what `explore` gives
         assert f'"{name}": "widgets.' in public, name

@@ -1,0 +1,6 @@
+/** The workbench's bar (kernel side: src/saewidgets/widgets/explore/widget.py). */
+
+import { widget } from "../../page/mount";
+import { App } from "./app";
+
+export default widget("bench", App);

@@ -1,0 +1,1 @@
+"""explore: browser, dashboard, heatmap and steering panel, linked in one workbench."""

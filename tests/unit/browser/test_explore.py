@@ -1,0 +1,96 @@
+"""The workbench: a feature selected anywhere is selected everywhere; texts, themes, ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from dashboard_made import TEXT, ask, good, make_engine, with_dead
+
+import saewidgets as sw
+
+pytestmark = pytest.mark.usefixtures("fake_comm")
+
+
+@pytest.fixture
+def bench(index: sw.FeatureIndex) -> Iterator[sw.Workbench]:
+    with with_dead(make_engine(), 7) as engine:
+        made = sw.explore(engine, index, feature=3, text=TEXT)
+        yield made
+        made.close()
+
+
+def features(bench: sw.Workbench) -> list[int | None]:
+    views = (bench, bench.bar, bench.browser, bench.heatmap, bench.dashboard, bench.steering)
+    return [view.feature for view in views]
+
+
+def test_it_begins_at_the_densest_or_where_it_is_told(bench: sw.Workbench, index: sw.FeatureIndex) -> None:
+    assert (bench.feature, bench.dashboard.feature, bench.browser.feature) == (3, 3, 3)
+    assert (bench.heatmap.text, bench.dashboard.text, bench.steering.prompt) == (TEXT, TEXT, TEXT)
+    with with_dead(make_engine(), 7) as engine:
+        assert sw.explore(engine, index).feature == int(index.order("density")[0])
+
+
+@pytest.mark.parametrize("view", ["browser", "heatmap", "dashboard", "steering", "bar"])
+def test_selected_anywhere_selected_everywhere(bench: sw.Workbench, view: str) -> None:
+    getattr(bench, view).feature = 11
+    assert features(bench) == [11] * 6
+    bench.feature = 12
+    assert features(bench) == [12] * 6
+    assert [row["features"] for row in bench.steering.recipe["interventions"]] == [[12]]
+
+
+def test_what_a_front_end_selects_is_selected_everywhere(bench: sw.Workbench) -> None:
+    bench.browser.comm.view_sets(feature=21)
+    assert features(bench) == [21] * 6
+    assert bench.bar.front == "dashboard"
+    bench.heatmap.comm.view_sets(features=[21, 5], feature=5)
+    assert features(bench) == [5] * 6
+    assert bench.heatmap.features == [21, 5]
+
+
+def test_no_selection_in_one_leaves_the_others(bench: sw.Workbench) -> None:
+    bench.feature = 9
+    bench.heatmap.features = []
+    assert bench.heatmap.feature is None
+    assert (bench.feature, bench.dashboard.feature, bench.browser.feature) == (9, 9, 9)
+    bench.browser.feature = 10
+    assert features(bench) == [10] * 6
+
+
+def test_a_recipe_of_several_rows_is_left_alone(bench: sw.Workbench) -> None:
+    bench.steering.recipe = sw.Recipe([sw.add(3, 2.0), sw.ablate(5)])
+    before = bench.steering.recipe
+    bench.feature = 12
+    assert bench.steering.recipe == before
+
+
+def test_a_text_typed_in_one_is_in_the_other(bench: sw.Workbench) -> None:
+    bench.heatmap.text = "the heaven"
+    assert bench.dashboard.text == "the heaven"
+    bench.dashboard.text = "the earth"
+    assert bench.heatmap.text == "the earth"
+    bench.heatmap.text = ["two", "texts"]
+    assert bench.dashboard.text == "the earth"
+
+
+def test_one_theme_for_all(bench: sw.Workbench) -> None:
+    bench.theme = "dark"
+    assert {view.theme for view in bench.children} == {"dark"}
+
+
+def test_the_bar_says_what_the_feature_is(bench: sw.Workbench, index: sw.FeatureIndex) -> None:
+    said = index.describe(11)
+    assert said is not None
+    r, _ = good(bench.bar, "said", {"f": 11})
+    assert (r["label"], r["said"]["text"]) == (None, said.text)
+    assert ask(bench.bar, "said", {"f": 4800})[0]["e"]["type"] == "FeatureIndexError"
+
+
+def test_what_cannot_be_is_refused(bench: sw.Workbench, index: sw.FeatureIndex) -> None:
+    with pytest.raises(sw.errors.SaewidgetsError, match="0 to 47"):
+        bench.feature = 4800
+    assert features(bench)[0] == 3
+    with pytest.raises(sw.errors.SaewidgetsError), make_engine("topk") as other:
+        sw.explore(other, index)
