@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 import saewidgets as sw
+from benchmarks import table_bench
 from benchmarks.bare import Bare, token_batches
 from benchmarks.index_bench import first_chunks
 from benchmarks.measure import Row, seconds_of
@@ -35,7 +36,7 @@ def wide_engine(engine: Engine) -> Engine:
     return Engine(engine.model.raw, sae.to(engine.model.input_device).eval())
 
 
-def rows(engine: Engine, tokens: int = 16_384) -> list[Row]:
+def rows(engine: Engine, tokens: int = 16_384, frames: bool = True) -> list[Row]:
     """From the call of `build_index` to the first dashboard with its examples, beside the bare loop over the same batches.
 
     Half of the bare loop runs before and half after, so that a machine that slows down slows both.
@@ -59,10 +60,12 @@ def rows(engine: Engine, tokens: int = 16_384) -> list[Row]:
         dashboard = sw.FeatureDashboard(wide, index)
         dashboard.page()  # all that the first look asks for: the feature, its tables and its examples
         ours = time.perf_counter() - start
+        tables = table_bench.rows(index, frames)
         wide.close()  # what remains of all features is not waited for
     reference = before + seconds_of(lambda: read(batches[half:]))
     name = f"{_FEATURES:,} features, {index.tokens:,} tokens: time to the first dashboard / bare loop"
     return [
         Row(name, "<= 1.3", f"{ours / reference:.3f} ({ours:.1f} / {reference:.1f} s)", ours / reference <= 1.3),
         Row("- of it, until `build_index` returns", "-", f"{built / reference:.3f} ({built:.1f} s)", None),
+        *tables,
     ]

@@ -43,7 +43,7 @@ def main() -> None:
     engine = sw.load_demo()
     rows.append(engine_bench.activations(engine))
     rows += index_bench.rows(engine, index_bench.QUICK if arguments.quick else index_bench.Size())
-    rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384)
+    rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384, not arguments.no_browser)
     rows += steering_bench.rows(engine, *((8, 1) if arguments.quick else ()))
     rows += search_bench.rows(5_000 if arguments.quick else 100_000)
     engine.close()

@@ -1,0 +1,72 @@
+"""The table of 131,072 features: how long a window of rows takes in the kernel, how large it is, and how it scrolls."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import saewidgets as sw
+from benchmarks.browser_bench import AFTER_PAINT, chromium
+from benchmarks.measure import Row, seconds_of
+from saewidgets.widgets.table.asked import Chosen, Rows
+from saewidgets.widgets.wire import success
+
+# Rows that the page has, through which it is scrolled.
+_SCROLLED = 3000
+
+SCROLL = (
+    """async () => { """
+    + AFTER_PAINT
+    + """
+    const box = document.querySelector('.saew-grid'), out = [];
+    for (let i = 1; i <= 120; i++) {
+        const start = performance.now();
+        box.scrollTop = i * 26 * 20;
+        await afterPaint();
+        out.push(performance.now() - start);
+    }
+    return { out, last: box.querySelectorAll('tbody tr').length }; }"""
+)
+
+
+def rows(index: sw.FeatureIndex, frames: bool = True) -> list[Row]:
+    """Of a `FeatureBrowser` on `index`: the first window of an order (which sorts all features), the next one, their size,
+    and with `frames` how long one takes while it is scrolled by twenty rows each."""
+    browser = sw.FeatureBrowser(index)
+    n = len(index)
+
+    def window(sort: str, first: int) -> int:
+        reply = browser._answer("rows", Rows(Chosen(sort=sort), first), None)  # type: ignore[arg-type]
+        message, buffers = success("v:1", reply, "binary")
+        return len(str(message).encode()) + sum(map(len, buffers))
+
+    window("density", 0)
+    sorting = statistics.median(
+        seconds_of(lambda s=s: window(s, 0)) for s in ("max", "mean", "count", "std", "density")
+    )  # type: ignore[misc]
+    following = statistics.median(seconds_of(lambda k=k: window("density", 1000 * k)) for k in range(1, 12))  # type: ignore[misc]
+    size = max(window("density", 1000 * k) for k in range(0, 130, 10))
+    found = [
+        Row(
+            f"table of {n:,} features: sorted anew / the next window",
+            "-",
+            f"{sorting * 1e3:.0f} / {following * 1e3:.0f} ms",
+            None,
+        ),
+        Row("- the largest message of a window of 200 rows", "<= 100 kB", f"{size / 1e3:.0f} kB", size <= 100_000),
+    ]
+    if frames:
+        found.append(_scrolled(browser))
+    browser.close()
+    return found
+
+
+def _scrolled(browser: sw.FeatureBrowser) -> Row:
+    with TemporaryDirectory() as folder, chromium() as chrome:
+        path = browser.save(Path(folder) / "table.html", rows=_SCROLLED, cards=0)
+        page = chrome.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(path.as_uri())
+        page.wait_for_selector(".saew-grid tbody tr")
+        frame = statistics.median(page.evaluate(SCROLL)["out"])
+    return Row("- a frame while it is scrolled", "<= 33 ms", f"{frame:.0f} ms", frame <= 33)
