@@ -182,6 +182,14 @@ def test_the_finding_notebook_finds(demo_engine: Engine, tmp_path: Path, monkeyp
     assert {"day", "days", "week"} & set(tokens)
     assert 2717 in index.search("weekdays such as Monday and Tuesday", by="meaning", k=10).index
     assert index.search("mondya").index[0] == 2717
+    browser, bench = names["browser"], names["bench"]
+    assert isinstance(browser, sw.FeatureBrowser) and isinstance(bench, sw.Workbench)
+    kept = index.features["density"] <= 0.1
+    assert browser.features.tolist() == [f for f in index.search(browser.query, by="meaning", k=500).index if kept[f]]
+    assert bench.feature == bench.heatmap.feature or bench.heatmap.feature is None
+    assert bench.feature == found.index[0]  # type: ignore[attr-defined]
+    browser.close()
+    bench.close()
     dashboard.close()
 
 
