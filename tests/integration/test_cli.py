@@ -186,7 +186,7 @@ def test_the_finding_notebook_finds(demo_engine: Engine, tmp_path: Path, monkeyp
     assert isinstance(browser, sw.FeatureBrowser) and isinstance(bench, sw.Workbench)
     kept = index.features["density"] <= 0.1
     assert browser.features.tolist() == [f for f in index.search(browser.query, by="meaning", k=500).index if kept[f]]
-    assert bench.feature == bench.heatmap.feature or bench.heatmap.feature is None
+    assert bench.feature == bench.heatmap.feature == bench.steering.feature
     assert bench.feature == found.index[0]  # type: ignore[attr-defined]
     browser.close()
     bench.close()

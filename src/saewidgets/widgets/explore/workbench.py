@@ -79,6 +79,8 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         self.observe(self._selected, "feature")
         # Where only one view is in sight, a click in the table opens what it is about.
         self.browser.observe(lambda _: self.bar.set_trait("front", "dashboard"), "feature")
+        if feature is not None:  # else there is nothing that anybody chose to colour and to steer
+            self.heatmap.feature = self.steering.feature = first
         self.heatmap.observe(self._typed, "text")
         self.dashboard.observe(self._typed, "text")
 
