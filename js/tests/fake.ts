@@ -178,6 +178,8 @@ export function cardAnswer(id: string, f: number): FromKernel {
     counted: 1000,
     count: 5,
     density: 0.005,
+    density_of: "5 of 1,000 counted tokens",
+    silent: null,
     max: 8,
     min: 1,
     mean: 4,
