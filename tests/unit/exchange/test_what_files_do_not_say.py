@@ -58,6 +58,7 @@ def index(tmp_path: Path) -> sw.FeatureIndex:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake_comm")
 def test_a_header_says_of_what_and_never_that_the_unknown_is_silent(index: sw.FeatureIndex) -> None:
     told = [sent(index, f) for f in range(6)]
@@ -83,6 +84,7 @@ def test_a_header_says_of_what_and_never_that_the_unknown_is_silent(index: sw.Fe
     assert "never active" not in detail[0] and "never active" in detail[1]
 
 
+@pytest.mark.slow
 def test_a_table_has_gaps_where_files_say_nothing(index: sw.FeatureIndex) -> None:
     table = index.features
     assert [None if x is None or x != x else x for x in table["density"]] == [None, 0, 0.0059, None, 0.00001, None]
@@ -101,6 +103,7 @@ def test_a_table_has_gaps_where_files_say_nothing(index: sw.FeatureIndex) -> Non
     assert index.figure().layout.title.text.startswith("2 of 3 features fire")
 
 
+@pytest.mark.slow
 def test_without_the_number_of_tokens_examples_are_no_corpus(tmp_path: Path) -> None:
     """An export of examples alone: 2 of its 3 tokens are active, which is no density."""
     write_gz(tmp_path / "activations" / "batch-0.jsonl.gz", [np_activation(0, ["a", "b", "c"], [1.0, 2.0, 0.0])])
@@ -133,6 +136,7 @@ def test_an_example_of_an_interval_is_shown_at_a_token_of_it(tmp_path: Path) -> 
     assert [e.activation for e in found["1"].examples] == [4.0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake_comm")
 def test_lists_with_gaps_are_shown_without_them(tmp_path: Path) -> None:
     nan = float("nan")
@@ -153,6 +157,7 @@ def test_lists_with_gaps_are_shown_without_them(tmp_path: Path) -> None:
 HUGE = "1" * 5000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -173,7 +178,8 @@ def test_numbers_that_cannot_be_are_told_with_their_place(change: Row, tmp_path:
     assert index.feature(0).density == 0.1
 
 
-@pytest.mark.parametrize("value", [10**400, 1e300])
+@pytest.mark.slow
+@pytest.mark.parametrize("value", [10**400, 1e300], ids=["digits", "float"])
 def test_values_that_no_float32_has_are_none(value: float, tmp_path: Path) -> None:
     rows = [{"feature_index": 0, "frac_nonzero": 0.1, "activations": [window([1.5, value], high=2.0)]}]
     index = opened(tmp_path, *rows)
@@ -181,6 +187,7 @@ def test_values_that_no_float32_has_are_none(value: float, tmp_path: Path) -> No
     assert np.isnan(next(iter(index.examples(0))).activations[1])
 
 
+@pytest.mark.slow
 def test_a_number_of_thousands_of_digits_spoils_its_file_alone(tmp_path: Path) -> None:
     good = write_json(tmp_path / "batch-0.json", batch([{"feature_index": 0, "frac_nonzero": 0.1, "activations": []}]))
     (tmp_path / "batch-1.json").write_text(good.read_text().replace("0.1", HUGE))
@@ -188,6 +195,7 @@ def test_a_number_of_thousands_of_digits_spoils_its_file_alone(tmp_path: Path) -
         assert len(sw.FeatureIndex.from_saedashboard(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_bars_that_are_no_counts_are_no_histogram(tmp_path: Path) -> None:
     for heights in ([0.5] * 50, [10**12] * 50, [-1, *[1] * 49]):
         bars = {**BARS, "freq_hist_data_bar_heights": heights}
@@ -196,6 +204,7 @@ def test_bars_that_are_no_counts_are_no_histogram(tmp_path: Path) -> None:
         assert index.feature(0).count is None
 
 
+@pytest.mark.slow
 def test_an_export_without_examples_is_read_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     index = opened(tmp_path, {"feature_index": 0, "frac_nonzero": 0.1, "activations": []})
     again = sw.FeatureIndex.from_neuronpedia(index.to_neuronpedia(tmp_path / "out"))
