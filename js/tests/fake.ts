@@ -175,6 +175,8 @@ export function cardAnswer(id: string, f: number): FromKernel {
     said: SAID,
     activation_name: "activation",
     signed: false,
+    known: true,
+    counted_name: "counted tokens",
     counted: 1000,
     count: 5,
     density: 0.005,

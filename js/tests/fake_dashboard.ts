@@ -42,6 +42,8 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
       : { position: f, total: 999, previous: f > 0 ? f - 1 : null, next: f + 1 },
     activation_name: "activation",
     signed: false,
+    known: true,
+    counted_name: "counted tokens",
     counted: 123_456,
     count: dead ? 0 : 385,
     density: dead ? 0 : 385 / 123_456,

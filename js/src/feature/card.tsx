@@ -89,9 +89,7 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
         <b>{`Feature ${r.f}`}</b> <bdi class={`saew-${r.said?.kind ?? "name"}`}>{textOf(r)}</bdi>
         {r.said && <span class="saew-small">{` ${r.said.by}`}</span>}
       </div>
-      <div class="saew-small">
-        {r.count === 0 ? "never fires on the index's corpus" : `density ${density(r.density)} \u00b7 ${extremes(r)}`}
-      </div>
+      <div class="saew-small">{activity(r)}</div>
       {histogram && (
         <>
           <svg
@@ -132,6 +130,12 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
       )}
     </div>
   );
+}
+
+function activity(r: CardJson): string {
+  if (!r.known) return "not in the files that the index was made of";
+  if (r.count === 0) return "never fires on the index's corpus";
+  return `density ${density(r.density ?? Number.NaN)} \u00b7 ${extremes(r)}`;
 }
 
 function extremes({ min, max }: Numbers): string {

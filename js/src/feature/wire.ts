@@ -36,9 +36,13 @@ export interface Numbers {
   f: number;
   activation_name: string;
   signed: boolean;
+  /** Whether anything is known of it: a feature may not be in the files that an index was made of. */
+  known: boolean;
   counted: number;
+  /** What tokens the density is a share of. */
+  counted_name: string;
   count: number;
-  density: number;
+  density: number | null;
   max: number | null;
   min: number | null;
   mean: number | null;

@@ -151,12 +151,13 @@ function Sayings({ said }: { said: Said[] }) {
 
 function Facts({ json }: { json: FeatureJson }) {
   const tokens = json.counted.toLocaleString("en");
+  if (!json.known) return <p class="saew-dead">It is not in the files that this index was made of.</p>;
   if (json.count === 0) return <p class="saew-dead">{`This feature never fires on this corpus (${tokens} tokens).`}</p>;
   const facts: [string, string, string][] = [
     [
       "density",
-      `${(json.density * 100).toPrecision(3)}%`,
-      `${json.count.toLocaleString("en")} of ${tokens} counted tokens`,
+      `${((json.density ?? Number.NaN) * 100).toPrecision(3)}%`,
+      `${json.count.toLocaleString("en")} of ${tokens} ${json.counted_name}`,
     ],
   ];
   if (json.max !== null) facts.push(["max", num(json.max), ""]);

@@ -14,7 +14,7 @@ import numpy as np
 from ...engine.descriptions import Description
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
-from ..store.stated import density_of, is_imported
+from ..store.stated import density_of, is_imported, present
 from ..store.texts import Texts
 
 __all__ = ["Automatic"]
@@ -87,11 +87,10 @@ class Automatic:
         whole = _sums_of_magnitudes(folder, start, stop)
         promoted = self._promoted(folder, start, stop)
         stated = density_of(folder, start, stop).tolist() if is_imported(folder) else None
+        known = present(folder, start, stop).tolist()
         for i, count in enumerate(counts):
             if stated is not None:  # a file does not say on which tokens
-                said = (
-                    f"active on {stated[i]:.3%} of tokens, says its file" if count else "not active, or not in its file"
-                )
+                said = f"active on {stated[i]:.3%} of tokens, says its file" if known[i] else "not in the files"
             elif not count:
                 said = f"never fires on the {counted:,} tokens of the index"
             else:

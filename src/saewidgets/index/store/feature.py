@@ -159,6 +159,7 @@ class Feature:
         stated_density: of an index that was made of another tool's files, the density as these define and give it. There
             `minimum`, `mean`, `std` and the moments of logit weights may be unknown (None, NaN), and so may `histogram`; that
             of logit weights is empty then.
+        known: whether it is in those files; if not, nothing here says anything of it.
     """
 
     feature: int
@@ -186,16 +187,17 @@ class Feature:
     correlated_missing: str | None
     neighbours: tuple[Neighbour, ...]
     stated_density: float | None = None
+    known: bool = True
 
     @property
     def density(self) -> float:
-        """Share of counted tokens where it is active."""
+        """Share of counted tokens where it is active (as files define it, if the index was made of them; NaN: unknown)."""
         return self.count / self.counted if self.stated_density is None else self.stated_density
 
     @property
     def dead(self) -> bool:
         """Whether it never fires on this corpus."""
-        return self.count == 0
+        return self.count == 0 and self.known
 
     def to_pandas(self) -> pd.DataFrame:
         """One row of numbers."""
@@ -218,6 +220,8 @@ class Feature:
 
     def __repr__(self) -> str:
         label = f" {self.label!r}" if self.label else ""
+        if not self.known:
+            return f"Feature({self.feature}{label}: not in the files)"
         if self.dead:
             return f"Feature({self.feature}{label}: never fires on {self.counted:,} tokens)"
         most = "not known" if self.maximum is None else f"{self.maximum:.4g}"

@@ -11,7 +11,7 @@ from ...engine.arrays import Ints
 from ...engine.labels import Labels
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
-from .stated import density_of, maximum_of
+from .stated import density_of, maximum_of, present
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -30,8 +30,12 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
     """The table of all features of a store."""
     import pandas as pd
 
-    numbers = numbers_of(folder)
+    numbers: dict[str, Any] = dict(numbers_of(folder))
     count = numbers["count"]
+    known = present(folder)
+    if not known.all():  # of a feature that no file has it is not known how often it fires
+        numbers["count"] = pd.array(count, "Int64").copy()
+        numbers["count"][~known] = pd.NA
     words = _Words(texts)
     columns: dict[str, Any] = {
         "label": [*map(labels.to_dict().get, range(len(count)))],

@@ -22,7 +22,7 @@ from .feature import (
     TokenWeight,
     intervals_of,
 )
-from .stated import density_of, is_imported, known, maximum_of
+from .stated import density_of, is_imported, known, maximum_of, present
 from .texts import Texts
 
 REMAINS = (
@@ -59,7 +59,8 @@ def read_feature(
     has_logits = "logit_top" in folder or "logit_top" in computed
     has_correlated = "correlated" in folder or "correlated" in computed
     remains = REMAINS if facts.get("remaining") else None
-    silent = "It never fires on this corpus, so it goes with nothing."
+    in_files = bool(present(folder, feature, feature + 1)[0])
+    silent = "It never fires on this corpus, so it goes with nothing." if in_files else "It is not in the files."
     return Feature(
         feature=feature,
         label=label,
@@ -86,6 +87,7 @@ def read_feature(
         correlated_missing=facts.get("correlated_missing", None if has_correlated else remains) if count else silent,
         neighbours=rows(Neighbour, "neighbour", "neighbour_cosine"),
         stated_density=float(density_of(folder, feature, feature + 1)[0]) if imported else None,
+        known=in_files,
     )
 
 

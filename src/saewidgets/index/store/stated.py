@@ -9,7 +9,7 @@ import numpy as np
 
 from ...storage.array_folder import Array, Folder
 
-__all__ = ["density_of", "is_imported", "known", "maximum_of"]
+__all__ = ["density_of", "is_imported", "known", "maximum_of", "present"]
 
 
 def is_imported(folder: Folder) -> bool:
@@ -18,12 +18,20 @@ def is_imported(folder: Folder) -> bool:
 
 
 def density_of(folder: Folder, start: int = 0, stop: int | None = None) -> Array:
-    """[features] float64 share of tokens where each is active: of counted ones, or as a file defines it."""
+    """[features] float64 share of tokens where each is active: of counted ones, or as a file defines it; NaN of a feature that
+    is not in the files."""
     counted: Array = folder.read("count", start, stop).astype(np.float64) / folder.facts["counted"]
     if not is_imported(folder):
         return counted
-    stated = folder.read("density", start, stop)
-    return np.where(np.isnan(stated), counted, stated)
+    stated = np.where(np.isnan(folder.read("density", start, stop)), counted, folder.read("density", start, stop))
+    return np.where(present(folder, start, stop), stated, np.nan)
+
+
+def present(folder: Folder, start: int = 0, stop: int | None = None) -> Array:
+    """[features] bool, whether anything is known of each: of an index of one's own always."""
+    if not is_imported(folder):
+        return np.ones(len(folder.read("count", start, stop)), bool)
+    return folder.read("present", start, stop).astype(bool)
 
 
 def maximum_of(folder: Folder, start: int = 0, stop: int | None = None) -> Array:

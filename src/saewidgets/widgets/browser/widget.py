@@ -15,6 +15,7 @@ from ..base import EngineWidget
 from ..channel import channel
 from ..constants import ROWS
 from ..feature.card import AskedCard, card_reply
+from ..feature.payload import facts_of
 from ..shot import Question, Shot
 from ..table.asked import Between, Chosen, Rows, Summary
 from ..table.columns import summary
@@ -173,8 +174,8 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         lists = self._index.lists
         facts: dict[str, wire.Json] = {
             "lists": [{"name": name, "n": len(features)} for name, features in lists.items()],
-            "provenance": [[key, value] for key, value in self._index.provenance.items()],
-            "notes": [self._index.remains] if self._index.remains else [],
+            "provenance": facts_of(self._index),
+            "notes": [note for note in (self._index.provenance.get("notes"), self._index.remains) if note],
         }
         return wire.Reply({**made.data, **facts}, made.arrays)
 
