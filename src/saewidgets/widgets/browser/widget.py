@@ -188,11 +188,8 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         name = asked.name.strip()
         if not name:
             raise ValueError("Give the list a name.")
-        held = set(self._index.lists.get(name, ()))
-        new = [f for f in asked.features if f not in held]
-        if new:
-            self._index.add_to_list(name, new)
-        return wire.Reply({"name": name, "n": len(self._index.lists[name]) if name in self._index.lists else 0})
+        self._index.add_to_list(name, asked.features)
+        return wire.Reply({"name": name, "n": len(self._index.lists[name])})
 
     # -- pictures without a kernel
 
