@@ -35,11 +35,14 @@ class OwnModel:
 
         self.name = Model(model).name
         self._official = official_name
+        self._known: dict[str, bool | None] = {}
         self._own = "" if self.name in _NAMELESS else official_name(self.name)
 
     def fits(self, other: str) -> bool | None:
         """Whether an SAE of the model `other` is for this one; None if either has no name."""
-        return self._official(other) == self._own if self._own and other else None
+        if other not in self._known:
+            self._known[other] = self._official(other) == self._own if self._own and other else None
+        return self._known[other]
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def details(
     options = (asked.release, asked.sae_id, asked.device, asked.dtype, own is not None)
     later = ", ".join(LATER[name][0] for name in _PROMISED)
     misfit = None
-    if own is not None and saes.fits[at] is False:
+    if own is not None and own.fits(saes.entries[at].model) is False:
         misfit = (
             f"It was trained on {saes.entries[at].model}, and your model is {own.name}: it loads only if the sizes agree, and "
             "its features may mean nothing there."

@@ -43,7 +43,7 @@ class Entry:
     neuronpedia: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Directory:
     """All of it. `left_out`: entries of which no SAE can be loaded, for they have no id."""
 

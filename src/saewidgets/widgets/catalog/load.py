@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,10 @@ _REFUSED = {"GatedRepoError", "RepositoryNotFoundError"}
 _SAYS_SO = ("couldn't connect to", "offline mode", "HF_HUB_OFFLINE")
 # Their loaders ask the hub for the shapes of the files, which no cache keeps.
 _ASKS_EACH_TIME = {"gemma_3", "mntss_clt_layer_transcoder"}
+
+
+MODEL = "the model "
+"""How `Engine.from_pretrained` says that it is at the model."""
 
 
 def load_engine(entry: Entry, model: AnyModel | None, device: str, dtype: str, ticket: Ticket) -> Engine:
@@ -79,36 +82,55 @@ def _advice(error: BaseException, entry: Entry, doing: str, own_model: bool) -> 
     """What to do about a file that was not to be had; None for any other failure."""
     kinds = {kind.__name__ for one in _chain(error) for kind in type(one).__mro__}
     said = " ".join(str(one) for one in _chain(error))
-    what = doing or "the SAE"
+    what = doing or f"the SAE {entry.sae_id} of {entry.release}"
+    of_model = what.startswith(MODEL)
+    repo = _repository(what.removeprefix(MODEL)) if of_model else entry.repo_id
     if kinds & _REFUSED:
         return (
-            f"The Hugging Face hub does not hand out {what}: some models and SAEs ask you to accept a licence first. "
-            "Accept it on the repository's page, then log in (`hf auth login`, or the environment variable HF_TOKEN) and load "
-            f"again. {_otherwise(own_model)}"
+            f"The Hugging Face hub does not hand out {repo}, which holds {what}: some repositories want a licence accepted first. "
+            "Accept it on the repository's page, log in (`hf auth login`, or HF_TOKEN in the environment), and load again."
         )
     if not (kinds & _UNREACHED or any(words in said for words in _SAYS_SO)):
         return None
-    of_model = what.startswith("the model")
-    files = f"the model's repository ({what.removeprefix('the model ')})" if of_model else entry.repo_id
-    folder = "" if of_model or not entry.path else f' --include "{entry.path}*"'
-    download = "hf download " + ("<repository of the model>" if of_model else f"{entry.repo_id}{folder}")
-    each_time = (
-        " sae-lens asks the hub about the files of this release each time it loads one, so that a cache is not enough: "
-        "load it where there is a network, save it with sae.save_model(folder), and copy that folder."
-        if entry.loader in _ASKS_EACH_TIME and not of_model
-        else ""
-    )
-    offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
-    return (
-        f"Could not load {what}: the Hugging Face hub is out of reach{offline}, and {files} is not in the cache at {_cache()}. "
-        f"What helps: on a machine with a network run `{download}`, copy its cache folder here, and start Python with HF_HOME "
-        f"set to the folder that holds it and HF_HUB_OFFLINE=1.{each_time} {_otherwise(own_model)}"
-    )
+    offline = " (HF_HUB_OFFLINE is set)" if _is_offline() else ""
+    lines = [
+        f"Could not load {what}: the Hugging Face hub is out of reach{offline}, and {repo} is not in the cache, {_cache()}.",
+        "What helps:",
+    ]
+    if entry.loader in _ASKS_EACH_TIME and not of_model:
+        lines += [
+            "\u2022 sae-lens asks the hub about the files of this release each time, so that a cache is not enough. Where there is "
+            "a network, load it and save it with sae.save_model(folder); then, here: "
+            "sw.Engine(model, sae_lens.SAE.load_from_disk(folder)).",
+        ]
+    else:
+        folder = f' --include "{entry.path}*"' if entry.path and not of_model else ""
+        lines += [
+            f"\u2022 where there is a network, run: hf download {repo}{folder}",
+            "\u2022 copy the cache to this machine, and start Python with HF_HOME set to the folder that holds it as \u201chub\u201d, "
+            "and HF_HUB_OFFLINE=1.",
+        ]
+    if of_model and not own_model:
+        lines.append("\u2022 with a model that you have, only the SAE is loaded: sw.SAEBrowser(model=model).")
+    elif entry.loader not in _ASKS_EACH_TIME:
+        lines.append("\u2022 an SAE on disk needs no hub: sw.Engine(model, sae_lens.SAE.load_from_disk(folder)).")
+    return "\n".join(lines)
 
 
-def _otherwise(own_model: bool) -> str:
-    own = "" if own_model else "With a model that you have, only the SAE is loaded: SAEBrowser(model=model). "
-    return f"{own}An SAE on disk needs no hub: sw.Engine(model, sae_lens.SAE.load_from_disk(folder))."
+def _repository(model: str) -> str:
+    """Where the hub has a model, which TransformerLens may know by a shorter name."""
+    from transformer_lens.loading_from_pretrained import get_official_model_name
+
+    try:
+        return str(get_official_model_name(model))
+    except ValueError:
+        return model
+
+
+def _is_offline() -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
 
 
 def _cache() -> str:

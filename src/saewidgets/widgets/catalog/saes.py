@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import cast
 
 import numpy as np
@@ -19,7 +19,7 @@ from .asked import Chosen
 from .directory import Directory, Entry
 from .facts import facts
 
-__all__ = ["TEXTS", "Saes", "natural", "words_of"]
+__all__ = ["TEXTS", "Saes", "natural", "saes_of", "words_of"]
 
 TEXTS = ("model", "release", "sae_id", "hook_name", "architecture")
 """Columns of text; they sort with the numbers in them as numbers."""
@@ -35,18 +35,20 @@ _NUMBERS: dict[str, tuple[str, str, bool, str]] = {
         "num",
     ),
 }
+# As they are sent.
 _FITS = {True: 1, False: 0, None: 2}
 
 
+@lru_cache(maxsize=2)
+def saes_of(known: Directory) -> Saes:
+    """The SAEs of a directory, once for all widgets."""
+    return Saes(known)
+
+
 class Saes:
-    """All SAEs of a directory.
+    """All SAEs of a directory."""
 
-    Args:
-        known: what is listed.
-        fits: whether an SAE of the model of this name is for the user's own; None: nobody knows, or there is none.
-    """
-
-    def __init__(self, known: Directory, fits: Callable[[str], bool | None] = lambda _model: None) -> None:
+    def __init__(self, known: Directory) -> None:
         self.entries = known.entries
         self.left_out = known.left_out
         self.facts = [facts(entry) for entry in known.entries]
@@ -54,8 +56,6 @@ class Saes:
         self._releases: dict[str, list[str]] = {}
         for entry in known.entries:
             self._releases.setdefault(entry.release, []).append(entry.sae_id)
-        of_model = {model: fits(model) for model in {entry.model for entry in known.entries}}
-        self.fits = [of_model[entry.model] for entry in known.entries]
         self._listed: tuple[Chosen, Places] | None = None
 
     def __len__(self) -> int:
@@ -155,9 +155,10 @@ class Saes:
         Raises:
             ValueError: for an unknown column.
         """
-        if self._listed is None or self._listed[0] != chosen:
-            self._listed = chosen, self._list_anew(chosen)
-        return self._listed[1]
+        known = self._listed
+        if known is None or known[0] != chosen:
+            self._listed = known = chosen, self._list_anew(chosen)
+        return known[1]
 
     def _list_anew(self, chosen: Chosen) -> Places:
         passes = within(self.numbers, chosen.filters, len(self))
@@ -172,8 +173,11 @@ class Saes:
             return rows[::-1] if chosen.descending else rows
         return ordered(self._sortable, rows, chosen.sort, chosen.descending)
 
-    def window(self, chosen: Chosen, first: int, count: int) -> wire.Reply:
-        """A part of the table; `fits`: 1 an SAE for the user's model, 0 for another, 2 unknown."""
+    def window(
+        self, chosen: Chosen, first: int, count: int, fits: Callable[[str], bool | None] = lambda _model: None
+    ) -> wire.Reply:
+        """A part of the table. `fits`: whether an SAE of the model of this name is for the user's own; None: nobody knows, or
+        there is none."""
         listed = self.listed(chosen)
         shown = listed[max(first, 0) : max(first, 0) + min(count, ROWS)]
         data: dict[str, wire.Json] = {
@@ -182,7 +186,8 @@ class Saes:
             "first": max(first, 0),
             "rows": [self.row(int(at)) for at in shown],
         }
-        return wire.Reply(data, {"fits": np.array([_FITS[self.fits[int(at)]] for at in shown], np.uint8)})
+        for_own = [_FITS[fits(self.entries[int(at)].model)] for at in shown]
+        return wire.Reply(data, {"fits": np.array(for_own, np.uint8)})
 
     @property
     def sortable(self) -> Collection[str]:

@@ -24,7 +24,7 @@ from .details import OwnModel, Ready, details
 from .directory import directory
 from .fields import FIELDS, config_of
 from .load import load_engine
-from .saes import Saes
+from .saes import saes_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
     def __init__(self, model: AnyModel | None = None, **traits: object) -> None:
         self._model = model
         self._own = None if model is None else OwnModel(model)
-        self._saes = Saes(directory(), self._own.fits if self._own else lambda _: None)
+        self._saes = saes_of(directory())
         # What loaded SAEs said of themselves, by release and id; and what the engine is.
         self._configs: dict[tuple[str, str], dict[str, Any]] = {}
         self._ready: Ready | None = None
@@ -201,7 +201,7 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
 
     @channel("rows", Rows)
     def _answer_rows(self, asked: Rows, _ticket: Ticket) -> wire.Reply:
-        return self._saes.window(asked.chosen, asked.first, asked.count)
+        return self._saes.window(asked.chosen, asked.first, asked.count, self._fits)
 
     @channel("summary", Summary)
     def _answer_summary(self, _asked: Summary, _ticket: Ticket) -> wire.Reply:
@@ -211,7 +211,7 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
             "models": cast("list[wire.Json]", self._saes.values("model")),
             "architectures": cast("list[wire.Json]", self._saes.values("architecture")),
             "model": self._own.name if self._own else "",
-            "fitting": cast("list[wire.Json]", self._fitting_models()),
+            "fitting": [name for name in self._saes.values("model") if self._fits(name)],
             "provenance": [[key, value] for key, value in self._provenance()],
             "notes": [f"{left_out} entries of the directory name no SAE and are left out."] if left_out else [],
         }
@@ -246,8 +246,8 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
         self._engine, self._ready = job.result, Ready.of(asked, job.result)
         return job.result
 
-    def _fitting_models(self) -> list[str]:
-        return sorted({e.model for e, fits in zip(self._saes.entries, self._saes.fits, strict=True) if fits})
+    def _fits(self, model: str) -> bool | None:
+        return None if self._own is None else self._own.fits(model)
 
     def _provenance(self) -> list[tuple[str, str]]:
         from importlib.metadata import version
@@ -272,21 +272,25 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
             left_out=0,
             caption=f"The first {len(rows)} rows of the table",
             columns=[name.replace("_", " ") for name in _FALLBACK_COLUMNS],
-            rows=[["" if row[name] is None else str(row[name]) for name in _FALLBACK_COLUMNS] for row in rows],
+            rows=[[_short(row[name]) for name in _FALLBACK_COLUMNS] for row in rows],
             provenance=self._provenance(),
             notes=[],
         )
 
-    def shot(self, *, rows: int = 500) -> Shot:
+    def shot(self, *, rows: int = 500, cards: int = 50) -> Shot:
         """The table as it is sorted and filtered now, with the details of the selected SAE.
 
         Args:
-            rows: how many of its rows a page has.
+            rows: how many of its rows a page has. cards: of how many of them the details.
         """
         chosen = self._chosen()
-        starts = range(0, max(1, min(rows, len(self._saes.listed(chosen)))), _STEP)
-        picked = self.selected
-        asked = [] if picked is None else [Details(str(picked["release"]), str(picked["sae_id"]))]
+        listed = self._saes.listed(chosen)
+        starts = range(0, max(1, min(rows, len(listed))), _STEP)
+        shown = [self._saes.entries[int(at)] for at in listed[: min(cards, rows)]]
+        names = [(one.release, one.sae_id) for one in shown]
+        if self.selected is not None:
+            names.insert(0, (str(self.selected["release"]), str(self.selected["sae_id"])))
+        asked = [Details(*one) for one in dict.fromkeys(names)]
         return Shot(
             title="Published SAEs",
             state={},
@@ -298,3 +302,7 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
             fallback=self.fallback_html(),
             provenance=self._provenance(),
         )
+
+
+def _short(value: wire.Json) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
