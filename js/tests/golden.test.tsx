@@ -7,14 +7,17 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { FromKernel, Json } from "../src/kernel/types";
 import { type Bundle, RecordedModel } from "../src/page/host";
 import blindtestWidget from "../src/widgets/blindtest";
+import catalogWidget from "../src/widgets/catalog";
 import dashboardWidget from "../src/widgets/dashboard";
 import heatmapWidget from "../src/widgets/heatmap";
 import steeringWidget from "../src/widgets/steering";
 import { answering as heatmapAnswer, type Sent, settle } from "./fake";
 import { answering as blindtestAnswer } from "./fake_blindtest";
+import { answering as catalogAnswer } from "./fake_catalog";
 import { answering as dashboardAnswer } from "./fake_dashboard";
 import { answering as steeringAnswer } from "./fake_steering";
 import blindtest from "./golden/blindtest.json";
+import catalog from "./golden/catalog.json";
 import dashboard from "./golden/dashboard.json";
 import heatmap from "./golden/heatmap.json";
 import steering from "./golden/steering.json";
@@ -44,6 +47,7 @@ const WIDGETS = [
   { name: "dashboard", golden: dashboard, widget: dashboardWidget, answer: dashboardAnswer, shows: "a name" },
   { name: "steering", golden: steering, widget: steeringWidget, answer: steeringAnswer, shows: "feature 3" },
   { name: "blindtest", golden: blindtest, widget: blindtestWidget, answer: blindtestAnswer, shows: "a name" },
+  { name: "catalog", golden: catalog, widget: catalogWidget, answer: catalogAnswer, shows: "tiny-release" },
 ] as const;
 
 describe.each(WIDGETS)("$name", ({ golden, widget, answer, shows }) => {

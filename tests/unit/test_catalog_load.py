@@ -261,10 +261,11 @@ def test_a_browser_that_is_closed_while_it_loads(monkeypatch: pytest.MonkeyPatch
 
 
 SCRIPT = """if True:
-    import sys, warnings
+    import sys
     sys.path.insert(0, {unit!r})
     from pathlib import Path
     import catalog_made, tiny
+    from transformers import GPT2Config, GPT2LMHeadModel
     from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
     root = Path({root!r})
     with catalog_made.hub(root):
@@ -273,9 +274,12 @@ SCRIPT = """if True:
         catalog_made.into_cache(root, "tiny-owner/of-gpt2", lambda folder: sae.save_model(str(folder / "x")))
         lookup = get_pretrained_saes_directory()[catalog_made.RELEASE]
         lookup.repo_id, lookup.saes_map["x"] = "tiny-owner/of-gpt2", "x"
-        hf = tiny.bridge().original_model
+        config = GPT2Config(
+            vocab_size=len(tiny.tokenizer()), n_positions=tiny.N_CTX, n_embd=tiny.D_MODEL, n_layer=2, n_head=tiny.N_HEADS,
+            bos_token_id=0, eos_token_id=1, n_ctx=tiny.N_CTX,
+        )
         def save(folder):
-            hf.save_pretrained(folder)
+            GPT2LMHeadModel(config).save_pretrained(folder)
             tiny.tokenizer().save_pretrained(folder)
         catalog_made.into_cache(root, "gpt2", save)
         import saewidgets as sw
