@@ -55,10 +55,10 @@ describe("the table", () => {
       "\u2013",
       "0",
       "\u2013",
-      "0.500",
+      "0.5",
       "\u2013",
     ]);
-    expect(cells(lines()[1]).slice(3)).toEqual(["blocks.1.hook_resid_pre", "1", "16,384", "1.500", "0.750"]);
+    expect(cells(lines()[1]).slice(3)).toEqual(["blocks.1.hook_resid_pre", "1", "16,384", "1.5", "0.75"]);
     expect(find(".saew-catalog-count")?.textContent).toBe("100,000 SAEs, by model and release");
     expect(requests("rows")[0]?.p).toEqual({
       chosen: { query: "", model: "", architecture: "", sort: "", descending: false, filters: [] },
@@ -227,13 +227,13 @@ describe("loading", () => {
     await opened();
     choose(named("Device"), "cpu");
     await until(() => expect(last("details").device).toBe("cpu"));
-    click(button("Load it with its model"));
+    click(button("Load with its model"));
     await until(() => expect(requests("load").length).toBe(1));
     const { id, p } = requests("load")[0] as { id: string; p: unknown };
     expect(p).toEqual({ release: "release-1", sae_id: "blocks.1.hook_resid_pre", device: "cpu", dtype: "float32" });
     model.receive({ t: "part", id, r: { step: "the model gpt2-small" } });
     await until(() => expect(find(".saew-catalog-step")?.textContent).toBe("Loading the model gpt2-small"));
-    expect(button("Load it with its model")?.disabled).toBe(true);
+    expect(button("Load with its model")?.disabled).toBe(true);
     kernel.ready = { release: "release-1", sae_id: "blocks.1.hook_resid_pre", device: "cpu", dtype: "float32" };
     model.receive({ t: "names" });
     model.receive({ t: "res", id, ok: true, r: { loaded: true }, arrays: [] });
@@ -250,7 +250,7 @@ describe("loading", () => {
 
   test("stops", async () => {
     await opened();
-    click(button("Load it with its model"));
+    click(button("Load with its model"));
     await until(() => expect(button("Stop")).toBeDefined());
     click(button("Stop"));
     const { id } = requests("load")[0] as { id: string };
@@ -258,12 +258,12 @@ describe("loading", () => {
     model.receive({ t: "res", id, ok: false, e: { type: "Cancelled", message: "", traceback: "" } });
     await until(() => expect(find(".saew-catalog-load")?.textContent).toContain("Stopped."));
     expect(find("[role=alert]")).toBeNull();
-    expect(button("Load it with its model")?.disabled).toBe(false);
+    expect(button("Load with its model")?.disabled).toBe(false);
   });
 
   test("a failure is told, and not of the next SAE", async () => {
     await opened();
-    click(button("Load it with its model"));
+    click(button("Load with its model"));
     await until(() => expect(requests("load").length).toBe(1));
     const { id } = requests("load")[0] as { id: string };
     const e = { type: "HubError", message: "Out of reach.\nWhat helps:", traceback: "Trace" };
@@ -275,7 +275,7 @@ describe("loading", () => {
 
   test("goes on while another SAE is looked at", async () => {
     await opened();
-    click(button("Load it with its model"));
+    click(button("Load with its model"));
     await until(() => expect(requests("load").length).toBe(1));
     const { id } = requests("load")[0] as { id: string };
     model.push({ selected: sae(2) });

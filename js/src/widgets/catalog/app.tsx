@@ -3,6 +3,7 @@
 import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { ChannelStatus } from "../../controls/channelstatus";
 import { Footer } from "../../controls/footer";
+import { short } from "../../controls/small";
 import { type Kernel, useKernel } from "../../kernel/kernel";
 import { save, useRevision, useTrait } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
@@ -94,15 +95,20 @@ function text(name: Text, title: string, says: string, width: string): Column<Sa
 }
 
 function numeric(name: Numeric, title: string, says: string, width: string, form: string): Column<SaeRow> {
-  const cell = ({ row }: Row<SaeRow>) => written({ form }, row[name] ?? Number.NaN);
+  const cell = ({ row }: Row<SaeRow>) => {
+    const value = row[name];
+    if (value === null) return "\u2013";
+    // As it was published: no digits that nobody measured.
+    return form === "num" ? short(value) : written({ form }, value);
+  };
   return { name, title, says, width, number: true, cell };
 }
 
 const COLUMNS: Column<SaeRow>[] = [
-  text("model", "model", "The language model that the SAE was trained on", "minmax(90px, 3fr)"),
-  text("release", "release", "The set of SAEs that it was published in", "minmax(110px, 4fr)"),
-  text("sae_id", "id", "Its name in the release", "minmax(120px, 5fr)"),
-  text("hook_name", "hook", "Where in the model it reads; \u2013: known once it is loaded", "minmax(110px, 4fr)"),
+  text("model", "model", "The language model that the SAE was trained on", "minmax(80px, 2fr)"),
+  text("release", "release", "The set of SAEs that it was published in", "minmax(100px, 4fr)"),
+  text("sae_id", "id", "Its name in the release", "minmax(190px, 6fr)"),
+  text("hook_name", "hook", "Where in the model it reads; \u2013: known once it is loaded", "minmax(100px, 3fr)"),
   numeric("layer", "layer", "The block of the hook, counted from 0", "44px", "whole"),
   numeric("width", "width", "How many features it has (d_sae)", "70px", "count"),
   numeric("l0", "L0", "Features active on a token, on average, as its authors measured", "52px", "num"),

@@ -58,18 +58,19 @@ export function Loading({ kernel, shown, own, ready, options, onOptions }: Props
     <section class="saew-catalog-load" aria-label="Loading">
       <div class="saew-catalog-line">
         <button type="button" class="saew-catalog-go" disabled={busy} onClick={load}>
-          {is ? "Load again" : own ? "Load into your model" : "Load it with its model"}
+          {is ? "Load again" : own ? "Load into your model" : "Load with its model"}
         </button>
         <label>
           <span class="saew-small">on </span>
           <select
             aria-label="Device"
+            title={own ? "Where the SAE is put" : "auto: CUDA if there is a device, else the CPU"}
             value={options.device}
             onChange={(event) => onOptions({ ...options, device: event.currentTarget.value })}
           >
             {DEVICES.map((name) => (
               <option key={name} value={name}>
-                {name || (own ? "your model's device" : "CUDA if there, else CPU")}
+                {name || (own ? "model's device" : "auto")}
               </option>
             ))}
           </select>
@@ -78,6 +79,7 @@ export function Loading({ kernel, shown, own, ready, options, onOptions }: Props
           <span class="saew-small">as </span>
           <select
             aria-label="dtype"
+            title={own ? "Number format of the SAE" : "Number format of SAE and model"}
             value={options.dtype}
             onChange={(event) => onOptions({ ...options, dtype: event.currentTarget.value })}
           >

@@ -107,8 +107,8 @@ def _advice(error: BaseException, entry: Entry, doing: str, own_model: bool) -> 
         folder = f' --include "{entry.path}*"' if entry.path and not of_model else ""
         lines += [
             f"\u2022 where there is a network, run: hf download {repo}{folder}",
-            "\u2022 copy the cache to this machine, and start Python with HF_HOME set to the folder that holds it as \u201chub\u201d, "
-            "and HF_HUB_OFFLINE=1.",
+            "\u2022 copy the cache from there (~/.cache/huggingface) to this machine, and start Python with HF_HOME set to that "
+            "folder and HF_HUB_OFFLINE=1.",
         ]
     if of_model and not own_model:
         lines.append("\u2022 with a model that you have, only the SAE is loaded: sw.SAEBrowser(model=model).")

@@ -29,7 +29,7 @@ _NUMBERS: dict[str, tuple[str, str, bool, str]] = {
     "width": ("width", "Features of the SAE (d_sae)", True, "count"),
     "l0": ("L0", "Features active on a token, on average, as its authors measured", True, "num"),
     "variance_explained": (
-        "variance explained",
+        "var. explained",
         "Share of the activations' variance that the reconstruction keeps, as its authors measured",
         False,
         "num",
