@@ -9,7 +9,6 @@ from ..constants import ROWS
 __all__ = ["Between", "Chosen", "Rows", "Summary"]
 
 
-
 @dataclass(frozen=True)
 class Between:
     """Only rows with low <= value <= high in a column; None: no bound."""
