@@ -214,7 +214,7 @@ def test_it_needs_an_index() -> None:
 
 def test_a_page_has_its_windows_and_cards(index: sw.FeatureIndex) -> None:
     widget = sw.FeatureBrowser(index, sort="max", feature=7, filters={"density": [0.001, None]})
-    asked = widget.shot(rows=150, cards=3).questions
+    asked: list[Any] = list(widget.shot(rows=150, cards=3).questions)
     assert [one.asked.first for one in asked if one.channel == "rows"] == [0]
     assert all(one.asked.chosen == widget._chosen() for one in asked if one.channel == "rows")
     assert [one.asked.feature for one in asked if one.channel == "card"] == [7, *widget.features[:3].tolist()]
