@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FormatError, Skipped
-from .fields import FIELDS, WINDOW_FIELDS, feature_of, index_of, window_of, written
+from .fields import FIELDS, WINDOW_FIELDS, feature_of, index_of, window_of, windows_in, written
 from .lines import content_of, files_in, is_lines, rows, write_lines
 from .records import FeatureRecord, Json, Source, Window
 
@@ -97,13 +97,11 @@ def _row(row: Mapping[str, Any], name: str, line: int) -> Iterator[FeatureRecord
         yield Skipped(name, line, str(error))
         return
     windows: list[Window] = []
-    for number, one in enumerate(row.get("activations") or [], 1):
-        try:
-            if not isinstance(one, Mapping):
-                raise FormatError(f"it is {type(one).__name__}, not an object")
-            windows.append(window_of(one, "neuronpedia", _WINDOW))
-        except FormatError as error:
-            yield Skipped(name, line, f"activation {number} of feature {record.index}: {error}")
+    for one in windows_in(row, "neuronpedia", _WINDOW):
+        if isinstance(one, Window):
+            windows.append(one)
+        else:
+            yield Skipped(name, line, f"feature {record.index}: {one}")
     yield replace(record, windows=tuple(windows))
 
 
@@ -132,11 +130,15 @@ def source_in(path: Path, of: str) -> Source:
     return Source(
         model,
         name,
-        prompts=prompts if isinstance(prompts, int) else None,
-        tokens_per_prompt=length if isinstance(length, int) else None,
+        prompts=_count(prompts),
+        tokens_per_prompt=_count(length),
         dataset=dataset if isinstance(dataset, str) else None,
         rows=kept,
     )
+
+
+def _count(given: object) -> int | None:
+    return given if isinstance(given, int) and not isinstance(given, bool) and given > 0 else None
 
 
 def write(
@@ -162,7 +164,8 @@ def write(
         last += 1
         write_lines(home / "features" / f"batch-{last}.jsonl.gz", (_feature(one, of) for one in some))
         examples = ({**of, "index": str(one.index), **_example(w)} for one in some for w in one.windows)
-        write_lines(home / "activations" / f"batch-{last}.jsonl.gz", examples)
+        if any(one.windows for one in some):
+            write_lines(home / "activations" / f"batch-{last}.jsonl.gz", examples)
     said = iter(explanations)
     number = 0
     while part := list(islice(said, batch)):

@@ -15,6 +15,9 @@ __all__ = ["FeatureRecord", "Json", "Numbers", "Source", "Window"]
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Numbers: TypeAlias = "tuple[float | None, ...]"
 
+# Of a bound and of a value, which are written with three digits.
+_ROUNDED = 1e-3
+
 
 @dataclass(frozen=True)
 class Window:
@@ -48,10 +51,19 @@ class Window:
 
     @property
     def focus(self) -> int:
-        """The token that it is shown for: the one that it was chosen for, if that is shown and active; else the largest."""
-        if self.at is not None and 0 <= self.at < len(self.tokens) and self.values[self.at]:
+        """The token that it is shown for: the one that it was chosen for, if that is shown and active; else the largest, of an
+        interval the largest in it."""
+        if self.at is not None and 0 <= self.at < len(self.tokens) and self.values[self.at] and self.holds(self.at):
             return self.at
-        return max(range(len(self.values)), key=lambda i: self.values[i] or 0.0, default=0)
+        inside = [i for i in range(len(self.values)) if self.values[i] and self.holds(i)]
+        return max(inside or range(len(self.values)), key=lambda i: self.values[i] or 0.0, default=0)
+
+    def holds(self, i: int) -> bool:
+        """Whether a token's activation is in the interval that the window was drawn from; bounds and values are rounded."""
+        value = self.values[i]
+        if self.is_top or value is None or self.low is None:
+            return value is not None
+        return self.low - _ROUNDED <= value and (self.high is None or value <= self.high + _ROUNDED)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def provenance(told: Imported, source: Source, facts: Mapping[str, Any], hook: s
         on.append(source.dataset)
     if source.prompts and source.tokens_per_prompt:
         on.append(f"{source.prompts:,} prompts of {source.tokens_per_prompt:,} tokens")
-    on.append(f"{facts['counted']:,} tokens ({facts['counted_said']})")
+    on.append(facts["counted_said"])
     found = {
         "numbers of": f"{told.format} export, {told.of or 'of an SAE that it does not name'}; nothing was computed here",
         "model": source.model or "not named",
