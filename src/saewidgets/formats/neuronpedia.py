@@ -126,13 +126,15 @@ def source_in(path: Path, of: str) -> Source:
         (row for row in found.get("source", ()) if row.get("id") == name and row.get("modelId") in (model, None)), {}
     )
     kept = {**found, "source": [mine]} if mine else {kind: rows for kind, rows in found.items() if kind != "source"}
-    prompts, length, dataset = (mine.get(key) for key in ("num_prompts", "num_tokens_in_prompt", "dataset"))
+    prompts, length = mine.get("num_prompts"), mine.get("num_tokens_in_prompt")
+    dataset, notes = (one if isinstance(one, str) else None for one in (mine.get("dataset"), mine.get("notes")))
     return Source(
         model,
         name,
         prompts=_count(prompts),
         tokens_per_prompt=_count(length),
-        dataset=dataset if isinstance(dataset, str) else None,
+        dataset=dataset,
+        notes=notes,
         rows=kept,
     )
 
@@ -193,6 +195,7 @@ def _facts(kind: str, source: Source) -> list[Mapping[str, Json]]:
         "num_prompts": source.prompts,
         "num_tokens_in_prompt": source.tokens_per_prompt,
         "dataset": source.dataset,
+        "notes": source.notes,
     }
     return [{**row, **{key: value for key, value in told.items() if value is not None}}]
 

@@ -10,10 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-__all__ = ["FeatureRecord", "Json", "Numbers", "Source", "Window"]
+__all__ = ["OF_COUNTED", "FeatureRecord", "Json", "Numbers", "Source", "Window"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Numbers: TypeAlias = "tuple[float | None, ...]"
+
+OF_COUNTED = (
+    "Written by saewidgets: shares, histograms and correlations are of counted tokens, without special ones and norm outliers, "
+    "and interval shares are of those too; activations are those of the SAE as it is."
+)
+"""Stands in the notes of files that an index was written to: their numbers are not by the formats' usual definitions."""
 
 # Of a bound and of a value, which are written with three digits.
 _ROUNDED = 1e-3
@@ -129,6 +135,7 @@ class Source:
     Attributes:
         model: as Neuronpedia names it; source: "<layer>-<set>", with "__<suffix>" if there is one.
         prompts, tokens_per_prompt, dataset: what the dashboards were computed on.
+        notes: what the files say of their numbers (`OF_COUNTED`: by an index's definitions).
         rows: the files release, model, sourceset and source of a bulk folder, by name: each its rows.
     """
 
@@ -137,6 +144,7 @@ class Source:
     prompts: int | None = None
     tokens_per_prompt: int | None = None
     dataset: str | None = None
+    notes: str | None = None
     rows: Mapping[str, Sequence[Mapping[str, Json]]] = field(default_factory=dict)
 
     @property

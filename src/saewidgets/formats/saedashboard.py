@@ -17,7 +17,6 @@ __all__ = ["FEATURES_A_FILE", "is_saedashboard", "read", "write"]
 
 FEATURES_A_FILE = 128
 _FEATURE = frozenset({"feature_index", "activations"})
-_HEAD = frozenset({"model_id", "layer", "sae_set", "sae_id_suffix", "features"})
 
 
 def is_saedashboard(content: object) -> bool:
@@ -49,7 +48,8 @@ def read(path: Path) -> Iterator[Source | FeatureRecord | Skipped]:
 def _batch(content: Mapping[str, Any], name: str) -> Iterator[Source | FeatureRecord | Skipped]:
     suffix = content.get("sae_id_suffix")
     source = f"{content.get('layer')}-{content.get('sae_set')}" + (f"__{suffix}" if suffix else "")
-    whose = Source(str(content.get("model_id") or ""), source)
+    notes = content.get("notes")
+    whose = Source(str(content.get("model_id") or ""), source, notes=notes if isinstance(notes, str) else None)
     yield whose
     for number, row in enumerate(content["features"], 1):
         if not isinstance(row, Mapping):
@@ -80,6 +80,8 @@ def write(folder: Path, source: Source, records: Iterable[FeatureRecord], batch:
     }
     if suffix:
         head["sae_id_suffix"] = suffix
+    if source.notes:
+        head["notes"] = source.notes
     found: list[Path] = []
     todo = iter(records)
     while some := list(islice(todo, batch)):

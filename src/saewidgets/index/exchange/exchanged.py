@@ -134,8 +134,9 @@ class Exchanged:
         written: mean and spread of activations and of logit weights, tokens that a feature fires on, tokens where two fire
         together, silent and most negative examples, how often a snippet is repeated, columns of the corpus, notes and lists,
         scores of explanations. Tokens that are not counted (special ones, norm outliers) have the activation 0 there, and a
-        character that a snippet's edge cuts is spelled in bytes. Densities are shares of counted tokens, interval shares
-        too. An index that was made of files is written as these said, its examples in float32; NaN becomes 0.
+        character that a snippet's edge cuts is spelled in bytes. Densities are shares of counted tokens, interval shares too;
+        `notes` of source.jsonl says so, and is read again. An index that was made of files is written as these said, its
+        examples in float32; NaN becomes 0.
 
         Args:
             folder: `<model>/<source>/` is made in it.

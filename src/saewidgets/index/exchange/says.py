@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...formats.errors import Skipped
-from ...formats.records import Source
+from ...formats.records import OF_COUNTED, Source
 
 __all__ = ["Imported", "provenance"]
 
@@ -63,8 +63,11 @@ def provenance(told: Imported, source: Source, facts: Mapping[str, Any], hook: s
     }
     if told.skipped_count:
         found["left out"] = f"{told.skipped_count:,} rows, first {told.skipped[0]}"
+    if source.notes and source.notes != OF_COUNTED:
+        found["notes of the files"] = source.notes
+    differs = source.notes if source.notes == OF_COUNTED else f"{'; '.join(_DIFFERS)}."
     found["notes"] = (
-        f"These numbers are those of a {told.format} export, by its definitions: {'; '.join(_DIFFERS)}. "
+        f"These numbers are those of a {told.format} export, by its definitions: {differs} "
         "sw.verify(engine, index) recomputes its examples."
     )
     return found

@@ -157,7 +157,8 @@ class Feature:
         neurons: of the largest |r|; correlated: features of the largest r; neighbours: by decoder cosine.
         *_missing: why something was not computed.
         missing: of an index that was made of another tool's files, why it is not known whether the feature fires.
-        stated_density: of such an index, the density as its files define and give it (NaN if they do not). There
+        stated_density: of such an index, the density as its files define and give it (NaN if they do not), a share of
+            `stated_of`. There
             `minimum`, `mean`, `std` and the moments of logit weights may be unknown (None, NaN), and so may `histogram`; that
             of logit weights is empty then.
     """
@@ -187,6 +188,7 @@ class Feature:
     correlated_missing: str | None
     neighbours: tuple[Neighbour, ...]
     stated_density: float | None = None
+    stated_of: str = ""
     missing: str | None = None
 
     @property
@@ -199,7 +201,7 @@ class Feature:
         """What the density is a share of, and how many tokens it is."""
         if self.stated_density is None:
             return f"{self.count:,} of {self.counted:,} counted tokens"
-        return "of all tokens, says its file" + (f"; active on {self.count:,}" if self.count else "")
+        return f"of {self.stated_of}, says its file" + (f"; active on {self.count:,}" if self.count else "")
 
     @property
     def silence(self) -> str | None:

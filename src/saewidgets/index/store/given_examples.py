@@ -37,6 +37,7 @@ class GivenSource:
         self._kept: Ints = folder.read("kept_position", first, last).astype(np.int64)
         self._values: Floats = folder.read("kept_value", first, last)
         self._value = self._at(self._position)
+        self._shares_of = folder.facts["shares_of"]
         self._is_top = ~(self._low >= 0)
         # Of an interval whose upper bound the file does not say.
         self._high = np.where(np.isnan(self._high), np.inf, self._high)
@@ -64,7 +65,7 @@ class GivenSource:
         for number, (low, high) in reversed([*enumerate(bounds)]):
             mine = inside[(self._low[inside] == low) & (self._high[inside] == high)]
             share = float(self._contains[mine[0]])
-            says = f"; it says that {share:.3%} of all tokens are there" if share >= 0 else ""
+            says = f"; it says that {share:.3%} of {self._shares_of} are there" if share >= 0 else ""
             groups.append(self._group(str(number), mine, k, low, high, says))
         return groups
 

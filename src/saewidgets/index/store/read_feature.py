@@ -88,6 +88,7 @@ def read_feature(
         correlated_missing=facts.get("correlated_missing", None if has_correlated else remains) if count else silent,
         neighbours=rows(Neighbour, "neighbour", "neighbour_cosine"),
         stated_density=float(density_of(folder, feature, feature + 1)[0]) if imported else None,
+        stated_of=str(facts.get("shares_of", "")),
         missing=missing,
     )
 

@@ -45,7 +45,7 @@ _SAYS: dict[str, tuple[str, str, bool, str]] = {
 
 # Of an index that was made of another tool's files.
 _STATED: dict[str, str] = {
-    "density": "Share of all tokens on which the feature is active, as its file gives it",
+    "density": "Share of {of} on which the feature is active, as its file gives it",
     "count": "Tokens on which the feature is active, as the bars of its file's histogram add up",
     "max": "Largest activation, as its file gives it",
     "min": "Smallest activation above 0: where its file's histogram begins",
@@ -81,11 +81,12 @@ class Features:
         remains = self._index.remains
         if self._columns is None or self._columns[0] != remains:
             numbers = numbers_of(self._index.folder)
+            of = self._index.folder.facts.get("shares_of", "")
             stated = {} if self._index.imported is None else _STATED
             self._columns = (
                 remains,
                 {
-                    name: Column(title, stated.get(name, says), numbers[name], log, form)
+                    name: Column(title, stated.get(name, says).format(of=of), numbers[name], log, form)
                     for name, (title, says, log, form) in _SAYS.items()
                     if name in numbers
                 },

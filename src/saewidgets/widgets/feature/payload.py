@@ -91,8 +91,8 @@ def labels_of(feature: Feature) -> dict[str, wire.Json]:
     if feature.stated_density is not None:
         return {
             "alignment_label": "Entries of the decoder row, as the file gives them",
-            "neurons_label": "Correlated neurons, as the file gives them: over all tokens, BOS too",
-            "correlated_label": "Correlated features, as the file gives them: of those that were computed at once",
+            "neurons_label": f"Correlated neurons, as the file gives them: over {feature.stated_of}",
+            "correlated_label": f"Correlated features, as the file gives them: over {feature.stated_of}",
         }
     return {
         "alignment_label": f"Largest entries of the decoder row, in the coordinates of {feature.decoder_hook}",
