@@ -33,8 +33,9 @@ Files: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 _RULE = 2
 # Rows that could not be read, of which each is told; the others are counted.
 _TOLD = 20
-# Features of an index whose files do not say how many there are: one mistyped number must not fill the memory.
-_LARGEST = 2**22
+# Features of an index whose files do not say how many there are, as many as the largest SAEs that are shown: one mistyped number
+# must not fill the memory.
+_LARGEST = 2**20
 
 
 def import_neuronpedia(files: Files, path: Path | None, of: str | None, n_features: int | None) -> Path:

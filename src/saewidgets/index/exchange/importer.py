@@ -171,12 +171,10 @@ class Importer:
         for feature, _, values in self._kept:
             seen[feature] = seen.get(feature, 0) + len(values)
         total, said = self._counted(source)
-        for feature in range(n_features):
-            packed = self._given.get(feature)
-            record = FeatureRecord(feature) if packed is None else record_of(packed, feature)
-            present = packed is not None or feature in seen
-            arrays.add(record, present, self._most.get(feature, -np.inf), seen.get(feature, 0))
-        for name, array in arrays.finished().items():
+        for feature in sorted({*self._given, *self._of}):
+            record = record_of(self._given.get(feature, b""), feature)
+            arrays.add(record, self._most.get(feature, -np.inf), seen.get(feature, 0))
+        for name, array in arrays.finished(n_features).items():
             self._writer.put(name, array)
         self._put_pointers("given", [len(self._given.get(f, b"")) for f in range(n_features)])
         self._writer.put("given", np.frombuffer(b"".join(self._given.get(f, b"") for f in range(n_features)), np.uint8))
