@@ -63,6 +63,28 @@ describe("showing", () => {
     expect(panel("Correlated features")?.textContent).toContain("It never fires.");
   });
 
+  test("of another tool's file: what its density is of, and that what is not in it need not be silent", async () => {
+    const ofFile = { stated: true, complete: false, kept: 12, counted: 3, density: 0.0255, count: null };
+    start({}, (m) => {
+      if (m.ch !== "feature") return answering(m);
+      return featureAnswer(m.id, 17, { ...ofFile, density_of: "of all tokens, says its file" });
+    });
+    await settle();
+    const facts = find(".saew-facts")?.textContent;
+    expect(facts).toContain("2.55% of all tokens, says its file");
+    expect(facts).toContain("of the file with 12 activations");
+    expect(facts).not.toContain("counted");
+    const silent = "Feature 17 is not in the files: nothing is known of it.";
+    start({}, (m) => {
+      if (m.ch !== "feature") return answering(m);
+      return featureAnswer(m.id, 17, { ...ofFile, density: null, max: null, histogram: null, silent });
+    });
+    await settle();
+    expect(find(".saew-dead")?.textContent).toBe(silent);
+    expect(find(".saew-facts")).toBeNull();
+    expect(el.textContent).not.toContain("never fires");
+  });
+
   test("no feature", async () => {
     start({ feature: null });
     await settle();

@@ -28,7 +28,7 @@ export function percent(value: number): string {
 
 /** A share of tokens, which may be tiny, with two digits. */
 export function density(share: number): string {
-  return share === 0 || share >= 0.995 ? percent(share) : `${(share * 100).toPrecision(2)}%`;
+  return !Number.isFinite(share) || share === 0 || share >= 0.995 ? percent(share) : `${(share * 100).toPrecision(2)}%`;
 }
 
 export function count(n: number, one: string): string {

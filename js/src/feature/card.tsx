@@ -89,7 +89,7 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
         <b>{`Feature ${r.f}`}</b> <bdi class={`saew-${r.said?.kind ?? "name"}`}>{textOf(r)}</bdi>
         {r.said && <span class="saew-small">{` ${r.said.by}`}</span>}
       </div>
-      <div class="saew-small">{activity(r)}</div>
+      <div class="saew-small">{r.silent ?? `density ${density(r.density ?? Number.NaN)} \u00b7 ${extremes(r)}`}</div>
       {histogram && (
         <>
           <svg
@@ -109,7 +109,7 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
             />
           </svg>
           <div class="saew-small">
-            {`${num(histogram.low)} to ${num(histogram.high)}, logarithmic counts of ${r.count.toLocaleString("en")} tokens`}
+            {`${num(histogram.low)} to ${num(histogram.high)}, logarithmic counts of ${r.count?.toLocaleString("en") ?? "\u2013"} tokens`}
           </div>
         </>
       )}
@@ -130,12 +130,6 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
       )}
     </div>
   );
-}
-
-function activity(r: CardJson): string {
-  if (!r.known) return "not in the files that the index was made of";
-  if (r.count === 0) return "never fires on the index's corpus";
-  return `density ${density(r.density ?? Number.NaN)} \u00b7 ${extremes(r)}`;
 }
 
 function extremes({ min, max }: Numbers): string {

@@ -36,13 +36,14 @@ export interface Numbers {
   f: number;
   activation_name: string;
   signed: boolean;
-  /** Whether anything is known of it: a feature may not be in the files that an index was made of. */
-  known: boolean;
   counted: number;
-  /** What tokens the density is a share of. */
-  counted_name: string;
-  count: number;
+  /** Null where a file does not say it. */
+  count: number | null;
   density: number | null;
+  /** What the density is a share of, in words. */
+  density_of: string;
+  /** Why there are no activations; null where there are. */
+  silent: string | null;
   max: number | null;
   min: number | null;
   mean: number | null;
@@ -65,6 +66,8 @@ export interface FeatureJson extends Numbers {
   order: { position: number | null; total: number; previous: number | null; next: number | null };
   complete: boolean;
   kept: number;
+  /** Whether all numbers and examples are those of another tool's file. */
+  stated: boolean;
   logits: Logits | null;
   logits_missing: string | null;
   tokens: TokenRow[];
@@ -74,6 +77,7 @@ export interface FeatureJson extends Numbers {
   neurons_label: string;
   neurons_missing: string | null;
   correlated: (Named & { f: number; r: number; together: number | null })[];
+  correlated_label: string;
   correlated_missing: string | null;
   neighbours: (Named & { f: number; cos: number })[];
   columns: { name: string; values: string[] }[];

@@ -80,5 +80,6 @@ export function RangeSlider({ column, bounds, onChange }: Props) {
 export function written({ form }: { form: string }, value: number): string {
   if (!Number.isFinite(value)) return "\u2013";
   if (form === "share") return density(value);
-  return form === "count" || form === "whole" ? Math.round(value).toLocaleString("en") : num(value);
+  if (form !== "count" && form !== "whole") return num(value);
+  return form === "count" && value < 0 ? "\u2013" : Math.round(value).toLocaleString("en"); // not known
 }

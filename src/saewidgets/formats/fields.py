@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
 from .errors import FormatError
 from .records import FeatureRecord, Json, Numbers, Window
 
-__all__ = ["FIELDS", "NO_LOGIT", "Format", "cleaned", "feature_of", "index_of", "parsed", "window_of", "written"]
+__all__ = [
+    "FIELDS",
+    "NO_LOGIT",
+    "Format",
+    "cleaned",
+    "feature_of",
+    "index_of",
+    "parsed",
+    "window_of",
+    "windows_in",
+    "written",
+]
 
 NO_LOGIT = -10_000
 """Stands for a logit weight that is not there."""
 
 Format: TypeAlias = Literal["neuronpedia", "saedashboard"]
 
-Kind: TypeAlias = Literal["number", "whole", "text", "numbers", "wholes", "texts", "logits"]
+Kind: TypeAlias = Literal["number", "share", "whole", "text", "numbers", "wholes", "texts", "logits"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ def _same(name: str, kind: Kind, called: str) -> Field:
 
 
 FIELDS: tuple[Field, ...] = (
-    _same("density", "number", "frac_nonzero"),
+    _same("density", "share", "frac_nonzero"),
     Field("maximum", "number", "maxActApprox", ""),
     _same("hist_values", "numbers", "freq_hist_data_bar_values"),
     _same("hist_heights", "numbers", "freq_hist_data_bar_heights"),
@@ -136,16 +147,33 @@ def window_of(row: Mapping[str, Any], form: Format, known: frozenset[str]) -> Wi
     return Window(texts, numbers, **parsed(row, WINDOW_FIELDS, form), extra=extra)
 
 
+def windows_in(row: Mapping[str, Any], form: Format, known: frozenset[str]) -> Iterator[Window | str]:
+    """The examples that a feature carries; in place of one that is wrong, which and what is wrong with it."""
+    given = row.get("activations") or ()
+    if not isinstance(given, (list, tuple)):
+        yield f"its activations are {type(given).__name__}, not a list"
+        return
+    for number, one in enumerate(given, 1):
+        try:
+            if not isinstance(one, Mapping):
+                raise FormatError(f"it is {type(one).__name__}, not an object")
+            yield window_of(one, form, known)
+        except FormatError as error:
+            yield f"activation {number}: {error}"
+
+
 def index_of(given: object) -> int:
     """A feature's index, which Neuronpedia writes as a string.
 
     Raises:
         FormatError: for anything but a whole number from 0.
     """
-    if isinstance(given, str) and given.isascii() and given.isdigit():
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= _DIGITS:
         return int(given)
-    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        said = "it does not say of which feature it is" if given is None else f"its feature is {given!r}, no index"
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _LARGEST:
+        said = (
+            "it does not say of which feature it is" if given is None else f"its feature is {_short(given)}, no index"
+        )
         raise FormatError(said)
     return given
 
@@ -176,6 +204,18 @@ _PAIRS = (
 )
 
 
+# Of whole numbers: beyond, a float does not have each of them, and what is there is no index and no count.
+_LARGEST = 2**53
+_DIGITS = len(str(_LARGEST)) - 1
+
+
+def _share(given: object, name: str) -> float | None:
+    found = _number(given, name)
+    if found is not None and not 0 <= found <= 1:
+        raise FormatError(f"its {name} is {_short(given)}, not a share")
+    return found
+
+
 def _number(given: object, name: str) -> float | None:
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise FormatError(f"its {name} is {_short(given)}, not a number")
@@ -195,10 +235,12 @@ def _logit(given: object, name: str) -> float | None:
 
 
 def _whole(given: object, name: str) -> int:
-    if isinstance(given, str) and given.isascii() and given.removeprefix("-").isdigit():
+    if isinstance(given, str) and given.isascii() and given.removeprefix("-").isdigit() and len(given) <= _DIGITS:
         return int(given)
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not _finite(given) or given % 1:
         raise FormatError(f"its {name} is {_short(given)}, not a whole number")
+    if abs(given) > _LARGEST:
+        raise FormatError(f"its {name} is {_short(given)}, too large a number")
     return int(given)
 
 
@@ -216,9 +258,17 @@ def _list(given: object, name: str) -> list[Any]:
 
 def _numbers(given: object, name: str) -> Numbers:
     # Nearly all lists are of finite numbers; of a few million of them a look at each would take most of the time.
-    if isinstance(given, list) and set(map(type, given)) <= {float, int} and _finite(sum(given)):
+    if isinstance(given, list) and set(map(type, given)) <= {float, int} and _adds_up(given):
         return tuple(given)
     return tuple(None if item is None else _number(item, name) for item in _list(given, name))
+
+
+def _adds_up(given: list[float]) -> bool:
+    """Whether a sum says that all are finite."""
+    try:
+        return math.isfinite(sum(given))
+    except OverflowError:  # an integer of hundreds of digits among them
+        return False
 
 
 def _logits(given: object, name: str) -> Numbers:
@@ -236,12 +286,16 @@ def _texts(given: object, name: str) -> tuple[str, ...]:
 
 
 def _short(given: object) -> str:
-    told = repr(given)
+    try:
+        told = repr(given)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of thousands of digits"
     return told if len(told) < 60 else f"{told[:57]}..."
 
 
 _PARSE: dict[Kind, Any] = {
     "number": _number,
+    "share": _share,
     "whole": _whole,
     "text": _text,
     "numbers": _numbers,

@@ -83,6 +83,8 @@ def content_of(path: Path) -> object | Skipped:
         found: object = json.loads(text)
     except json.JSONDecodeError as error:
         return Skipped(path.name, error.lineno, f"it is no JSON ({error.msg}; cut off?)")
+    except ValueError as error:
+        return Skipped(path.name, 1, f"it is no JSON that can be read ({error})")
     except RecursionError:
         return Skipped(path.name, 1, "it is nested too deeply")
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FormatError, Skipped
-from .fields import FIELDS, WINDOW_FIELDS, feature_of, index_of, window_of, written
+from .fields import FIELDS, WINDOW_FIELDS, feature_of, index_of, window_of, windows_in, written
 from .lines import content_of, files_in, is_lines, rows, write_lines
 from .records import FeatureRecord, Json, Source, Window
 
@@ -97,13 +97,11 @@ def _row(row: Mapping[str, Any], name: str, line: int) -> Iterator[FeatureRecord
         yield Skipped(name, line, str(error))
         return
     windows: list[Window] = []
-    for number, one in enumerate(row.get("activations") or [], 1):
-        try:
-            if not isinstance(one, Mapping):
-                raise FormatError(f"it is {type(one).__name__}, not an object")
-            windows.append(window_of(one, "neuronpedia", _WINDOW))
-        except FormatError as error:
-            yield Skipped(name, line, f"activation {number} of feature {record.index}: {error}")
+    for one in windows_in(row, "neuronpedia", _WINDOW):
+        if isinstance(one, Window):
+            windows.append(one)
+        else:
+            yield Skipped(name, line, f"feature {record.index}: {one}")
     yield replace(record, windows=tuple(windows))
 
 
@@ -128,15 +126,21 @@ def source_in(path: Path, of: str) -> Source:
         (row for row in found.get("source", ()) if row.get("id") == name and row.get("modelId") in (model, None)), {}
     )
     kept = {**found, "source": [mine]} if mine else {kind: rows for kind, rows in found.items() if kind != "source"}
-    prompts, length, dataset = (mine.get(key) for key in ("num_prompts", "num_tokens_in_prompt", "dataset"))
+    prompts, length = mine.get("num_prompts"), mine.get("num_tokens_in_prompt")
+    dataset, notes = (one if isinstance(one, str) else None for one in (mine.get("dataset"), mine.get("notes")))
     return Source(
         model,
         name,
-        prompts=prompts if isinstance(prompts, int) else None,
-        tokens_per_prompt=length if isinstance(length, int) else None,
-        dataset=dataset if isinstance(dataset, str) else None,
+        prompts=_count(prompts),
+        tokens_per_prompt=_count(length),
+        dataset=dataset,
+        notes=notes,
         rows=kept,
     )
+
+
+def _count(given: object) -> int | None:
+    return given if isinstance(given, int) and not isinstance(given, bool) and given > 0 else None
 
 
 def write(
@@ -162,7 +166,8 @@ def write(
         last += 1
         write_lines(home / "features" / f"batch-{last}.jsonl.gz", (_feature(one, of) for one in some))
         examples = ({**of, "index": str(one.index), **_example(w)} for one in some for w in one.windows)
-        write_lines(home / "activations" / f"batch-{last}.jsonl.gz", examples)
+        if any(one.windows for one in some):
+            write_lines(home / "activations" / f"batch-{last}.jsonl.gz", examples)
     said = iter(explanations)
     number = 0
     while part := list(islice(said, batch)):
@@ -190,6 +195,7 @@ def _facts(kind: str, source: Source) -> list[Mapping[str, Json]]:
         "num_prompts": source.prompts,
         "num_tokens_in_prompt": source.tokens_per_prompt,
         "dataset": source.dataset,
+        "notes": source.notes,
     }
     return [{**row, **{key: value for key, value in told.items() if value is not None}}]
 

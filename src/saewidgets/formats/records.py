@@ -10,10 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-__all__ = ["FeatureRecord", "Json", "Numbers", "Source", "Window"]
+__all__ = ["OF_COUNTED", "FeatureRecord", "Json", "Numbers", "Source", "Window"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Numbers: TypeAlias = "tuple[float | None, ...]"
+
+OF_COUNTED = (
+    "Written by saewidgets: shares, histograms and correlations are of counted tokens, without special ones and norm outliers, "
+    "and interval shares are of those too; activations are those of the SAE as it is."
+)
+"""Stands in the notes of files that an index was written to: their numbers are not by the formats' usual definitions."""
+
+# Of a bound and of a value, which are written with three digits.
+_ROUNDED = 1e-3
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,19 @@ class Window:
 
     @property
     def focus(self) -> int:
-        """The token that it is shown for: the one that it was chosen for, if that is shown and active; else the largest."""
-        if self.at is not None and 0 <= self.at < len(self.tokens) and self.values[self.at]:
+        """The token that it is shown for: the one that it was chosen for, if that is shown and active; else the largest, of an
+        interval the largest in it."""
+        if self.at is not None and 0 <= self.at < len(self.tokens) and self.values[self.at] and self.holds(self.at):
             return self.at
-        return max(range(len(self.values)), key=lambda i: self.values[i] or 0.0, default=0)
+        inside = [i for i in range(len(self.values)) if self.values[i] and self.holds(i)]
+        return max(inside or range(len(self.values)), key=lambda i: self.values[i] or 0.0, default=0)
+
+    def holds(self, i: int) -> bool:
+        """Whether a token's activation is in the interval that the window was drawn from; bounds and values are rounded."""
+        value = self.values[i]
+        if self.is_top or value is None or self.low is None:
+            return value is not None
+        return self.low - _ROUNDED <= value and (self.high is None or value <= self.high + _ROUNDED)
 
 
 @dataclass(frozen=True)
@@ -117,6 +135,7 @@ class Source:
     Attributes:
         model: as Neuronpedia names it; source: "<layer>-<set>", with "__<suffix>" if there is one.
         prompts, tokens_per_prompt, dataset: what the dashboards were computed on.
+        notes: what the files say of their numbers (`OF_COUNTED`: by an index's definitions).
         rows: the files release, model, sourceset and source of a bulk folder, by name: each its rows.
     """
 
@@ -125,6 +144,7 @@ class Source:
     prompts: int | None = None
     tokens_per_prompt: int | None = None
     dataset: str | None = None
+    notes: str | None = None
     rows: Mapping[str, Sequence[Mapping[str, Json]]] = field(default_factory=dict)
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FormatError, Skipped
-from .fields import FIELDS, WINDOW_FIELDS, feature_of, window_of, written
+from .fields import FIELDS, WINDOW_FIELDS, feature_of, windows_in, written
 from .lines import content_of, files_in, write_json
 from .records import FeatureRecord, Json, Source, Window
 
@@ -17,7 +17,6 @@ __all__ = ["FEATURES_A_FILE", "is_saedashboard", "read", "write"]
 
 FEATURES_A_FILE = 128
 _FEATURE = frozenset({"feature_index", "activations"})
-_HEAD = frozenset({"model_id", "layer", "sae_set", "sae_id_suffix", "features"})
 
 
 def is_saedashboard(content: object) -> bool:
@@ -49,7 +48,8 @@ def read(path: Path) -> Iterator[Source | FeatureRecord | Skipped]:
 def _batch(content: Mapping[str, Any], name: str) -> Iterator[Source | FeatureRecord | Skipped]:
     suffix = content.get("sae_id_suffix")
     source = f"{content.get('layer')}-{content.get('sae_set')}" + (f"__{suffix}" if suffix else "")
-    whose = Source(str(content.get("model_id")), source)
+    notes = content.get("notes")
+    whose = Source(str(content.get("model_id") or ""), source, notes=notes if isinstance(notes, str) else None)
     yield whose
     for number, row in enumerate(content["features"], 1):
         if not isinstance(row, Mapping):
@@ -61,13 +61,11 @@ def _batch(content: Mapping[str, Any], name: str) -> Iterator[Source | FeatureRe
             yield Skipped(name, 1, f"entry {number} of 'features': {error}")
             continue
         windows: list[Window] = []
-        for at, one in enumerate(row.get("activations") or [], 1):
-            try:
-                if not isinstance(one, Mapping):
-                    raise FormatError(f"it is {type(one).__name__}, not an object")
-                windows.append(window_of(one, "saedashboard", frozenset()))
-            except FormatError as error:
-                yield Skipped(name, 1, f"activation {at} of feature {record.index}: {error}")
+        for one in windows_in(row, "saedashboard", frozenset()):
+            if isinstance(one, Window):
+                windows.append(one)
+            else:
+                yield Skipped(name, 1, f"feature {record.index}: {one}")
         yield replace(record, windows=tuple(windows))
 
 
@@ -82,6 +80,8 @@ def write(folder: Path, source: Source, records: Iterable[FeatureRecord], batch:
     }
     if suffix:
         head["sae_id_suffix"] = suffix
+    if source.notes:
+        head["notes"] = source.notes
     found: list[Path] = []
     todo = iter(records)
     while some := list(islice(todo, batch)):

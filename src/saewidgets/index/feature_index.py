@@ -126,7 +126,8 @@ class FeatureIndex(Exchanged, Described):
 
     @property
     def counted(self) -> int:
-        """Tokens of the corpus that count."""
+        """Tokens of the corpus that count; of files, those that their densities are shares of, or of their examples if they
+        do not say (`provenance`)."""
         return int(self._folder.facts["counted"])
 
     @property
@@ -278,8 +279,10 @@ class FeatureIndex(Exchanged, Described):
 
     def figure(self) -> Figure:
         """Density of all features that fire (log10), as a plotly figure; the silent ones are counted in the title."""
-        return density_figure(density_of(self._folder), self.counted)
+        return density_figure(density_of(self._folder), None if is_imported(self._folder) else self.counted)
 
     def __repr__(self) -> str:
         more = "; not all is computed of all of them yet, see .remains" if self.remains else ""
-        return f"FeatureIndex({str(self.path)!r}: {len(self):,} features, {self.alive:,} fire, on {self.counted:,} tokens{more})"
+        told = self.imported
+        on = f"on {self.counted:,} tokens" if told is None else f"{told.features:,} in {told.format}'s files"
+        return f"FeatureIndex({str(self.path)!r}: {len(self):,} features, {self.alive:,} fire, {on}{more})"

@@ -22,8 +22,8 @@ from ..engine.engine import Engine
 from ..errors import CancelledError, OutOfMemoryError, SaewidgetsError
 from ..formats.lines import content_of, files_in, is_lines
 from ..formats.saedashboard import is_saedashboard
-from .exchange.causes import agrees, computed, decoder_norm, difference, rounding, texts_of
-from .exchange.stored import Stored, ids_of, stored_examples
+from .exchange.causes import agrees, computed, decoder_norm, difference, rounding, texts_of, unexplained
+from .exchange.stored import Stored, as_written, counted_only, ids_of, stored_examples
 from .feature_index import FeatureIndex
 from .record.identity import differing, identity
 from .record.manifest import MANIFEST
@@ -67,7 +67,8 @@ class Verification:
     Attributes:
         examples: one each.
         tolerance: by which a value may differ, as a share of the example's largest.
-        tried: the ways that were tried where something did not reproduce; untried: those that could not be, and why.
+        tried: the ways that were tried where something did not reproduce; untried: those that could not be, and features
+            without an example to compare, and why.
         differs: what the index says of its making that is not so of the engine.
 
     Example:
@@ -82,8 +83,8 @@ class Verification:
 
     @property
     def reproduces(self) -> bool:
-        """Whether every example does."""
-        return all(one.reproduces for one in self.examples)
+        """Whether every example does; False if there is none, for then nothing was compared."""
+        return bool(self.examples) and all(one.reproduces for one in self.examples)
 
     @property
     def causes(self) -> dict[str, int]:
@@ -99,6 +100,7 @@ class Verification:
     def __repr__(self) -> str:
         same = sum(one.reproduces for one in self.examples)
         told = "".join(f"\n  {n:,}: {cause}" for cause, n in self.causes.items())
+        told += "" if self.examples else "\n  there are no examples to compare"
         return f"Verification({same:,} of {len(self.examples):,} examples reproduce){told}"
 
 
@@ -118,7 +120,8 @@ def verify(
     values, these are tried, alone and together: the other BOS policy; shorter contexts; decoder norms folded into the
     activations; `apply_b_dec_to_input` turned; LayerNorm folded and weights centred; other dtypes. A cause is named only if it
     gives the stored values at every token. The model and the SAE are not changed: what needs other weights is tried on
-    copies, and weights that were processed before cannot be undone.
+    copies, and weights that were processed before cannot be undone. Of files a 0 at a token that is not counted (BOS, EOS,
+    padding, norm outliers) is not compared: SAEDashboard writes it there whatever the activation is.
 
     Args:
         index: an index, a folder of one, or files of Neuronpedia or SAEDashboard. Their token strings are matched with the
@@ -144,7 +147,11 @@ def verify(
     dictionary.check_features(wanted)
     id_of = None if opened.imported is None else ids_of(engine.tokenizer)
     stored = [one for feature in wanted for one in stored_examples(opened, feature, examples, id_of)]
-    return _Search(engine, dictionary, stored, tolerance, largest_copy).run(_differs(engine, dictionary, opened))
+    if opened.imported is not None:
+        stored = as_written(stored)
+    search = _Search(engine, dictionary, stored, tolerance, largest_copy, imported=opened.imported is not None)
+    without = sorted(set(wanted) - {one.feature for one in stored})
+    return search.run(_differs(engine, dictionary, opened), without)
 
 
 def _opened(path: Path) -> FeatureIndex:
@@ -167,17 +174,26 @@ class _Search:
     """Looks for the way in which each example was computed."""
 
     def __init__(
-        self, engine: Engine, dictionary: Dictionary, stored: Sequence[Stored], tolerance: float, largest_copy: int
+        self,
+        engine: Engine,
+        dictionary: Dictionary,
+        stored: Sequence[Stored],
+        tolerance: float,
+        largest_copy: int,
+        *,
+        imported: bool,
     ) -> None:
         self._engine, self._dictionary, self._tolerance = engine, dictionary, tolerance
-        self._largest_copy = largest_copy
-        self._stored = stored
+        self._largest_copy, self._imported = largest_copy, imported
+        self._stored = [*stored]
         self._own: dict[int, Floats] = {}
         self._causes: dict[int, str] = {}
         self._tried: list[str] = []
         self._untried: list[str] = []
 
-    def run(self, differs: tuple[str, ...]) -> Verification:
+    def run(self, differs: tuple[str, ...], without: Sequence[int]) -> Verification:
+        if without:
+            self._untried.append(f"no example to compare of {', '.join(map(str, without))}")
         self._try(self._engine, "")
         if len(self._causes) < sum(one.ids is not None for one in self._stored):
             self._try_others()
@@ -221,9 +237,11 @@ class _Search:
                 return
             lengths = [len(self._stored[i].values) for i in todo]
             found = computed(engine, self._dictionary.name, feature, [texts[i][n] for i in todo], lengths)
-            for i, values in zip(todo, found, strict=True):
+            for i, (values, counted) in zip(todo, found, strict=True):
                 if not way and n == 0:
                     self._own[i] = values
+                    if self._imported:
+                        self._stored[i] = counted_only(self._stored[i], counted)
                 self._compare(i, values, [way, texts[i][n].name], scales)
 
     def _compare(self, i: int, values: Floats, names: Sequence[str], scales: dict[str, float]) -> None:
@@ -243,22 +261,8 @@ class _Search:
         if one.ids is None:
             cause = f"not compared: the model's vocabulary has no token {one.unknown}"
         elif cause is None:
-            cause = rounding(one, values) or _unexplained(one, values)
+            cause = rounding(one, values) or unexplained(one, values, self._tolerance)
         same = i in self._causes and not self._causes[i]
         return Verified(
             one.feature, one.position, one.maximum, most, difference(one, values), same, "" if same else cause
         )
-
-
-def _unexplained(one: Stored, values: Floats) -> str:
-    both = np.isfinite(one.values) & np.isfinite(values) & (one.values != 0) & (values != 0)
-    if not both.any():
-        return "not explained: it is active on other tokens than the stored values"
-    ratio = one.values[both] / values[both]
-    low, high = float(ratio.min()), float(ratio.max())
-    if high - low <= 1e-2 * abs(high):
-        return f"not explained: stored is {np.median(ratio):.4g} x recomputed at every token (a scaling of the input or of the SAE?)"
-    return (
-        f"not explained: stored is {low:.3g} to {high:.3g} x recomputed. Other weights, or a text that began before what is "
-        "stored of it, would do that"
-    )

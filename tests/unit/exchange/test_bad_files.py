@@ -176,7 +176,7 @@ def test_a_bad_batch_costs_that_batch(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="4 rows were left out, first batch-1.json:2: it is no JSON"):
         index = sw.FeatureIndex.from_saedashboard(tmp_path)
     told = [str(one) for one in index.imported.skipped]
-    assert "activation 1 of feature 2: it has 1 tokens and 0 values" in told[1]
+    assert "feature 2: activation 1: it has 1 tokens and 0 values" in told[1]
     assert "entry 2 of 'features' is int" in told[2]
     assert "entry 3 of 'features': its feature is 'x'" in told[3]
     assert index.imported.features == 2

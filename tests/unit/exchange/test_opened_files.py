@@ -126,14 +126,8 @@ def test_what_is_dead_and_what_is_not_there(index: sw.FeatureIndex) -> None:
     assert "not in the SAEDashboard files" in index.stated(0)
     assert len(index) == 3
     table = index.features
-    assert np.isnan(table["density"][0])
-    assert table["density"][1:].tolist() == [0.0255, 0]
-    assert table["count"].isna().tolist() == [True, False, False]
-    nothing = index.feature(0)
-    assert (nothing.known, nothing.dead, index.feature(2).known) == (False, False, True)
-    assert np.isnan(nothing.density)
-    assert "not in the files" in repr(nothing)
-    assert index.describe(0).text == "not in the files"
+    assert table["density"].tolist()[1:] == [0.0255, 0]
+    assert np.isnan(table["density"][0])  # what is not in the files is not silent
     assert table["top_logits"][1][:2] == [" Monday", "<script>"]
     assert index.order("density")[0] == 1
     assert "2.550% of tokens" in index.describe(1).text
@@ -144,11 +138,13 @@ def test_what_is_dead_and_what_is_not_there(index: sw.FeatureIndex) -> None:
 def test_views_say_what_is_not_in_the_files(index: sw.FeatureIndex) -> None:
     dashboard, browser = sw.FeatureDashboard(index=index, feature=1), sw.FeatureBrowser(index)
     r, _ = good(dashboard, "feature", feature_params(1))
-    assert (r["known"], r["counted_name"], r["density"]) == (True, "tokens", 0.0255)
+    assert (r["silent"], r["density"]) == (None, 0.0255)
+    assert "all tokens" in r["density_of"] and "counted" not in r["density_of"]
     assert "notes" not in dict(r["provenance"])
     r, _ = good(dashboard, "feature", feature_params(0))
-    assert (r["known"], r["density"], r["max"]) == (False, None, None)
-    assert r["correlated_missing"] == "It is not in the files."
+    assert (r["density"], r["count"], r["max"]) == (None, None, None)
+    assert "not in the SAEDashboard files" in r["silent"]
+    assert "never" not in r["silent"]
     assert good(dashboard, "feature", feature_params(2))[0]["density"] == 0
     chosen = {"query": "", "by": "words", "sort": "", "descending": True, "filters": [], "only": ""}
     rows, arrays = good(browser, "rows", {"chosen": chosen, "first": 0, "count": 200})

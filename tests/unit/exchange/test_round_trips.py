@@ -105,6 +105,8 @@ def test_index_to_file_to_index(form: str, seed: int, tmp_path: Path) -> None:
         index.to_saedashboard(tmp_path / "files")
         again = sw.FeatureIndex.from_saedashboard(tmp_path / "files")
     assert len(again) == len(index)
+    assert "of counted tokens" in again.provenance["notes"] and "all tokens" not in again.provenance["notes"]
+    assert again.feature(3).density_of.startswith("of counted tokens")
     assert again.counted == index.counted
     for feature in range(len(index)):
         there, here = index.feature(feature), again.feature(feature)

@@ -150,16 +150,9 @@ function Sayings({ said }: { said: Said[] }) {
 }
 
 function Facts({ json }: { json: FeatureJson }) {
-  const tokens = json.counted.toLocaleString("en");
-  if (!json.known) return <p class="saew-dead">It is not in the files that this index was made of.</p>;
-  if (json.count === 0) return <p class="saew-dead">{`This feature never fires on this corpus (${tokens} tokens).`}</p>;
-  const facts: [string, string, string][] = [
-    [
-      "density",
-      `${((json.density ?? Number.NaN) * 100).toPrecision(3)}%`,
-      `${json.count.toLocaleString("en")} of ${tokens} ${json.counted_name}`,
-    ],
-  ];
+  if (json.silent !== null) return <p class="saew-dead">{json.silent}</p>;
+  const facts: [string, string, string][] = [];
+  if (json.density !== null) facts.push(["density", `${(json.density * 100).toPrecision(3)}%`, json.density_of]);
   if (json.max !== null) facts.push(["max", num(json.max), ""]);
   if (json.min !== null && json.min < 0) facts.push(["min", num(json.min), ""]);
   if (json.mean !== null) facts.push(["mean", num(json.mean), "when active"]);
@@ -178,8 +171,12 @@ function Facts({ json }: { json: FeatureJson }) {
         <li>
           <span class="saew-fact">examples</span>
           <span>
-            <b>sampled</b>
-            <span class="saew-small">{` from ${json.kept.toLocaleString("en")} active tokens`}</span>
+            <b>{json.stated ? "of the file" : "sampled"}</b>
+            <span class="saew-small">
+              {json.stated
+                ? ` with ${json.kept.toLocaleString("en")} activations`
+                : ` from ${json.kept.toLocaleString("en")} active tokens`}
+            </span>
           </span>
         </li>
       )}

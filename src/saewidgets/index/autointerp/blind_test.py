@@ -112,6 +112,8 @@ def _available(index: FeatureIndex, windows: Windows, feature: int) -> tuple[int
             f"Feature {feature} never fires on this corpus ({index.counted:,} tokens), so there is nothing to tell apart. "
             "Choose another feature, or add texts: sw.extend_index(engine, texts, path)."
         )
+    if index.imported is not None:
+        raise WindowsError("Its files do not say where a feature is silent: a blind test needs an index of a corpus.")
     if not found.complete:
         raise WindowsError(
             f"Feature {feature} fires on {found.count:,} tokens, of which the index keeps {found.kept:,}: it does not know where "

@@ -12,12 +12,22 @@ import numpy as np
 import torch
 
 from ...engine.activations.windows import windows
-from ...engine.arrays import Floats
+from ...engine.arrays import Bools, Floats
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from .stored import Stored
 
-__all__ = ["Text", "agrees", "computed", "decoder_norm", "difference", "rounding", "texts_of"]
+__all__ = [
+    "Text",
+    "agrees",
+    "allowed",
+    "computed",
+    "decoder_norm",
+    "difference",
+    "rounding",
+    "texts_of",
+    "unexplained",
+]
 
 # Contexts that people cut texts into.
 _CONTEXTS = (1024, 512, 256, 128, 64, 32, 16)
@@ -79,22 +89,23 @@ def _named(text: Text, name: str) -> Text:
 
 def computed(
     engine: Engine, dictionary: str, feature: int, texts: Sequence[Text], lengths: Sequence[int]
-) -> list[Floats]:
-    """The activations [n] of a feature on each text, in one go; NaN where a token was not run."""
+) -> list[tuple[Floats, Bools]]:
+    """The activations [n] of a feature on each text, in one go, NaN where a token was not run; and which tokens count."""
     runs = [list(ids) for text in texts for ids, _ in text.runs if ids]
     if not runs:
-        return [np.full(n, np.nan, np.float32) for n in lengths]
+        return [(np.full(n, np.nan, np.float32), np.zeros(n, bool)) for n in lengths]
     acts = engine.activations(runs, sae=dictionary, features=[feature])
     dense, found, at = acts[:, feature], [], 0
     for text, n in zip(texts, lengths, strict=True):
-        values = np.full(n, np.nan, np.float32)
+        values, counted = np.full(n, np.nan, np.float32), np.zeros(n, bool)
         filled = text.skipped
         for ids, lead in text.runs:
             part = dense[at + lead : at + len(ids)]
             values[filled : filled + len(part)] = part
+            counted[filled : filled + len(part)] = acts.counted[at + lead : at + len(ids)]
             filled += len(part)
             at += len(ids)
-        found.append(values)
+        found.append((values, counted))
     return found
 
 
@@ -104,8 +115,15 @@ def decoder_norm(dictionary: Dictionary, feature: int) -> float:
 
 
 def agrees(stored: Stored, values: Floats, tolerance: float) -> bool:
-    """Whether computed values are the stored ones, at every token where both are known."""
-    return difference(stored, values) <= tolerance * stored.maximum + stored.rounded
+    """Whether computed values are the stored ones at every token where both are known, all of its activations among them."""
+    if np.isnan(values[np.isfinite(stored.values) & (stored.values != 0)]).any():
+        return False  # of a text that was not run from its beginning the rest may be silent whatever was done
+    return difference(stored, values) <= allowed(stored, tolerance)
+
+
+def allowed(stored: Stored, tolerance: float) -> float:
+    """By how much a value may be off."""
+    return tolerance * stored.maximum + stored.rounded
 
 
 def difference(stored: Stored, values: Floats) -> float:
@@ -125,9 +143,37 @@ def rounding(stored: Stored, values: Floats) -> str:
     if stored.rounded or len(active) < _ENOUGH:
         return ""
     bits = torch.from_numpy(active)
+    one, other = stored.values[both].astype(np.float64), values[both].astype(np.float64)
+    # Rounding goes up as often as down; what is off to one side is off by more than it.
+    slope = float(one @ other / (other @ other)) if other.any() else 0.0
+    off = difference(stored, values) / stored.maximum
     for dtype in (torch.bfloat16, torch.float16):
-        near = difference(stored, values) <= _ROUNDINGS * torch.finfo(dtype).eps * stored.maximum
-        if near and bool((bits == bits.to(dtype).float()).all()):
+        eps = torch.finfo(dtype).eps
+        if off <= _ROUNDINGS * eps and abs(slope - 1) <= eps and bool((bits == bits.to(dtype).float()).all()):
             name = str(dtype).removeprefix("torch.")
-            return f"dtype: {name} (every stored value is such a number, and none is off by more than its rounding)"
+            return f"dtype: {name} (every stored value is such a number, and none is off by more than {_ROUNDINGS} roundings)"
     return ""
+
+
+def unexplained(stored: Stored, values: Floats, tolerance: float) -> str:
+    """How computed values differ from stored ones, where nothing explains it."""
+    both = np.isfinite(stored.values) & np.isfinite(values)
+    one, other = stored.values[both], values[both]
+    if not len(one):
+        return "not explained: none of its tokens could be computed"
+    active = (one != 0) & (other != 0)
+    if not active.any():
+        return "not explained: it is active on other tokens than the stored values"
+    limit = allowed(stored, tolerance)
+    off, n = int((np.abs(one - other) > limit).sum()), int(active.sum())
+    ratio = one[active] / other[active]
+    usual = float(np.median(ratio))
+    if (np.abs(one - usual * other) <= max(limit, limit * usual)).all():
+        where = "every token (a scaling of the input or of the SAE?)" if n >= _ENOUGH else f"the {n} where it is active"
+        return f"not explained: stored is {usual:.4g} x recomputed at {where}"
+    if 2 * off <= n:
+        return f"not explained: another value at {off:,} of its {len(one):,} tokens, the recomputed one at the others"
+    return (
+        f"not explained: stored is {float(ratio.min()):.3g} to {float(ratio.max()):.3g} x recomputed where both are active. "
+        "Other weights, or a text that began before what is stored of it, would do that"
+    )

@@ -11,7 +11,7 @@ from ...formats import neuronpedia, saedashboard
 from ...formats.errors import Skipped
 from ...storage.array_folder import Folder
 from ..errors import writing
-from ..store.stated import is_imported
+from ..store.stated import is_imported, missing_of
 from ..store.texts import Texts
 from .export import Exportable, Listed, explanations_of, records_of, source_of
 from .imported import Files, import_neuronpedia, import_saedashboard
@@ -107,12 +107,7 @@ class Exchanged:
 
     def stated(self, feature: int) -> str:
         """What to know of a feature of an index that was made of files, before its numbers are read; "" if nothing."""
-        if not is_imported(self._folder) or self._folder.read("present", feature, feature + 1)[0]:
-            return ""
-        return (
-            f"Feature {feature} is not in the {self._folder.facts['imported']['format']} files: nothing is known of it. "
-            "(SAEDashboard leaves out features that are dead or too sparse.)"
-        )
+        return missing_of(self._folder, feature) or ""
 
     # -- written as files
 
@@ -139,8 +134,9 @@ class Exchanged:
         written: mean and spread of activations and of logit weights, tokens that a feature fires on, tokens where two fire
         together, silent and most negative examples, how often a snippet is repeated, columns of the corpus, notes and lists,
         scores of explanations. Tokens that are not counted (special ones, norm outliers) have the activation 0 there, and a
-        character that a snippet's edge cuts is spelled in bytes. Densities are shares of counted tokens, interval shares
-        too. An index that was made of files is written as these said, its examples in float32; NaN becomes 0.
+        character that a snippet's edge cuts is spelled in bytes. Densities are shares of counted tokens, interval shares too;
+        `notes` of source.jsonl says so, and is read again. An index that was made of files is written as these said, its
+        examples in float32; NaN becomes 0.
 
         Args:
             folder: `<model>/<source>/` is made in it.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...formats.records import FeatureRecord, Json, Source, Window
+from ...formats.records import OF_COUNTED, FeatureRecord, Json, Source, Window
 from ...formats.token_strings import spell
 from ..store.feature import Feature, Histogram
 from ..store.groups import Examples, Group
@@ -68,6 +68,7 @@ def source_of(index: Exportable, model: str | None, source: str | None) -> Sourc
         source or f"{layer[1] if layer else 0}-{kind}-saewidgets",
         prompts=len(index.texts.chunk_ptr) - 1,
         tokens_per_prompt=int(made["context_size"]),
+        notes=OF_COUNTED,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from ...formats import neuronpedia, saedashboard
 from ...formats.errors import FormatError, Skipped
 from ...formats.lines import files_in
-from ...formats.records import FeatureRecord, Source
+from ...formats.records import OF_COUNTED, FeatureRecord, Source
 from ...storage.array_folder import FolderWriter
 from ...storage.places import cache_dir
 from ...storage.process_lock import process_lock
@@ -30,11 +30,12 @@ __all__ = ["Files", "import_neuronpedia", "import_saedashboard"]
 Files: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
 # Of this module: what another one made is made anew.
-_RULE = 1
+_RULE = 2
 # Rows that could not be read, of which each is told; the others are counted.
 _TOLD = 20
-# Features of an index whose files do not say how many there are: one mistyped number must not fill the memory.
-_LARGEST = 2**22
+# Features of an index whose files do not say how many there are, as many as the largest SAEs that are shown: one mistyped number
+# must not fill the memory.
+_LARGEST = 2**20
 
 
 def import_neuronpedia(files: Files, path: Path | None, of: str | None, n_features: int | None) -> Path:
@@ -171,6 +172,7 @@ class _Import:
                 "settings": {"keep": vars(Settings().keep), "seed": 0},
                 "logits_label": "Logit weights as the file gives them; it does not say whether the final norm is in them.",
                 "neurons_missing": None,
+                "shares_of": "counted tokens" if whose.notes == OF_COUNTED else "all tokens",
             }
             facts = importer.finish(n_features, facts, whose)
             writer.commit(facts)

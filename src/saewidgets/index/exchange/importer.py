@@ -24,7 +24,7 @@ from ...formats.token_strings import pieces, stands_alone
 from ...storage.array_folder import Array, ArrayWriter, FolderWriter
 from ..corpus.columns import THEIRS
 from ..scan.shards import SPECIAL
-from .arrays import Arrays
+from .arrays import Arrays, active_in
 
 __all__ = ["Importer", "record_of"]
 
@@ -66,6 +66,7 @@ class Importer:
         self._more: list[int] = []
         self._names: list[tuple[str, str | None]] = []
         self._kept: list[tuple[int, Array, Array]] = []
+        self._most: dict[int, float] = {}
         self._digest = hashlib.sha256()
         self.tokens = 0
         self.hook = ""
@@ -102,16 +103,20 @@ class Importer:
 
     def add_window(self, feature: int, window: Window) -> None:
         """Take an example."""
-        values = np.array(window.values, np.float32)  # None is NaN
+        with np.errstate(over="ignore"):  # what is too large for it is no activation
+            values = np.array(window.values, np.float32)  # None is NaN
         ids = np.array(self._ids_of(window.tokens), np.uint32)
         unknown = ~np.isfinite(values)
         active = np.flatnonzero(~unknown & (values != 0))
         self._kept.append((feature, self.tokens + active, values[active]))
+        # The largest of all tokens, of which this one need not have it: the first token of a prompt is not shown.
+        told = [window.high] if window.is_top and window.high is not None else []
+        self._most[feature] = max([self._most.get(feature, -np.inf), *told, *values[active].tolist()])
         more: dict[str, Any] = dict(window.extra)
         more |= {} if not window.dfa_values else {"dfa_values": list(window.dfa_values)}
         more |= {} if window.dfa_max is None else {"dfa_max": window.dfa_max}
         more |= {} if window.dfa_target is None else {"dfa_target": window.dfa_target}
-        told = json.dumps(more).encode() if more else b""
+        packed = json.dumps(more).encode() if more else b""
         low, high, contains, at = (
             np.nan if value is None else value for value in (window.low, window.high, window.contains, window.at)
         )
@@ -123,14 +128,14 @@ class Importer:
             "window_contains": [contains],
             "window_at": [at],
             "window_focus": [window.focus],
-            "window_more": np.frombuffer(told, np.uint8),
+            "window_more": np.frombuffer(packed, np.uint8),
         }
         for name, row in rows.items():
             self._waiting[name].append(np.asarray(row, _GROWING[name]))
         self._digest.update(ids.tobytes())
         self._of.append(feature)
         self._lengths.append(len(ids))
-        self._more.append(len(told))
+        self._more.append(len(packed))
         place, dataset = window.extra.get("dataIndex"), window.extra.get("dataSource")
         called = str(len(self._names)) if place is None else str(place)
         self._names.append((called, None if dataset is None else str(dataset)))
@@ -162,43 +167,40 @@ class Importer:
     def finish(self, n_features: int, facts: Mapping[str, Any], source: Source) -> dict[str, Any]:
         """Write everything else, for an index of so many features; the facts of the store."""
         arrays = Arrays(self._id_of)
-        most: dict[int, float] = {}
         seen: dict[int, int] = {}
         for feature, _, values in self._kept:
-            most[feature] = max(most.get(feature, -np.inf), float(values.max(initial=-np.inf)))
             seen[feature] = seen.get(feature, 0) + len(values)
         total, said = self._counted(source)
-        for feature in range(n_features):
-            packed = self._given.get(feature)
-            record = FeatureRecord(feature) if packed is None else record_of(packed, feature)
-            present = packed is not None or feature in seen
-            arrays.add(record, present, most.get(feature, -np.inf), seen.get(feature, 0), total)
-        for name, array in arrays.finished().items():
+        for feature in sorted({*self._given, *self._of}):
+            record = record_of(self._given.get(feature, b""), feature)
+            arrays.add(record, self._most.get(feature, -np.inf), seen.get(feature, 0))
+        for name, array in arrays.finished(n_features).items():
             self._writer.put(name, array)
         self._put_pointers("given", [len(self._given.get(f, b"")) for f in range(n_features)])
         self._writer.put("given", np.frombuffer(b"".join(self._given.get(f, b"") for f in range(n_features)), np.uint8))
         self._put_windows(n_features)
         self._put_vocabulary()
         corpus = {"documents": len(self._lengths), "hash": self._digest.hexdigest()}
-        return {**facts, "counted": total, "counted_said": said, "tokens": self.tokens, "corpus": corpus}
+        told = {"counted": total or max(1, self.tokens), "counted_known": total > 0, "counted_said": said}
+        return {**facts, **told, "tokens": self.tokens, "corpus": corpus}
 
     def _counted(self, source: Source) -> tuple[int, str]:
-        """On how many tokens the numbers are, and who says so."""
-        said = (source.prompts or 0) * (source.tokens_per_prompt or 0)
-        active, density = 0.0, 0.0  # of the feature that tells it best
+        """On how many tokens the numbers are, 0 if no file tells it; and the same in words."""
+        said = max(source.prompts or 0, 0) * max(source.tokens_per_prompt or 0, 0)
+        active, density = 0, 0.0  # of the feature that tells it best
         for feature, packed in self._given.items():
             record = record_of(packed, feature)
-            here = sum(height or 0.0 for height in record.hist_heights)
+            here = active_in(record)
             if record.density and here > active:
                 active, density = here, record.density
         told = active / density if density else 0.0
         # SAEDashboard writes densities with five digits.
         error = _DIGITS / density + 1e-6 if density and density == round(density, 5) else 1e-6
         if said and (not told or abs(told / said - 1) <= error):
-            return said, "prompts x tokens of each"
+            return said, f"{said:,} tokens (prompts x tokens of each)"
         if told:
-            return max(1, round(told)), "by its histograms and densities"
-        return max(1, self.tokens), "those of the examples alone: the files do not say on how many tokens they are"
+            return max(1, round(told)), f"about {round(told):,} tokens (by its histograms and densities)"
+        return 0, "the files do not say on how many tokens"
 
     def _put_windows(self, n_features: int) -> None:
         of = np.array(self._of, np.int64)

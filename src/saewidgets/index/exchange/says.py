@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...formats.errors import Skipped
-from ...formats.records import Source
+from ...formats.records import OF_COUNTED, Source
 
 __all__ = ["Imported", "provenance"]
 
@@ -51,7 +51,7 @@ def provenance(told: Imported, source: Source, facts: Mapping[str, Any], hook: s
         on.append(source.dataset)
     if source.prompts and source.tokens_per_prompt:
         on.append(f"{source.prompts:,} prompts of {source.tokens_per_prompt:,} tokens")
-    on.append(f"{facts['counted']:,} tokens ({facts['counted_said']})")
+    on.append(facts["counted_said"])
     found = {
         "numbers of": f"{told.format} export, {told.of or 'of an SAE that it does not name'}; nothing was computed here",
         "model": source.model or "not named",
@@ -63,8 +63,11 @@ def provenance(told: Imported, source: Source, facts: Mapping[str, Any], hook: s
     }
     if told.skipped_count:
         found["left out"] = f"{told.skipped_count:,} rows, first {told.skipped[0]}"
+    if source.notes and source.notes != OF_COUNTED:
+        found["notes of the files"] = source.notes
+    differs = source.notes if source.notes == OF_COUNTED else f"{'; '.join(_DIFFERS)}."
     found["notes"] = (
-        f"These numbers are those of a {told.format} export, by its definitions: {'; '.join(_DIFFERS)}. "
+        f"These numbers are those of a {told.format} export, by its definitions: {differs} "
         "sw.verify(engine, index) recomputes its examples."
     )
     return found

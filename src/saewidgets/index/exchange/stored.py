@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ...engine.arrays import Floats, Ints
+from ...engine.arrays import Bools, Floats, Ints
 from ..store.groups import Examples
-from ..store.stated import is_imported
 from ..store.texts import Texts
 
 if TYPE_CHECKING:
     from ...engine.text.tokenizer import Tokenizer
     from ...storage.array_folder import Folder
 
-__all__ = ["Stored", "Verifiable", "ids_of", "stored_examples"]
+__all__ = ["Stored", "Verifiable", "as_written", "counted_only", "ids_of", "stored_examples"]
 
 
 class Verifiable(Protocol):
@@ -38,7 +37,8 @@ class Stored:
     Attributes:
         feature: whose; position: which (`Example.position`).
         ids: token ids of its whole chunk; None where a token is not in the model's vocabulary (`unknown` is it).
-        values: [n] activations as they were stored; NaN where none was (tokens that are not counted).
+        values: [n] activations as they were stored; NaN where none was (tokens that are not counted). Of a file a 0 at a token
+            that is not counted says nothing: SAEDashboard and `to_neuronpedia` put it there whatever the activation is.
         rounded: the last digit of the stored values: how far they may be off by being written down.
     """
 
@@ -87,16 +87,32 @@ def stored_examples(
             missing = next((p for p, i in zip(pieces, mapped, strict=True) if i is None), None)
             unknown = "" if missing is None else repr(missing.decode(errors="replace"))
             ids = None if missing is not None else tuple(i for i in mapped if i is not None)
-        yield Stored(feature, at, ids, values, _rounded(values) if is_imported(index.folder) else 0.0, unknown)
+        yield Stored(feature, at, ids, values, 0.0, unknown)
 
 
-def _rounded(values: Floats) -> float:
-    """Half of the last digit, if numbers were written with few digits; else 0."""
-    numbers = values[np.isfinite(values) & (values != 0)]
-    for digits in range(6):
-        if len(numbers) and all(len(str(v).partition(".")[2]) <= digits for v in numbers):
-            return float(0.5 * 10.0**-digits)
-    return 0.0
+def as_written(stored: Sequence[Stored]) -> list[Stored]:
+    """Examples of a file, with how far its digits let their values be off.
+
+    Of all of them together: 2.500 in one example need not be rounded to one digit.
+    """
+    numbers = [v for one in stored for v in one.values[np.isfinite(one.values) & (one.values != 0)]]
+    places = (len(np.format_float_positional(v, unique=True, trim="-").partition(".")[2]) for v in numbers)
+    digits = max(places, default=0)
+    if len(numbers) < _TELLING:
+        digits = max(digits, _USUAL)
+    rounded = 0.5 * 10.0**-digits if digits <= _MOST else 0.0
+    return [replace(one, rounded=rounded) for one in stored]
+
+
+# Numbers that tell with how many digits a file is written; fewer can end in 0 by chance. What SAEDashboard writes. Beyond
+# _MOST a float32 is written in full.
+_TELLING, _USUAL, _MOST = 5, 3, 5
+
+
+def counted_only(stored: Stored, counted: Bools) -> Stored:
+    """An example of a file without the zeros at tokens [n] that are not counted."""
+    values = np.where((stored.values == 0) & ~counted, np.float32(np.nan), stored.values)
+    return replace(stored, values=values.astype(np.float32))
 
 
 def ids_of(tokenizer: Tokenizer) -> Callable[[bytes], int | None]:

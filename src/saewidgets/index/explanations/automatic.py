@@ -14,7 +14,7 @@ import numpy as np
 from ...engine.descriptions import Description
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
-from ..store.stated import density_of, is_imported, present
+from ..store.stated import density_of, is_imported, missing_of
 from ..store.texts import Texts
 
 __all__ = ["Automatic"]
@@ -87,16 +87,22 @@ class Automatic:
         whole = _sums_of_magnitudes(folder, start, stop)
         promoted = self._promoted(folder, start, stop)
         stated = density_of(folder, start, stop).tolist() if is_imported(folder) else None
-        known = present(folder, start, stop).tolist()
         for i, count in enumerate(counts):
             if stated is not None:  # a file does not say on which tokens
-                said = f"active on {stated[i]:.3%} of tokens, says its file" if known[i] else "not in the files"
+                said = self._stated(folder, start + i, stated[i])
             elif not count:
                 said = f"never fires on the {counted:,} tokens of the index"
             else:
                 said = self._fires(ids[i], totals[i], whole[i], count / counted)
             words = self._distinct(promoted[i], _PROMOTES)
             yield f"{said}; promotes {', '.join(words)}" if words else said
+
+    def _stated(self, folder: Folder, feature: int, density: float) -> str:
+        if missing_of(folder, feature) is not None:
+            return "its files do not say whether it is active"
+        if not folder.read("count", feature, feature + 1)[0]:
+            return "never active, says its file"
+        return "active" if density != density else f"active on {density:.3%} of tokens, says its file"
 
     def _promoted(self, folder: Folder, start: int, stop: int) -> list[list[int]]:
         """The tokens whose logit weights stand out: of noise the largest of some 50,000 is four deviations above the mean."""

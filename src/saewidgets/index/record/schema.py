@@ -117,11 +117,16 @@ IMPORTED: dict[str, Stored] = {
     # Chunks are the file's examples, one after another. Of `STORE` there is what a file can tell: no silent examples, no sums of
     # activations (NaN), no tokens where two features fire.
     "present": Stored("uint8", ("F",), "1 for a feature that the file has"),
+    "known": Stored(
+        "uint8",
+        ("F",),
+        "1 where `count` is what the file says; else it is above 0 where the feature fires, and no number",
+    ),
     "density": Stored(
         "float64", ("F",), "share of tokens where it is active, as the file gives it; NaN if it does not"
     ),
     "maximum": Stored(
-        "float64", ("F",), "its largest activation as the file gives it, else of its examples; NaN: unknown"
+        "float64", ("F",), "its largest activation as the file gives it, else of its examples or bars; NaN: unknown"
     ),
     "given": Stored(
         "uint8", ("B",), "what the file says of each feature but its examples: zlib of JSON, one after another"

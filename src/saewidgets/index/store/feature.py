@@ -143,7 +143,7 @@ class Feature:
     Attributes:
         feature: its index; label: its label or None.
         counted: tokens of the corpus that count (not special, no norm outliers).
-        count: of them, tokens where the activation is not 0.
+        count: of them, tokens where the activation is not 0; None if no file says it.
         maximum, minimum: largest and smallest activation; None if it never fires.
         mean: over active tokens; std: over active tokens (population).
         histogram: of the activations that are not 0; None if it never fires.
@@ -156,17 +156,18 @@ class Feature:
         hook: whose coordinates `neurons` are.
         neurons: of the largest |r|; correlated: features of the largest r; neighbours: by decoder cosine.
         *_missing: why something was not computed.
-        stated_density: of an index that was made of another tool's files, the density as these define and give it. There
+        missing: of an index that was made of another tool's files, why it is not known whether the feature fires.
+        stated_density: of such an index, the density as its files define and give it (NaN if they do not), a share of
+            `stated_of`. There
             `minimum`, `mean`, `std` and the moments of logit weights may be unknown (None, NaN), and so may `histogram`; that
             of logit weights is empty then.
-        known: whether it is in those files; if not, nothing here says anything of it.
     """
 
     feature: int
     label: str | None
     activation_name: str
     counted: int
-    count: int
+    count: int | None
     maximum: float | None
     minimum: float | None
     mean: float | None
@@ -187,17 +188,34 @@ class Feature:
     correlated_missing: str | None
     neighbours: tuple[Neighbour, ...]
     stated_density: float | None = None
-    known: bool = True
+    stated_of: str = ""
+    missing: str | None = None
 
     @property
     def density(self) -> float:
-        """Share of counted tokens where it is active (as files define it, if the index was made of them; NaN: unknown)."""
-        return self.count / self.counted if self.stated_density is None else self.stated_density
+        """Share of counted tokens where it is active; of files, of all tokens as they define it."""
+        return (self.count or 0) / self.counted if self.stated_density is None else self.stated_density
+
+    @property
+    def density_of(self) -> str:
+        """What the density is a share of, and how many tokens it is."""
+        if self.stated_density is None:
+            return f"{self.count:,} of {self.counted:,} counted tokens"
+        return f"of {self.stated_of}, says its file" + (f"; active on {self.count:,}" if self.count else "")
+
+    @property
+    def silence(self) -> str | None:
+        """Why there are no activations; None if there are."""
+        if self.missing is not None or not self.dead:
+            return self.missing
+        if self.stated_density is not None:
+            return "This feature never fires, says its file."
+        return f"This feature never fires on this corpus ({self.counted:,} tokens)."
 
     @property
     def dead(self) -> bool:
-        """Whether it never fires on this corpus."""
-        return self.count == 0 and self.known
+        """Whether it is known that it never fires on this corpus."""
+        return self.count == 0
 
     def to_pandas(self) -> pd.DataFrame:
         """One row of numbers."""
@@ -213,19 +231,19 @@ class Feature:
             ValueError: for a feature that never fires.
         """
         if self.histogram is None:
-            why = "never fires on this corpus" if self.dead else "has no histogram in the file that it is from"
-            raise ValueError(f"Feature {self.feature} {why}: there is nothing to draw.")
-        title = f"Feature {self.feature}: active on {self.density:.3%} of {self.counted:,} tokens"
+            why = self.silence or "There is no histogram of 50 bars in the file that it is from."
+            raise ValueError(f"Feature {self.feature}: there is nothing to draw. {why}")
+        told = "" if np.isnan(self.density) else f": density {self.density:.3%} ({self.density_of})"
+        title = f"Feature {self.feature}{told}"
         return self.histogram.figure(title, log=log, unit=self.activation_name)
 
     def __repr__(self) -> str:
         label = f" {self.label!r}" if self.label else ""
-        if not self.known:
-            return f"Feature({self.feature}{label}: not in the files)"
-        if self.dead:
-            return f"Feature({self.feature}{label}: never fires on {self.counted:,} tokens)"
+        if self.silence is not None:
+            return f"Feature({self.feature}{label}: {self.silence})"
         most = "not known" if self.maximum is None else f"{self.maximum:.4g}"
-        return f"Feature({self.feature}{label}: density {self.density:.3%}, max {most})"
+        density = "not known" if np.isnan(self.density) else f"{self.density:.3%}"
+        return f"Feature({self.feature}{label}: density {density}, max {most})"
 
 
 def intervals_of(high: float, counts: Ints, count: int) -> tuple[Interval, ...]:

@@ -11,7 +11,7 @@ from ...engine.arrays import Ints
 from ...engine.labels import Labels
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
-from .stated import density_of, maximum_of, present
+from .stated import count_of, density_of, is_imported, maximum_of
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -30,18 +30,16 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
     """The table of all features of a store."""
     import pandas as pd
 
-    numbers: dict[str, Any] = dict(numbers_of(folder))
-    count = numbers["count"]
-    known = present(folder)
-    if not known.all():  # of a feature that no file has it is not known how often it fires
-        numbers["count"] = pd.array(count, "Int64").copy()
-        numbers["count"][~known] = pd.NA
+    numbers = numbers_of(folder)
+    count = folder.read("count").astype(np.int64)
     words = _Words(texts)
     columns: dict[str, Any] = {
         "label": [*map(labels.to_dict().get, range(len(count)))],
         **{name: numbers.pop(name) for name in ("density", "count", "max", "min", "mean", "std")},
         "top_token": words.of(folder.read("token")[:, 0]),
     }
+    if is_imported(folder):  # not of every feature a file says it
+        columns["count"] = pd.array(columns["count"], "Int64")
     if "logit_top" in folder:
         for side, name in (("top", "top_logits"), ("bottom", "bottom_logits")):
             columns[name] = words.lists(folder.read(f"logit_{side}")[:, :_SHOWN])
@@ -67,7 +65,7 @@ def numbers_of(folder: Folder) -> dict[str, Array]:
     spread = np.sqrt(np.maximum(folder.read("squares") / active - mean**2, 0))
     found: dict[str, Array] = {
         "density": density_of(folder),
-        "count": count,
+        "count": count_of(folder),
         "max": maximum_of(folder),
         "min": folder.read("low").astype(np.float64),
         "mean": np.where(count > 0, mean, np.nan),
@@ -138,12 +136,14 @@ def neighbours_table(found: Sequence[Neighbour], labels: Labels) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["feature", "cosine", "label"]).set_index("feature")
 
 
-def density_figure(density: Array, counted: int) -> Figure:
-    """Density of all features that fire (log10); the silent ones are counted in the title."""
+def density_figure(density: Array, counted: int | None) -> Figure:
+    """Density of all features that fire (log10); the silent ones are counted in the title. `counted` tokens; None: of files."""
     from plotly import graph_objects as go
 
     alive = density > 0
     figure = go.Figure(go.Histogram(x=np.log10(density[alive]), nbinsx=60, marker_color="#e69f00"))
-    title = f"{alive.sum():,} of {len(density):,} features fire on {counted:,} tokens"
+    known = int((~np.isnan(density)).sum())
+    on = "; densities as their files give them" if counted is None else f" on {counted:,} tokens"
+    title = f"{alive.sum():,} of {known:,} features fire{on}"
     figure.update_layout(title=title, xaxis_title="log10 activation density", yaxis_title="features")
     return figure.update_layout(template="simple_white")

@@ -17,6 +17,9 @@ from .texts import Texts
 
 __all__ = ["GivenSource"]
 
+# Of a bound and of a value, which are written with three digits; a little more for float32.
+_ROUNDED = 1.001e-3
+
 
 class GivenSource:
     """What examples can come from, after the filters."""
@@ -34,7 +37,10 @@ class GivenSource:
         self._kept: Ints = folder.read("kept_position", first, last).astype(np.int64)
         self._values: Floats = folder.read("kept_value", first, last)
         self._value = self._at(self._position)
+        self._shares_of = folder.facts["shares_of"]
         self._is_top = ~(self._low >= 0)
+        # Of an interval whose upper bound the file does not say.
+        self._high = np.where(np.isnan(self._high), np.inf, self._high)
 
     def _at(self, position: Ints) -> Floats:
         """The activations at positions; 0 where there is none."""
@@ -51,13 +57,15 @@ class GivenSource:
 
     def intervals(self, k: int) -> list[Group]:
         """The file's intervals, the highest first; those that it leaves out because they are empty are not there."""
-        inside = np.flatnonzero(~self._is_top & (self._value != 0))
+        # Where the token that it was drawn for is not shown (a prompt's first), nothing in it may be of the interval.
+        held = (self._value >= self._low - _ROUNDED) & (self._value <= self._high + _ROUNDED)
+        inside = np.flatnonzero(~self._is_top & (self._value != 0) & held)
         bounds = sorted({(float(self._low[i]), float(self._high[i])) for i in inside})
         groups = []
         for number, (low, high) in reversed([*enumerate(bounds)]):
             mine = inside[(self._low[inside] == low) & (self._high[inside] == high)]
             share = float(self._contains[mine[0]])
-            says = f"; it says that {share:.3%} of all tokens are there" if share >= 0 else ""
+            says = f"; it says that {share:.3%} of {self._shares_of} are there" if share >= 0 else ""
             groups.append(self._group(str(number), mine, k, low, high, says))
         return groups
 

@@ -22,7 +22,7 @@ from .feature import (
     TokenWeight,
     intervals_of,
 )
-from .stated import density_of, is_imported, known, maximum_of, present
+from .stated import count_of, density_of, is_imported, known, maximum_of, missing_of
 from .texts import Texts
 
 REMAINS = (
@@ -59,14 +59,15 @@ def read_feature(
     has_logits = "logit_top" in folder or "logit_top" in computed
     has_correlated = "correlated" in folder or "correlated" in computed
     remains = REMAINS if facts.get("remaining") else None
-    in_files = bool(present(folder, feature, feature + 1)[0])
-    silent = "It never fires on this corpus, so it goes with nothing." if in_files else "It is not in the files."
+    missing = missing_of(folder, feature)
+    silent = missing or "It never fires on this corpus, so it goes with nothing."
+    exact = float(count_of(folder, feature, feature + 1)[0])
     return Feature(
         feature=feature,
         label=label,
         activation_name=activation_name,
         counted=int(facts["counted"]),
-        count=count,
+        count=None if exact != exact else int(exact),
         maximum=known(float(maximum_of(folder, feature, feature + 1)[0])) if count else None,
         minimum=known(low) if count else None,
         mean=known(total / count) if count else None,
@@ -87,7 +88,8 @@ def read_feature(
         correlated_missing=facts.get("correlated_missing", None if has_correlated else remains) if count else silent,
         neighbours=rows(Neighbour, "neighbour", "neighbour_cosine"),
         stated_density=float(density_of(folder, feature, feature + 1)[0]) if imported else None,
-        known=in_files,
+        stated_of=str(facts.get("shares_of", "")),
+        missing=missing,
     )
 
 

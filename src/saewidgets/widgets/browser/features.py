@@ -43,6 +43,16 @@ _SAYS: dict[str, tuple[str, str, bool, str]] = {
     "neighbour_cosine": ("neighbour cosine", "Decoder cosine with its nearest neighbour", False, "num"),
 }
 
+# Of an index that was made of another tool's files.
+_STATED: dict[str, str] = {
+    "density": "Share of {of} on which the feature is active, as its file gives it",
+    "count": "Tokens on which the feature is active, as the bars of its file's histogram add up",
+    "max": "Largest activation, as its file gives it",
+    "min": "Smallest activation above 0: where its file's histogram begins",
+    "neuron_r": "Pearson r with the first correlated neuron of its file",
+    "neighbour_cosine": "Cosine with the first neighbour of its file",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Listed:
@@ -71,10 +81,12 @@ class Features:
         remains = self._index.remains
         if self._columns is None or self._columns[0] != remains:
             numbers = numbers_of(self._index.folder)
+            of = self._index.folder.facts.get("shares_of", "")
+            stated = {} if self._index.imported is None else _STATED
             self._columns = (
                 remains,
                 {
-                    name: Column(title, says, numbers[name], log, form)
+                    name: Column(title, stated.get(name, says).format(of=of), numbers[name], log, form)
                     for name, (title, says, log, form) in _SAYS.items()
                     if name in numbers
                 },

@@ -202,7 +202,7 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
             [
                 str(int(f)),
                 "" if one is None else one.text,
-                *(f"{self._features.columns[n].values[f]:.4g}" for n in names),
+                *("" if (v := self._features.columns[n].values[f]) != v else f"{v:.4g}" for n in names),
             ]
             for f, one in zip(shown, said, strict=True)
         ]

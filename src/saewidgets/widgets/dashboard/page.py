@@ -40,13 +40,11 @@ def fallback_of(index: FeatureIndex, feature: Feature) -> str:
     """Script-free HTML: the largest activations in their texts, and what the feature fires on and promotes."""
     examples = list(index.examples(feature.feature, group="top", top=_FALLBACK_EXAMPLES))
     label = f" {feature.label}" if feature.label else ""
-    if feature.dead:
-        heading = f"Feature {feature.feature}{label} never fires on this corpus ({feature.counted:,} tokens)"
+    if feature.silence is not None:
+        heading = f"Feature {feature.feature}{label}: {feature.silence}"
     else:
-        heading = (
-            f"Feature {feature.feature}{label}: {feature.activation_name} density {feature.density:.3%} of "
-            f"{feature.counted:,} tokens"
-        )
+        density = "not known" if np.isnan(feature.density) else f"{feature.density:.3%} ({feature.density_of})"
+        heading = f"Feature {feature.feature}{label}: {feature.activation_name} density {density}"
         heading += "" if feature.maximum is None else f", max {feature.maximum:.4g}"
         heading += "" if feature.mean is None else f", mean {feature.mean:.4g} over active tokens"
     promoted = feature.logits.top if feature.logits else ()

@@ -212,7 +212,7 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
         notes = list(filter(None, [self._index.stated(feature), *told]))
         if not info.complete and self._index.imported is None:
             notes.append(
-                f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count:,} active tokens."
+                f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count or 0:,} active tokens."
             )
         return feature_reply(self._index, info, order, self._columns, notes, can_label)
 

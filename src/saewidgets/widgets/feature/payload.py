@@ -51,15 +51,15 @@ def feature_reply(
         },
         "complete": feature.complete,
         "kept": feature.kept,
+        "stated": feature.stated_density is not None,
         "logits": None,
         "logits_missing": feature.logits_missing,
         "tokens": [
             {"t": t.token, "id": t.id, "count": t.count, "mean": t.mean, "share": t.share} for t in feature.tokens
         ],
-        "alignment": [{"i": a.neuron, "v": a.value, "share": a.share} for a in feature.alignment],
-        "alignment_label": f"Largest entries of the decoder row, in the coordinates of {feature.decoder_hook}",
-        "neurons": [{"i": n.neuron, "r": n.pearson, "cos": n.cosine} for n in feature.neurons],
-        "neurons_label": f"Coordinates of {feature.hook} with the largest |Pearson r|, over counted tokens",
+        "alignment": [{"i": a.neuron, "v": a.value, "share": _finite(a.share)} for a in feature.alignment],
+        "neurons": [{"i": n.neuron, "r": n.pearson, "cos": _finite(n.cosine)} for n in feature.neurons],
+        **labels_of(feature),
         "neurons_missing": feature.neurons_missing,
         "correlated": [
             {"f": c.feature, "r": c.pearson, "together": c.together, **said_of(index.labels, c.feature)}
@@ -86,17 +86,32 @@ def feature_reply(
     return wire.Reply(data, arrays)
 
 
+def labels_of(feature: Feature) -> dict[str, wire.Json]:
+    """What the lists of what a feature goes with are of."""
+    if feature.stated_density is not None:
+        return {
+            "alignment_label": "Entries of the decoder row, as the file gives them",
+            "neurons_label": f"Correlated neurons, as the file gives them: over {feature.stated_of}",
+            "correlated_label": f"Correlated features, as the file gives them: over {feature.stated_of}",
+        }
+    return {
+        "alignment_label": f"Largest entries of the decoder row, in the coordinates of {feature.decoder_hook}",
+        "neurons_label": f"Coordinates of {feature.hook} with the largest |Pearson r|, over counted tokens",
+        "correlated_label": "Features with the largest Pearson r over counted tokens; together: tokens on which both are active",
+    }
+
+
 def numbers(feature: Feature) -> tuple[dict[str, wire.Json], dict[str, wire.Array]]:
     """How often and how strongly a feature fires, with its histogram ("hist_counts", and "hist_sums" of the activations)."""
     data: dict[str, wire.Json] = {
         "f": feature.feature,
         "activation_name": feature.activation_name,
         "signed": feature.minimum is not None and feature.minimum < 0,
-        "known": feature.known,
         "counted": feature.counted,
-        "counted_name": "counted tokens" if feature.stated_density is None else "tokens",
         "count": feature.count,
         "density": _finite(feature.density),
+        "density_of": feature.density_of,
+        "silent": feature.silence,
         "max": feature.maximum,
         "min": feature.minimum,
         "mean": feature.mean,
@@ -142,7 +157,7 @@ def examples_reply(feature: Feature, examples: Examples) -> wire.Reply:
         groups.append(
             {"key": group.key, "title": title, "detail": detail, "exact": group.repeats_exact, "examples": rows}
         )
-    sampled = f"Examples come from a sample of {feature.kept:,} of {feature.count:,} active tokens."
+    sampled = f"Examples come from a sample of {feature.kept:,} of {feature.count or 0:,} active tokens."
     data: dict[str, wire.Json] = {
         "f": feature.feature,
         "groups": groups,
@@ -170,7 +185,7 @@ def _example(example: Example, start: int) -> wire.Json:
 
 def titles(group: Group, feature: Feature) -> tuple[str, str]:
     """A group's heading and second line."""
-    active = f"{feature.count:,} active tokens"
+    active = feature.count or 0
     reach = f"no activation within {SILENT_REACH} tokens"
     # What is missing of a list stands beside it; a list that is whole needs no words.
     missing = group.note if group.short or not group.examples else ""
@@ -180,7 +195,7 @@ def titles(group: Group, feature: Feature) -> tuple[str, str]:
             name, extreme = "Most negative activations", f"min {feature.minimum or 0:.4g}"
         if group.filtered:  # the feature's extreme need not be among them
             return name, _joined("of those that pass the filter", missing)
-        return name, _joined(extreme or "never active", missing)
+        return name, _joined(extreme or ("never active" if feature.dead else ""), missing)
     if group.key == "near":
         detail = f"one of its {NEAR_TOKENS} strongest tokens by total activation, and {reach}"
         return "Silent on its usual tokens", _joined(detail, missing or "a sample")
@@ -190,12 +205,13 @@ def titles(group: Group, feature: Feature) -> tuple[str, str]:
     count = group.count
     if count is None and group.key == "range" and not group.filtered:
         count = _in_bins(feature.histogram, low, high)
-    known = "" if count is None else f"{count:,} of {active} ({count / max(feature.count, 1):.2%})"
+    known = "" if count is None else f"{count:,} of {active:,} active tokens ({count / max(active, 1):.2%})"
     name = "Brushed" if group.key == "range" else "Interval"
+    bounds = f"{low:.3g} to {high:.3g}" if np.isfinite(high) else f"from {low:.3g}"
     # A count of 0 says why there is nothing.
     missing = "" if count == 0 and not group.filtered else missing
     sampled = "sampled" if group.sampled and not missing else ""
-    return f"{name} {low:.3g} to {high:.3g}", _joined(known, sampled, missing)
+    return f"{name} {bounds}", _joined(known, sampled, missing)
 
 
 def _joined(*parts: str) -> str:

@@ -38,8 +38,13 @@ class Column:
     form: str = "num"
 
     def of(self, rows: Places) -> wire.Array:
-        """The values of some rows, as they are sent."""
-        return self.values[rows].astype(np.uint32 if self.form == "count" else np.float32)
+        """The values of some rows, as they are sent; a count that is not known is -1."""
+        values = self.values[rows]
+        if self.form != "count":
+            return values.astype(np.float32)
+        if np.issubdtype(values.dtype, np.floating):
+            return np.where(np.isnan(values), -1, values).astype(np.int32)
+        return values.astype(np.uint32)
 
 
 def within(columns: Mapping[str, Column], bounds: Sequence[Between], n: int) -> Which:

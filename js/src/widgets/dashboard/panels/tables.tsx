@@ -130,7 +130,7 @@ export function Related({ json, onGo }: RelatedProps) {
     <>
       <Relation
         title="Correlated features"
-        hint="Features with the largest Pearson r over counted tokens; together: tokens on which both are active"
+        hint={json.correlated_label}
         head={["feature", ">Pearson", ">together"]}
         rows={json.correlated}
         missing={json.correlated_missing}
