@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,10 +43,9 @@ def rows(index: sw.FeatureIndex, frames: bool = True) -> list[Row]:
         return len(str(message).encode()) + sum(map(len, buffers))
 
     window("density", 0)
-    sorting = statistics.median(
-        seconds_of(lambda s=s: window(s, 0)) for s in ("max", "mean", "count", "std", "density")
-    )  # type: ignore[misc]
-    following = statistics.median(seconds_of(lambda k=k: window("density", 1000 * k)) for k in range(1, 12))  # type: ignore[misc]
+    names = ("max", "mean", "count", "std", "density")
+    sorting = statistics.median(seconds_of(partial(window, name, 0)) for name in names)
+    following = statistics.median(seconds_of(partial(window, "density", 1000 * k)) for k in range(1, 12))
     size = max(window("density", 1000 * k) for k in range(0, 130, 10))
     found = [
         Row(

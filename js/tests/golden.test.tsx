@@ -8,16 +8,19 @@ import type { FromKernel, Json } from "../src/kernel/types";
 import { type Bundle, RecordedModel } from "../src/page/host";
 import blindtestWidget from "../src/widgets/blindtest";
 import browserWidget from "../src/widgets/browser";
+import catalogWidget from "../src/widgets/catalog";
 import dashboardWidget from "../src/widgets/dashboard";
 import heatmapWidget from "../src/widgets/heatmap";
 import steeringWidget from "../src/widgets/steering";
 import { answering as heatmapAnswer, type Sent, settle } from "./fake";
 import { answering as blindtestAnswer } from "./fake_blindtest";
 import { answering as browserAnswer } from "./fake_browser";
+import { answering as catalogAnswer } from "./fake_catalog";
 import { answering as dashboardAnswer } from "./fake_dashboard";
 import { answering as steeringAnswer } from "./fake_steering";
 import blindtest from "./golden/blindtest.json";
 import browser from "./golden/browser.json";
+import catalog from "./golden/catalog.json";
 import dashboard from "./golden/dashboard.json";
 import heatmap from "./golden/heatmap.json";
 import steering from "./golden/steering.json";
@@ -48,6 +51,7 @@ const WIDGETS = [
   { name: "steering", golden: steering, widget: steeringWidget, answer: steeringAnswer, shows: "feature 3" },
   { name: "blindtest", golden: blindtest, widget: blindtestWidget, answer: blindtestAnswer, shows: "a name" },
   { name: "browser", golden: browser, widget: browserWidget, answer: browserAnswer, shows: "three" },
+  { name: "catalog", golden: catalog, widget: catalogWidget, answer: catalogAnswer, shows: "tiny-release" },
 ] as const;
 
 describe.each(WIDGETS)("$name", ({ golden, widget, answer, shows }) => {

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .interventions.recipe.recipe import Recipe as Recipe
     from .widgets.blindtest.widget import BlindTest as BlindTest
     from .widgets.browser.widget import FeatureBrowser as FeatureBrowser
+    from .widgets.catalog.widget import SAEBrowser as SAEBrowser
     from .widgets.dashboard.widget import FeatureDashboard as FeatureDashboard
     from .widgets.explore.workbench import Workbench as Workbench
     from .widgets.explore.workbench import explore as explore
@@ -78,6 +79,7 @@ _HOMES = {
     "Neurons": "engine.dictionary.directions",
     "Predictions": "interventions.effects.predictions",
     "Recipe": "interventions.recipe.recipe",
+    "SAEBrowser": "widgets.catalog.widget",
     "Scores": "index.autointerp.score",
     "SteeringPanel": "widgets.steering.widget",
     "TokenFeatureHeatmap": "widgets.heatmap.widget",

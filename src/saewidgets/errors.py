@@ -61,6 +61,20 @@ class OutOfMemoryError(SaewidgetsError, MemoryError):
     """A single text that does not fit in memory even alone."""
 
 
+class DirectoryError(SaewidgetsError, OSError):
+    """sae-lens' directory of published SAEs, which is not there or cannot be read."""
+
+    def __init__(self, where: str, reason: Exception) -> None:
+        super().__init__(
+            f"sae-lens' directory of published SAEs cannot be read at {where}: {type(reason).__name__}: {reason}. "
+            "Install sae-lens again; an SAE on disk needs no directory: sae_lens.SAE.load_from_disk(folder)."
+        )
+
+
+class HubError(SaewidgetsError, ConnectionError):
+    """Files that are neither on this machine nor to be had from the Hugging Face hub."""
+
+
 class CancelledError(SaewidgetsError):
     """The work was cancelled, or a newer request took its place."""
 

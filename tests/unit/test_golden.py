@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import catalog_made
 import pytest
 import tiny
 from front_end import recording
@@ -69,6 +70,14 @@ def panels(engine: sw.Engine) -> EngineWidget:
     return sw.SteeringPanel(engine, prompt=TEXT, recipe=recipe, n_tokens=3, answer=" the", view="effect")
 
 
+def catalogs() -> EngineWidget:
+    """Of a release of three SAEs, of which two say little of themselves; nothing of it is of sae-lens' version."""
+    sae = {"release": catalog_made.RELEASE, "sae_id": catalog_made.HERE}
+    return sw.SAEBrowser(
+        tiny.hooked(), query=catalog_made.RELEASE, selected=sae, filters={}, sort="l0", descending=True
+    )
+
+
 def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[str, Any]]]:
     """Questions that no page records."""
     if name == "heatmap":
@@ -87,6 +96,10 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
         asked = plain(widget._asked())  # type: ignore[attr-defined]
         yield "check", {**asked, "description": 0, "answers": [True] * 6}
         yield "test", {**asked, "seed": 3}
+    if name == "catalog":
+        sae = {key: widget.selected[key] for key in ("release", "sae_id")}  # type: ignore[attr-defined]
+        yield "load", sae
+        yield "details", {**sae, "dtype": "bfloat16"}
     if name == "steering":
         asked = plain(widget._asked())  # type: ignore[attr-defined]
         yield "search", {"q": "", "sae": None}
@@ -128,15 +141,20 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["browser", "heatmap", "dashboard", "steering", "blindtest"])
+@pytest.mark.parametrize("name", ["browser", "heatmap", "dashboard", "steering", "blindtest", "catalog"])
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
-    with recording(), sw.Engine(tiny.hooked(), tiny.sae(), labels={3: "three"}) as engine:
+    with (
+        recording(),
+        catalog_made.hub(tmp_path / "hub"),
+        sw.Engine(tiny.hooked(), tiny.sae(), labels={3: "three"}) as engine,
+    ):
         widget = {
             "heatmap": lambda: heatmaps(engine, tmp_path / "index"),
             "browser": lambda: browsers(engine, tmp_path / "index"),
             "dashboard": lambda: dashboards(engine, tmp_path / "index"),
             "steering": lambda: panels(engine),
             "blindtest": lambda: blind_tests(engine, tmp_path / "index"),
+            "catalog": catalogs,
         }[name]()
         made = json.loads(json.dumps(payload(name, widget), allow_nan=False))
         assert {one["ch"] for one in made["recorded"]} == set(widget.channels), "a channel without an answer here"

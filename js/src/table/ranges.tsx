@@ -15,9 +15,16 @@ interface Props {
 export function RangeSlider({ column, bounds, onChange }: Props) {
   const { edges, counts, title, says } = column;
   const n = edges.length - 1;
+  // A bin of whole numbers is around its own: what is between two edges is from one number to another, or one alone.
+  const half = column.form === "whole" ? 0.5 : 0;
   const at = (value: number | null, otherwise: number) =>
     value === null ? otherwise : edges.reduce((best, edge, i) => (edge <= value * (1 + 1e-9) ? i : best), 0);
-  const kept: [number, number] = [at(bounds[0], 0), at(bounds[1], n)];
+  const kept: [number, number] = [
+    at(bounds[0] === null ? null : bounds[0] - half, 0),
+    at(bounds[1] === null ? null : bounds[1] + half, n),
+  ];
+  const low = (i: number) => (edges[i] ?? Number.NaN) + half;
+  const high = (i: number) => (edges[i] ?? Number.NaN) - half;
   /** While a slider is held. */
   const [drag, setDrag] = useState<[number, number] | null>(null);
   const [from, to] = drag ?? kept;
@@ -27,7 +34,7 @@ export function RangeSlider({ column, bounds, onChange }: Props) {
     end === 0 ? [Math.min(value, to - 1), to] : [from, Math.max(value, from + 1)];
   const done = (ends: [number, number]) => {
     setDrag(null);
-    onChange([ends[0] === 0 ? null : (edges[ends[0]] ?? null), ends[1] === n ? null : (edges[ends[1]] ?? null)]);
+    onChange([ends[0] === 0 ? null : low(ends[0]), ends[1] === n ? null : high(ends[1])]);
   };
   const slider = (end: 0 | 1) => (
     <input
@@ -36,7 +43,7 @@ export function RangeSlider({ column, bounds, onChange }: Props) {
       max={n}
       value={end === 0 ? from : to}
       aria-label={`${end === 0 ? "Smallest" : "Largest"} ${title}`}
-      aria-valuetext={written(column, edges[end === 0 ? from : to] ?? Number.NaN)}
+      aria-valuetext={written(column, end === 0 ? low(from) : high(to))}
       onInput={(event) => setDrag(move(end, Number(event.currentTarget.value)))}
       onChange={(event) => done(move(end, Number(event.currentTarget.value)))}
     />
@@ -46,9 +53,7 @@ export function RangeSlider({ column, bounds, onChange }: Props) {
     <fieldset class="saew-range" title={says}>
       <legend>
         {title}
-        <span class="saew-small">
-          {` ${written(column, edges[from] ?? Number.NaN)} to ${written(column, edges[to] ?? Number.NaN)}`}
-        </span>
+        <span class="saew-small">{` ${written(column, low(from))} to ${written(column, high(to))}`}</span>
         {!all && (
           <button type="button" class="saew-link" aria-label={`Any ${title}`} onClick={() => done([0, n])}>
             {"\u00d7"}
@@ -75,6 +80,6 @@ export function RangeSlider({ column, bounds, onChange }: Props) {
 export function written({ form }: { form: string }, value: number): string {
   if (!Number.isFinite(value)) return "\u2013";
   if (form === "share") return density(value);
-  if (form !== "count") return num(value);
-  return value < 0 ? "\u2013" : Math.round(value).toLocaleString("en"); // not known
+  if (form !== "count" && form !== "whole") return num(value);
+  return form === "count" && value < 0 ? "\u2013" : Math.round(value).toLocaleString("en"); // not known
 }

@@ -7,7 +7,7 @@ the user's and are never changed.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -121,6 +121,7 @@ class Engine:
         device: str | torch.device | None = None,
         dtype: str | torch.dtype = "float32",
         labels: LabelsLike | Mapping[str, LabelsLike] | None = None,
+        on_step: Callable[[str], object] | None = None,
     ) -> Engine:
         """An engine on a published SAE of sae-lens, with the model loaded the way the SAE was trained.
 
@@ -130,12 +131,17 @@ class Engine:
             device: default: "cuda" if there is one, else "cpu". CUDA asked for and absent is an error.
             dtype: of model and SAE; float32 is what others' numbers are computed in.
             labels: feature index to label, as for `Engine`.
+            on_step: told before each step what is loaded next; what it raises ends the loading there.
 
         Example:
             >>> sw.Engine.from_pretrained("gpt2-small", release="gpt2-small-res-jb", sae_id="blocks.7.hook_resid_pre")
         """
+        say = on_step or (lambda _: None)
+        say(f"the SAE {sae_id} of {release}")
         sae = load_sae(release, sae_id, device, dtype)
+        say(f"the model {model_name or sae.cfg.metadata.model_name}")
         model = load_model(model_name, sae, device, dtype)
+        say("both together")
         return cls(model, {f"{release}/{sae_id}": sae}, labels=labels)
 
     # -- asking

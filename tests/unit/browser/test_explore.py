@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from dashboard_made import TEXT, ask, good, make_engine, with_dead
 
@@ -59,11 +60,28 @@ def test_no_selection_in_one_leaves_the_others(bench: sw.Workbench) -> None:
     assert features(bench) == [10] * 6
 
 
-def test_a_recipe_of_several_rows_is_left_alone(bench: sw.Workbench) -> None:
-    bench.steering.recipe = sw.Recipe([sw.add(3, 2.0), sw.ablate(5)])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        sw.Recipe([sw.add(3, 2.0), sw.ablate(5)]),
+        sw.Recipe([sw.add([3, 5], 2.0)]),
+        sw.Recipe([sw.add(np.ones(32), 1.0, hook="blocks.1.hook_resid_pre")]),
+    ],
+    ids=["rows", "features", "direction"],
+)
+def test_a_recipe_of_one_s_own_is_left_alone(bench: sw.Workbench, recipe: sw.Recipe) -> None:
+    bench.steering.recipe = recipe
     before = bench.steering.recipe
     bench.feature = 12
     assert bench.steering.recipe == before
+    assert (bench.dashboard.feature, bench.heatmap.feature) == (12, 12)
+
+
+def test_its_strength_stays_while_its_one_feature_follows(bench: sw.Workbench) -> None:
+    bench.steering.recipe = sw.Recipe([sw.add(3, 7.5)])
+    bench.feature = 12
+    (row,) = bench.steering.recipe["interventions"]
+    assert (row["features"], row["value"], row["unit"]) == ([12], 7.5, "raw")
 
 
 def test_a_text_typed_in_one_is_in_the_other(bench: sw.Workbench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_each_kind_of_words_is_told_apart(engine: sw.Engine, tmp_path: Path) -> 
 
 def test_a_name_given_to_the_index_is_asked_for_by_every_view(engine: sw.Engine, tmp_path: Path) -> None:
     index = build(engine, tmp_path / "own")
-    views = [
+    views: list[Any] = [
         sw.TokenFeatureHeatmap(engine, TEXT, index=index),
         sw.TokenFeatureHeatmap(engine, TEXT, index=index, labels={5: "only here"}),
         sw.SteeringPanel(engine, index, prompt=TEXT),
@@ -168,7 +169,7 @@ def test_a_card_of_a_feature_that_never_fires_and_of_none(engine: sw.Engine, ind
 
 def test_a_page_has_the_cards_of_what_it_lists(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     widget = sw.TokenFeatureHeatmap(engine, "the heaven", index=index, limit=4, features=[3])
-    asked = widget.shot().questions
+    asked: list[Any] = list(widget.shot().questions)
     listed = {3, *widget.activations.top(4), *widget.activations.top(4, include_special=True)}
     assert {one.asked.feature for one in asked if one.channel == "card"} == listed
     assert {one.asked.token for one in asked if one.channel == "said"} == set(range(len(widget.activations)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from dashboard_made import feature_params, good
 from exchange_made import OF, Row, batch, bulk, np_activation, write_gz, write_json
 
 import saewidgets as sw
@@ -131,6 +132,25 @@ def test_what_is_dead_and_what_is_not_there(index: sw.FeatureIndex) -> None:
     assert index.order("density")[0] == 1
     assert "2.550% of tokens" in index.describe(1).text
     index.figure()
+
+
+@pytest.mark.usefixtures("fake_comm")
+def test_views_say_what_is_not_in_the_files(index: sw.FeatureIndex) -> None:
+    dashboard, browser = sw.FeatureDashboard(index=index, feature=1), sw.FeatureBrowser(index)
+    r, _ = good(dashboard, "feature", feature_params(1))
+    assert (r["silent"], r["density"]) == (None, 0.0255)
+    assert "all tokens" in r["density_of"] and "counted" not in r["density_of"]
+    assert "notes" not in dict(r["provenance"])
+    r, _ = good(dashboard, "feature", feature_params(0))
+    assert (r["density"], r["count"], r["max"]) == (None, None, None)
+    assert "not in the SAEDashboard files" in r["silent"]
+    assert "never" not in r["silent"]
+    assert good(dashboard, "feature", feature_params(2))[0]["density"] == 0
+    chosen = {"query": "", "by": "words", "sort": "", "descending": True, "filters": [], "only": ""}
+    rows, arrays = good(browser, "rows", {"chosen": chosen, "first": 0, "count": 200})
+    assert (rows["total"], rows["of"], arrays["feature"].tolist()) == (2, 2, [1, 2])
+    assert browser.to_pandas().index.tolist() == [1, 2]
+    assert dashboard.page() and browser.page()
 
 
 def test_it_says_whose_numbers_it_shows(index: sw.FeatureIndex) -> None:

@@ -236,3 +236,14 @@ def test_where_the_index_cannot_be_written_searching_uses_the_cache(
     monkeypatch.setattr(Path, "mkdir", refuse)
     assert not index.search("fires").empty
     assert len([*(tmp_path / "cache" / "search").rglob("words-*.sqlite")]) == 1 and not (index.path / "search").exists()
+
+
+def test_some_of_the_words_are_told_only_where_nothing_has_all(index: sw.FeatureIndex) -> None:
+    """Labels and explanations are kept apart, and what is told of the one depends on the other."""
+    index.add_explanations({1: "harbours of the north", 2: "of ships"}, "a set")
+    assert index.search("lonely harbours").index.tolist() == [1]  # nothing has both
+    index.set_label(5, "lonely harbours")
+    found = index.search("lonely harbours")
+    assert found.index.tolist() == [5]
+    assert found["how"].tolist() == ["word"]
+    assert index.search("ships").index.tolist() == [2]

@@ -22,7 +22,7 @@ from uuid import uuid4
 from ...errors import SaewidgetsError
 from .corpus import Said
 
-__all__ = ["HOW", "ByWords", "Hit", "SearchError", "words_of"]
+__all__ = ["HOW", "SOME", "ByWords", "Hit", "SearchError", "words_of"]
 
 EXACT, PREFIX, TYPO, SOME, INSIDE = range(5)
 HOW = ("word", "beginning of a word", "nearly the word", "one of the words", "these characters")

@@ -16,7 +16,7 @@ from ...engine.text.tokenizer import clean
 from ...storage.places import cache_dir
 from .automatic import Automatic
 from .by_meaning import ByMeaning, Embed, default_embedding, fingerprint
-from .by_words import HOW, ByWords, Hit
+from .by_words import HOW, SOME, ByWords, Hit
 from .corpus import Said, labels_said, others_said
 from .sets import ExplanationSets
 
@@ -94,7 +94,7 @@ class Search:
         while True:
             every = [*hits(most)]
             # Behind these may stand sentences that one of the two did not tell.
-            for hit in every[:most]:
+            for hit in _alike(every[:most]):
                 found.setdefault(hit.said.feature, _found(hit.said, HOW[hit.how], 1 - hit.how / len(HOW)))
             if len(found) >= n or len(every) < most:
                 return [*found.values()][:n]
@@ -173,6 +173,12 @@ def _in(folder: Path, name: str, make: Callable[[Path], Made]) -> Made:
                 with suppress(OSError):
                     old.unlink()
     return made
+
+
+def _alike(hits: Sequence[Hit]) -> list[Hit]:
+    """Of hits, the best first, those that have some of the words or characters only where none has all: of one index it is so
+    already, and labels and what others say are two."""
+    return [hit for hit in hits if hit.how < SOME or hit.how == hits[0].how]
 
 
 def _rank(hit: Hit) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...storage.array_folder import Array, Folder
 
-__all__ = ["count_of", "density_of", "is_imported", "known", "maximum_of", "missing_of"]
+__all__ = ["count_of", "density_of", "is_imported", "known", "maximum_of", "missing_of", "present"]
 
 
 def is_imported(folder: Folder) -> bool:
@@ -26,6 +26,13 @@ def density_of(folder: Folder, start: int = 0, stop: int | None = None) -> Array
     # Bars and tokens may be of different files.
     told = folder.facts["counted_known"] & (counted <= 1)
     return np.where(np.isnan(stated) & told, counted, stated)
+
+
+def present(folder: Folder, start: int = 0, stop: int | None = None) -> Array:
+    """[features] bool, whether files have each; of an index of one's own always."""
+    if not is_imported(folder):
+        return np.ones(len(folder.read("count", start, stop)), bool)
+    return folder.read("present", start, stop).astype(bool)
 
 
 def count_of(folder: Folder, start: int = 0, stop: int | None = None) -> Array:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ...index.explanations.search import Found
 from ...index.store.features_table import numbers_of
+from ...index.store.stated import present
 from .. import wire
 from ..constants import ROWS
 from ..feature.said import said_of, sent
@@ -110,7 +111,8 @@ class Features:
 
     def _list_anew(self, chosen: Chosen, of_list: tuple[int, ...] | None) -> Listed:
         n = len(self._index)
-        passes = within(self.columns, chosen.filters, n)
+        # Of another tool's files, those that are in them.
+        passes = within(self.columns, chosen.filters, n) & present(self._index.folder)
         if of_list is not None:
             among = np.zeros(n, bool)
             among[list(of_list)] = True
@@ -146,7 +148,7 @@ class Features:
         rows = [self._row(int(f), listed) for f in features]
         data: dict[str, wire.Json] = {
             "total": len(listed.features),
-            "of": len(self._index),
+            "of": int(present(self._index.folder).sum()),
             "first": max(first, 0),
             "capped": len(listed.matches) >= _MATCHES.get(chosen.by, 1),
             "rows": cast("list[wire.Json]", rows),

@@ -15,6 +15,7 @@ from ..base import EngineWidget
 from ..channel import channel
 from ..constants import ROWS
 from ..feature.card import AskedCard, card_reply
+from ..feature.payload import facts_of
 from ..shot import Question, Shot
 from ..table.asked import Between, Chosen, Rows, Summary
 from ..table.columns import summary
@@ -173,8 +174,8 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         lists = self._index.lists
         facts: dict[str, wire.Json] = {
             "lists": [{"name": name, "n": len(features)} for name, features in lists.items()],
-            "provenance": [[key, value] for key, value in self._index.provenance.items()],
-            "notes": [self._index.remains] if self._index.remains else [],
+            "provenance": facts_of(self._index),
+            "notes": [note for note in (self._index.provenance.get("notes"), self._index.remains) if note],
         }
         return wire.Reply({**made.data, **facts}, made.arrays)
 
@@ -187,11 +188,8 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         name = asked.name.strip()
         if not name:
             raise ValueError("Give the list a name.")
-        held = set(self._index.lists.get(name, ()))
-        new = [f for f in asked.features if f not in held]
-        if new:
-            self._index.add_to_list(name, new)
-        return wire.Reply({"name": name, "n": len(self._index.lists[name]) if name in self._index.lists else 0})
+        self._index.add_to_list(name, asked.features)
+        return wire.Reply({"name": name, "n": len(self._index.lists[name])})
 
     # -- pictures without a kernel
 

@@ -25,8 +25,8 @@ __all__ = ["Workbench", "explore"]
 class Workbench(ipywidgets.Box):  # type: ignore[misc]
     """Four views of one dictionary, side by side where there is room for two and behind tabs where there is not.
 
-    A feature that is selected in one of them is selected in all. The heatmap's text is the dashboard's own text, too. Each
-    view is an attribute, with all its traits and pages.
+    A feature that is selected in one of them is selected in all; only a recipe of several features stays as it is. The
+    heatmap's text is the dashboard's own text, too. Each view is an attribute, with all its traits and pages.
 
     Attributes:
         browser, dashboard, heatmap, steering: the views. bar: which of them are in sight.
@@ -98,12 +98,17 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         try:
             views: list[Any] = [self, *self._views.values()]
             for view in views:
-                # A recipe that edits several features is nobody's but the user's: a feature that is looked at joins it only
-                # where the panel would take it in place of its first row.
-                if view is not self.steering or len(self.steering.recipe.get("interventions", ())) <= 1:
+                if view is not self.steering or self._follows():
                     view.feature = feature
         finally:
             self._busy = False
+
+    def _follows(self) -> bool:
+        """Whether the recipe is of one feature, or empty: one of several is the user's own work, and looking changes none of it."""
+        rows = self.steering.recipe.get("interventions", [])
+        return sum(max(1, len(row.get("features") or [])) for row in rows) <= 1 and not any(
+            row.get("direction") for row in rows
+        )
 
     def _typed(self, change: Mapping[str, Any]) -> None:
         text = change["new"]

@@ -71,7 +71,7 @@ def feature_reply(
         ],
         "columns": columns,
         "notes": list(notes),
-        "provenance": [[key, value] for key, value in index.provenance.items()],
+        "provenance": facts_of(index),
     }
     logits = feature.logits
     if logits is not None:
@@ -120,6 +120,11 @@ def numbers(feature: Feature) -> tuple[dict[str, wire.Json], dict[str, wire.Arra
     histogram = feature.histogram or Histogram(0, 0, np.zeros(BINS, np.int64), np.zeros(BINS))
     sums = histogram.sums if histogram.sums is not None else np.zeros(BINS)
     return data, {"hist_counts": histogram.counts.astype(np.uint32), "hist_sums": sums.astype(np.float32)}
+
+
+def facts_of(index: FeatureIndex) -> list[wire.Json]:
+    """Where the numbers come from; what is to be noted of them stands among the notes."""
+    return [[key, value] for key, value in index.provenance.items() if key != "notes"]
 
 
 def token_weights(weights: Sequence[TokenWeight]) -> list[wire.Json]:

@@ -28,7 +28,7 @@ class Column:
         title: its head; says: what the number is, in a sentence.
         values: [rows]; NaN where there is none.
         log: whether its slider has logarithmic steps.
-        form: how a number is written: "num", "share" or "count".
+        form: how a number is written: "num", "share" or "count"; "whole" has a bin and a slider's step for every integer.
     """
 
     title: str
@@ -98,6 +98,8 @@ def _edges(column: Column) -> npt.NDArray[np.float64]:
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
     if low == high:
         return np.zeros(0)
+    if column.form == "whole":
+        return np.arange(low - 0.5, high + 1)
     positive = values[values > 0]
     if column.log and len(positive) and positive.min() < high:
         least = float(positive.min())
