@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
+import torch
 import traitlets
 from dashboard_made import ROWS, TEXT, ask, build, failed, good, make_engine
 from front_end import rank_params
@@ -139,6 +141,30 @@ def test_said_of_the_strongest_on_a_token(engine: sw.Engine, index: sw.FeatureIn
     assert good(widget, "said", {"text": TEXT, "token": 10_000})[0] == {"names": {}}
 
 
+def test_an_index_of_other_weights_is_put_aside_with_a_word(engine: sw.Engine, index: sw.FeatureIndex) -> None:
+    widget = sw.TokenFeatureHeatmap(engine, TEXT, index=index, sort="density", max_density=0.5, color_scale="max")
+    sae = tiny.sae_of(engine)
+    before = sae.W_enc.detach().clone()
+    with torch.no_grad():
+        sae.W_enc[0, 0] += 0.5
+    widget.refresh()
+    assert (widget.indexed, widget.sort, widget.max_density, widget.color_scale) == (False, "max", 1.0, "text")
+    r, _ = good(widget, "rank", rank_params(TEXT))
+    assert {(row["density"], row["most"]) for row in r["rows"]} == {(None, None)}
+    told, _ = good(widget, "tokens", {"text": TEXT})
+    assert any("no longer of what the engine has" in note for note in told["notes"])
+    assert "no longer of what the engine has" in failed(widget, "card", {"f": 3})["message"]
+    with pytest.raises(traitlets.TraitError, match="no longer of what the engine has"):
+        widget.sort = "density"
+    assert "card" not in {one.channel for one in widget.shot().questions}
+    with torch.no_grad():
+        sae.W_enc.copy_(before)
+    widget.refresh()
+    assert widget.indexed
+    assert good(widget, "rank", rank_params(TEXT))[0]["rows"][0]["density"] is not None
+    assert not any("no longer" in note for note in good(widget, "tokens", {"text": TEXT})[0]["notes"])
+
+
 # -- the card
 
 
@@ -153,6 +179,8 @@ def test_a_card_says_what_the_index_says(engine: sw.Engine, index: sw.FeatureInd
         assert [(t["t"], t["v"]) for t in r["promotes"]] == [(t.token, t.value) for t in info.logits.top[:5]]
         found = [e for group in r["examples"]["groups"] for e in group["examples"]]
         assert 0 < len(found) <= 3
+        assert r["logits_label"] == info.logits.label
+        assert r["density_of"] == f"{info.count:,} of {info.counted:,} counted tokens"
         best = found[0]
         assert arrays["act"][best["start"] + best["b"]] == pytest.approx(info.maximum)
         assert len(arrays["act"]) == len(r["examples"]["str"]) == len(arrays["flags"])
@@ -174,3 +202,6 @@ def test_a_page_has_the_cards_of_what_it_lists(engine: sw.Engine, index: sw.Feat
     assert {one.asked.feature for one in asked if one.channel == "card"} == listed
     assert {one.asked.token for one in asked if one.channel == "said"} == set(range(len(widget.activations)))
     assert {one.asked.sort for one in asked if one.channel == "rank"} == {"max", "sum", "mean", "density"}
+    assert "by max over" in widget.fallback_html()
+    widget.sort = "density"
+    assert "by density, the sparsest first, over" in widget.fallback_html()

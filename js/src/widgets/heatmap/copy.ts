@@ -65,7 +65,11 @@ export function asJson(model: Model, shown: Shown): string {
         sort: model.get("sort"),
         over: rank.basis === "selected" ? model.get("selected_tokens") : "all counted tokens",
         counted_tokens: rank.n_tokens,
-        features: rank.rows.map(({ f, ...row }) => ({ feature: f, ...row })),
+        features: rank.rows.map(({ f, density, most, ...row }) => ({
+          feature: f,
+          ...row,
+          ...(model.get("indexed") ? { corpus_density: density, corpus_max: most } : {}),
+        })),
       },
     },
     null,

@@ -79,6 +79,7 @@ def fallback_of(
         label = acts.labels.get(feature, "")
         named = f"{feature} {label}" if label else str(feature)
         heading = f"{acts.activation_name} of feature {named}, coloured from 0 to {scale:.4g}"
+    order = "density, the sparsest first," if sort == "density" else ranking.sorted_by
     tokens_counted = f"{ranking.n_tokens} tokens" + (
         "" if include_special else " (special tokens and norm outliers left out)"
     )
@@ -86,7 +87,7 @@ def fallback_of(
         heading=heading,
         tokens=tokens,
         left_out=len(acts) - shown,
-        caption=f"{len(ranking)} of {ranking.total} active features, by {ranking.sorted_by} over {tokens_counted}",
+        caption=f"{len(ranking)} of {ranking.total} active features, by {order} over {tokens_counted}",
         columns=["feature", *(name.replace("_", " ") for name in table.columns)],
         rows=[[str(f), *map(_cell, row)] for f, row in zip(ranking, table.to_numpy().tolist(), strict=True)],
         provenance=list(acts.provenance.items()),

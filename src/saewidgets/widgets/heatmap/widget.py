@@ -20,7 +20,7 @@ from ..base import EngineWidget
 from ..channel import channel
 from ..constants import MAX_FEATURES
 from ..feature.card import AskedCard, card_reply
-from ..indexed import indexed
+from ..indexed import indexed, parted
 from ..shot import Shot
 from ..traits import Follows, Text, TextOrIds, WholeNumber, WholeNumbers, as_text, is_ids
 from .page import fallback_of, questions
@@ -73,7 +73,8 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
     Raises:
         FeatureIndexError: for a feature outside the dictionary. TokenIdError: for a token id outside the vocabulary.
         LabelError: for labels of which it is not clear which feature they name.
-        IndexMismatchError: if engine and index do not belong together.
+        IndexMismatchError: if engine and index do not belong together. After `refresh()` an index of other weights is put aside,
+            with a word among the notes.
         TypeError: for an unknown setting.
 
     Example:
@@ -113,8 +114,9 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
         **traits: object,
     ) -> None:
         dictionary = self._dictionary = engine.dictionary(sae if index is None else indexed(engine, index, sae))
-        self._index = index
-        self._corpus = None if index is None else Corpus.of(index)
+        self._given = self._index = index
+        self._corpus: Corpus | None = None
+        self._parted = ""
         self._labels: Labels | None = None
         if labels is not None:
             names = Names(labels_from(labels, dictionary.n_features, dictionary.name))
@@ -124,7 +126,7 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
         self._guard = Lock()
         self._told: dict[str, object] = {"features": [], "feature": None}
         super().__init__(engine, text=text, features=features, **traits)
-        self.set_trait("indexed", index is not None)
+        self._use(index)
         self.set_trait("sae", None if dictionary.name == engine.default else dictionary.name)
         if self._labels is None:
             self.names_of(dictionary.labels)
@@ -159,9 +161,7 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
         name, value = proposal["trait"].name, proposal["value"]
         without = {"sort": value != "density", "max_density": value == 1, "color_scale": value == "text"}
         if self._index is None and not without[name]:
-            raise traitlets.TraitError(
-                f"{name}={value!r} needs an index, which knows the corpus: TokenFeatureHeatmap(engine, index=index)."
-            )
+            raise traitlets.TraitError(f"{name}={value!r} needs an index, which knows the corpus. {self._remedy}")
         return value
 
     def _agree(self, name: str) -> None:
@@ -182,6 +182,21 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
     def _refreshed(self, _change: Mapping[str, Any]) -> None:
         with self._guard:
             self._results.clear()
+        self._parted = "" if self._given is None else parted(self.engine, self._given, self._dictionary.name)
+        if self._parted:
+            # Its densities, scales and cards are of the weights before: the view goes on without them, and says so.
+            self.color_scale, self.max_density = "text", 1.0
+            self.sort = "max" if self.sort == "density" else self.sort
+        self._use(None if self._parted else self._given)
+
+    @property
+    def _remedy(self) -> str:
+        return self._parted or "Make it with one: TokenFeatureHeatmap(engine, index=index)."
+
+    def _use(self, index: FeatureIndex | None) -> None:
+        self._index = index
+        self._corpus = None if index is None else Corpus.of(index)
+        self.set_trait("indexed", index is not None)
 
     # -- headless
 
@@ -207,6 +222,7 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
                 return self._results[key]
             revision = self.revision
         # A list without a text is an empty text.
+        parted_from = self._parted
         result = self.engine.activations(
             cast("TextInput", text or ""),
             sae=self._dictionary.name,
@@ -215,6 +231,8 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
         )
         if self._labels is not None:
             result = replace(result, labels=self._labels)
+        if parted_from:
+            result = replace(result, notes=(*result.notes, parted_from))
         with self._guard:
             # What began before a refresh is of the weights before it.
             if revision == self.revision:
@@ -250,7 +268,7 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
     @channel("card", AskedCard)
     def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
         if self._index is None:
-            raise ValueError("A card of a feature needs an index: TokenFeatureHeatmap(engine, index=index).")
+            raise ValueError(f"A card of a feature needs an index. {self._remedy}")
         return card_reply(self._index, asked.feature)
 
     # -- pictures without a kernel
