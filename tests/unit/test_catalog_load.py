@@ -86,7 +86,10 @@ def test_more_is_known_of_what_was_loaded() -> None:
     before = good(browser, "details", **TINY)
     names = [field["name"] for field in before["fields"]]
     assert "context_size" not in names and before["later"] and before["engine"] is None
+    comm: Any = browser.comm
+    sent = len(comm.sent)
     browser.load(RELEASE, HERE)
+    assert {"t": "names"} in [data.get("content") for data, _ in comm.sent[sent:]], "views are told to ask again"
     after = good(browser, "details", **TINY)
     said = {field["name"]: field["value"] for field in after["fields"]}
     told = {"width": "48", "architecture": "jumprelu", "d_in": "16", "context_size": "32", "prepend_bos": "yes"}

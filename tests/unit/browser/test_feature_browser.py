@@ -155,6 +155,13 @@ def test_without_the_extra_the_error_names_it(index: sw.FeatureIndex, monkeypatc
     assert "saewidgets[search]" in error["message"]
 
 
+def test_without_a_query_there_is_nothing_to_match(index: sw.FeatureIndex) -> None:
+    widget = sw.FeatureBrowser(index)
+    by_density = window(widget)[1]["feature"].tolist()
+    assert window(widget, sort="match")[1]["feature"].tolist() == by_density
+    assert window(widget, query=" ", sort="match")[1]["feature"].tolist() == by_density
+
+
 # -- lists
 
 
@@ -198,6 +205,8 @@ def test_the_rows_on_screen_as_a_table(own: sw.FeatureIndex) -> None:
         ("filters", {"weight": [0, 1]}, "no column 'weight'"),
         ("filters", {"max": [0]}, r"\[low, high\]"),
         ("filters", {"max": ["a", None]}, r"\[low, high\]"),
+        ("filters", {"max": [True, None]}, r"\[low, high\]"),
+        ("filters", {"max": [None, float("inf")]}, r"\[low, high\]"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_can(index: sw.FeatureIndex, trait: str, value: Any, said: str) -> None:

@@ -93,6 +93,11 @@ class Features:
             )
         return self._columns[1]
 
+    @property
+    def of(self) -> int:
+        """How many features there are to list: of another tool's files, those that are in them."""
+        return int(present(self._index.folder).sum())
+
     def forget(self) -> None:
         """What was found may be old: a feature was named, or explained."""
         self._known = None
@@ -125,7 +130,9 @@ class Features:
             features = np.array([one.feature for one in found], np.int64)
             matches = {one.feature: one for one in found}
         features = features[passes[features]]
-        sort = chosen.sort or (MATCH if matches else "density")
+        sort = chosen.sort or MATCH
+        if sort == MATCH and not chosen.query.strip():  # nothing to match
+            sort = "density"
         if sort == "feature":
             features = np.sort(features)
             return Listed(features[::-1] if chosen.descending else features, matches)
@@ -148,7 +155,7 @@ class Features:
         rows = [self._row(int(f), listed) for f in features]
         data: dict[str, wire.Json] = {
             "total": len(listed.features),
-            "of": int(present(self._index.folder).sum()),
+            "of": self.of,
             "first": max(first, 0),
             "capped": len(listed.matches) >= _MATCHES.get(chosen.by, 1),
             "rows": cast("list[wire.Json]", rows),

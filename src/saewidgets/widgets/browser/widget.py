@@ -17,8 +17,9 @@ from ..constants import ROWS
 from ..feature.card import AskedCard, card_reply
 from ..feature.payload import facts_of
 from ..shot import Question, Shot
-from ..table.asked import Between, Chosen, Rows, Summary
+from ..table.asked import Chosen, Rows, Summary
 from ..table.columns import summary
+from ..table.filters import betweens, starts, valid_filters
 from ..traits import JsonTrait, WholeNumber, WholeNumbers
 from .features import MATCH, Features
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from ...engine.arrays import Ints
     from ...engine.ticket import Ticket
 
-# A page's windows begin where a view's do: see js/src/table/virtual.tsx.
-_STEP = ROWS // 2
 _FALLBACK_ROWS = 25
 
 
@@ -111,17 +110,7 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
 
     @traitlets.validate("filters")
     def _valid_filters(self, proposal: Mapping[str, Any]) -> dict[str, wire.Json]:
-        for name, bounds in proposal["value"].items():
-            if name not in self._features.columns:
-                raise traitlets.TraitError(
-                    f"There is no column {name!r} to filter by; there are {', '.join(self._features.columns)}."
-                )
-            pair = isinstance(bounds, list) and len(bounds) == 2
-            if not pair or not all(b is None or (isinstance(b, (int, float)) and b == b) for b in bounds):
-                raise traitlets.TraitError(
-                    f"A filter is [low, high], each a number or None; not {bounds!r} for {name}."
-                )
-        return cast("dict[str, wire.Json]", proposal["value"])
+        return valid_filters(proposal["value"], self._features.columns)
 
     def _renamed(self) -> None:
         self._features.forget()
@@ -154,9 +143,7 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         return table
 
     def _chosen(self) -> Chosen:
-        bounds = cast("dict[str, list[float | None]]", self.filters)
-        filters = tuple(Between(name, *bounds[name]) for name in sorted(bounds))
-        return Chosen(self.query, self.by, self.sort, self.descending, filters, self.only)
+        return Chosen(self.query, self.by, self.sort, self.descending, betweens(self.filters), self.only)
 
     def __repr__(self) -> str:
         query = f", query={self.query!r}" if self.query else ""
@@ -207,7 +194,7 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
             for f, one in zip(shown, said, strict=True)
         ]
         return fallback(
-            heading=f"{len(listed.features):,} of {len(self._index):,} features",
+            heading=f"{len(listed.features):,} of {self._features.of:,} features",
             tokens=[],
             left_out=0,
             caption=f"The first {len(rows)} rows of the table",
@@ -224,15 +211,15 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
             rows: how many of its rows a page has. cards: of how many of them a card.
         """
         chosen = self._chosen()
-        features = self._features.listed(chosen).features[:cards].tolist()
+        listed = self._features.listed(chosen).features
+        features = listed[:cards].tolist()
         shown = list(dict.fromkeys([*([] if self.feature is None else [self.feature]), *features]))
-        starts = range(0, max(1, min(rows, len(self._index))), _STEP)
         return Shot(
             title=f"Features of {self._index.path.name}",
             state={},
             questions=[
                 Question("summary", Summary()),
-                *(Question("rows", Rows(chosen, first, ROWS)) for first in starts),
+                *(Question("rows", Rows(chosen, first, ROWS)) for first in starts(rows, len(listed))),
                 *(Question("card", AskedCard(feature)) for feature in shown),
             ],
             fallback=self.fallback_html(),

@@ -15,8 +15,9 @@ from ..base import EngineWidget
 from ..channel import channel
 from ..constants import ROWS
 from ..shot import Question, Shot
-from ..table.asked import Between, Summary
+from ..table.asked import Summary
 from ..table.columns import summary
+from ..table.filters import betweens, starts, valid_filters
 from ..traits import JsonTrait
 from .asked import Chosen, Details, Load, Rows
 from .code import engine_code
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from ...engine.model.model import AnyModel
     from ...engine.ticket import Ticket
 
-# A page's windows begin where a view's do: see js/src/table/virtual.tsx.
-_STEP = ROWS // 2
 _FALLBACK_ROWS = 25
 _PULSE = 0.02
 _FALLBACK_COLUMNS = ("model", "release", "sae_id", "hook_name", "layer", "width", "l0", "variance_explained")
@@ -126,18 +125,7 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
 
     @traitlets.validate("filters")
     def _valid_filters(self, proposal: Mapping[str, Any]) -> dict[str, wire.Json]:
-        for name, bounds in proposal["value"].items():
-            if name not in self._saes.numbers:
-                raise traitlets.TraitError(
-                    f"There is no column {name!r} to filter by; there are {', '.join(self._saes.numbers)}."
-                )
-            pair = isinstance(bounds, list) and len(bounds) == 2
-            number = all(b is None or (isinstance(b, (int, float)) and b == b) for b in bounds) if pair else False
-            if not number or any(isinstance(b, bool) for b in bounds):
-                raise traitlets.TraitError(
-                    f"A filter is [low, high], each a number or None; not {bounds!r} for {name}."
-                )
-        return cast("dict[str, wire.Json]", proposal["value"])
+        return valid_filters(proposal["value"], self._saes.numbers)
 
     # -- headless
 
@@ -189,9 +177,7 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
         return engine_code(*names, device, dtype, self._model is not None)
 
     def _chosen(self) -> Chosen:
-        bounds = cast("dict[str, list[float | None]]", self.filters)
-        filters = tuple(Between(name, *bounds[name]) for name in sorted(bounds))
-        return Chosen(self.query, self.of_model, self.architecture, self.sort, self.descending, filters)
+        return Chosen(self.query, self.of_model, self.architecture, self.sort, self.descending, betweens(self.filters))
 
     def __repr__(self) -> str:
         chosen = "" if self.selected is None else f"{self.selected['release']!r}, {self.selected['sae_id']!r}"
@@ -225,8 +211,6 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
     @channel("load", Load, long=True)
     def _answer_load(self, asked: Load, ticket: Ticket) -> wire.Reply:
         self._load(asked, ticket)
-        # Every view of this widget asks for its details again: there is an engine now, and more is known of its SAE.
-        self._renamed()
         return wire.Reply({"loaded": True})
 
     def _load(self, asked: Load, ticket: Ticket) -> Engine:
@@ -244,6 +228,8 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
             raise job.error or RuntimeError("Nothing was loaded.")
         self._configs[entry.release, entry.sae_id] = config_of(job.result)
         self._engine, self._ready = job.result, Ready.of(asked, job.result)
+        # Every view of this widget asks for its details again: there is an engine now, and more is known of its SAE.
+        self._renamed()
         return job.result
 
     def _fits(self, model: str) -> bool | None:
@@ -285,7 +271,6 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
         """
         chosen = self._chosen()
         listed = self._saes.listed(chosen)
-        starts = range(0, max(1, min(rows, len(listed))), _STEP)
         shown = [self._saes.entries[int(at)] for at in listed[: min(cards, rows)]]
         names = [(one.release, one.sae_id) for one in shown]
         if self.selected is not None:
@@ -296,7 +281,7 @@ class SAEBrowser(EngineWidget, bundle="catalog"):
             state={},
             questions=[
                 Question("summary", Summary()),
-                *(Question("rows", Rows(chosen, first, ROWS)) for first in starts),
+                *(Question("rows", Rows(chosen, first, ROWS)) for first in starts(rows, len(listed))),
                 *(Question("details", one) for one in asked),
             ],
             fallback=self.fallback_html(),
