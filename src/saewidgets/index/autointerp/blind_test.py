@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..feature_index import FeatureIndex
 
-__all__ = ["BlindResult", "Drawn", "draw", "judge", "said_of"]
+__all__ = ["BlindResult", "Drawn", "draw", "judge"]
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,6 @@ class BlindResult:
             for one, fires, answer in zip(self.texts, self.fires, self.answers, strict=True)
         ]
         return pd.DataFrame(rows, columns=["text", "fires", "answer", "right", "max_activation", "start"])
-
-
-def said_of(index: FeatureIndex, feature: int) -> tuple[Description, ...]:
-    """Everything that is said of a feature and can be tested: first what speaks for it, then its explanations."""
-    first = index.describe(feature)
-    others = [
-        Description(one.text, "explanation", source, one.score, one.measure)
-        for source, one in index.explanations_of(feature)
-    ]
-    known = {(one.kind, one.source, one.text): one for one in ([] if first is None else [first]) + others}
-    return tuple(known.values())
 
 
 def draw(index: FeatureIndex, windows: Windows, feature: int, n: int, seed: int, seen: Collection[int] = ()) -> Drawn:

@@ -109,9 +109,8 @@ class Described:
         Raises:
             FeatureIndexError: if there is no such feature.
         """
-        feature = self.check_feature(feature)
-        label = self._labels.get(feature)
-        found = [Description(label, "label")] if label else []
+        first = self.describe(feature)
+        found = [first] if first is not None and first.kind == "label" else []
         found += [one.said_by(source) for source, one in self._sets.of(feature)]
         automatic = self._automatic.describe(feature)
         return [*found, automatic] if automatic else found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 
-from ...index.autointerp.blind_test import BlindResult, draw, judge, said_of
+from ...index.autointerp.blind_test import BlindResult, draw, judge
 from ...index.autointerp.windows import Windows, WindowsError
 from ...index.explanations.blind_score import scores_frame
 from ...index.feature_index import FeatureIndex
@@ -217,7 +217,7 @@ class BlindTest(EngineWidget, bundle="blindtest"):
         feature = self._index.check_feature(asked.feature)
         shown = self._shown.setdefault((feature, asked.window), set())
         earlier = {start for one in self._index.blind_tests(feature) for start in one.starts}
-        said = said_of(self._index, feature)
+        said = tuple(self._index.descriptions(feature))
         try:
             if self._windows.length != asked.window:
                 self._windows = Windows(self._index, asked.window)
