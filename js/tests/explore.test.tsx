@@ -63,6 +63,16 @@ describe("in sight", () => {
     await until(() => expect(box.dataset.shown).toBe("heatmap"));
   });
 
+  test("a row that is opened beside it shows the dashboard, where one view is in sight", async () => {
+    const beside = document.createElement("div");
+    box.append(beside);
+    beside.dispatchEvent(new CustomEvent("saew-opened", { bubbles: true }));
+    expect(model.get("front")).toBe("dashboard");
+    await until(() => expect(box.dataset.shown).toBe("dashboard"));
+    click(button("Text"));
+    expect(model.get("front")).toBe("heatmap");
+  });
+
   test("a box of no width, in a hidden tab, changes nothing", async () => {
     resize(1400);
     await until(() => expect(box.dataset.wide).toBe("true"));

@@ -8,6 +8,7 @@ import { Name, type Named } from "../../feature/said";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
+import { OPENED } from "../../table/virtual";
 
 const LEFT: Record<string, string> = { browser: "Features", heatmap: "Text" };
 const RIGHT: Record<string, string> = { dashboard: "Dashboard", steering: "Steering" };
@@ -28,6 +29,12 @@ export function App({ model, root }: ViewProps) {
     box.dataset.shown = wide ? `${left} ${right}` : front;
     box.dataset.wide = String(wide);
   }, [box, wide, left, right, front]);
+  // Where one view is in sight, a row that is opened shows what it is about. By hand and at once: the kernel's word would come late.
+  useEffect(() => {
+    const opened = () => save(model, { front: "dashboard" });
+    box?.addEventListener(OPENED, opened);
+    return () => box?.removeEventListener(OPENED, opened);
+  }, [model, box]);
   const said = useLookup<Named>(model, root, "said", feature === null ? null : { f: feature });
   const choose = (name: string) => save(model, { front: name, ...(name in LEFT ? { left: name } : { right: name }) });
   const tabs = (title: string, names: Record<string, string>, chosen: string) => (

@@ -28,6 +28,12 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
     A feature that is selected in one of them is selected in all; only a recipe of several features stays as it is. The
     heatmap's text is the dashboard's own text, too. Each view is an attribute, with all its traits and pages.
 
+    Args:
+        engine: the model and SAE; index: of that SAE.
+        feature: to look at first; default: the densest.
+        text: for the heatmap and the dashboard. prompt: to steer; default: the same.
+        sae: which dictionary of the engine; default: the one that the index is of.
+
     Attributes:
         browser, dashboard, heatmap, steering: the views. bar: which of them are in sight.
 
@@ -35,8 +41,11 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         feature: the feature that is looked at.
         theme: "auto", "light", "dark" or "contrast", for all of them.
 
+    Raises:
+        IndexMismatchError: if engine and index do not belong together. FeatureIndexError: for a feature outside the index.
+
     Example:
-        >>> bench = sw.explore(engine, index)
+        >>> bench = sw.explore(sw.load_demo(), sw.load_demo_index(), text="My favourite day of the week is Monday.")
         >>> bench                              # in a notebook cell: shows it
         >>> bench.feature = 2717
         >>> bench.steering.value               # the recipe, in the next cell
@@ -77,8 +86,6 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
             view.observe(self._selected, "feature")
             traitlets.link((self, "theme"), (view, "theme"))
         self.observe(self._selected, "feature")
-        # Where only one view is in sight, a click in the table opens what it is about.
-        self.browser.observe(lambda _: self.bar.set_trait("front", "dashboard"), "feature")
         if feature is not None:  # else there is nothing that anybody chose to colour and to steer
             self.heatmap.feature = self.steering.feature = first
         self.heatmap.observe(self._typed, "text")
@@ -127,27 +134,5 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         return f"Workbench({self.browser.index!r}, feature={self.feature})"
 
 
-def explore(
-    engine: Engine,
-    index: FeatureIndex,
-    *,
-    feature: int | None = None,
-    text: str = "",
-    prompt: str = "",
-    sae: str | None = None,
-    theme: str = "auto",
-) -> Workbench:
-    """Browser, dashboard, heatmap and steering panel of one dictionary, linked (see `Workbench`).
-
-    Args:
-        feature: to look at first; default: the densest.
-        text: for the heatmap and the dashboard. prompt: to steer; default: the same.
-        sae: which dictionary of the engine; default: the one that the index is of.
-
-    Raises:
-        IndexMismatchError: if engine and index do not belong together. FeatureIndexError: for a feature outside the index.
-
-    Example:
-        >>> sw.explore(sw.load_demo(), sw.load_demo_index(), text="My favourite day of the week is Monday.")
-    """
-    return Workbench(engine, index, feature=feature, text=text, prompt=prompt, sae=sae, theme=theme)
+explore = Workbench
+"""As it is called: `sw.explore(engine, index)`."""
