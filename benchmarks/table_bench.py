@@ -20,7 +20,7 @@ SCROLL = (
     """async () => { """
     + AFTER_PAINT
     + """
-    const box = document.querySelector('.saew-grid'), out = [];
+    const box = document.querySelector('.saew-table'), out = [];
     for (let i = 1; i <= 120; i++) {
         const start = performance.now();
         box.scrollTop = i * 26 * 20;
@@ -67,6 +67,6 @@ def _scrolled(browser: sw.FeatureBrowser) -> Row:
         path = browser.save(Path(folder) / "table.html", rows=_SCROLLED, cards=0)
         page = chrome.new_page(viewport={"width": 1280, "height": 900})
         page.goto(path.as_uri())
-        page.wait_for_selector(".saew-grid tbody tr")
+        page.wait_for_selector(".saew-table tbody tr")
         frame = statistics.median(page.evaluate(SCROLL)["out"])
     return Row("- a frame while it is scrolled", "<= 33 ms", f"{frame:.0f} ms", frame <= 33)

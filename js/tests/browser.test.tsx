@@ -16,12 +16,12 @@ const start = async (state: Record<string, unknown> = {}, n = N) => {
   open(widget, { ...STATE, ...state }, kernelOf(n));
   await until(() => expect(rows().length).toBeGreaterThan(0));
 };
-const rows = () => all(".saew-grid tbody tr");
+const rows = () => all(".saew-table tbody tr");
 const numbers = () => rows().map((row) => Number(row.querySelector("b")?.textContent));
 const table = () => find("table[role=grid]");
 const windows = () => requests("rows").map(({ p }) => p?.first);
 const scroll = (top: number) => {
-  const box = find(".saew-grid");
+  const box = find(".saew-table");
   if (!box) throw new Error("no table");
   box.scrollTop = top;
   box.dispatchEvent(new Event("scroll"));
@@ -60,16 +60,16 @@ describe("a table of any length", () => {
   test("keys move, open and select", async () => {
     press(table(), "ArrowDown");
     press(table(), "ArrowDown");
-    await until(() => expect(find(".saew-grid-cursor b")?.textContent).toBe(String(N - 3)));
-    expect(table()?.getAttribute("aria-activedescendant")).toBe(find(".saew-grid-cursor")?.id);
+    await until(() => expect(find(".saew-table-cursor b")?.textContent).toBe(String(N - 3)));
+    expect(table()?.getAttribute("aria-activedescendant")).toBe(find(".saew-table-cursor")?.id);
     press(table(), "Enter");
     expect(model.get("feature")).toBe(N - 3);
     press(table(), " ");
     expect(model.get("selected_features")).toEqual([N - 3]);
     press(table(), "End");
-    await until(() => expect(find(".saew-grid-cursor b")?.textContent).toBe("0"));
+    await until(() => expect(find(".saew-table-cursor b")?.textContent).toBe("0"));
     press(table(), "Home");
-    await until(() => expect(find(".saew-grid-cursor b")?.textContent).toBe(String(N - 1)));
+    await until(() => expect(find(".saew-table-cursor b")?.textContent).toBe(String(N - 1)));
   });
 
   test("a range of rows is selected with shift", async () => {
@@ -147,11 +147,27 @@ describe("features", () => {
   });
 
   test("the clicked one has a card beside the table", async () => {
+    let opened = 0;
+    el.addEventListener("saew-opened", () => {
+      opened += 1;
+    });
     click(rows()[2]);
+    expect(opened).toBe(1);
     expect(model.get("feature")).toBe(N - 3);
-    await until(() => expect(find("aside .saew-card")?.textContent).toContain(`Feature ${N - 3}`));
+    await until(() => expect(find("aside .saew-glance")?.textContent).toContain(`Feature ${N - 3}`));
     model.push({ card: false });
     await until(() => expect(find("aside")).toBeNull());
+  });
+
+  test("a card of the row under the pointer, and none once rows go on under it", async () => {
+    rows()[1]?.dispatchEvent(new Event("pointermove"));
+    await until(() => expect(find(".saew-tip")?.textContent).toContain(`Feature ${N - 2}`));
+    scroll(26 * 10);
+    await until(() => expect(find(".saew-tip")).toBeNull());
+    rows()[1]?.dispatchEvent(new Event("pointermove"));
+    const f = Number(rows()[1]?.querySelector("b")?.textContent);
+    expect(f).toBeLessThan(N - 2);
+    await until(() => expect(find(".saew-tip")?.textContent).toContain(`Feature ${f}`));
   });
 
   test("selected ones are put into a list by name", async () => {

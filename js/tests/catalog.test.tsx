@@ -71,7 +71,7 @@ describe("the table", () => {
     open();
     await until(() => expect(lines().length).toBeGreaterThan(10));
     press(find("[role=grid]"), "End");
-    const grid = find(".saew-grid") as HTMLElement;
+    const grid = find(".saew-table") as HTMLElement;
     grid.dispatchEvent(new Event("scroll"));
     await until(() => expect(cells(lines().at(-1))[2]).toBe("blocks.99999.hook_resid_pre"));
     expect(Number(last("rows").first) % 100).toBe(0);
@@ -187,7 +187,7 @@ describe("the details", () => {
     open();
     await until(() => expect(lines().length).toBeGreaterThan(10));
     press(find("[role=grid]"), "ArrowDown");
-    await until(() => expect(find(".saew-grid-cursor")?.id).toMatch(/row-1$/));
+    await until(() => expect(find(".saew-table-cursor")?.id).toMatch(/row-1$/));
     press(find("[role=grid]"), "Enter");
     expect(model.get("selected")).toEqual(sae(1));
     model.push({ selected: sae(8) });

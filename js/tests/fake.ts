@@ -186,6 +186,7 @@ export function cardAnswer(id: string, f: number): FromKernel {
     histogram: { low: 1, high: 8 },
     promotes: [{ t: " cat", id: 1, v: 3 }],
     suppresses: [{ t: " dog", id: 2, v: -2 }],
+    logits_label: "W_dec @ W_U",
     logits_missing: null,
     examples: {
       f,

@@ -104,9 +104,9 @@ describe("of the corpus", () => {
 describe("the card", () => {
   test("comes when a feature has been pointed at for a moment, and goes", async () => {
     point(rows()[0]);
-    expect(find(".saew-card")).toBeNull();
-    await until(() => expect(find(".saew-card")).not.toBeNull());
-    const said = find(".saew-card")?.textContent ?? "";
+    expect(find(".saew-glance")).toBeNull();
+    await until(() => expect(find(".saew-glance")).not.toBeNull());
+    const said = find(".saew-glance")?.textContent ?? "";
     for (const part of [
       "Feature 5",
       "fires on words",
@@ -117,9 +117,9 @@ describe("the card", () => {
       "+3.000",
     ])
       expect(said).toContain(part);
-    expect(find(".saew-card b b, .saew-card img")).toBeNull();
+    expect(find(".saew-glance b b, .saew-glance img")).toBeNull();
     el.querySelector("tbody")?.dispatchEvent(new Event("pointerleave"));
-    await until(() => expect(find(".saew-card")).toBeNull());
+    await until(() => expect(find(".saew-glance")).toBeNull());
   });
 
   test("a failure is said in its place", async () => {
@@ -141,7 +141,7 @@ describe("the card", () => {
     });
     await settle();
     point(rows()[0]);
-    await until(() => expect(find(".saew-card")?.textContent).toContain("never fires"));
-    expect(find(".saew-card svg")).toBeNull();
+    await until(() => expect(find(".saew-glance")?.textContent).toContain("never fires"));
+    expect(find(".saew-glance svg")).toBeNull();
   });
 });

@@ -44,7 +44,7 @@ browser
 
 
 def numbers(page: Page) -> list[int]:
-    return [int(text) for text in page.locator(".saew-grid tbody td b").all_inner_texts()]
+    return [int(text) for text in page.locator(".saew-table tbody td b").all_inner_texts()]
 
 
 def test_a_table_of_131072_features(lab: Lab, notebooks: Path, watched: Watched) -> None:
@@ -55,7 +55,7 @@ def test_a_table_of_131072_features(lab: Lab, notebooks: Path, watched: Watched)
     table = page.locator(".jp-Notebook table[role=grid]")
     expect(table).to_have_attribute("aria-rowcount", "131073")
     expect(table).to_have_attribute("aria-busy", "false")
-    rows = page.locator(".saew-grid tbody tr")
+    rows = page.locator(".saew-table tbody tr")
     assert rows.count() < 60
 
     # To the end, with one key; the last row is the kernel's last.
@@ -65,7 +65,7 @@ def test_a_table_of_131072_features(lab: Lab, notebooks: Path, watched: Watched)
     expect(rows.last.locator("b")).to_have_text(str(last))
     expect(rows.last).to_have_attribute("aria-rowindex", "131073")
     # With the wheel's own bar, somewhere in the middle.
-    page.locator(".saew-grid").evaluate("box => { box.scrollTop = 26 * 70000; }")
+    page.locator(".saew-table").evaluate("box => { box.scrollTop = 26 * 70000; }")
     expect(rows.first.locator("b")).to_have_text(str(python(page, "int(browser.features[70000])")))
 
     # Sorted by a column, the other way round, and filtered.
@@ -86,7 +86,7 @@ def test_a_table_of_131072_features(lab: Lab, notebooks: Path, watched: Watched)
     becomes(page, "browser.selected_features", [131071])
     rows.first.locator("b").click()
     becomes(page, "browser.feature", 131071)
-    expect(page.locator("aside .saew-card")).to_contain_text("Feature 131071")
+    expect(page.locator("aside .saew-glance")).to_contain_text("Feature 131071")
     assert max(python(page, "sizes")) <= 100_000
     run_code(page, "engine.close()")  # what remains of all features would keep a core busy
     assert not watched.errors and not watched.outside
@@ -115,7 +115,7 @@ def test_the_workbench_looks_at_one_feature(lab: Lab, notebooks: Path, watched: 
     expect(page.locator(".saew-dashboard h2")).to_have_text("Feature 3")
 
     # A click in the table opens the dashboard; all views have it.
-    row = page.locator(".saew-browser .saew-grid tbody tr").nth(4)
+    row = page.locator(".saew-browser .saew-table tbody tr").nth(4)
     chosen = int(row.locator("b").inner_text())
     row.locator("b").click()
     expect(page.locator(".saew-dashboard h2")).to_have_text(f"Feature {chosen}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -139,6 +140,26 @@ def test_nothing_that_runs_a_file_s_code(module: str) -> None:
             for keyword in node.keywords:
                 harmless = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
                 assert keyword.arg != "allow_pickle" or harmless
+
+
+SCRIPTS = SOURCE.parent / "js" / "src"
+
+
+@pytest.mark.parametrize("room", ["feature", "table"])
+def test_a_shared_room_s_classes_are_its_own_components(room: str) -> None:
+    """Style sheets of a page are read together: a class that a shared room gives a look is no widget's name for another thing."""
+
+    def named(path: Path) -> set[str]:
+        return set(re.findall(r"\bsaew-[a-z0-9-]+", re.sub(r"/\*.*?\*/", "", path.read_text("utf-8"), flags=re.S)))
+
+    def styled(*rooms: str) -> set[str]:
+        return {name for one in rooms for path in (SCRIPTS / one).glob("*.css") for name in named(path)}
+
+    # What everybody stands on; and the kinds of words about a feature, wherever these stand.
+    own = styled(room) - styled("page", "controls", "tokens") - {"saew-automatic"}
+    assert len(own) > 5
+    others = [path for path in SCRIPTS.rglob("*.ts*") if room not in path.relative_to(SCRIPTS).parts[:1]]
+    assert {str(path.relative_to(SCRIPTS)): sorted(named(path) & own) for path in others if named(path) & own} == {}
 
 
 def widget_classes() -> dict[str, str]:

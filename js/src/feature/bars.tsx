@@ -36,7 +36,7 @@ export function Bars({ histogram, weighted, log, inner, palette, scale, prefix }
       <g key={i} class="saew-hbar">
         <rect {...box} fill={`rgb(${palette.hues[0]} / ${(level * palette.strength).toFixed(3)})`} />
         {middle < 0 && <rect {...box} fill={`url(#${hatch})`} />}
-        <path class="saew-outline" d={`M${x + 0.5} 0V${0.5 - h}H${x + w - 0.5}V0`} />
+        <path class="saew-hbar-outline" d={`M${x + 0.5} 0V${0.5 - h}H${x + w - 0.5}V0`} />
       </g>,
     );
   }
@@ -44,7 +44,7 @@ export function Bars({ histogram, weighted, log, inner, palette, scale, prefix }
     <>
       {low < 0 && (
         <pattern id={hatch} width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-          <rect width="2" height="5" class="saew-hatch" />
+          <rect width="2" height="5" class="saew-hbar-hatch" />
         </pattern>
       )}
       {out}

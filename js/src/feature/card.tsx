@@ -13,7 +13,7 @@ import { background } from "../tokens/paint";
 import type { Palette } from "../tokens/palette";
 import { label } from "../tokens/visible";
 import { Bars } from "./bars";
-import { End } from "./ends";
+import { Ends, mostOf } from "./ends";
 import { type Named, textOf } from "./said";
 import { type ExamplesJson, histogramOf, type Numbers, type TokenValue } from "./wire";
 
@@ -24,6 +24,8 @@ const WIDTH = 320;
 export interface CardJson extends Named, Numbers {
   promotes: TokenValue[];
   suppresses: TokenValue[];
+  /** Which path the weights take. */
+  logits_label: string | null;
   logits_missing: string | null;
   examples: ExamplesJson;
 }
@@ -76,7 +78,6 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
   const histogram = histogramOf(reply);
   const act = floats(arrays, "act");
   const { groups, str, scale } = r.examples;
-  const most = Math.max(1e-12, ...[...r.promotes, ...r.suppresses].map(({ v }) => Math.abs(v)));
   const layers = [{ hue: 0, values: act, scale }];
   const token = (i: number): ComponentChildren => (
     <span key={i} style={{ background: uncounted(arrays.flags?.[i]) ? "" : background(layers, i, palette) }}>
@@ -84,12 +85,14 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
     </span>
   );
   return (
-    <div class="saew-card">
+    <div class="saew-glance">
       <div>
-        <b>{`Feature ${r.f}`}</b> <bdi class={`saew-${r.said?.kind ?? "name"}`}>{textOf(r)}</bdi>
+        <b>{`Feature ${r.f}`}</b> <bdi class={r.said ? `saew-${r.said.kind}` : undefined}>{textOf(r)}</bdi>
         {r.said && <span class="saew-small">{` ${r.said.by}`}</span>}
       </div>
-      <div class="saew-small">{r.silent ?? `density ${density(r.density ?? Number.NaN)} \u00b7 ${extremes(r)}`}</div>
+      <div class="saew-small">
+        {r.silent ?? `density ${density(r.density ?? Number.NaN)} (${r.density_of}) \u00b7 ${extremes(r)}`}
+      </div>
       {histogram && (
         <>
           <svg
@@ -115,16 +118,16 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
       )}
       {groups.flatMap(({ examples }) =>
         examples.map(({ id, start, n }) => (
-          <div class="saew-card-line" key={id}>
+          <div class="saew-glance-line" key={id}>
             {Array.from({ length: n }, (_, i) => token(start + i))}
           </div>
         )),
       )}
       {r.promotes.length > 0 ? (
-        <div class="saew-pair">
-          <End title="Promotes" rows={r.promotes} most={most} name="saew-up" />
-          <End title="Suppresses" rows={r.suppresses} most={most} name="saew-down" />
-        </div>
+        <>
+          <Ends promotes={r.promotes} suppresses={r.suppresses} most={mostOf(r.promotes, r.suppresses)} />
+          {r.logits_label && <div class="saew-small">{`Logit weights: ${label(r.logits_label)}`}</div>}
+        </>
       ) : (
         r.logits_missing && <p class="saew-small">{label(r.logits_missing)}</p>
       )}

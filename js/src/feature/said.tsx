@@ -23,7 +23,10 @@ export function Name({ of }: { of: Named }) {
   const text = textOf(of);
   if (text === "") return null;
   return (
-    <bdi class={`saew-label saew-${of.said?.kind ?? "name"}`} title={of.said ? `${text}\n(${of.said.by})` : text}>
+    <bdi
+      class={of.said ? `saew-label saew-${of.said.kind}` : "saew-label"}
+      title={of.said ? `${text}\n(${of.said.by})` : text}
+    >
       {text}
     </bdi>
   );

@@ -5,6 +5,8 @@ import { isCancelled, useClient } from "./kernel";
 import { useRevision } from "./traits";
 import { asWireError, type Json, type Model, type Reply } from "./types";
 
+const KEPT = 200;
+
 export interface Looked<R> {
   reply: Reply<R> | null;
   /** Why there is none; "" for what a page without a kernel does not have. */
@@ -23,6 +25,8 @@ export function useLookup<R>(model: Model, root: HTMLElement, channel: string, p
     const { answers } = known.current;
     if (params === null || answers.has(key)) return;
     const keep = (looked: Looked<R>) => {
+      const oldest = answers.keys().next().value;
+      if (answers.size >= KEPT && oldest !== undefined) answers.delete(oldest);
       answers.set(key, looked);
       draw((n) => n + 1);
     };

@@ -2,9 +2,47 @@
 
 import { useState } from "preact/hooks";
 import { density, num } from "../controls/format";
+import type { Json } from "../kernel/types";
 import type { Distribution } from "./wire";
 
 export type Bounds = [number | null, number | null];
+/** By column, as the trait `filters` has them. */
+export type Filters = Record<string, Bounds>;
+
+/** Filters as a question has them (Python's `Between`). */
+export function betweens(filters: Filters): Json {
+  return Object.entries(filters)
+    .map(([column, [low, high]]) => ({ column, low, high }))
+    .sort((a, b) => (a.column < b.column ? -1 : 1));
+}
+
+interface RangesProps {
+  columns: Distribution[];
+  filters: Filters;
+  onChange: (filters: Filters) => void;
+}
+
+/** A slider for every column that has two values. */
+export function Ranges({ columns, filters, onChange }: RangesProps) {
+  const change = (name: string, bounds: Bounds) => {
+    const { [name]: _, ...rest } = filters;
+    onChange(bounds[0] === null && bounds[1] === null ? rest : { ...rest, [name]: bounds });
+  };
+  return (
+    <div class="saew-ranges">
+      {columns
+        .filter(({ edges }) => edges.length > 1)
+        .map((column) => (
+          <RangeSlider
+            key={column.name}
+            column={column}
+            bounds={filters[column.name] ?? [null, null]}
+            onChange={(bounds) => change(column.name, bounds)}
+          />
+        ))}
+    </div>
+  );
+}
 
 interface Props {
   column: Distribution;
@@ -12,7 +50,7 @@ interface Props {
   onChange: (bounds: Bounds) => void;
 }
 
-export function RangeSlider({ column, bounds, onChange }: Props) {
+function RangeSlider({ column, bounds, onChange }: Props) {
   const { edges, counts, title, says } = column;
   const n = edges.length - 1;
   // A bin of whole numbers is around its own: what is between two edges is from one number to another, or one alone.

@@ -10,6 +10,9 @@ import type { Kernel } from "../kernel/kernel";
 import type { Json } from "../kernel/types";
 import type { Row, Window, WindowJson } from "./wire";
 
+/** The event of a row that was opened, on the view's root. */
+export const OPENED = "saew-opened";
+
 export const ROW = 26;
 /** Windows begin at every hundredth row, so that whatever is in sight is within one. */
 const STEP = ROWS / 2;
@@ -181,9 +184,12 @@ export function VirtualTable<R>(props: Props<R>) {
   const offset = tall === whole ? firstRow * ROW : top - (firstPixel % ROW);
   return (
     <div
-      class="saew-grid"
+      class="saew-table"
       ref={box}
-      onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+      onScroll={(event) => {
+        setTop(event.currentTarget.scrollTop);
+        onPoint?.(null);
+      }}
       onPointerLeave={() => onPoint?.(null)}
     >
       <table
@@ -198,7 +204,7 @@ export function VirtualTable<R>(props: Props<R>) {
         onKeyDown={onKey}
       >
         <thead>
-          <tr class="saew-grid-row saew-grid-head" aria-rowindex={1} style={layout}>
+          <tr class="saew-table-row saew-table-head" aria-rowindex={1} style={layout}>
             {onTick && (
               <th scope="col">
                 <span class="saew-offscreen">selected</span>
@@ -212,7 +218,8 @@ export function VirtualTable<R>(props: Props<R>) {
         <tbody style={{ height: `${tall}px`, paddingTop: `${offset}px` }}>
           {drawn.map((at) => (
             <Line
-              key={at}
+              // An element goes on as another row: making all of them anew takes most of a frame.
+              key={at % (visible + 2)}
               {...props}
               {...{ at, layout }}
               row={rowAt(at)}
@@ -254,10 +261,11 @@ function Line<R>(props: LineProps<R>) {
       id={`${props.prefix}-row-${at}`}
       aria-rowindex={at + 2}
       aria-selected={on}
-      class={`saew-grid-row${props.cursor ? " saew-grid-cursor" : ""}${chosen}`}
+      class={`saew-table-row${props.cursor ? " saew-table-cursor" : ""}${chosen}`}
       style={props.layout}
       onClick={props.onClick}
-      onPointerEnter={(event) => props.onPoint?.(row, event.currentTarget)}
+      // And not when it is entered: what scrolls under a pointer that rests goes on as another row.
+      onPointerMove={(event) => props.onPoint?.(row, event.currentTarget)}
     >
       {onTick && (
         <td>

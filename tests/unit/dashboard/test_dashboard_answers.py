@@ -38,7 +38,7 @@ def named(index: sw.FeatureIndex, f: int) -> dict[str, Any]:
     return {"label": None, "said": {"text": said.text, "kind": "automatic", "by": BY}}
 
 
-BY = "Made of what the index counted; nobody wrote it"
+BY = "Made of the numbers of the index; nobody wrote it"
 
 # -- the numbers
 

@@ -150,7 +150,10 @@ def test_views_say_what_is_not_in_the_files(index: sw.FeatureIndex) -> None:
     rows, arrays = good(browser, "rows", {"chosen": chosen, "first": 0, "count": 200})
     assert (rows["total"], rows["of"], arrays["feature"].tolist()) == (2, 2, [1, 2])
     assert browser.to_pandas().index.tolist() == [1, 2]
+    assert "2 of 2 features" in browser.fallback_html()
     assert dashboard.page() and browser.page()
+    (said,) = [one for one in good(dashboard, "feature", feature_params(1))[0]["said"] if one["kind"] == "automatic"]
+    assert said["by"] == "Made of the numbers of the files of the index; nobody wrote it"
 
 
 def test_it_says_whose_numbers_it_shows(index: sw.FeatureIndex) -> None:

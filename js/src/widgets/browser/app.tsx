@@ -10,13 +10,13 @@ import { type Kernel, useKernel } from "../../kernel/kernel";
 import { save, useRevision, useTrait } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
-import { written } from "../../table/ranges";
-import { type Column, VirtualTable } from "../../table/virtual";
+import { betweens, type Filters, written } from "../../table/ranges";
+import { type Column, OPENED, VirtualTable } from "../../table/virtual";
 import { type Distribution, distributions, type Row } from "../../table/wire";
 import { usePalette } from "../../tokens/palette";
 import { SelectedBar } from "./selected";
 import { Toolbar } from "./toolbar";
-import type { BrowserJson, FeatureRow, Filters, RowsJson } from "./wire";
+import type { BrowserJson, FeatureRow, RowsJson } from "./wire";
 
 /** Columns that are always there; others come when they are sorted or filtered by. */
 const USUAL = ["density", "max", "mean"];
@@ -38,21 +38,23 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const revision = useRevision(model);
   const palette = usePalette(root, themeVersion);
   const searching = query.trim() !== "";
-  const sort = trait || (searching ? "match" : "density");
+  const sort = searching ? trait || "match" : trait && trait !== "match" ? trait : "density";
   const ticked = useMemo(() => new Set(selected), [selected]);
   const shown = useMemo(
     () => columnsOf(columns, [...USUAL, sort, ...Object.keys(filters)], searching ? by : ""),
     [columns, sort, filters, searching, by],
   );
-  const open = ({ number }: Row<FeatureRow>) => save(model, { feature: number("feature") });
+  const open = ({ number }: Row<FeatureRow>) => {
+    save(model, { feature: number("feature") });
+    // To whatever holds the browser, such as a workbench.
+    root.dispatchEvent(new CustomEvent(OPENED, { bubbles: true }));
+  };
   const chosen: Json = {
     query,
     by,
     sort: trait,
     descending,
-    filters: Object.keys(filters)
-      .sort()
-      .map((column) => ({ column, low: filters[column]?.[0] ?? null, high: filters[column]?.[1] ?? null })),
+    filters: betweens(filters),
     only,
   };
   return (
@@ -78,7 +80,13 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
             const all = [...held, ...features.filter((f) => !held.includes(f))];
             save(model, { selected_features: held.includes(first) ? rest : all });
           }}
-          onPoint={(row, at) => setPointed(row && at ? { f: row.number("feature"), at } : null)}
+          onPoint={(row, at) =>
+            setPointed((before) => {
+              if (!row || !at) return null;
+              const f = row.number("feature");
+              return before?.f === f && before.at === at ? before : { f, at };
+            })
+          }
           onTold={(window) => setTold(window as RowsJson)}
           name="Features"
           empty={searching ? "Nothing that is said of a feature matches." : "No feature passes the filters."}
@@ -89,7 +97,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
           </aside>
         )}
       </div>
-      <SelectedBar model={model} kernel={kernel} lists={summary?.lists ?? []} onAdded={again} />
+      <SelectedBar {...{ model, kernel, prefix }} lists={summary?.lists ?? []} onAdded={again} />
       <HoverCard
         {...{ model, root, palette, prefix }}
         pointed={pointed && !(card && pointed.f === feature) ? pointed : null}

@@ -12,10 +12,11 @@ interface Props {
   model: Model;
   kernel: Kernel;
   lists: { name: string; n: number }[];
+  prefix: string;
   onAdded: () => void;
 }
 
-export function SelectedBar({ model, kernel, lists, onAdded }: Props) {
+export function SelectedBar({ model, kernel, lists, prefix, onAdded }: Props) {
   const selected = useTrait<number[]>(model, "selected_features");
   const [name, setName] = useState("");
   const [said, setSaid] = useState("");
@@ -30,7 +31,6 @@ export function SelectedBar({ model, kernel, lists, onAdded }: Props) {
         },
       },
     );
-  const names = `${lists.length}`;
   return (
     <div class="saew-browse-line saew-browse-selected">
       <span class="saew-small" role="status">
@@ -43,11 +43,11 @@ export function SelectedBar({ model, kernel, lists, onAdded }: Props) {
             aria-label="Name of the list"
             placeholder="name of a list"
             value={name}
-            list={`saew-lists-${names}`}
+            list={`${prefix}-lists`}
             onInput={(event) => setName(event.currentTarget.value)}
             onKeyDown={(event) => event.key === "Enter" && name.trim() && add()}
           />
-          <datalist id={`saew-lists-${names}`}>
+          <datalist id={`${prefix}-lists`}>
             {lists.map((one) => (
               <option key={one.name} value={one.name} />
             ))}

@@ -5,10 +5,9 @@ import { Segments } from "../../controls/segments";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import { useFilter } from "../../kernel/typing";
-import { RangeSlider } from "../../table/ranges";
+import { type Filters, Ranges } from "../../table/ranges";
 import type { Distribution } from "../../table/wire";
 import { label } from "../../tokens/visible";
-import type { Filters } from "./wire";
 
 interface Props {
   model: Model;
@@ -23,10 +22,6 @@ export function Toolbar({ model, columns, lists }: Props) {
   const filters = useTrait<Filters>(model, "filters");
   const [open, setOpen] = useState(Object.keys(filters).length > 0);
   const filtered = Object.keys(filters).length;
-  const change = (name: string, bounds: Filters[string]) => {
-    const { [name]: _, ...rest } = filters;
-    save(model, { filters: bounds[0] === null && bounds[1] === null ? rest : { ...rest, [name]: bounds } });
-  };
   return (
     <div class="saew-browse-tools">
       <div class="saew-browse-line">
@@ -66,20 +61,7 @@ export function Toolbar({ model, columns, lists }: Props) {
           </label>
         )}
       </div>
-      {open && (
-        <div class="saew-ranges">
-          {columns
-            .filter(({ edges }) => edges.length > 1)
-            .map((column) => (
-              <RangeSlider
-                key={column.name}
-                column={column}
-                bounds={filters[column.name] ?? [null, null]}
-                onChange={(bounds) => change(column.name, bounds)}
-              />
-            ))}
-        </div>
-      )}
+      {open && <Ranges columns={columns} filters={filters} onChange={(next) => save(model, { filters: next })} />}
     </div>
   );
 }

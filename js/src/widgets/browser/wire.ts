@@ -20,5 +20,3 @@ export interface BrowserJson extends SummaryJson {
   provenance: [string, string][];
   notes: string[];
 }
-
-export type Filters = Record<string, [number | null, number | null]>;

@@ -8,12 +8,12 @@ import { type Kernel, useKernel } from "../../kernel/kernel";
 import { save, useRevision, useTrait } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
-import { written } from "../../table/ranges";
+import { betweens, type Filters, written } from "../../table/ranges";
 import { type Column, VirtualTable } from "../../table/virtual";
 import { distributions, type Row } from "../../table/wire";
 import { Details } from "./details";
 import { Toolbar } from "./toolbar";
-import { type CatalogJson, type Filters, isSame, type RowsJson, type SaeRow } from "./wire";
+import { type CatalogJson, isSame, type RowsJson, type SaeRow } from "./wire";
 
 const NONE: ReadonlySet<number> = new Set();
 /** The selected row goes by this, the others by their places: a window does not say where in it the selected one is. */
@@ -34,9 +34,7 @@ export function App({ model, root, prefix }: ViewProps) {
     architecture: useTrait<string>(model, "architecture"),
     sort,
     descending,
-    filters: Object.keys(filters)
-      .sort()
-      .map((column) => ({ column, low: filters[column]?.[0] ?? null, high: filters[column]?.[1] ?? null })),
+    filters: betweens(filters),
   };
   const own = summary?.model ?? "";
   return (

@@ -4,9 +4,9 @@ import { useState } from "preact/hooks";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import { useFilter } from "../../kernel/typing";
-import { RangeSlider } from "../../table/ranges";
+import { type Filters, Ranges } from "../../table/ranges";
 import type { Distribution } from "../../table/wire";
-import type { CatalogJson, Filters } from "./wire";
+import type { CatalogJson } from "./wire";
 
 interface Props {
   model: Model;
@@ -22,10 +22,6 @@ export function Toolbar({ model, columns, summary }: Props) {
   const filtered = Object.keys(filters).length;
   const [open, setOpen] = useState(filtered > 0);
   const narrowed = filtered > 0 || of !== "" || architecture !== "" || query !== "";
-  const change = (name: string, bounds: Filters[string]) => {
-    const { [name]: _, ...rest } = filters;
-    save(model, { filters: bounds[0] === null && bounds[1] === null ? rest : { ...rest, [name]: bounds } });
-  };
   const clear = () => {
     setQuery("", true);
     save(model, { filters: {}, of_model: "", architecture: "" });
@@ -79,18 +75,7 @@ export function Toolbar({ model, columns, summary }: Props) {
       </div>
       {open && (
         <>
-          <div class="saew-ranges">
-            {columns
-              .filter(({ edges }) => edges.length > 1)
-              .map((column) => (
-                <RangeSlider
-                  key={column.name}
-                  column={column}
-                  bounds={filters[column.name] ?? [null, null]}
-                  onChange={(bounds) => change(column.name, bounds)}
-                />
-              ))}
-          </div>
+          <Ranges columns={columns} filters={filters} onChange={(next) => save(model, { filters: next })} />
           {filtered > 0 && <p class="saew-small">SAEs of which the number is not known are left out.</p>}
         </>
       )}

@@ -61,8 +61,6 @@ export interface DetailsJson {
   engine: Ready | null;
 }
 
-export type Filters = Record<string, [number | null, number | null]>;
-
 export interface Named {
   release: string;
   sae_id: string;

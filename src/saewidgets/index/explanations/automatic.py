@@ -28,7 +28,7 @@ _WORTH, _FEW = 0.02, 0.2
 _STANDS_OUT = 5.0
 # Above this share of tokens a feature is more about the text than about a word.
 _DENSE = 0.1
-_KEPT = 4096
+_KEPT = 32_768
 _AT_ONCE = 8192
 
 
@@ -63,7 +63,8 @@ class Automatic:
             self._known[feature] = next(self._of(folder, feature, feature + 1))
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
-        return Description(self._known[feature], "automatic", "the index")
+        source = "the files of the index" if is_imported(folder) else "the index"
+        return Description(self._known[feature], "automatic", source)
 
     def all(self) -> list[str]:
         """Of every feature."""

@@ -40,6 +40,7 @@ def card_reply(index: FeatureIndex, feature: int) -> wire.Reply:
             **facts,
             "promotes": token_weights(top),
             "suppresses": token_weights(bottom),
+            "logits_label": info.logits.label if info.logits else None,
             "logits_missing": info.logits_missing,
             "examples": examples.data,
         },

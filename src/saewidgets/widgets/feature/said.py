@@ -34,7 +34,7 @@ def by(description: Description) -> str:
     if description.kind == "label":
         return "A name given by hand"
     if description.kind == "automatic":
-        return "Made of what the index counted; nobody wrote it"
+        return f"Made of the numbers of {description.source}; nobody wrote it"
     score = "" if description.score is None else f", {description.measure or 'score'} {description.score:.2f}"
     return f"Explanation of {_short(description.source, _LONGEST_SOURCE)}{score}"
 

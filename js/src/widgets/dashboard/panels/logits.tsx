@@ -5,7 +5,7 @@ import { bar, edge, heights } from "../../../charts/axis";
 import { Frame, HEIGHT, innerWidth, LEFT, place } from "../../../charts/frame";
 import { useWidth } from "../../../charts/width";
 import { count, num } from "../../../controls/format";
-import { End } from "../../../feature/ends";
+import { Ends, mostOf } from "../../../feature/ends";
 import type { FeatureAnswer, Logits, TokenValue } from "../../../feature/wire";
 
 export function LogitHistogram({ answer }: { answer: FeatureAnswer }) {
@@ -98,7 +98,6 @@ function Bars({ counts, logits: { low, high }, log, inner, over }: BarsProps) {
 /** Both ends of the vocabulary, with a filter by text. */
 export function LogitTables({ logits }: { logits: Logits }) {
   const [query, setQuery] = useState("");
-  const most = Math.max(1e-12, ...[...logits.top, ...logits.bottom].map((row) => Math.abs(row.v)));
   const wanted = query.toLowerCase();
   const fits = (row: TokenValue) => wanted === "" || row.t.toLowerCase().includes(wanted);
   const [top, bottom] = useMemo(() => [logits.top.filter(fits), logits.bottom.filter(fits)], [logits, wanted]);
@@ -115,10 +114,7 @@ export function LogitTables({ logits }: { logits: Logits }) {
           onInput={(event) => setQuery(event.currentTarget.value)}
         />
       </div>
-      <div class="saew-pair">
-        <End title="Promotes" rows={top} most={most} name="saew-up" />
-        <End title="Suppresses" rows={bottom} most={most} name="saew-down" />
-      </div>
+      <Ends promotes={top} suppresses={bottom} most={mostOf(logits.top, logits.bottom)} />
     </section>
   );
 }
