@@ -16,6 +16,7 @@ import {
   model,
   named,
   openOn,
+  pause,
   press,
   requests,
   open as show,
@@ -211,6 +212,9 @@ describe("the details", () => {
     click(button("Copy code"));
     await until(() => expect(written).toEqual([details("release-1", "blocks.1.hook_resid_pre").code]));
     await until(() => expect(find("section[aria-label=Code] [role=status]")?.textContent).toBe("Copied"));
+    // And it stays, however soon after the code came the hand was.
+    await pause(200);
+    expect(find("section[aria-label=Code] [role=status]")?.textContent).toBe("Copied");
     click(button("sae-lens"));
     await until(() => expect(find("pre")?.textContent).toContain("sae = SAE"));
     await until(() => expect(find("section[aria-label=Code] [role=status]")?.textContent).toBe(""));

@@ -3,7 +3,7 @@
  * numbers within bounds go out. Not type="number": browsers clear what they cannot read, and take commas differently.
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Small } from "./small";
 
 interface Props {
@@ -30,7 +30,8 @@ export function NumberBox(props: Props) {
   const allowed = typed === null ? text.trim() === "" && onClear !== undefined : fits(typed, props);
   // What comes back of one's own typing is no news.
   const sent = useRef<number | null>(null);
-  useEffect(() => {
+  // In the layout, before the next key: what a quick hand typed stays.
+  useLayoutEffect(() => {
     if (value !== sent.current && value !== read(text)) setText(say(value));
     sent.current = null;
   }, [value]);

@@ -1,6 +1,6 @@
 /** Boxes that are typed into while their trait comes back from the kernel: an echo never overwrites what is in the box. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { save, useTrait } from "./traits";
 import type { Json, Model } from "./types";
 
@@ -68,7 +68,7 @@ export function useFilter(
   const [draft, setDraft] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const own = useRef(value);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (value !== own.current) setDraft(value);
     own.current = value;
   }, [value]);

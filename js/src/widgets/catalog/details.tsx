@@ -1,6 +1,6 @@
 /** One SAE: what is known of it, field by field, loading it, and the code that does the same. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { ChannelStatus } from "../../controls/channelstatus";
 import { copyText } from "../../controls/clipboard";
 import { Segments } from "../../controls/segments";
@@ -70,7 +70,8 @@ function Code({ now }: { now: DetailsJson }) {
   const [way, setWay] = useState("saewidgets");
   const [said, setSaid] = useState("");
   const code = way === "saewidgets" ? now.code : now.sae_lens_code;
-  useEffect(() => setSaid(""), [code]);
+  // In the layout, before the next click: a word about this code is not taken back.
+  useLayoutEffect(() => setSaid(""), [code]);
   return (
     <section aria-label="Code">
       <div class="saew-catalog-line">

@@ -1,6 +1,6 @@
 /** Loading the SAE that is shown: how far it is, what came of it, and what to do where it failed. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { ErrorBanner, Notice } from "../../controls/banner";
 import type { Kernel } from "../../kernel/kernel";
 import type { Json } from "../../kernel/types";
@@ -31,8 +31,9 @@ export function Loading({ kernel, shown, own, ready, options, onOptions }: Props
   const [stopped, setStopped] = useState(false);
   const { busy, error, offline } = kernel.of("load");
   const here = isSame(asked, shown);
-  // What went wrong with one SAE is not said of another.
-  useEffect(() => {
+  // What went wrong with one SAE is not said of another. In the layout, before the next click or key: what a quick hand
+  // did is not taken back.
+  useLayoutEffect(() => {
     if (!busy && !here) kernel.dismiss("load");
     setStopped(false);
   }, [shown.release, shown.sae_id]);

@@ -1,6 +1,6 @@
 /** Which examples, how much of them, and what is drawn under their tokens. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { MAX_WINDOW, MIN_WINDOW } from "../../../../src/saewidgets/widgets/constants.json";
 import { num } from "../../controls/format";
 import { Segments } from "../../controls/segments";
@@ -67,7 +67,8 @@ function TokenFilter({ model }: { model: Model }) {
 function Where({ model, json }: { model: Model; json: FeatureJson }) {
   const where = useTrait<string[]>(model, "where");
   const [name, setName] = useState(where[0] ?? "");
-  useEffect(() => setName(where[0] ?? ""), [where[0]]);
+  // In the layout, before the next click or key: what a quick hand did is not taken back.
+  useLayoutEffect(() => setName(where[0] ?? ""), [where[0]]);
   const column = json.columns.find((candidate) => candidate.name === name);
   return (
     <span class="saew-where">

@@ -1,6 +1,6 @@
 /** Which feature this is, how often it fires, and the ways to others. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { num } from "../../controls/format";
 import type { Said } from "../../feature/said";
 import type { FeatureJson } from "../../feature/wire";
@@ -92,7 +92,8 @@ function backTo(past: number[]): string | undefined {
 function Jump({ model, onGo }: { model: Model; onGo: (f: number) => void }) {
   const feature = useTrait<number | null>(model, "feature");
   const [draft, setDraft] = useState("");
-  useEffect(() => setDraft(""), [feature]);
+  // In the layout, before the next click or key: what a quick hand did is not taken back.
+  useLayoutEffect(() => setDraft(""), [feature]);
   return (
     <span class="saew-jump">
       <label>
@@ -189,7 +190,8 @@ function Label({ json, answers }: { json: FeatureJson; answers: Answers }) {
   const [draft, setDraft] = useState<string | null>(null);
   const box = useRef<HTMLInputElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
-  useEffect(() => setDraft(null), [json.f]);
+  // In the layout, before the next click or key: what a quick hand did is not taken back.
+  useLayoutEffect(() => setDraft(null), [json.f]);
   useEffect(() => {
     if (draft !== null && box.current?.ownerDocument.activeElement !== box.current) box.current?.select();
   }, [draft === null]);

@@ -1,6 +1,6 @@
 /** The heatmap: text, ranking and matrix over one state. What is selected is a trait; what is hovered is this view's. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { MAX_FEATURES } from "../../../../src/saewidgets/widgets/constants.json";
 import { StatusLines } from "../../controls/status";
 import { HoverCard, type Pointed } from "../../feature/card";
@@ -77,7 +77,8 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   );
   const [cursor, setCursor] = useState(-1);
   const [common, setCommon] = useState(false);
-  useEffect(() => {
+  // In the layout, before the next click or key: what a quick hand did is not taken back.
+  useLayoutEffect(() => {
     setCursor(-1);
     setHover({ token: -1, at: null });
   }, [data]);

@@ -1,6 +1,6 @@
 /** Where a row acts: at which positions, and the conditions that are rarely needed. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { NumberBox } from "../../../controls/numberbox";
 import { Small } from "../../../controls/small";
 import { label } from "../../../tokens/visible";
@@ -50,9 +50,9 @@ function PositionList({ row, wrong, onChange }: { row: Intervention; wrong: bool
   const said = typeof row.positions === "string" ? "" : sayPositions(row.positions);
   const [text, setText] = useState(said);
   const read = readPositions(text);
-  // What comes back of one's own typing is no news.
+  // What comes back of one's own typing is no news. In the layout, before the next key: what a quick hand typed stays.
   const sent = useRef("");
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (said !== sent.current) setText(said);
   }, [said]);
   return (
