@@ -29,7 +29,8 @@ export function useDraft<T extends Json>(
     clearTimeout(timer.current);
     timer.current = setTimeout(() => model.save_changes(), SAVE_MS);
   };
-  useEffect(() => {
+  // In the layout, before the next key: an effect that ran after it would take the draft of before that key for the last.
+  useLayoutEffect(() => {
     if (key === sent.current.at(-1)) return;
     // The front-end echoes earlier drafts while one goes on typing: what is in the box stands, and is said again.
     if (sent.current.includes(key) && Date.now() - typed.current < ECHO_MS) {
