@@ -9,6 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .attribution.attribute import attribute as attribute
+    from .attribution.metrics.base import Metric as Metric
+    from .attribution.metrics.of_feature import feature_activation as feature_activation
+    from .attribution.metrics.of_logits import custom as custom
+    from .attribution.metrics.of_logits import kl as kl
+    from .attribution.metrics.of_logits import logit as logit
+    from .attribution.metrics.of_logits import logit_diff as logit_diff
+    from .attribution.metrics.of_logits import logprob as logprob
+    from .attribution.result import Attribution as Attribution
+    from .attribution.true_effect import TrueEffects as TrueEffects
+    from .attribution.true_effect import true_effects as true_effects
     from .demo import load_corpus as load_corpus
     from .demo import load_demo as load_demo
     from .demo import load_demo_index as load_demo_index
@@ -60,6 +71,17 @@ if TYPE_CHECKING:
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
 
 _HOMES = {
+    "Attribution": "attribution.result",
+    "TrueEffects": "attribution.true_effect",
+    "true_effects": "attribution.true_effect",
+    "Metric": "attribution.metrics.base",
+    "attribute": "attribution.attribute",
+    "custom": "attribution.metrics.of_logits",
+    "feature_activation": "attribution.metrics.of_feature",
+    "kl": "attribution.metrics.of_logits",
+    "logit": "attribution.metrics.of_logits",
+    "logit_diff": "attribution.metrics.of_logits",
+    "logprob": "attribution.metrics.of_logits",
     "BlindResult": "index.autointerp.blind_test",
     "BlindTest": "widgets.blindtest.widget",
     "Description": "engine.descriptions",

@@ -67,6 +67,19 @@ class Dictionary(ABC):
         """All activations of `x`, and what the dictionary makes of `x` (None if it is no autoencoder)."""
         return self.encode(x), None
 
+    @property
+    def has_skip(self) -> bool:
+        """Whether it writes a linear function of what it reads, besides its features (skip transcoders)."""
+        return False
+
+    def skip(self, x: Tensor) -> Tensor:
+        """That linear function of `x` [..., d_in]: [..., d_out].
+
+        Raises:
+            NotImplementedError: where there is none.
+        """
+        raise NotImplementedError(f"{self.name!r} has no skip.")
+
     # -- what it writes
 
     @abstractmethod
@@ -100,6 +113,11 @@ class Dictionary(ABC):
         (h·v) v / |v|^2. Without the division, ablating a direction that is no unit vector would overshoot.
         """
         return self.decoder(columns)
+
+    def along(self, vectors: Tensor) -> Tensor:
+        """Dot products of `vectors` [..., d_out] with one unit of each feature's contribution: [..., n_features] float32."""
+        rows = self.contribution(torch.arange(self.n_features)).to(vectors.device)
+        return vectors.float() @ rows.T
 
     # -- the same as plain code
 

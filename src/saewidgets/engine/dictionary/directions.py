@@ -127,6 +127,9 @@ class Neurons(Dictionary):
         wanted = torch.arange(self.n_features) if columns is None else columns.cpu()
         return torch.zeros(len(wanted), self.n_features).scatter_(1, wanted[:, None], 1.0)
 
+    def along(self, vectors: Tensor) -> Tensor:
+        return vectors.float()  # they are the basis itself
+
     def fit(self, width: int) -> None:
         if not self.n_features:
             self.n_features = self.d_in = width

@@ -142,10 +142,15 @@ class SaeDictionary(Dictionary):
         reconstruction = cast(
             Tensor, twin.decode(activations)
         )  # undoes the normalisation that encode() left on the twin
-        skip = getattr(self.sae, "W_skip", None)
-        if skip is not None:
-            reconstruction = reconstruction + x.to(skip.dtype) @ skip.T
-        return _dense(activations), reconstruction
+        return _dense(activations), reconstruction + self.skip(x) if self.has_skip else reconstruction
+
+    @property
+    def has_skip(self) -> bool:
+        return getattr(self.sae, "W_skip", None) is not None
+
+    def skip(self, x: Tensor) -> Tensor:
+        weight = cast(Tensor, self.sae.W_skip)
+        return x.to(weight.dtype) @ weight.T
 
     # -- what it writes
 

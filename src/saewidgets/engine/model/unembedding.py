@@ -138,14 +138,17 @@ class Norm:
 
     Six classes of two libraries keep their weight under different names, folded or not, as an offset from 1 or not.
     What they do to a vector with mean 0 tells the weight; whether a constant changes it tells LayerNorm from RMSNorm.
+
+    Args:
+        module: the norm. width: of what it normalises; default: the residual stream's.
     """
 
-    def __init__(self, module: nn.Module, model: Model) -> None:
+    def __init__(self, module: nn.Module, model: Model, width: int | None = None) -> None:
         self.module = _hookless(module)
         place = next(iter(module.parameters()), None)
         device = model.input_device if place is None else place.device
         dtype = model.dtype if place is None else place.dtype
-        d = int(model.cfg.d_model)
+        d = int(model.cfg.d_model) if width is None else width
         # Large, so that eps is nothing beside it; powers of two, so that bfloat16 holds it exactly.
         probe = torch.full((1, 1, d), 64.0)
         probe[..., ::2] = -64.0
@@ -159,6 +162,7 @@ class Norm:
 
         plus, minus = answer(probe), answer(-probe)
         self.weight = (plus - minus) / (2 * normed[0, 0].to(device))  # the norm's bias cancels
+        self.bias = (plus + minus) / 2
         self.centres = bool(torch.allclose(answer(probe + 64.0), plus, rtol=1e-2, atol=1e-3))
 
     def linearised(self, directions: Tensor) -> Tensor:
