@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .interventions.recipe.constructors import scale as scale
     from .interventions.recipe.intervention import Intervention as Intervention
     from .interventions.recipe.recipe import Recipe as Recipe
+    from .widgets.attribution.widget import AttributionPanel as AttributionPanel
     from .widgets.blindtest.widget import BlindTest as BlindTest
     from .widgets.browser.widget import FeatureBrowser as FeatureBrowser
     from .widgets.catalog.widget import SAEBrowser as SAEBrowser
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Attribution": "attribution.result",
+    "AttributionPanel": "widgets.attribution.widget",
     "TrueEffects": "attribution.true_effect",
     "true_effects": "attribution.true_effect",
     "Metric": "attribution.metrics.base",

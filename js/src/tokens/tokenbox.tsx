@@ -5,7 +5,7 @@ import { GrowingText } from "./growingtext";
 import { tokenAt } from "./tokendom";
 import type { TokenStrings } from "./tokentext";
 
-interface Props {
+export interface TokenBoxProps {
   tokens: TokenStrings;
   /** What the box is, for those who hear it. */
   name: string;
@@ -27,7 +27,7 @@ interface Props {
 
 const STEP: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
-export function TokenBox(props: Props) {
+export function TokenBox(props: TokenBoxProps) {
   const host = useRef<HTMLDivElement>(null);
   const line = useRef<GrowingText | null>(null);
   const cursor = useRef(-1);

@@ -191,6 +191,7 @@ def _result(
     def by_token(name: str) -> Doubles:
         return np.stack([np.concatenate([getattr(text.parts[n], name) for text in found]) for n in names])
 
+    texts = [engine.tokenizer.display(ids) for ids in plan.ids]
     dictionaries: list[Dictionary] = [engine.dictionary(name) for name in names]
     return Attribution(
         metric=metric.name,
@@ -198,7 +199,8 @@ def _result(
         values=np.array([text.value for text in found]),
         dictionaries=tuple(names),
         token_ids=flat,
-        tokens=tuple(s for ids in plan.ids for s in engine.tokenizer.display(ids).strings),
+        tokens=tuple(s for shown in texts for s in shown.strings),
+        parts=np.array([part for shown in texts for part in shown.parts], dtype=np.int64),
         text_ptr=starts,
         special=engine.counting.special(flat),
         outlier=np.stack([np.concatenate([text.outliers[n] for text in found]) for n in names]),

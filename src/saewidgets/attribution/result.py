@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ import numpy as np
 from ..engine.arrays import Bools, Doubles, Floats, Ints
 from ..engine.labels import Labels
 from .freezes import FREEZES
+from .removal import Removed
+from .sums import FeatureSums, summed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +47,7 @@ class Attribution:
         values: [texts] the metric.
         dictionaries: names, in the engine's order; those that the metric cannot depend on are left out (`notes` say so).
         token_ids, tokens: [n] of all texts, one after another; text_ptr: [texts + 1].
+        parts: [n]; see `TokenText`.
         special: [n]; outlier: [dictionaries, n] norm outliers around each.
         sae, token, features: [nnz] of each active feature: number of its dictionary, token of [n], feature.
         activations, gradients: [nnz] a and ∂m/∂a.
@@ -68,6 +71,7 @@ class Attribution:
     dictionaries: tuple[str, ...]
     token_ids: Ints
     tokens: tuple[str, ...]
+    parts: Ints
     text_ptr: Ints
     special: Bools
     outlier: Bools
@@ -171,38 +175,39 @@ class Attribution:
         """
         import pandas as pd
 
-        keep = self._kept(sae, include_special)
-        d, features, token = self.sae[keep], self.features[keep], self.token[keep]
-        values, acts = self.attributions[keep], self.activations[keep]
-        pairs, which = np.unique(np.stack([d, features], 1), axis=0, return_inverse=True)
-        which = which.ravel()
-        n = len(pairs)
-        of_text = np.zeros((n, self.n_texts))
-        np.add.at(of_text, (which, self.text[token]), values)
-        active = np.zeros((n, self.n_texts), bool)
-        active[which, self.text[token]] = True
-        order = np.lexsort((np.abs(values), which))
-        last = np.searchsorted(which[order], np.arange(n), side="right") - 1
-        top = token[order][last] if n else token
-        by_act = np.lexsort((np.abs(acts), which))
-        strongest = acts[by_act][np.searchsorted(which[by_act], np.arange(n), side="right") - 1] if n else acts
+        sums = self.sums(sae=sae, include_special=include_special)
         columns = {
-            "sae": np.array(self.dictionaries, dtype=object)[pairs[:, 0]],
-            "feature": pairs[:, 1],
-            "label": [self._said(*pair) for pair in pairs],
-            "attribution": of_text.mean(1),
-            "positive": np.bincount(which, np.maximum(values, 0), n) / self.n_texts,
-            "negative": np.bincount(which, np.minimum(values, 0), n) / self.n_texts,
-            "max_activation": strongest,
-            "positions": np.bincount(which, minlength=n),
-            "top_position": top - self.text_ptr[self.text[top]],
-            "top_token": np.array(self.tokens, dtype=object)[top],
+            "sae": np.array(self.dictionaries, dtype=object)[sums.sae],
+            "feature": sums.features,
+            "label": [self._said(*pair) for pair in zip(sums.sae, sums.features, strict=True)],
+            "attribution": sums.attribution,
+            "positive": sums.positive,
+            "negative": sums.negative,
+            "max_activation": sums.activation,
+            "positions": sums.positions,
+            "top_position": sums.top - self.text_ptr[self.text[sums.top]],
+            "top_token": np.array(self.tokens, dtype=object)[sums.top],
         }
         if self.n_texts > 1:
-            columns["std"] = of_text.std(1, ddof=1)
-            columns["texts"] = active.sum(1)
-        frame = pd.DataFrame(columns)
-        return frame.iloc[np.argsort(-np.abs(frame["attribution"].to_numpy()), kind="stable")].reset_index(drop=True)
+            columns |= {"std": sums.std, "texts": sums.texts}
+        return pd.DataFrame(columns)
+
+    def sums(
+        self, *, sae: str | None = None, include_special: bool = False, tokens: Sequence[int] | None = None
+    ) -> FeatureSums:
+        """`by_feature` as arrays, without words; over the given tokens of [n] only, if there are any."""
+        keep = self._kept(sae, include_special)
+        if tokens is not None:
+            keep &= np.isin(self.token, np.asarray(list(tokens), dtype=np.int64))
+        return summed(
+            self.sae[keep],
+            self.features[keep],
+            self.token[keep],
+            self.text[self.token[keep]],
+            self.activations[keep],
+            self.attributions[keep],
+            self.n_texts,
+        )
 
     def by_position(self, *, sae: str | None = None) -> pd.DataFrame:
         """One row a token and dictionary: sae, text, position, token, special, outlier, features, error, bias, total, embedding.
@@ -232,6 +237,28 @@ class Attribution:
             for d in chosen
         ]
         return pd.concat(frames, ignore_index=True)
+
+    def only(self, sae: str) -> Attribution:
+        """The same of one dictionary."""
+        d = self._index(sae)
+        keep = self.sae == d
+        return replace(
+            self,
+            dictionaries=(sae,),
+            sae=np.zeros(int(keep.sum()), np.int64),
+            token=self.token[keep],
+            features=self.features[keep],
+            activations=self.activations[keep],
+            gradients=self.gradients[keep],
+            **{name: getattr(self, name)[d : d + 1] for name in ("outlier", "error", "bias", "total")},
+        )
+
+    def removed(self, sae: str, text: int, features: Sequence[int]) -> list[Removed]:
+        """Features of a dictionary on the counted tokens of a text, as what is to be taken out of it (see `removal`)."""
+        d, start = self._index(sae), self.text_ptr[text]
+        here = (self.sae == d) & (self.text[self.token] == text) & self.counted[d, self.token]
+        taken = [(f, here & (self.features == f)) for f in features]
+        return [Removed(sae, f, self.token[k] - start, self.activations[k]) for f, k in taken if np.any(k)]
 
     def figure(self, k: int = 20, *, sae: str | None = None, include_special: bool = False) -> Figure:
         """A plotly picture: what each token's features, error and bias are worth, and the `k` features that matter most."""
@@ -268,11 +295,3 @@ class Attribution:
             f"Attribution({self.metric}: {of}{len(self.tokens)} tokens, {len(self.features)} active features of "
             f"{', '.join(map(repr, self.dictionaries))}, error share {shares})"
         )
-
-    def of(self, sae: str, tokens: Sequence[int]) -> tuple[Ints, Doubles]:
-        """Features of one dictionary and their attribution, summed over the given tokens of [n], by |attribution|."""
-        keep = (self.sae == self._index(sae)) & np.isin(self.token, np.asarray(list(tokens), dtype=np.int64))
-        features, which = np.unique(self.features[keep], return_inverse=True)
-        sums: Doubles = np.bincount(which.ravel(), self.attributions[keep], len(features)).astype(np.float64)
-        order = np.argsort(-np.abs(sums), kind="stable")
-        return features[order], sums[order]

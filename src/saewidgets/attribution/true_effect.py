@@ -7,7 +7,7 @@ that it means something.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -170,9 +170,9 @@ def true_effects_of(
     by: str,
     seed: int,
     ticket: Ticket,
-    only: Sequence[tuple[str, int]] | None = None,
+    tell: Callable[[TrueEffects], None] = lambda _: None,
 ) -> TrueEffects:
-    """`true_effects`, on the worker. `only`: these (dictionary, feature) instead of a choice. Parts: `TrueEffects` so far."""
+    """`true_effects`, on the worker; `tell` is told what is known so far."""
     if by not in ("feature", "position"):
         raise ValueError(f"by is 'feature' or 'position', not {by!r}.")
     missing = [name for name in found.dictionaries if name not in engine.dictionaries]
@@ -181,16 +181,11 @@ def true_effects_of(
     rows = _rows_of(found, by)
     if not len(rows):
         raise MetricError("No feature is active on a counted token of these texts: there is nothing to take out.")
-    if only is not None:
-        wanted = set(only)
-        chosen = np.array([i for i, row in enumerate(rows) if (row.sae, row.feature) in wanted], dtype=np.int64)
-        is_top = np.ones(len(chosen), bool)
-    else:
-        order = np.argsort(-np.abs([row.attribution for row in rows]), kind="stable")
-        rest = order[top:]
-        picked = np.random.default_rng(seed).choice(rest, min(random, len(rest)), replace=False)
-        chosen = np.concatenate([order[:top], np.sort(picked)]).astype(np.int64)
-        is_top = np.arange(len(chosen)) < min(top, len(order))
+    order = np.argsort(-np.abs([row.attribution for row in rows]), kind="stable")
+    rest = order[top:]
+    picked = np.random.default_rng(seed).choice(rest, min(random, len(rest)), replace=False)
+    chosen = np.concatenate([order[:top], np.sort(picked)]).astype(np.int64)
+    is_top = np.arange(len(chosen)) < min(top, len(order))
     some = [rows[i] for i in chosen]
     candidates = [candidate for row in some for candidate in row.candidates]
     owner = np.repeat(np.arange(len(some)), [len(row.candidates) for row in some])
@@ -228,7 +223,7 @@ def true_effects_of(
             finished[now] = True
             at += len(values)
             ticket.progress(int(finished.sum()), len(candidates))
-            ticket.part(table(finished))
+            tell(table(finished))
     return table(finished)
 
 

@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { MAX_FEATURES } from "../../../../src/saewidgets/widgets/constants.json";
+import { Editor } from "../../controls/editor";
 import { StatusLines } from "../../controls/status";
 import { HoverCard, type Pointed } from "../../feature/card";
 import { NAMELESS, type Named, type Names } from "../../feature/said";
@@ -17,7 +18,6 @@ import type { MatrixRow } from "./matrix";
 import { Matrix } from "./matrixview";
 import { Ranking } from "./ranking";
 import { type Shown, useAnswers } from "./state";
-import { Editor } from "./text/editor";
 import { TextView } from "./text/textview";
 import { Footnotes, Toolbar } from "./toolbar";
 import { Tooltip } from "./tooltip";

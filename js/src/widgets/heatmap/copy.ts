@@ -1,8 +1,9 @@
 /** What is on screen, to take along: as JSON, or as the Python that shows it again. */
 
+import type { Text } from "../../controls/editor";
 import type { Model } from "../../kernel/types";
 import { acts } from "../../tokens/visible";
-import type { Shown, Text } from "./state";
+import type { Shown } from "./state";
 
 /**
  * A Python string literal. JSON's escapes are Python's too, lone surrogates (\\ud800) among them. What acts or hides is

@@ -1,13 +1,12 @@
 /** What the heatmap asks the kernel, and what it has: one hook that keeps text, ranking and errors in step with the traits. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Text } from "../../controls/editor";
 import { type Status, useTogether } from "../../kernel/together";
 import { save, useRevision, useTrait, useTraits } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
 import { type RankJson, TextData, type TokensJson } from "./data";
 
-/** A text, several, or token ids of one or several, which only Python sets. */
-export type Text = string | string[] | number[] | number[][];
 export type Sort = "max" | "sum" | "mean";
 /** With an index also by density, the sparsest first. */
 export type Order = Sort | "density";

@@ -101,19 +101,39 @@ def predictions(
 
 
 def _predict(engine: Engine, read: Continued, k: int, dictionary: Dictionary, ticket: Ticket) -> Predictions:
-    model, ids, answer = engine.model, read.prompt, read.answer
-    if not ids:
+    ids, answer = read.prompt, read.answer
+    clean, logits = clean_and_spliced(engine, [*ids, *answer], dictionary, ticket, len(ids))
+    spliced = None if logits is None else _view(engine.tokenizer, logits, len(ids), answer, k)
+    made = _view(engine.tokenizer, clean, len(ids), answer, k)
+    return Predictions("".join(engine.tokenizer.display(ids).strings), made, spliced, read.notes)
+
+
+def clean_and_spliced(
+    engine: Engine, ids: Sequence[int], dictionary: Dictionary, ticket: Ticket, n_prompt: int | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Logits [pos, d_vocab] of a text as the model is, and with the dictionary's reconstruction in place of what it read.
+
+    None for a dictionary that reconstructs nothing. On the worker.
+
+    Args:
+        n_prompt: tokens of it that are prompt; default: all.
+
+    Raises:
+        SaewidgetsError: without a prompt, or beyond the model's context.
+    """
+    model = engine.model
+    n_prompt = len(ids) if n_prompt is None else n_prompt
+    if not n_prompt:
         raise SaewidgetsError("The prompt has no tokens: there is nothing to predict from.")
-    if len(ids) + len(answer) > model.cfg.n_ctx:
+    if len(ids) > model.cfg.n_ctx:
         raise SaewidgetsError(
-            f"Prompt and answer have {len(ids) + len(answer)} tokens, more than the model's context of {model.cfg.n_ctx}."
+            f"Prompt and answer have {len(ids)} tokens, more than the model's context of {model.cfg.n_ctx}."
         )
-    tokens = torch.tensor([[*ids, *answer]], device=model.input_device)
+    tokens = torch.tensor([list(ids)], device=model.input_device)
     with engine.lock, torch.no_grad():
-        clean = _view(engine.tokenizer, model.logits(tokens, ticket=ticket)[0], len(ids), answer, k)
+        clean = model.logits(tokens, ticket=ticket)[0]
         logits = _spliced_logits(model, tokens, dictionary, ticket)
-    spliced = None if logits is None else _view(engine.tokenizer, logits[0], len(ids), answer, k)
-    return Predictions("".join(engine.tokenizer.display(ids).strings), clean, spliced, read.notes)
+    return clean, None if logits is None else logits[0]
 
 
 def _view(tokenizer: Tokenizer, logits: Tensor, n_prompt: int, answer: Sequence[int], k: int) -> Prediction:

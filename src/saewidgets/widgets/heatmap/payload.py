@@ -11,10 +11,11 @@ import numpy as np
 from ...engine.activations.result import FeatureActivations
 from ...engine.arrays import Ints
 from ...engine.labels import Labels
+from ..feature.corpus import Corpus
 from ..feature.said import said_of
 from ..flags import flags
 from ..wire import Array, Json, Reply
-from .ranked import Corpus, Order, Ranked, ranked
+from .ranked import Order, Ranked, ranked
 
 # Activations sent with a text (8 bytes each). Beyond it, each token's strongest, and whole columns on demand.
 MAX_SENT = 500_000

@@ -20,12 +20,13 @@ from ..base import EngineWidget
 from ..channel import channel
 from ..constants import MAX_FEATURES
 from ..feature.card import AskedCard, card_reply
+from ..feature.corpus import Corpus
 from ..indexed import indexed, parted
 from ..shot import Shot
 from ..traits import Follows, Text, TextOrIds, WholeNumber, WholeNumbers, as_text, is_ids
 from .page import fallback_of, questions
 from .payload import Rank, Said, Tokens, rank_reply, said_reply, tokens_reply
-from .ranked import ORDERS, Corpus
+from .ranked import ORDERS
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine

@@ -19,6 +19,7 @@ from ..base import EngineWidget
 from ..channel import channel, parse, plain
 from ..constants import HISTORY, MAX_SAMPLES, SETTINGS
 from ..indexed import parted
+from ..recipe_trait import RecipeLike, RecipeTrait, as_dict, feature_of, with_feature
 from ..remembered import Remembered
 from ..shot import Question, Shot
 from ..traits import Follows, JsonTrait, TextOrIds, WholeNumber
@@ -34,7 +35,6 @@ from .asked import (
 from .facts import facts_of, preset_reply
 from .page import PanelView, fallback_of, questions, remembered
 from .payload import Teller, Units, generation_reply, prompt_flags, prompt_payload
-from .recipe_trait import RecipeLike, RecipeTrait, as_dict, feature_of, with_feature
 from .results import answer_reply, effect_reply, sweep_reply
 from .search import Search
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import traitlets
 
-from ...interventions.recipe.constructors import add
-from ...interventions.recipe.intervention import Intervention
-from ...interventions.recipe.recipe import Recipe
-from ..traits import JsonTrait
+from ..interventions.recipe.constructors import add
+from ..interventions.recipe.intervention import Intervention
+from ..interventions.recipe.recipe import Recipe
+from .traits import JsonTrait
 
 if TYPE_CHECKING:
-    from ...engine.engine import Engine
+    from ..engine.engine import Engine
 
 Rows = list[object]
 RecipeLike: TypeAlias = "Recipe | Intervention | Sequence[Intervention] | Mapping[str, object]"

@@ -1,14 +1,29 @@
-/** The text boxes: one, or a list to add to and take from. */
+/** The boxes of a trait that holds a text, or a list of them to add to and take from; or token ids, only to be seen. */
 
-import { useTrait } from "../../../kernel/traits";
-import type { Model } from "../../../kernel/types";
-import { useDraft } from "../../../kernel/typing";
-import type { Text } from "../state";
+import { useTrait } from "../kernel/traits";
+import type { Json, Model } from "../kernel/types";
+import { useDraft } from "../kernel/typing";
 
-export function Editor({ model }: { model: Model }) {
+/** A text, several, or token ids of one or several, which only Python sets. */
+export type Text = string | string[] | number[] | number[][];
+
+interface Props {
+  model: Model;
+  /** The trait. */
+  trait?: string;
+  /** Traits that go with the old text, and what they become. */
+  along?: Record<string, Json>;
+  /** What a text is called, and what an empty box asks for. */
+  called?: string;
+  asks?: string;
+}
+
+// Positions in the old text mean nothing in the new one.
+const ALONG = { selected_tokens: [] };
+
+export function Editor({ model, trait = "text", along = ALONG, called = "Text", asks = "Type a text" }: Props) {
   const editable = useTrait<boolean>(model, "editable");
-  // Positions in the old text mean nothing in the new one.
-  const [draft, change] = useDraft<Text>(model, "text", { selected_tokens: [] });
+  const [draft, change] = useDraft<Text>(model, trait, along);
   const ids = tokenIds(draft);
   if (ids) return <Ids texts={ids} />;
   const list = (Array.isArray(draft) ? draft : [draft]) as string[];
@@ -19,8 +34,8 @@ export function Editor({ model }: { model: Model }) {
       {list.map((value, i) => (
         <div class="saew-editor-row" key={i}>
           <textarea
-            aria-label={Array.isArray(draft) ? `Text ${i + 1}` : "Text"}
-            placeholder="Type a text"
+            aria-label={Array.isArray(draft) ? `${called} ${i + 1}` : called}
+            placeholder={asks}
             rows={1}
             spellcheck={false}
             value={value}
@@ -36,7 +51,7 @@ export function Editor({ model }: { model: Model }) {
             <button
               type="button"
               class="saew-quiet"
-              aria-label={`Remove text ${i + 1}`}
+              aria-label={`Remove ${called.toLowerCase()} ${i + 1}`}
               onClick={() => change(list.filter((_, k) => k !== i))}
             >
               {"\u00d7"}
@@ -46,7 +61,7 @@ export function Editor({ model }: { model: Model }) {
       ))}
       {Array.isArray(draft) && editable && (
         <button type="button" class="saew-quiet" onClick={() => change([...list, ""])}>
-          + Add text
+          {`+ Add ${called.toLowerCase()}`}
         </button>
       )}
     </div>

@@ -1,0 +1,112 @@
+/** The attribution panel: what is asked, the prompts, the ranking, and the checks beside it. */
+
+import { useMemo, useState } from "preact/hooks";
+import { ChannelStatus } from "../../controls/channelstatus";
+import { Footer } from "../../controls/footer";
+import { num, percent } from "../../controls/format";
+import { StatusLines } from "../../controls/status";
+import { HoverCard, type Pointed } from "../../feature/card";
+import { useTrait } from "../../kernel/traits";
+import type { ViewProps } from "../../page/mount";
+import { usePalette } from "../../tokens/palette";
+import { label } from "../../tokens/visible";
+import { Asking } from "./asking";
+import { Check } from "./check";
+import { Predictions, Without } from "./prediction";
+import { Ranking } from "./ranking";
+import { isEmpty, usePanel } from "./state";
+import { TokensView } from "./tokensview";
+import type { Found } from "./wire";
+
+export function App({ model, root, prefix, themeVersion }: ViewProps) {
+  const state = usePanel(model, root);
+  const palette = usePalette(root, themeVersion);
+  const feature = useTrait<number | null>(model, "feature");
+  const indexed = useTrait<string>(model, "indexed");
+  const [hovered, setHovered] = useState<number | null>(null);
+  const [card, setCard] = useState<Pointed | null>(null);
+  const { kernel, found, rank } = state;
+  const onHover = (f: number | null, at?: HTMLElement) => {
+    setHovered(f);
+    setCard(indexed !== "" && indexed === found?.json.sae && f !== null && at ? { f, at } : null);
+  };
+  const { busy, progress, error, offline } = kernel.of("attribution");
+  const dismiss = () => kernel.dismiss("attribution");
+  const ranking = useMemo(
+    () => found && <Ranking model={model} found={found} rank={rank} onHover={onHover} />,
+    [model, found, rank, indexed],
+  );
+  return (
+    <>
+      <Asking {...{ model, root, prefix, state }} />
+      <StatusLines
+        status={{ busy, progress, error: error ?? kernel.error, offline, silent: kernel.silent, dismiss }}
+        unit="tokens"
+      />
+      {found ? (
+        <>
+          <Head found={found} />
+          <div class="saew-attribution-body">
+            <div>
+              <TokensView {...{ model, root, prefix, palette, state, found }} shown={hovered ?? feature} />
+              {ranking}
+              <ChannelStatus kernel={kernel} channel="rank" />
+            </div>
+            <div class="saew-attribution-side">
+              <Check {...{ model, state, found }} onHover={setHovered} />
+              <Without {...{ model, state, found }} />
+              <Predictions {...{ model, state }} />
+            </div>
+          </div>
+          <Footer notes={found.json.notes} provenance={found.json.provenance} />
+          {indexed !== "" && <HoverCard {...{ model, root, palette, prefix }} pointed={card} />}
+        </>
+      ) : (
+        <>
+          {!state.asks && !error && (
+            <p class="saew-empty">
+              {isEmpty(state.question.prompt as string)
+                ? "Type a prompt."
+                : "Choose a target: the token to explain. The foil is what it is compared with."}
+            </p>
+          )}
+          <Predictions {...{ model, state }} />
+        </>
+      )}
+    </>
+  );
+}
+
+/** The number that is explained, how, and how much of it the features cannot be asked for. */
+function Head({ found }: { found: Found }) {
+  const { json } = found;
+  const share = json.error_share;
+  return (
+    <div class="saew-attribution-head">
+      <p>
+        <bdi>{label(json.said.length === 1 ? (json.said[0] ?? json.metric) : json.metric)}</bdi>
+        {json.values.length === 1 && (
+          <>
+            {" = "}
+            <b>{num(json.values[0] ?? Number.NaN)}</b>
+          </>
+        )}
+      </p>
+      <div
+        class="saew-share"
+        title={
+          "\u03a3|err\u00b7g| / \u03a3(|err\u00b7g| + |features| + |bias\u00b7g|), over the tokens that count: what of the gradient\u2019s flow the dictionary does not reconstruct"
+        }
+      >
+        <span>{share === null ? "no share of the error" : `error share ${percent(share)}`}</span>
+        <span class="saew-meter" aria-hidden="true">
+          <span style={{ width: `${((share ?? 0) * 100).toFixed(1)}%` }} />
+        </span>
+      </div>
+      <p class="saew-small">
+        {`attribution = activation \u00d7 ${json.steps > 1 ? `mean gradient over ${json.steps} steps` : "gradient"}, the gradient passing the dictionary unchanged`}
+        {json.held.length > 0 && `; held fixed: ${json.held.join("; ")}`}
+      </p>
+    </div>
+  );
+}

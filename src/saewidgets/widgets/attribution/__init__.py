@@ -1,0 +1,1 @@
+"""AttributionPanel: which features a prediction came from, with the honest check beside it."""

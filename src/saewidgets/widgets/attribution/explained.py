@@ -1,0 +1,125 @@
+"""What a panel explains: from its question to a metric, and the results that are kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+from ...attribution.attribute import attribute
+from ...attribution.errors import MetricError
+from ...attribution.metrics.base import Metric
+from ...attribution.metrics.of_feature import feature_activation
+from ...attribution.metrics.of_logits import logit, logit_diff, logprob
+from ...attribution.result import Attribution
+from ...attribution.true_effect import TrueEffects
+from .. import wire
+from ..traits import as_text
+from .asked import Question
+
+if TYPE_CHECKING:
+    from ...engine.engine import Engine
+    from ...engine.text.given import TextInput
+    from ...engine.ticket import Ticket
+
+__all__ = ["Explained"]
+
+_KEPT_RESULTS = 4
+
+
+class Explained:
+    """Attributions of one panel, each computed once, and their checks.
+
+    Args:
+        engine: what computes. metric: what the panel was made with, for questions about it.
+    """
+
+    def __init__(self, engine: Engine, metric: Metric | None) -> None:
+        self._engine, self.metric = engine, metric
+        self._results: OrderedDict[str, Attribution] = OrderedDict()
+        self._checked: dict[str, TrueEffects] = {}
+        self._guard = Lock()
+        self._era = 0
+
+    def forget(self) -> None:
+        """Everything was of other weights."""
+        with self._guard:
+            self._era += 1
+            self._results.clear()
+            self._checked.clear()
+
+    def of(self, asked: Question, ticket: Ticket | None = None) -> Attribution:
+        """The attribution that a question is about.
+
+        Raises:
+            MetricError: if nothing is chosen yet, and as `attribute`.
+        """
+        key = _key(asked)
+        with self._guard:
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
+            era = self._era
+        text, metric = self._metric_of(asked)
+        found = attribute(
+            self._engine,
+            text,
+            metric,
+            linearised=asked.linearised,
+            steps=asked.steps,
+            on_progress=None if ticket is None else ticket.progress,
+        )
+        with self._guard:
+            # What began before the weights changed is of those before.
+            if era == self._era:
+                self._results[key] = found
+            while len(self._results) > _KEPT_RESULTS:
+                self._checked.pop(self._results.popitem(last=False)[0], None)
+        return found
+
+    def keep(self, asked: Question, checked: TrueEffects) -> None:
+        """The last check of what is asked."""
+        with self._guard:
+            self._checked[_key(asked)] = checked
+
+    def checked(self, asked: Question) -> TrueEffects | None:
+        """It; None before one."""
+        return self._checked.get(_key(asked))
+
+    def effects(self, asked: Question, sae: str) -> dict[int, float]:
+        """True effects by feature of a dictionary, as far as they were checked."""
+        checked = self.checked(asked)
+        if checked is None:
+            return {}
+        rows = zip(checked.sae, checked.features, checked.effects, strict=True)
+        return {int(f): float(effect) for name, f, effect in rows if name == sae}
+
+    def _metric_of(self, asked: Question) -> tuple[TextInput, Metric]:
+        """What is to be attributed, and on which text."""
+        text = cast("TextInput", as_text(asked.prompt))
+        if not text:
+            raise MetricError("Type a prompt: its next token is what is explained.")
+        steps = cast("Sequence[Mapping[str, Any]]", asked.path or ())
+        if steps:
+            last = steps[-1]
+            ids, number = self._engine.to_ids(text), int(last.get("text", 0))
+            if not 0 <= number < len(ids):
+                raise MetricError(f"There is no text {number}: the feature that is explained is of another prompt.")
+            metric = feature_activation(int(last["feature"]), sae=str(last["sae"]), position=int(last["position"]))
+            return ids[number], metric
+        if asked.measure == "given":
+            if self.metric is None:
+                raise MetricError("The panel was made without a metric of its own: AttributionPanel(..., metric=...).")
+            return text, self.metric
+        if not asked.target:
+            raise MetricError("Choose a target: the token that the model says next, or should say.")
+        if asked.measure == "logprob":
+            return text, logprob(asked.target)
+        return text, logit_diff(asked.target, asked.foil) if asked.foil else logit(asked.target)
+
+
+def _key(asked: Question) -> str:
+    return wire.canonical(
+        [asked.prompt, asked.target, asked.foil, asked.measure, asked.path, list(asked.linearised), asked.steps]
+    )

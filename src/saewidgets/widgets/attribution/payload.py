@@ -1,0 +1,220 @@
+"""An attribution as the panel's messages: pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from ...attribution.freezes import FREEZES
+from ...attribution.result import Attribution
+from ...attribution.sums import FeatureSums
+from ...attribution.true_effect import TrueEffects
+from ...engine.arrays import Ints
+from ..feature.said import said_of
+from ..flags import flags
+from ..wire import Json, Reply
+from .asked import AskedRank, Sort
+
+if TYPE_CHECKING:
+    from ...engine.text.tokenizer import Tokenizer
+    from ..feature.corpus import Corpus
+
+__all__ = [
+    "attribution_reply",
+    "check_part",
+    "check_reply",
+    "colour_reply",
+    "key_of",
+    "next_tokens",
+    "predictions_reply",
+    "rank_reply",
+    "without_reply",
+]
+
+
+def key_of(found: Attribution, sae: str) -> str:
+    """Identity of what is shown: views keep tokens, rankings and colours of one computation together."""
+    digest = hashlib.sha256(f"{found.metric} {found.method} {sae}".encode())
+    for part in (found.token_ids, found.text_ptr, found.values, found.features, found.activations, found.gradients):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()[:16]
+
+
+def attribution_reply(found: Attribution, sae: str, dense: bool) -> Reply:
+    """The "attribution" channel: the texts, what each token is worth, and what the numbers are."""
+    d = found.dictionaries.index(sae)
+    features = np.zeros(len(found.tokens))
+    of_this = found.sae == d
+    np.add.at(features, found.token[of_this], found.attributions[of_this])
+    share = found.error_share
+    data: dict[str, Json] = {
+        "key": key_of(found, sae),
+        "n": len(found.tokens),
+        "texts": [[int(a), int(b)] for a, b in zip(found.text_ptr[:-1], found.text_ptr[1:], strict=True)],
+        "str": list(found.tokens),
+        "metric": found.metric,
+        "said": list(found.said),
+        "values": [float(value) for value in found.values],
+        "held": [FREEZES[name] for name in found.linearised],
+        "linearised": list(found.linearised),
+        "steps": found.steps,
+        "sae": sae,
+        "saes": [
+            {"name": name, "error_share": _number(share[name]), "n": int((found.sae == i).sum())}
+            for i, name in enumerate(found.dictionaries)
+        ],
+        "error_share": _number(share[sae]),
+        "dense": dense,
+        "notes": list(found.notes),
+        "provenance": [[k, v] for k, v in found.provenance[sae].items()],
+    }
+    arrays = {
+        "tok_id": found.token_ids.astype(np.uint32),
+        "flags": flags(found.parts.tolist(), found.special, found.outlier[d]),
+        "features": features.astype(np.float32),
+        "error": found.error[d].astype(np.float32),
+        "bias": found.bias[d].astype(np.float32),
+        "embedding": found.embedding.astype(np.float32),
+    }
+    return Reply(data, arrays)
+
+
+def rank_reply(
+    found: Attribution, sae: str, asked: AskedRank, effects: Mapping[int, float], corpus: Corpus | None
+) -> Reply:
+    """The "rank" channel: features by their attribution, with the true effects of those that were checked."""
+    tokens = [token for token in asked.tokens if 0 <= token < len(found.tokens)]
+    sums = found.sums(sae=sae, include_special=asked.include_special, tokens=tokens or None)
+    order = _order(sums, asked.sort, effects)
+    shown = order[: asked.limit]
+    labels = found.labels[sae]
+    rows: list[Json] = []
+    for i in shown:
+        f, top = int(sums.features[i]), int(sums.top[i])
+        text = int(found.text[top])
+        rows.append(
+            {
+                "f": f,
+                **said_of(labels, f),
+                "value": float(sums.attribution[i]),
+                "act": float(sums.activation[i]),
+                "positions": int(sums.positions[i]),
+                "at": top,
+                "text": text,
+                "position": top - int(found.text_ptr[text]),
+                "std": _number(float(sums.std[i])),
+                "texts": int(sums.texts[i]),
+                "effect": effects.get(f),
+                "density": None if corpus is None else float(corpus.density[f]),
+            }
+        )
+    counted = (found.counted[found.dictionaries.index(sae)] | asked.include_special).copy()
+    if tokens:
+        counted &= np.isin(np.arange(len(counted)), tokens)
+    data: dict[str, Json] = {
+        "key": key_of(found, sae),
+        "rows": rows,
+        "total": len(order),
+        "positive": float(sums.positive.sum()),
+        "negative": float(sums.negative.sum()),
+        "n_tokens": int(counted.sum()),
+        "basis": "selected" if tokens else "all",
+    }
+    return Reply(data)
+
+
+def _order(sums: FeatureSums, sort: Sort, effects: Mapping[int, float]) -> Ints:
+    """Rows of `sums` in the order that is asked for."""
+    if sort == "size":
+        return np.arange(len(sums))
+    if sort == "effect":
+        known = np.array([i for i, f in enumerate(sums.features.tolist()) if f in effects], dtype=np.int64)
+        sizes = np.array([-abs(effects[int(sums.features[i])]) for i in known])
+        return known[np.argsort(sizes, kind="stable")]
+    value = sums.attribution if sort == "positive" else -sums.attribution
+    kept = np.flatnonzero(value > 0)
+    return kept[np.argsort(-value[kept], kind="stable")]
+
+
+def colour_reply(found: Attribution, sae: str, feature: int) -> Reply:
+    """The "colour" channel: a feature's activation and attribution on every token."""
+    keep = (found.sae == found.dictionaries.index(sae)) & (found.features == feature)
+    activation, value = (np.zeros(len(found.tokens), np.float32) for _ in range(2))
+    activation[found.token[keep]] = found.activations[keep]
+    value[found.token[keep]] = found.attributions[keep]
+    data: dict[str, Json] = {"key": key_of(found, sae), "f": feature, **said_of(found.labels[sae], feature)}
+    return Reply(data, {"act": activation, "value": value})
+
+
+def check_part(checked: TrueEffects, labels: Mapping[int, str]) -> dict[str, Json]:
+    """What is known of a check so far, and the correlations of all of it."""
+    table = checked.correlations()
+    columns = zip(
+        checked.features, checked.top, checked.activations, checked.attributions, checked.effects, strict=True
+    )
+    return {
+        "rows": [
+            {
+                "f": int(f),
+                **said_of(labels, int(f)),
+                "top": bool(top),
+                "act": float(act),
+                "value": float(value),
+                "effect": float(effect),
+            }
+            for f, top, act, value, effect in columns
+        ],
+        "total": checked.total,
+        "correlations": [
+            {
+                "measure": str(row["measure"]),
+                "among": str(row["among"]),
+                "n": int(row["n"]),
+                "pearson": _number(float(row["pearson"])),
+                "spearman": _number(float(row["spearman"])),
+            }
+            for row in table.to_dict("records")
+        ],
+    }
+
+
+def check_reply(checked: TrueEffects, found: Attribution, sae: str) -> Reply:
+    """The "check" channel."""
+    return Reply({"key": key_of(found, sae), **check_part(checked, found.labels[sae])})
+
+
+def predictions_reply(texts: Sequence[Json]) -> Reply:
+    """The "predictions" channel: of each prompt what comes next."""
+    return Reply({"texts": list(texts)})
+
+
+def without_reply(key: str, removed: Sequence[int], texts: Sequence[Json]) -> Reply:
+    """The "without" channel: metric and next tokens of each text, as it is and without the features."""
+    return Reply({"key": key, "removed": list(removed), "texts": list(texts)})
+
+
+def next_tokens(before: Tensor, after: Tensor | None, k: int, tokenizer: Tokenizer) -> list[Json]:
+    """The likeliest `k` tokens of either distribution, by what they were: probabilities from logits [d_vocab].
+
+    Without `after` only of the one.
+    """
+    dists = [one.float().softmax(-1) for one in (before, after) if one is not None]
+    likely = {int(i) for one in dists for i in one.topk(min(k, len(one))).indices}
+    ids = sorted(likely, key=lambda i: -float(dists[0][i]))
+    return [
+        {
+            "id": token,
+            "str": tokenizer.display([token]).strings[0],
+            "before": float(dists[0][token]),
+            "after": float(dists[1][token]) if len(dists) > 1 else None,
+        }
+        for token in ids
+    ]
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None

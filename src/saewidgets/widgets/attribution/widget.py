@@ -1,0 +1,325 @@
+"""AttributionPanel: why the model says what it says, feature by feature, and whether that is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import traitlets
+
+from ...attribution.freezes import freezes_of
+from ...attribution.metrics.base import Metric
+from ...attribution.metrics.of_logits import as_metric
+from ...attribution.result import Attribution
+from ...attribution.true_effect import TrueEffects, true_effects_of
+from ...interventions.recipe.recipe import Recipe
+from .. import wire
+from ..base import EngineWidget
+from ..channel import channel
+from ..feature.card import AskedCard, card_reply
+from ..feature.corpus import Corpus
+from ..indexed import indexed, parted
+from ..recipe_trait import RecipeLike, RecipeTrait, as_dict
+from ..shot import Shot
+from ..traits import JsonTrait, TextOrIds, WholeNumber, WholeNumbers, as_text
+from .asked import (
+    AskedCheck,
+    AskedColour,
+    AskedComplete,
+    AskedPredictions,
+    AskedRank,
+    AskedWithout,
+    Measure,
+    Question,
+    Sort,
+)
+from .explained import Explained
+from .outcomes import predictions_of, without
+from .page import fallback_of, questions
+from .payload import (
+    attribution_reply,
+    check_part,
+    check_reply,
+    colour_reply,
+    key_of,
+    predictions_reply,
+    rank_reply,
+    without_reply,
+)
+from .vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...attribution.freezes import Linearised
+    from ...engine.engine import Engine
+    from ...engine.text.given import TextInput
+    from ...engine.ticket import Ticket
+    from ...index.feature_index import FeatureIndex
+
+
+class AttributionPanel(EngineWidget, bundle="attribution"):
+    """Which features a prediction came from: by gradient, over all positions or some, with what truly happens beside it.
+
+    Args:
+        engine: the model and its dictionaries.
+        index: an index of one of them: what its features are said to be, how dense they are, and a card of each.
+        prompt: a text, or several wordings of it (numbers are then means over them, with their spread).
+        target, foil: what the model says and what it does not, as tokens (" earth", with its space). Without a foil: the logit
+            of the target.
+        metric: any metric (`sw.logit_diff(...)`, `sw.kl(...)`, a function of the logits) in place of target and foil.
+        sae: which dictionary is shown; default: the one that the index is of, else the first.
+        linearised, steps: as in `sw.attribute`.
+        traits: any trait below.
+
+    Traits (both ways):
+        prompt, target, foil. measure: "logits" (target less foil), "logprob" (of the target, also of several tokens) or
+            "given" (the metric that the panel was made with).
+        linearised: names of what is held fixed, see `sw.attribute`. steps: of integrated gradients; 1: the gradient.
+        sae: the dictionary that is shown.
+        path: empty, or the features that are explained one by the other, as {sae, feature, text, position}: the last one's
+            activation is what is attributed, to features of earlier dictionaries.
+        selected_tokens: positions that the ranking is over (of all texts); empty: all.
+        include_special: rank and sum special tokens and norm outliers too.
+        sort: "size", "positive", "negative", or "effect" (those that were checked). limit: rows of the ranking.
+        feature: the feature that is looked at, to be linked with another widget's; its colours are on the tokens.
+        chosen: features that are taken out together (what if).
+        recipe: what "+" added, as a `SteeringPanel`'s; `panel.value` is it read.
+        theme, error: see `EngineWidget`.
+
+    Raises:
+        IndexMismatchError: if engine and index do not belong together. TypeError: for what is no metric.
+
+    Example:
+        >>> panel = sw.AttributionPanel(engine, index, "In the beginning, God created the heavens and the", " earth", " sky")
+        >>> panel                        # in a notebook cell: shows it
+        >>> panel.attribution.by_feature().head()
+    """
+
+    prompt = TextOrIds().tag(sync=True, page=True)
+    target = traitlets.Unicode("").tag(sync=True, page=True)
+    foil = traitlets.Unicode("").tag(sync=True, page=True)
+    measure = traitlets.Enum(("logits", "logprob", "given"), "logits").tag(sync=True, page=True)
+    linearised = traitlets.List(traitlets.Unicode()).tag(sync=True, page=True)
+    steps = traitlets.Int(1, min=1, max=100).tag(sync=True, page=True)
+    sae = traitlets.Unicode().tag(sync=True, page=True)
+    path = traitlets.List(JsonTrait()).tag(sync=True, page=True)
+    selected_tokens = WholeNumbers(min=0).tag(sync=True, page=True)
+    include_special = traitlets.Bool(False).tag(sync=True, page=True)
+    sort = traitlets.Enum(("size", "positive", "negative", "effect"), "size").tag(sync=True, page=True)
+    limit = traitlets.Int(20, min=1, max=500).tag(sync=True, page=True)
+    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
+    chosen = WholeNumbers().tag(sync=True, page=True)
+    recipe = RecipeTrait().tag(sync=True, page=True)
+    given = traitlets.Unicode("", read_only=True).tag(sync=True, page=True)
+    saes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True, page=True)
+    indexed = traitlets.Unicode("", read_only=True).tag(sync=True, page=True)
+    editable = traitlets.Bool(True).tag(sync=True, page=True)
+
+    def __init__(
+        self,
+        engine: Engine,
+        index: FeatureIndex | None = None,
+        prompt: TextInput = "",
+        target: str = "",
+        foil: str = "",
+        *,
+        metric: Metric | Callable[[Tensor], Tensor] | None = None,
+        sae: str | None = None,
+        linearised: Linearised = None,
+        recipe: RecipeLike = (),
+        **traits: object,
+    ) -> None:
+        self._explained = Explained(engine, None if metric is None else as_metric(metric))
+        self._given_index = self._index = index
+        self._of_index = "" if index is None else indexed(engine, index, None)
+        self._corpus: Corpus | None = None
+        self._vocabulary = Vocabulary(engine.tokenizer)
+        self._engine, self._closed = engine, False
+        shown = engine.dictionary(sae or self._of_index or None).name
+        measure = {} if metric is None else {"measure": "given"}
+        own = {"prompt": prompt, "target": target, "foil": foil, "linearised": list(freezes_of(linearised))}
+        super().__init__(engine, **{**own, **measure, "sae": shown, "recipe": as_dict(recipe), **traits})
+        self.set_trait("given", "" if self._explained.metric is None else self._explained.metric.name)
+        self.set_trait("saes", list(engine.dictionaries))
+        self._use(index)
+        self.names_of(*(dictionary.labels for dictionary in engine.dictionaries.values()))
+
+    # -- traits that belong together
+
+    @traitlets.validate("sae")
+    def _valid_sae(self, proposal: Mapping[str, Any]) -> str:
+        return self.engine.dictionary(proposal["value"] or None).name
+
+    @traitlets.validate("linearised")
+    def _valid_linearised(self, proposal: Mapping[str, Any]) -> list[str]:
+        return list(freezes_of(proposal["value"]))
+
+    @traitlets.validate("measure")
+    def _valid_measure(self, proposal: Mapping[str, Any]) -> str:
+        if proposal["value"] == "given" and self._explained.metric is None:
+            raise traitlets.TraitError(
+                "The panel was made without a metric of its own: AttributionPanel(..., metric=...)."
+            )
+        return cast(str, proposal["value"])
+
+    @traitlets.validate("feature", "chosen")
+    def _valid_features(self, proposal: Mapping[str, Any]) -> int | list[int] | None:
+        value: int | list[int] | None = proposal["value"]
+        dictionary = self.engine.dictionary(self.sae or None)
+        if isinstance(value, list):
+            return list(dict.fromkeys(dictionary.check_features(value)))
+        return None if value is None else dictionary.check_features([value])[0]
+
+    @traitlets.observe("prompt")
+    def _prompt_changed(self, change: Mapping[str, Any]) -> None:
+        if change["old"] not in (traitlets.Undefined, None) and change["old"] != change["new"]:
+            self.reset(selected_tokens=[], path=[])
+
+    @traitlets.observe("sae")
+    def _sae_changed(self, change: Mapping[str, Any]) -> None:
+        # Numbers of features are those of one dictionary.
+        if change["old"] not in (traitlets.Undefined, None, "") and change["old"] != change["new"]:
+            self.reset(feature=None, chosen=[])
+
+    @traitlets.observe("path")
+    def _path_changed(self, change: Mapping[str, Any]) -> None:
+        if change["old"] not in (traitlets.Undefined, None) and change["old"] != change["new"]:
+            self.reset(selected_tokens=[])
+
+    @traitlets.observe("revision")
+    def _refreshed(self, _change: Mapping[str, Any]) -> None:
+        self._explained.forget()
+        why = "" if self._given_index is None else parted(self.engine, self._given_index, self._of_index)
+        self._use(None if why else self._given_index)
+
+    def _use(self, index: FeatureIndex | None) -> None:
+        self._index = index
+        self._corpus = None if index is None else Corpus.of(index)
+        self.set_trait("indexed", "" if index is None else self._of_index)
+
+    # -- headless
+
+    @property
+    def attribution(self) -> Attribution:
+        """The result behind the picture, for the traits as they are now.
+
+        Raises:
+            MetricError: if there is no prompt, or no target.
+        """
+        return self._explained.of(self._question())
+
+    @property
+    def checked(self) -> TrueEffects | None:
+        """The last true-effect check of what is shown; None before one."""
+        return self._explained.checked(self._question())
+
+    @property
+    def value(self) -> Recipe:
+        """The recipe that "+" made.
+
+        Raises:
+            RecipeError: if what was set is none.
+        """
+        return Recipe.from_dict(self.recipe)
+
+    def _question(self) -> Question:
+        return Question(
+            cast("wire.Json", self.prompt),
+            self.target,
+            self.foil,
+            cast("Measure", self.measure),
+            cast("wire.Json", self.path),
+            tuple(self.linearised),
+            self.steps,
+            self.sae,
+        )
+
+    def _shown(self, found: Attribution, asked: Question) -> str:
+        """The dictionary to show: the one that is asked for, or the last of those that the metric depends on."""
+        return asked.sae if asked.sae in found.dictionaries else found.dictionaries[-1]
+
+    # -- answers
+
+    @channel("attribution", Question)
+    def _answer_attribution(self, asked: Question, ticket: Ticket) -> wire.Reply:
+        found = self._explained.of(asked, ticket)
+        sae = self._shown(found, asked)
+        return attribution_reply(found, sae, self.engine.dictionary(sae).dense)
+
+    @channel("rank", AskedRank)
+    def _answer_rank(self, asked: AskedRank, ticket: Ticket) -> wire.Reply:
+        found = self._explained.of(asked.of, ticket)
+        sae = self._shown(found, asked.of)
+        corpus = self._corpus if sae == self._of_index else None
+        return rank_reply(found, sae, asked, self._explained.effects(asked.of, sae), corpus)
+
+    @channel("colour", AskedColour)
+    def _answer_colour(self, asked: AskedColour, ticket: Ticket) -> wire.Reply:
+        found = self._explained.of(asked.of, ticket)
+        sae = self._shown(found, asked.of)
+        self.engine.dictionary(sae).check_features([asked.feature])
+        return colour_reply(found, sae, asked.feature)
+
+    @channel("predictions", AskedPredictions)
+    def _answer_predictions(self, asked: AskedPredictions, ticket: Ticket) -> wire.Reply:
+        return predictions_reply(predictions_of(self.engine, as_text(asked.prompt), asked.sae, ticket))
+
+    @channel("check", AskedCheck, long=True, remembered=True)
+    def _answer_check(self, asked: AskedCheck, ticket: Ticket) -> wire.Reply:
+        found = self._explained.of(asked.of, ticket)
+        sae = self._shown(found, asked.of)
+        labels = found.labels[sae]
+        checked = true_effects_of(
+            self.engine,
+            found.only(sae),
+            top=max(0, min(asked.top, 200)),
+            random=max(0, min(asked.random, 200)),
+            by="feature",
+            seed=asked.seed,
+            ticket=ticket,
+            tell=lambda part: ticket.part(check_part(part, labels)),
+        )
+        self._explained.keep(asked.of, checked)
+        return check_reply(checked, found, sae)
+
+    @channel("without", AskedWithout, long=True, remembered=True)
+    def _answer_without(self, asked: AskedWithout, ticket: Ticket) -> wire.Reply:
+        found = self._explained.of(asked.of, ticket)
+        sae = self._shown(found, asked.of)
+        self.engine.dictionary(sae).check_features(asked.features)
+        texts = [without(self.engine, found, sae, text, asked.features, ticket) for text in range(found.n_texts)]
+        return without_reply(key_of(found, sae), asked.features, texts)
+
+    @channel("complete", AskedComplete)
+    def _answer_complete(self, asked: AskedComplete, _ticket: Ticket) -> wire.Reply:
+        return wire.Reply({"tokens": self._vocabulary.found(asked.query)})
+
+    @channel("card", AskedCard)
+    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
+        if self._index is None:
+            raise ValueError("A card of a feature needs an index: AttributionPanel(engine, index, ...).")
+        return card_reply(self._index, asked.feature)
+
+    # -- pictures without a kernel
+
+    def fallback_html(self) -> str:
+        found = self.attribution
+        return fallback_of(found, self._shown(found, self._question()), self.include_special)
+
+    def shot(self, features: int = 20) -> Shot:
+        """The tokens, the rankings, the colours of the first `features`, the predictions, and the checks that were made."""
+        asked = self._question()
+        found = self.attribution
+        sae = self._shown(found, asked)
+        rank = AskedRank(asked, tuple(self.selected_tokens), self.include_special, cast("Sort", self.sort), self.limit)
+        return Shot(
+            title=f"{found.metric}: {sae}",
+            state={"editable": False},
+            questions=list(questions(found, sae, rank, features, self._index if sae == self._of_index else None)),
+            fallback=self.fallback_html(),
+            provenance=list(found.provenance[sae].items()),
+        )
+
+    def __repr__(self) -> str:
+        return f"AttributionPanel({self.sae!r}, target={self.target!r}, foil={self.foil!r})"
