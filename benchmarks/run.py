@@ -41,7 +41,7 @@ def main() -> None:
         parser.error("--quick measures too little to be kept")
     rows = [package_bench.import_time(), *package_bench.bundles()]
     engine = sw.load_demo()
-    rows.append(engine_bench.activations(engine))
+    rows += [engine_bench.activations(engine), engine_bench.attribution(engine)]
     rows += index_bench.rows(engine, index_bench.QUICK if arguments.quick else index_bench.Size())
     rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384, not arguments.no_browser)
     rows += steering_bench.rows(engine, *((8, 1) if arguments.quick else ()))

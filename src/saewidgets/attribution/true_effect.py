@@ -8,7 +8,7 @@ that it means something.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -110,6 +110,23 @@ class TrueEffects:
             for measure, (x, y) in pairs.items()
         ]
         return pd.DataFrame(rows)
+
+    def beside(self, other: Attribution) -> TrueEffects:
+        """The same features and effects, judged by another attribution of the same texts (linearised, integrated ...).
+
+        Example:
+            >>> relp = sw.attribute(engine, text, metric, linearised="relp")
+            >>> checked.beside(relp).correlations()
+
+        Raises:
+            MetricError: if that is not of the same features and texts.
+        """
+        known = {(row.sae, row.feature, row.text, row.position): row.attribution for row in _rows_of(other, self.by)}
+        keys = zip(self.sae, self.features.tolist(), self.text.tolist(), self.position.tolist(), strict=True)
+        values = [known.get(key) for key in keys]
+        if None in values:
+            raise MetricError("The other attribution does not have these features: it is of other texts or dictionaries.")
+        return replace(self, method=other.method, attributions=np.array(values, dtype=np.float64))
 
     def figure(self) -> Figure:
         """A plotly scatter: attribution against effect, with the line on which they agree."""
