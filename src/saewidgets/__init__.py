@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .attribution.graph.graph import AttributionGraph as AttributionGraph
     from .demo import load_corpus as load_corpus
     from .demo import load_demo as load_demo
     from .demo import load_demo_index as load_demo_index
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
 
 _HOMES = {
+    "AttributionGraph": "attribution.graph.graph",
     "BlindResult": "index.autointerp.blind_test",
     "BlindTest": "widgets.blindtest.widget",
     "Description": "engine.descriptions",
