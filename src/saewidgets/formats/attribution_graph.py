@@ -59,9 +59,8 @@ def read_graph(
         (94, 'capital-state-dallas')
     """
     path = Path(path)
-    # NaN and infinities are no JSON and no numbers that could be shown.
     try:
-        content = json.loads(_text_of(path, limit), parse_constant=lambda _: None)
+        content = json.loads(_text_of(path, limit))
     except json.JSONDecodeError as error:
         raise FormatError(
             f"{path} is no JSON from line {error.lineno}, column {error.colno} on ({error.msg}): it was cut off, or is another "
@@ -139,7 +138,7 @@ def write_graph(file: GraphFile, path: str | Path) -> Path:
     try:
         text = json.dumps(made, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        # 1e999 is JSON, and an infinity once it is read.
+        # NaN of a tool that writes it, and 1e999, which is JSON: neither is a number that could be shown.
         text = json.dumps(cleaned(made), allow_nan=False, separators=(",", ":"))
     content = text.encode("ascii")  # lone surrogates go through as escapes
     path.parent.mkdir(parents=True, exist_ok=True)

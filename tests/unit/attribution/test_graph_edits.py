@@ -116,6 +116,20 @@ def test_nodes_of_transformer_circuits_are_chosen_by_their_other_id() -> None:
     assert [node.js_id for node in edited.groups["capital"]] == [rows[1]["jsNodeId"]]
 
 
+def test_a_name_that_is_one_node_s_id_and_another_s_other_id_is_of_the_file_s_kind(content: Row) -> None:
+    a, b = (row for row in content["nodes"][:2])
+    b["jsNodeId"] = a["node_id"]
+    content["qParams"]["pinnedIds"] = [a["node_id"]]
+    assert ids(sw.AttributionGraph.from_dict(content).pins) == [a["node_id"]]
+    other = anthropic(random.Random(4))
+    a, b = (row for row in other["nodes"] if row["jsNodeId"] in other["qParams"]["pinnedIds"][:2])
+    b["node_id"], before = a["jsNodeId"], b["node_id"]
+    for link in other["links"]:
+        link |= {end: b["node_id"] for end in ("source", "target") if link[end] == before}
+    other["qParams"]["pinnedIds"] = [a["jsNodeId"], b["jsNodeId"]]
+    assert ids(sw.AttributionGraph.from_dict(other).pins) == [a["node_id"], b["node_id"]]
+
+
 # -- addresses
 
 

@@ -178,6 +178,7 @@ def test_numbers_of_features() -> None:
     assert digits(0, 7) == 7 and digits(12, 345) == 1200345
     assert from_digits(1000345, 1) is None  # six digits are not padded
     assert from_digits(1200345, 2) is None
+    assert from_digits(1234, 12) is None  # five digits at least
     assert index_of("cantor", 3, cantor(2, 5)) is None  # of another layer
 
 
