@@ -180,7 +180,8 @@ def prune(
     scores[there] = edge_scores(links.only(there), logit_weights)
     edges = there & (scores >= _at_least(scores, edge_threshold))
     while True:
-        leaves, comes = np.zeros(links.n, bool), np.zeros(links.n, bool)
+        leaves: Bools = np.zeros(links.n, bool)
+        comes: Bools = np.zeros(links.n, bool)
         leaves[links.sources[edges]] = True
         comes[links.targets[edges]] = True
         kept = nodes & (leaves | roles.given) & (comes | ~roles.features)
