@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .attribution.attribute import attribute as attribute
+    from .attribution.graph.graph import AttributionGraph as AttributionGraph
     from .attribution.metrics.base import Metric as Metric
     from .attribution.metrics.of_feature import feature_activation as feature_activation
     from .attribution.metrics.of_logits import custom as custom
@@ -84,6 +85,7 @@ _HOMES = {
     "logit": "attribution.metrics.of_logits",
     "logit_diff": "attribution.metrics.of_logits",
     "logprob": "attribution.metrics.of_logits",
+    "AttributionGraph": "attribution.graph.graph",
     "BlindResult": "index.autointerp.blind_test",
     "BlindTest": "widgets.blindtest.widget",
     "Description": "engine.descriptions",

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "engine": {"errors", "storage"},
     "snapshot": set(),
     "interventions": BASE,
-    "attribution": BASE | {"interventions"},
+    "attribution": BASE | {"formats", "index", "interventions"},
     "formats": {"errors", "storage"},
     "index": BASE | {"formats"},
     "geometry": BASE | {"index"},

@@ -125,7 +125,9 @@ class TrueEffects:
         keys = zip(self.sae, self.features.tolist(), self.text.tolist(), self.position.tolist(), strict=True)
         values = [known.get(key) for key in keys]
         if None in values:
-            raise MetricError("The other attribution does not have these features: it is of other texts or dictionaries.")
+            raise MetricError(
+                "The other attribution does not have these features: it is of other texts or dictionaries."
+            )
         return replace(self, method=other.method, attributions=np.array(values, dtype=np.float64))
 
     def figure(self) -> Figure:
