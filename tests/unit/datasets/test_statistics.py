@@ -79,7 +79,11 @@ def test_welch_is_scipy_s(confidence: float) -> None:
         ends = wanted.confidence_interval(confidence)
         assert not flat[i]
         assert one.variance[i] == pytest.approx(x.var(ddof=1))
-        assert (p[i], low[i], high[i]) == (pytest.approx(wanted.pvalue), pytest.approx(ends.low), pytest.approx(ends.high))
+        assert (p[i], low[i], high[i]) == (
+            pytest.approx(wanted.pvalue),
+            pytest.approx(ends.low),
+            pytest.approx(ends.high),
+        )
 
 
 @pytest.mark.parametrize("signed", [False, True])
