@@ -130,7 +130,7 @@ class Association:
         """The first `k` rows of `to_pandas`, with what each feature is said to be ("description")."""
         table = self.to_pandas().head(k)
         description = [said(f, self.labels) for f in table["feature"].tolist()]
-        table.insert(table.columns.get_loc("label") + 1, "description", description)
+        table.insert(table.columns.tolist().index("label") + 1, "description", description)
         return table
 
     def figure(self, k: int = 20) -> Figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,9 +157,12 @@ class FeatureMatrix:
         import pandas as pd
 
         by_column = self.matrix.tocsc()
+        table: pd.DataFrame
         if features is None:
+            # (pandas-stubs do not know this accessor of the class.)
+            sparse: Callable[..., pd.DataFrame] = pd.DataFrame.sparse.from_spmatrix  # type: ignore[attr-defined]
             chosen = np.flatnonzero(np.diff(by_column.indptr))
-            table = pd.DataFrame.sparse.from_spmatrix(by_column[:, chosen], index=self.index, columns=chosen)
+            table = sparse(by_column[:, chosen], index=self.index, columns=chosen)
         else:
             chosen = np.array([self._encoded(f) for f in features], np.int64)
             table = pd.DataFrame(by_column[:, chosen].toarray(), index=self.index, columns=chosen)

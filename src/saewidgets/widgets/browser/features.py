@@ -94,7 +94,7 @@ class Features:
                     for name, (title, says, log, form) in _SAYS.items()
                     if name in numbers
                 }
-                | self.brought.columns,
+                | dict(self.brought.columns),
             )
         return self._columns[1]
 

@@ -169,12 +169,11 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
     @channel("summary", Summary)
     def _answer_summary(self, _asked: Summary, _ticket: Ticket) -> wire.Reply:
         made = summary(self._features.columns)
-        lists = self._index.lists
+        lists, others = self._index.lists, self._features.brought.notes
         facts: dict[str, wire.Json] = {
             "lists": [{"name": name, "n": len(features)} for name, features in lists.items()],
             "provenance": facts_of(self._index),
-            "notes": [note for note in (self._index.provenance.get("notes"), self._index.remains) if note]
-            + [*self._features.brought.notes],
+            "notes": [note for note in (self._index.provenance.get("notes"), self._index.remains, *others) if note],
             "shown": [*self._features.shown],
         }
         return wire.Reply({**made.data, **facts}, made.arrays)
