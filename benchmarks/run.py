@@ -12,6 +12,7 @@ import torch
 import saewidgets as sw
 from benchmarks import (
     browser_bench,
+    datasets_bench,
     engine_bench,
     index_bench,
     large_bench,
@@ -42,6 +43,7 @@ def main() -> None:
     rows = [package_bench.import_time(), *package_bench.bundles()]
     engine = sw.load_demo()
     rows += [engine_bench.activations(engine), engine_bench.attribution(engine)]
+    rows += datasets_bench.rows(engine, *((20, 1) if arguments.quick else ()))
     rows += index_bench.rows(engine, index_bench.QUICK if arguments.quick else index_bench.Size())
     rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384, not arguments.no_browser)
     rows += steering_bench.rows(engine, *((8, 1) if arguments.quick else ()))

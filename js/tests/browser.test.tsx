@@ -130,6 +130,17 @@ describe("narrowing", () => {
     await until(() => expect(find(".saew-ranges")?.textContent).toContain("max 1.000 to 2.000"));
   });
 
+  test("what the kernel shows from the start is shown", async () => {
+    const heads = () => all("th button").map(({ textContent }) => textContent?.replace(/ [\u25be\u25b4]/, ""));
+    await until(() => expect(heads()).toEqual(["feature", "density", "max", "mean"]));
+    open(widget, { ...STATE, sort: "logit_std" }, (message) => {
+      const answer = kernelOf(N)(message);
+      if (answer?.t !== "res" || !answer.ok || message.ch !== "summary") return answer;
+      return { ...answer, r: { ...(answer.r as object), shown: ["density", "logit_std", "neuron_r"] } };
+    });
+    await until(() => expect(heads()).toEqual(["feature", "density", "logit_std", "neuron_r"]));
+  });
+
   test("a column that is sorted or filtered by is shown", async () => {
     expect(button("std")).toBeUndefined();
     model.push({ filters: { std: [1, null] } });

@@ -51,6 +51,7 @@ export const kernelOf =
           edges: name === "min" ? [] : [0, 1, 2, 4],
         })),
         lists: [{ name: "mine", n: 2 }],
+        shown: ["density", "max", "mean"],
         provenance: [["model", "tiny"]],
         notes: [],
       };

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from .attribution.result import Attribution as Attribution
     from .attribution.true_effect import TrueEffects as TrueEffects
     from .attribution.true_effect import true_effects as true_effects
+    from .datasets.association import Association as Association
+    from .datasets.association import associate as associate
+    from .datasets.build import feature_matrix as feature_matrix
+    from .datasets.compare import contrast as contrast
+    from .datasets.contrast import Contrast as Contrast
+    from .datasets.matrix import FeatureMatrix as FeatureMatrix
     from .demo import load_corpus as load_corpus
     from .demo import load_demo as load_demo
     from .demo import load_demo_index as load_demo_index
@@ -86,8 +92,10 @@ _HOMES = {
     "logit_diff": "attribution.metrics.of_logits",
     "logprob": "attribution.metrics.of_logits",
     "AttributionGraph": "attribution.graph.graph",
+    "Association": "datasets.association",
     "BlindResult": "index.autointerp.blind_test",
     "BlindTest": "widgets.blindtest.widget",
+    "Contrast": "datasets.contrast",
     "Description": "engine.descriptions",
     "Directions": "engine.dictionary.directions",
     "Engine": "engine.engine",
@@ -98,6 +106,7 @@ _HOMES = {
     "FeatureBrowser": "widgets.browser.widget",
     "FeatureDashboard": "widgets.dashboard.widget",
     "FeatureIndex": "index.feature_index",
+    "FeatureMatrix": "datasets.matrix",
     "FeatureRanking": "engine.activations.ranking",
     "Generation": "interventions.generation.generate",
     "Intervention": "interventions.recipe.intervention",
@@ -114,14 +123,17 @@ _HOMES = {
     "add": "interventions.recipe.constructors",
     "answer_effects": "interventions.effects.answers",
     "applied": "interventions.applied.context",
+    "associate": "datasets.association",
     "build_index": "index.build",
     "cap": "interventions.recipe.constructors",
     "clamp": "interventions.recipe.constructors",
+    "contrast": "datasets.compare",
     "effects": "interventions.effects.on_text",
     "Workbench": "widgets.explore.workbench",
     "explain": "index.autointerp.explain",
     "explore": "widgets.explore.workbench",
     "extend_index": "index.build",
+    "feature_matrix": "datasets.build",
     "generate": "interventions.generation.generate",
     "load_corpus": "demo",
     "load_demo": "demo",

@@ -17,7 +17,7 @@ LONGEST = 330
 
 # folder -> the folders of ours that it may import. cli -> demo, widgets -> {snapshot, ...} -> engine -> storage -> errors.
 BASE = {"engine", "errors", "storage"}
-LIBRARY = {"attribution", "formats", "geometry", "index", "interventions", "snapshot"}
+LIBRARY = {"attribution", "datasets", "formats", "geometry", "index", "interventions", "snapshot"}
 MAY_IMPORT = {
     "errors": set(),
     "storage": {"errors"},
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "formats": {"errors", "storage"},
     "index": BASE | {"formats"},
     "geometry": BASE | {"index"},
+    "datasets": BASE | {"index"},
     "widgets": BASE | LIBRARY,
     "demo": BASE | LIBRARY | {"widgets"},
     "cli": BASE | LIBRARY | {"", "demo", "widgets"},  # "": __version__

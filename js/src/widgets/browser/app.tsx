@@ -18,9 +18,6 @@ import { SelectedBar } from "./selected";
 import { Toolbar } from "./toolbar";
 import type { BrowserJson, FeatureRow, RowsJson } from "./wire";
 
-/** Columns that are always there; others come when they are sorted or filtered by. */
-const USUAL = ["density", "max", "mean"];
-
 export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const kernel = useKernel(model, root);
   const [told, setTold] = useState<RowsJson | null>(null);
@@ -41,8 +38,8 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const sort = searching ? trait || "match" : trait && trait !== "match" ? trait : "density";
   const ticked = useMemo(() => new Set(selected), [selected]);
   const shown = useMemo(
-    () => columnsOf(columns, [...USUAL, sort, ...Object.keys(filters)], searching ? by : ""),
-    [columns, sort, filters, searching, by],
+    () => columnsOf(columns, [...(summary?.shown ?? []), sort, ...Object.keys(filters)], searching ? by : ""),
+    [columns, summary, sort, filters, searching, by],
   );
   const open = ({ number }: Row<FeatureRow>) => {
     save(model, { feature: number("feature") });

@@ -17,6 +17,8 @@ export interface RowsJson extends WindowJson<FeatureRow> {
 
 export interface BrowserJson extends SummaryJson {
   lists: { name: string; n: number }[];
+  /** Columns that are always there; others come when they are sorted or filtered by. */
+  shown: string[];
   provenance: [string, string][];
   notes: string[];
 }

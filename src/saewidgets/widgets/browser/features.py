@@ -17,6 +17,7 @@ from ..constants import ROWS
 from ..feature.said import said_of, sent
 from ..table.asked import Chosen
 from ..table.columns import Column, Places, ordered, within
+from .brought import Brought
 
 if TYPE_CHECKING:
     from ...index.feature_index import FeatureIndex
@@ -43,6 +44,9 @@ _SAYS: dict[str, tuple[str, str, bool, str]] = {
     "neighbour_cosine": ("neighbour cosine", "Decoder cosine with its nearest neighbour", False, "num"),
 }
 
+# In the table from the start; the others come when they are sorted or filtered by.
+_SHOWN = ("density", "max", "mean")
+
 # Of an index that was made of another tool's files.
 _STATED: dict[str, str] = {
     "density": "Share of {of} on which the feature is active, as its file gives it",
@@ -68,10 +72,10 @@ class Listed:
 
 
 class Features:
-    """The features of an index, as a browser's table has them."""
+    """The features of an index, as a browser's table has them, with the columns that were brought."""
 
-    def __init__(self, index: FeatureIndex) -> None:
-        self._index = index
+    def __init__(self, index: FeatureIndex, others: Brought) -> None:
+        self._index, self.brought = index, others
         self._columns: tuple[str, dict[str, Column]] | None = None
         self._known: tuple[str, Listed] | None = None
 
@@ -89,9 +93,15 @@ class Features:
                     name: Column(title, stated.get(name, says).format(of=of), numbers[name], log, form)
                     for name, (title, says, log, form) in _SAYS.items()
                     if name in numbers
-                },
+                }
+                | dict(self.brought.columns),
             )
         return self._columns[1]
+
+    @property
+    def shown(self) -> list[str]:
+        """The columns that are there from the start: what was brought has the room of what always is."""
+        return [*(_SHOWN[:1] if self.brought.shown else _SHOWN), *self.brought.shown]
 
     @property
     def of(self) -> int:

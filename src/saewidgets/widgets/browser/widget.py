@@ -21,11 +21,14 @@ from ..table.asked import Chosen, Rows, Summary
 from ..table.columns import summary
 from ..table.filters import betweens, starts, valid_filters
 from ..traits import JsonTrait, WholeNumber, WholeNumbers
+from .brought import brought
 from .features import MATCH, Features
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ...datasets.association import Association
+    from ...datasets.contrast import Contrast
     from ...engine.arrays import Ints
     from ...engine.ticket import Ticket
 
@@ -47,6 +50,8 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
 
     Args:
         index: from `build_index` or `FeatureIndex.open`.
+        columns: what `contrast` or `associate` gave, of the same SAE: its numbers are columns beside those of the index, and the
+            table begins sorted by the first.
         **traits: any of the traits below.
 
     Traits (both ways):
@@ -61,11 +66,13 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
 
     Raises:
         TypeError: without an index, or for an unknown setting. FeatureIndexError: for a feature outside the index.
+        MatrixMismatchError: for columns of another SAE or model.
 
     Example:
         >>> browser = sw.FeatureBrowser(index, query="days of the week", by="meaning")
         >>> browser                        # in a notebook cell: shows it
         >>> browser.to_pandas()            # the rows as they are on screen
+        >>> sw.FeatureBrowser(index, columns=sw.contrast(engine, polite, rude))
         >>> traitlets.link((browser, "feature"), (dashboard, "feature"))
     """
 
@@ -79,11 +86,14 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
     only = traitlets.Unicode("").tag(sync=True, page=True)
     card = traitlets.Bool(True).tag(sync=True, page=True)
 
-    def __init__(self, index: FeatureIndex, **traits: object) -> None:
+    def __init__(self, index: FeatureIndex, *, columns: Contrast | Association | None = None, **traits: object) -> None:
         if not isinstance(index, FeatureIndex):
             raise TypeError("FeatureBrowser needs an index: FeatureBrowser(index). sw.build_index makes one.")
         self._index = index
-        self._features = Features(index)
+        others = brought(index, columns)
+        self._features = Features(index, others)
+        if others.columns:
+            traits.setdefault("sort", next(iter(others.columns)))
         super().__init__(None, **traits)
         self.names_of(index.labels)
 
@@ -129,10 +139,11 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         return self._features.listed(self._chosen()).features.copy()
 
     def to_pandas(self) -> pd.DataFrame:
-        """The rows of the table, in its order, with the columns of `FeatureIndex.features`; of a search also how each matched
-        ("how", "score"), and what of it ("matched")."""
+        """The rows of the table, in its order, with the columns of `FeatureIndex.features` and those that were brought; of a search
+        also how each matched ("how", "score"), and what of it ("matched")."""
         listed = self._features.listed(self._chosen())
-        table = self._index.features.loc[listed.features]
+        others = {name: one.values[listed.features] for name, one in self._features.brought.columns.items()}
+        table = self._index.features.loc[listed.features].assign(**others)
         if listed.matches:
             found = [listed.matches[int(f)] for f in listed.features]
             return table.assign(
@@ -158,11 +169,12 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
     @channel("summary", Summary)
     def _answer_summary(self, _asked: Summary, _ticket: Ticket) -> wire.Reply:
         made = summary(self._features.columns)
-        lists = self._index.lists
+        lists, others = self._index.lists, self._features.brought.notes
         facts: dict[str, wire.Json] = {
             "lists": [{"name": name, "n": len(features)} for name, features in lists.items()],
             "provenance": facts_of(self._index),
-            "notes": [note for note in (self._index.provenance.get("notes"), self._index.remains) if note],
+            "notes": [note for note in (self._index.provenance.get("notes"), self._index.remains, *others) if note],
+            "shown": [*self._features.shown],
         }
         return wire.Reply({**made.data, **facts}, made.arrays)
 
@@ -183,7 +195,8 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
     def fallback_html(self) -> str:
         listed = self._features.listed(self._chosen())
         shown = listed.features[:_FALLBACK_ROWS]
-        names = [name for name in ("density", "count", "max", "mean") if name in self._features.columns]
+        usual = ("density", "count", "max", "mean", *self._features.brought.shown)
+        names = [name for name in usual if name in self._features.columns]
         said = [self._index.describe(int(f)) for f in shown]
         rows = [
             [
@@ -201,7 +214,7 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
             columns=["feature", "description", *names],
             rows=rows,
             provenance=list(self._index.provenance.items()),
-            notes=[],
+            notes=[*self._features.brought.notes],
         )
 
     def shot(self, *, rows: int = 1000, cards: int = 50) -> Shot:
