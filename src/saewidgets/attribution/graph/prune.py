@@ -116,7 +116,7 @@ def node_influence(links: Links, logit_weights: Doubles) -> Doubles:
     total = np.zeros(links.n)
     now = np.asarray(logit_weights, np.float64)
     for _ in range(links.n + 1):
-        now = np.bincount(links.sources, weights=shares * now[links.targets], minlength=links.n)
+        now = np.bincount(links.sources, weights=shares * now[links.targets], minlength=links.n).astype(np.float64)
         if not now.any():
             return total
         total += now
