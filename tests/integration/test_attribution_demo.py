@@ -37,8 +37,6 @@ def test_attribution_tells_the_effect_better_than_activation(
     with capsys.disabled():
         said = ", ".join(f"{name} {value:.2f}" for name, value in told.items())
         sys.stdout.write(f"\ncorrelation with true ablation, n={len(checked)}: {said}\n")
-            f"\ncorrelation with true ablation, n={len(checked)}: " + ", ".join(f"{k} {v:.2f}" for k, v in told.items())
-        )
     assert told["attribution"] > 0.9
     assert told["attribution"] == max(told.values())
     # By the definition: what is found for one of them is the metric less that without it.
