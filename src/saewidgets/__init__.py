@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .attribution.metrics.of_logits import logit_diff as logit_diff
     from .attribution.metrics.of_logits import logprob as logprob
     from .attribution.result import Attribution as Attribution
+    from .attribution.sources import SourceAttribution as SourceAttribution
+    from .attribution.sources import by_source as by_source
     from .attribution.true_effect import TrueEffects as TrueEffects
     from .attribution.true_effect import true_effects as true_effects
     from .datasets.association import Association as Association
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from .engine.dictionary.directions import Directions as Directions
     from .engine.dictionary.directions import Neurons as Neurons
     from .engine.engine import Engine as Engine
+    from .engine.lens import LogitLens as LogitLens
+    from .engine.lens import logit_lens as logit_lens
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
@@ -81,6 +85,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attribution": "attribution.result",
     "AttributionPanel": "widgets.attribution.widget",
+    "LogitLens": "engine.lens",
+    "SourceAttribution": "attribution.sources",
+    "by_source": "attribution.sources",
+    "logit_lens": "engine.lens",
     "TrueEffects": "attribution.true_effect",
     "true_effects": "attribution.true_effect",
     "Metric": "attribution.metrics.base",

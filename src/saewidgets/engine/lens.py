@@ -1,0 +1,203 @@
+"""The logit lens: what the residual stream of each layer would say next, if it went to the unembedding at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..errors import SaewidgetsError
+from .arrays import Bools, Floats, Ints
+from .model.unembedding import Unembedding
+from .text.given import TextInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+    from .engine import Engine
+    from .ticket import Ticket
+
+__all__ = ["LogitLens", "logit_lens"]
+
+# Logits at once, in numbers: 64 MB of float32, of which a few copies are alive.
+_CHUNK = 2**24
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LogitLens:
+    """Next-token predictions from the residual stream at several hooks, through the model's own final norm and unembedding.
+
+    softmax(unembed(ln_final(h))) of the stream h at each hook and position (nostalgebraist, "interpreting GPT: the logit
+    lens", 2020). The last hook of a model gives its own prediction. Early layers write for later ones and not for the
+    unembedding: what the lens reads there need not be what the model "thinks".
+
+    Attributes:
+        hooks: [hooks] in the model's order.
+        token_ids, tokens: [pos] the text.
+        special: [pos] special tokens.
+        top_ids, top: [hooks, pos, k] the likeliest tokens and their probabilities, likeliest first.
+        top_tokens: [hooks, pos, k] their strings.
+        asked: the tokens that were asked about, as strings; asked_ids: [asked].
+        probability, rank: [hooks, pos, asked] of each of them; rank 0 is the likeliest.
+        entropy: [hooks, pos] in nats.
+
+    Example:
+        >>> lens = sw.logit_lens(engine, "In the beginning, God created the heavens and the", [" earth", " sky"])
+        >>> lens.to_pandas(), lens.figure()
+    """
+
+    hooks: tuple[str, ...]
+    token_ids: Ints
+    tokens: tuple[str, ...]
+    special: Bools
+    top_ids: Ints
+    top: Floats
+    top_tokens: tuple[tuple[tuple[str, ...], ...], ...]
+    asked: tuple[str, ...]
+    asked_ids: Ints
+    probability: Floats
+    rank: Ints
+    entropy: Floats
+
+    def to_pandas(self, position: int = -1) -> pd.DataFrame:
+        """One row a hook, after one token: hook, top, p, entropy, and of each token that was asked about p_<token>, rank_<token>.
+
+        Raises:
+            IndexError: if there is no such position.
+        """
+        import pandas as pd
+
+        columns: dict[str, object] = {
+            "hook": list(self.hooks),
+            "top": [row[position][0] for row in self.top_tokens],
+            "p": self.top[:, position, 0],
+            "entropy": self.entropy[:, position],
+        }
+        for i, token in enumerate(self.asked):
+            columns[f"p_{token}"] = self.probability[:, position, i]
+            columns[f"rank_{token}"] = self.rank[:, position, i]
+        return pd.DataFrame(columns)
+
+    def figure(self) -> Figure:
+        """A plotly heatmap, layers x positions: the likeliest next token, coloured by its probability."""
+        import plotly.graph_objects as go
+
+        from .activations.figures import visible
+
+        strings = [[visible(after[0]) for after in row] for row in self.top_tokens]
+        figure = go.Figure(
+            go.Heatmap(
+                z=self.top[:, :, 0],
+                x=list(range(len(self.tokens))),
+                y=list(self.hooks),
+                text=strings,
+                texttemplate="%{text}",
+                colorscale="Blues",
+                zmin=0,
+                zmax=1,
+                colorbar={"title": "probability"},
+                hovertemplate="%{y}, after position %{x}: %{text} %{z:.3f}<extra></extra>",
+            )
+        )
+        ticks = [visible(token) for token in self.tokens]
+        figure.update_xaxes(tickmode="array", tickvals=list(range(len(ticks))), ticktext=ticks, title="after the token")
+        figure.update_layout(title="Logit lens: the likeliest next token from each layer's residual stream")
+        return figure
+
+    def __repr__(self) -> str:
+        return f"LogitLens({len(self.hooks)} hooks x {len(self.tokens)} tokens)"
+
+
+def logit_lens(
+    engine: Engine,
+    text: TextInput,
+    tokens: str | int | Sequence[str | int] = (),
+    *,
+    hooks: Sequence[str] | None = None,
+    k: int = 5,
+) -> LogitLens:
+    """What the residual stream of each layer would say next.
+
+    Args:
+        engine: its model; dictionaries do not matter.
+        text: one text, or its token ids.
+        tokens: whose probability and rank are wanted, as strings of one token (" earth") or ids.
+        hooks: hooks of the residual stream; default: the input of each block and the last one's output.
+        k: how many of the likeliest tokens.
+
+    Raises:
+        SaewidgetsError: for several texts, one longer than the context, or a token that is several.
+        HookNotFoundError: for a hook that is not there. ReadoutError: for a model without an unembedding.
+    """
+    read = engine.tokenized(text)
+    if len(read.ids) != 1 or not read.ids[0]:
+        raise SaewidgetsError(f"Give one text with tokens, not {len(read.ids)}.")
+    ids = read.ids[0]
+    if len(ids) > engine.context_size:
+        raise SaewidgetsError(f"The text has {len(ids)} tokens, more than the context of {engine.context_size}.")
+    asked = [_one(engine, token) for token in ([tokens] if isinstance(tokens, (str, int)) else tokens)]
+    n = int(engine.model.cfg.n_layers)
+    wanted = list(hooks or [*(f"blocks.{i}.hook_resid_pre" for i in range(n)), f"blocks.{n - 1}.hook_resid_post"])
+    return engine.worker.run(lambda ticket: _lens(engine, ids, asked, wanted, k, ticket))
+
+
+def _one(engine: Engine, token: str | int) -> int:
+    ids = engine.tokenizer.answer_ids(token) if isinstance(token, str) else engine.tokenizer.check_ids([token])
+    if len(ids) != 1:
+        parts = ", ".join(map(repr, engine.tokenizer.display(ids).strings))
+        raise SaewidgetsError(f"{token!r} is {len(ids)} tokens ({parts}): ask for one of them.")
+    return ids[0]
+
+
+def _lens(
+    engine: Engine, ids: Sequence[int], asked: Sequence[int], hooks: Sequence[str], k: int, ticket: Ticket
+) -> LogitLens:
+    unembedding = Unembedding(engine.model)
+    tokens = torch.tensor([list(ids)], device=engine.model.input_device)
+    with engine.lock, torch.no_grad():
+        values = engine.model.read(tokens, hooks, ticket)
+    k = min(k, unembedding.d_vocab)
+    shape = (len(hooks), len(ids))
+    top_ids, top = np.zeros((*shape, k), np.int64), np.zeros((*shape, k), np.float32)
+    probability, rank = np.zeros((*shape, len(asked)), np.float32), np.zeros((*shape, len(asked)), np.int64)
+    entropy = np.zeros(shape, np.float32)
+    step = max(1, _CHUNK // unembedding.d_vocab)
+    chosen = torch.tensor(asked, dtype=torch.long, device=unembedding.device)
+    for h, hook in enumerate(hooks):
+        ticket.check()
+        stream = values[hook][0]
+        if stream.shape[-1] != int(engine.model.cfg.d_model):
+            raise SaewidgetsError(
+                f"{hook!r} has width {stream.shape[-1]}: it is no residual stream, which the lens reads."
+            )
+        for at in range(0, len(ids), step):
+            part = slice(at, at + step)
+            logprobs = unembedding.logits(stream[part]).float().log_softmax(-1)
+            p = logprobs.exp()
+            best = p.topk(k, -1)
+            top[h, part], top_ids[h, part] = best.values.cpu().numpy(), best.indices.cpu().numpy()
+            entropy[h, part] = -torch.where(p > 0, p * logprobs, torch.zeros_like(p)).sum(-1).cpu().numpy()
+            mine = logprobs[:, chosen]
+            probability[h, part] = mine.exp().cpu().numpy()
+            for i in range(len(asked)):
+                rank[h, part, i] = (logprobs > mine[:, i : i + 1]).sum(-1).cpu().numpy()
+    unique = {int(i) for i in np.unique(top_ids)}
+    names = {i: engine.tokenizer.display([i]).strings[0] for i in {*unique, *asked}}
+    return LogitLens(
+        hooks=tuple(hooks),
+        token_ids=np.array(ids, dtype=np.int64),
+        tokens=tuple(engine.tokenizer.display(ids).strings),
+        special=engine.counting.special(ids),
+        top_ids=top_ids,
+        top=top,
+        top_tokens=tuple(tuple(tuple(names[int(i)] for i in after) for after in row) for row in top_ids),
+        asked=tuple(names[i] for i in asked),
+        asked_ids=np.array(asked, dtype=np.int64),
+        probability=probability,
+        rank=rank,
+        entropy=entropy,
+    )
