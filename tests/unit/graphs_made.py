@@ -127,3 +127,9 @@ def links(dice: random.Random, nodes: list[Row], whole: bool, density: float = 0
                 weight = float(dice.choice([-3, -2, -1, 1, 2, 3])) if whole else dice.uniform(-1, 1)
                 found.append({"source": source["node_id"], "target": target["node_id"], "weight": weight})
     return found
+
+
+def content_of(graph: Any) -> Row:
+    """The JSON of an `AttributionGraph`."""
+    found: Row = graph.to_dict()
+    return found

@@ -88,6 +88,10 @@ def flows(
         NonFiniteError: for NaN or infinity.
     """
     model = engine.model
+    if any(parameter.is_inference() for parameter in model.raw.parameters()):
+        raise GradientError(
+            f"{model.name} was loaded inside torch.inference_mode(), whose tensors pass no gradient on, ever. Load it outside."
+        )
     tokens = to_tensor(batch, model.input_device)
     seen: dict[str, Tensor] = {}
     probes: dict[str, Tensor] = {}

@@ -7,7 +7,7 @@ import random
 from urllib.parse import parse_qs, urlencode
 
 import pytest
-from graphs_made import CLT, Row, anthropic, circuit_tracer, paired
+from graphs_made import CLT, Row, anthropic, circuit_tracer, content_of, paired
 
 import saewidgets as sw
 from saewidgets.attribution.graph.errors import GraphError
@@ -72,7 +72,7 @@ def test_a_label_is_the_feature_s_at_every_position(content: Row) -> None:
     assert dict(labelled.file.labels) == {
         f"{row['layer']}_{row['feature']}_{at}": "capitals" for at in (row["ctx_idx"], twin["ctx_idx"])
     }
-    assert labelled.label(row["node_id"], None).to_dict()["nodes"] == content["nodes"]
+    assert content_of(labelled.label(row["node_id"], None))["nodes"] == content["nodes"]
     assert graph.node(row["node_id"]).label == ""
 
 
@@ -102,8 +102,8 @@ def test_what_is_chosen_and_gone_is_kept(graph: sw.AttributionGraph, content: Ro
     assert ids(graph.pins) == [a] and ids(graph.groups["g"]) == [a] and graph.groups["h"] == ()
     more = graph.group("h", b)
     assert more.file.pins == ("gone", a, b)
-    assert more.to_dict()["qParams"]["supernodes"] == [["g", "gone", a], ["h", "gone", b]]
-    assert more.unpin(a, b).to_dict()["qParams"]["supernodes"] == [["g", "gone"], ["h", "gone"]]
+    assert content_of(more)["qParams"]["supernodes"] == [["g", "gone", a], ["h", "gone", b]]
+    assert content_of(more.unpin(a, b))["qParams"]["supernodes"] == [["g", "gone"], ["h", "gone"]]
 
 
 def test_nodes_of_transformer_circuits_are_chosen_by_their_other_id() -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphs_made import CLT, EMBEDDING, ERROR, LOGIT, Row, anthropic, circuit_tracer, paired
+from graphs_made import CLT, EMBEDDING, ERROR, LOGIT, Row, anthropic, circuit_tracer, content_of, paired
 
 import saewidgets as sw
+from saewidgets.attribution.graph.errors import GraphError
 from saewidgets.formats.attribution_graph import as_json, graph_of, read_graph, write_graph
 from saewidgets.formats.graph_ids import Named, cantor, digits, from_cantor, from_digits, index_of, numbering_of
 from saewidgets.formats.graph_nodes import error_node, feature_node, logit_node, new_graph, token_node
@@ -33,7 +34,7 @@ def written(tmp_path: Path, content: Row, name: str = "graph.json") -> Path:
     return path
 
 
-def content_of(path: Path) -> Row:
+def stored(path: Path) -> Row:
     found: Row = json.loads(
         (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
     )
@@ -45,8 +46,8 @@ def content_of(path: Path) -> Row:
 def test_what_is_written_again_is_what_was_read(dialect: str, seed: int, tmp_path: Path) -> None:
     content = DIALECTS[dialect](random.Random(seed))
     graph = sw.AttributionGraph.open(written(tmp_path, content))
-    assert content_of(graph.save(tmp_path / "again.json")) == content
-    assert content_of(graph.save(tmp_path / "again.json.gz")) == content
+    assert stored(graph.save(tmp_path / "again.json")) == content
+    assert stored(graph.save(tmp_path / "again.json.gz")) == content
     again = sw.AttributionGraph.open(tmp_path / "again.json.gz")
     assert again.save(tmp_path / "third.json").read_bytes() == (tmp_path / "again.json").read_bytes()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
@@ -93,7 +94,7 @@ def test_an_edited_file_has_the_edit_and_everything_else(dialect: str, tmp_path:
     chosen = wanted["qParams"]
     chosen["supernodes"] = [*chosen["supernodes"], ["a \udc00 group", *members]]
     chosen["pinnedIds"] = list(dict.fromkeys([*chosen["pinnedIds"], *members, logit[name]]))
-    assert content_of(tmp_path / "edited.json") == wanted
+    assert stored(tmp_path / "edited.json") == wanted
     again = sw.AttributionGraph.open(tmp_path / "edited.json")
     assert [node.node_id for node in again.groups["a \udc00 group"]] == [
         features[-1]["node_id"],
@@ -115,9 +116,7 @@ def test_ids_of_an_error_and_a_feature_can_be_the_same(tmp_path: Path) -> None:
     into = {"source": token, "target": "0_2_1", "weight": 2.0}
     graph = sw.AttributionGraph.open(written(tmp_path, {**content, "links": [*without, into]}))
     assert graph.nodes[int(graph.links.targets[-1])].key == (CLT, "0_2_1")
-    with pytest.raises(
-        sw.attribution.graph.errors.GraphError, match="2 nodes are called '0_2_1': say which by type and id"
-    ):
+    with pytest.raises(GraphError, match="2 nodes are called '0_2_1': say which by type and id"):
         graph.node("0_2_1")
     assert graph.node((ERROR, "0_2_1")).layer == "2"
     assert graph.node((CLT, "0_2_1")).index == 2
@@ -140,18 +139,18 @@ def test_pins_may_be_one_string_and_stay_one(tmp_path: Path) -> None:
     assert [node.js_id for node in graph.pins] == names[:2]
     assert graph.to_dict() == content
     more = graph.pin(next(n for n in graph.nodes if n.js_id == names[2]))
-    assert more.to_dict()["qParams"]["pinnedIds"] == ",".join(names[:3])
+    assert content_of(more)["qParams"]["pinnedIds"] == ",".join(names[:3])
 
 
 def test_labels_of_a_file_may_be_text_and_stay_it(tmp_path: Path) -> None:
     content = anthropic(random.Random(1))
     row = next(row for row in content["nodes"] if row["feature_type"] == CLT)
     graph = sw.AttributionGraph.open(written(tmp_path, content)).label(row["node_id"], "a \ud83d label")
-    made = graph.to_dict()
+    made = content_of(graph)
     assert json.loads(made["qParams"]["clerps"]) == [[f"{row['layer']}_{row['feature']}", "a \ud83d label"]]
     assert next(r for r in made["nodes"] if r["node_id"] == row["node_id"])["clerp"] == "a \ud83d label"
     assert sw.AttributionGraph.from_dict(made).file.labels == graph.file.labels
-    assert graph.label(row["node_id"], None).to_dict()["nodes"] == content["nodes"]
+    assert content_of(graph.label(row["node_id"], None))["nodes"] == content["nodes"]
 
 
 def test_bytes_that_are_no_text_do_not_stop_a_file(tmp_path: Path) -> None:
@@ -241,7 +240,7 @@ def test_a_graph_that_is_made_here_is_one_of_circuit_tracer(tmp_path: Path) -> N
         {"node_id": "3_9_2", "feature": 9, "layer": "3", "ctx_idx": 2, "feature_type": LOGIT, "jsNodeId": "L_9-2"}
         | {"token_prob": 0.25, "is_target_logit": True, "clerp": 'Output " \ud83d" (p=0.250)'},
     ]
-    made = content_of(write_graph(file, tmp_path / "made.json"))
+    made = stored(write_graph(file, tmp_path / "made.json"))
     assert made["nodes"] == [{**row, **one} for one in wanted]
     assert made["links"][1] == {"source": "E_42_0", "target": "1_7_2", "weight": -1.5}
     again = graph_of(made)

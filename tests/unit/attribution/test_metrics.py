@@ -135,6 +135,13 @@ def test_a_model_without_gradients() -> None:
         sw.attribute(engine, TEXT, sw.logit("the"))
 
 
+def test_a_model_of_inference_mode() -> None:
+    with torch.inference_mode():
+        model = tiny.hooked()
+    with sw.Engine(model, tiny.sae("jumprelu", LATE)) as engine, pytest.raises(GradientError, match="Load it outside"):
+        sw.attribute(engine, TEXT, sw.logit("the"))
+
+
 def test_frozen_parameters_are_no_obstacle() -> None:
     model = tiny.hooked().requires_grad_(False)
     with sw.Engine(model, tiny.sae("jumprelu", LATE)) as engine:

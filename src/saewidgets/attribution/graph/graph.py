@@ -193,7 +193,7 @@ class AttributionGraph:
     def error_share(self) -> Doubles:
         """[nodes] share of errors in the |weight| of what comes in."""
         of_errors = np.where(self.roles.errors[self.links.sources], self._shares, 0.0)
-        return np.bincount(self.links.targets, weights=of_errors, minlength=len(self.nodes)).astype(np.float64)
+        return np.bincount(self.links.targets, of_errors, len(self.nodes)).astype(np.float64, copy=False)
 
     def check_influence(self) -> InfluenceCheck:
         """The file's influence beside that of its links: they differ where the file has a part of a larger graph."""

@@ -114,9 +114,9 @@ def node_influence(links: Links, logit_weights: Doubles) -> Doubles:
     """
     shares = input_shares(links)
     total = np.zeros(links.n)
-    now = np.asarray(logit_weights, np.float64)
+    now: Doubles = np.asarray(logit_weights, np.float64)
     for _ in range(links.n + 1):
-        now = np.bincount(links.sources, weights=shares * now[links.targets], minlength=links.n).astype(np.float64)
+        now = np.bincount(links.sources, shares * now[links.targets], links.n).astype(np.float64, copy=False)
         if not now.any():
             return total
         total += now
