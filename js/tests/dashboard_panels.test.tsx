@@ -223,6 +223,17 @@ describe("the user's text", () => {
     expect(requests("text").map((m) => m.p)).toEqual([{ f: 17, text: "on the hill" }]);
   });
 
+  test("a key that comes right after another was drawn is not lost", async () => {
+    const box = find<HTMLTextAreaElement>("textarea");
+    for (const text of ["on the hil", "on the hill"]) {
+      type(box, text);
+      // Drawn, and what follows a drawing not yet done.
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    }
+    await until(() => expect(requests("text").at(-1)?.p).toEqual({ f: 17, text: "on the hill" }));
+    expect([box?.value, model.get("text")]).toEqual(["on the hill", "on the hill"]);
+  });
+
   test("has effects too", async () => {
     start({ text: "on the hill", ablation: true });
     await settle();

@@ -5,7 +5,7 @@ import widget from "../src/widgets/heatmap";
 import { picked } from "../src/widgets/heatmap/app";
 import { asPython } from "../src/widgets/heatmap/copy";
 import { answering, FakeModel, rankAnswer, STATE, settle, spec, tokensAnswer } from "./fake";
-import { click, el, model, open, pause, press, requests, stop, type, until } from "./hands";
+import { click, el, model, open, press, requests, stop, type, until } from "./hands";
 
 globalThis.ResizeObserver ??= class {
   observe() {}
@@ -116,19 +116,6 @@ describe("doing", () => {
     model.push({ text: "from Python" });
     await settle();
     expect(box.value).toBe("from Python");
-  });
-
-  test("a key that comes right after another was drawn is not lost", async () => {
-    const box = el.querySelector("textarea") as HTMLTextAreaElement;
-    // Drawn with the first, and what follows a drawing not yet done.
-    for (const text of ["the cat sa", "the cat sat"]) {
-      type(box, text);
-      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-    }
-    await until(() => expect(requests("tokens").at(-1)?.p?.text).toBe("the cat sat"));
-    await pause(300);
-    expect([box.value, model.get("text")]).toEqual(["the cat sat", "the cat sat"]);
-    expect(requests("tokens").at(-1)?.p?.text).toBe("the cat sat");
   });
 
   test("clicking tokens and features sets the traits", async () => {
