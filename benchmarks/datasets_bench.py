@@ -16,8 +16,8 @@ from saewidgets.datasets.read import Reading, blocks
 from saewidgets.engine.activations.windows import Window, batches, to_tensor
 from saewidgets.engine.engine import Engine
 
-# Of each text, some 100 tokens: as long as a review, or a prompt.
-_CHARACTERS = 420
+# Of each text, some 80 tokens: as long as a prompt, or a short review.
+_CHARACTERS = 240
 _BUDGET = 1.25
 _SECONDS = {"a contrast by frequency": 5, "a contrast by mean": 5, "Spearman's r": 5, "20 categories": 10}
 
