@@ -119,6 +119,7 @@ def engine_with(**changed: Any) -> sw.Engine:
     return sw.Engine(changed.pop("model", None) or tiny.hooked(), tiny.sae(**changed))
 
 
+@pytest.mark.slow
 def test_columns_of_others_are_refused_with_both_named(index: sw.FeatureIndex, whole: Path) -> None:
     other = tiny.hooked()
     with torch.no_grad():
@@ -145,6 +146,7 @@ def test_how_texts_were_read_may_differ(index: sw.FeatureIndex) -> None:
         sw.FeatureBrowser(index, columns=sw.contrast(engine, A, B))
 
 
+@pytest.mark.slow
 def test_another_version_of_the_weights_that_both_name_is_said(tmp_path: Path) -> None:
     quantised = tiny.hooked()
     with torch.no_grad():

@@ -80,6 +80,7 @@ def test_matrices_by_definition(by: Any, shape: tuple[int, int]) -> None:
     compare(found, by_hand(a.astype(np.float32).astype(np.float64), b.astype(np.float32).astype(np.float64), by))
 
 
+@pytest.mark.slow
 def test_texts_and_matrices_are_the_same() -> None:
     with made() as engine:
         texts = sw.contrast(engine, A, B)
