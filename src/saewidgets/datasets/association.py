@@ -103,7 +103,7 @@ class Association:
         if self.correlations is None:
             return next(iter(self.contrasts.values())).interval
         rule = "Fisher's z interval" + (", Bonett and Wright's variance" if self.method == "spearman" else "")
-        return f"{self.confidence:.4g} {rule}"
+        return f"{100 * self.confidence:g}% {rule}"
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a feature (and category), from the largest |effect| down.
@@ -156,7 +156,7 @@ class Association:
                 )
             for name in shown:
                 several = len(self.contrasts) > 1
-                columns |= self.contrasts[name].columns(f"_{name}" if several else "").columns
+                columns |= self.contrasts[name].columns(name if several else "").columns
             if len(shown) > 1:  # there is no room for four of each
                 columns = {
                     name: one if name.startswith("difference") else replace(one, shown=False)

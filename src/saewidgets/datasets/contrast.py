@@ -93,7 +93,7 @@ class Contrast:
     @property
     def interval(self) -> str:
         """What low and high are."""
-        return f"{self.confidence:.4g} {_TESTS[self.by][1]}"
+        return f"{100 * self.confidence:g}% {_TESTS[self.by][1]}"
 
     def __len__(self) -> int:
         """Number of features."""
@@ -110,7 +110,8 @@ class Contrast:
         return self._table(self.order)
 
     def top(self, k: int = 10, *, side: Side = "both") -> pd.DataFrame:
-        """The `k` features that differ most, as `to_pandas` has them, with what each is said to be ("description").
+        """The `k` features that differ most, as `to_pandas` has them, with what each is said to be ("description":
+        its label, or what a linked index says, see `FeatureIndex.check`).
 
         Args:
             side: "a" or "b": only those that are more frequent, or larger in the mean, there.
@@ -146,31 +147,34 @@ class Contrast:
     def _what(self) -> str:
         return "frequency" if self.by == "frequency" else f"the mean of {AGGREGATES[self.aggregate]}"
 
-    def columns(self, suffix: str = "", of: str = "") -> FeatureColumns:
+    def columns(self, category: str = "") -> FeatureColumns:
         """What a table of features shows of it: `FeatureBrowser(index, columns=contrast)`.
 
         Args:
-            suffix: of the columns' names; of: of their titles.
+            category: of a column that has several: what it is named by, in names and heads.
         """
         a, b = self.names
+        of, suffix = (f" {category}", f"_{category}") if category else ("", "")
+        # Heads are narrow; what each number is, is told in full beside it.
+        in_a, in_b = (a, f"not {a}") if category else (a, b)
+        word = "in" if self.by == "frequency" else "mean"
         form = "share" if self.by == "frequency" else "num"
-        sides = "frequency" if self.by == "frequency" else "mean"
         what = "share of texts in which it is active" if self.by == "frequency" else self._what
         corrected = f"p as a false discovery rate over {self.n_tests:,} tests (Benjamini-Hochberg)"
         shown: list[tuple[str, str, str, str, bool]] = [
-            ("difference", "difference", f"{what[0].upper()}{what[1:]}: {a} less {b}", "num", True),
-            (f"{sides}_a", f"{sides} {a}", f"{what[0].upper()}{what[1:]}, {a}", form, True),
-            (f"{sides}_b", f"{sides} {b}", f"{what[0].upper()}{what[1:]}, {b}", form, True),
-            ("q", "q", corrected, "num", True),
-            ("p", "p", self.test, "num", False),
-            ("low", "low", f"Lower end of the difference's {self.interval}", "num", False),
-            ("high", "high", f"Upper end of the difference's {self.interval}", "num", False),
-            ("active_a", f"texts {a}", f"Texts of {a} in which the feature is active", "count", False),
-            ("active_b", f"texts {b}", f"Texts of {b} in which the feature is active", "count", False),
+            ("difference", f"diff{of}", f"{what[0].upper()}{what[1:]}: {a} less {b}", "num", True),
+            (f"{self.by}_a", f"{word} {in_a}", f"{what[0].upper()}{what[1:]}, {a}", form, True),
+            (f"{self.by}_b", f"{word} {in_b}", f"{what[0].upper()}{what[1:]}, {b}", form, True),
+            ("q", f"q{of}", corrected, "num", True),
+            ("p", f"p{of}", self.test, "num", False),
+            ("low", f"low{of}", f"Lower end of the difference's {self.interval}", "num", False),
+            ("high", f"high{of}", f"Upper end of the difference's {self.interval}", "num", False),
+            ("active_a", f"texts {in_a}", f"Texts of {a} in which the feature is active", "count", False),
+            ("active_b", f"texts {in_b}", f"Texts of {b} in which the feature is active", "count", False),
         ]
         columns = {
             f"{name}{suffix}": FeatureColumn(
-                f"{title}{of}",
+                title,
                 says,
                 spread(getattr(self, name), self.features, self.n_features),
                 form,

@@ -46,7 +46,9 @@ def test_a_contrast_is_columns_of_the_table(index: sw.FeatureIndex, matrices: An
     told = {one["name"]: one for one in summary["columns"]}
     assert [name for name in told if name not in ("density", "count", "max", "min", "mean", "std")][-9:] == names
     assert summary["shown"] == ["density", "difference", f"{by}_a", f"{by}_b", "q"]
-    assert told[f"{by}_a"]["title"] == f"{by} few" and "few less all" in told["difference"]["says"]
+    word = "in" if by == "frequency" else "mean"
+    assert [told[name]["title"] for name in names[:4]] == ["diff", f"{word} few", f"{word} all", "q"]
+    assert "few less all" in told["difference"]["says"]
     assert counts["counts_difference"].sum() == 48
     _, arrays = window(widget, sort="difference")
     for name in names:
@@ -95,6 +97,8 @@ def test_an_association_is_columns_of_the_table(index: sw.FeatureIndex, matrices
     widget = sw.FeatureBrowser(index, columns=categorical)
     shown = good(widget, "summary", {})[0]["shown"]
     assert shown == ["density", "difference_<b>x</b>", "difference_y", "difference_z"]
+    told = {one["name"]: one["title"] for one in good(widget, "summary", {})[0]["columns"]}
+    assert told["difference_y"] == "diff y" and told["frequency_b_y"] == "in not y" and told["q_z"] == "q z"
     _, arrays = window(widget, sort="difference_y")
     np.testing.assert_allclose(
         arrays["difference_y"], categorical.contrasts["y"].difference[arrays["feature"]], rtol=1e-6
@@ -115,6 +119,7 @@ def engine_with(**changed: Any) -> sw.Engine:
     return sw.Engine(changed.pop("model", None) or tiny.hooked(), tiny.sae(**changed))
 
 
+@pytest.mark.slow
 def test_columns_of_others_are_refused_with_both_named(index: sw.FeatureIndex, whole: Path) -> None:
     other = tiny.hooked()
     with torch.no_grad():
@@ -141,6 +146,7 @@ def test_how_texts_were_read_may_differ(index: sw.FeatureIndex) -> None:
         sw.FeatureBrowser(index, columns=sw.contrast(engine, A, B))
 
 
+@pytest.mark.slow
 def test_another_version_of_the_weights_that_both_name_is_said(tmp_path: Path) -> None:
     quantised = tiny.hooked()
     with torch.no_grad():

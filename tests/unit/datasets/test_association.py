@@ -171,6 +171,7 @@ def test_few_documents_have_no_interval_and_that_is_said(n: int) -> None:
         sw.associate(matrix_from(DENSE[:1]), [1.0])
 
 
+@pytest.mark.slow
 def test_top_and_figure() -> None:
     found = sw.associate(matrix(labels={5: "five"}), STARS)
     top = found.top(4)

@@ -80,6 +80,7 @@ def test_matrices_by_definition(by: Any, shape: tuple[int, int]) -> None:
     compare(found, by_hand(a.astype(np.float32).astype(np.float64), b.astype(np.float32).astype(np.float64), by))
 
 
+@pytest.mark.slow
 def test_texts_and_matrices_are_the_same() -> None:
     with made() as engine:
         texts = sw.contrast(engine, A, B)
@@ -125,7 +126,7 @@ def test_labels_and_descriptions() -> None:
 
 def test_what_p_and_the_interval_are_is_said() -> None:
     found = sw.contrast(None, matrix_from(numbers(30, 20)), matrix_from(numbers(20, 20, seed=1)), confidence=0.9)
-    assert (found.test, found.interval) == ("Fisher's exact test, two-sided", "0.9 Newcombe's hybrid score interval")
+    assert (found.test, found.interval) == ("Fisher's exact test, two-sided", "90% Newcombe's hybrid score interval")
     assert repr(found).startswith("Contrast(a (30) less b (20) by frequency: 20 features of 'made', ")
     narrow = sw.contrast(None, matrix_from(numbers(30, 20)), matrix_from(numbers(20, 20, seed=1)), confidence=0.5)
     assert (narrow.high - narrow.low < found.high - found.low).all()

@@ -67,6 +67,7 @@ def test_what_is_left_out_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(f"{acts.outlier.sum():,} norm outliers" in note for note in notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aggregate", ["max", "sum", "count"])
 def test_a_document_longer_than_a_block_is_read_in_steps(monkeypatch: pytest.MonkeyPatch, aggregate: Any) -> None:
     with made() as engine:

@@ -168,6 +168,7 @@ def test_of_anything_else_it_is_refused(tmp_path: Path) -> None:
     same(make(path, few), make(None, few))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_begun_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
     interrupted(tmp_path / "m", 12)
     assert parts_in(tmp_path / "m")
