@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .demo import load_demo_index as load_demo_index
     from .engine.activations.ranking import FeatureRanking as FeatureRanking
     from .engine.activations.result import FeatureActivations as FeatureActivations
+    from .engine.comparison.compare import compare as compare
+    from .engine.comparison.result import Comparison as Comparison
     from .engine.descriptions import Description as Description
     from .engine.dictionary.directions import Directions as Directions
     from .engine.dictionary.directions import Neurons as Neurons
@@ -84,6 +86,7 @@ _HOMES = {
     "logprob": "attribution.metrics.of_logits",
     "BlindResult": "index.autointerp.blind_test",
     "BlindTest": "widgets.blindtest.widget",
+    "Comparison": "engine.comparison.result",
     "Description": "engine.descriptions",
     "Directions": "engine.dictionary.directions",
     "Engine": "engine.engine",
@@ -111,6 +114,7 @@ _HOMES = {
     "answer_effects": "interventions.effects.answers",
     "applied": "interventions.applied.context",
     "build_index": "index.build",
+    "compare": "engine.comparison.compare",
     "cap": "interventions.recipe.constructors",
     "clamp": "interventions.recipe.constructors",
     "effects": "interventions.effects.on_text",
