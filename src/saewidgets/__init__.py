@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .widgets.blindtest.widget import BlindTest as BlindTest
     from .widgets.browser.widget import FeatureBrowser as FeatureBrowser
     from .widgets.catalog.widget import SAEBrowser as SAEBrowser
+    from .widgets.comparison.widget import PromptComparison as PromptComparison
     from .widgets.dashboard.widget import FeatureDashboard as FeatureDashboard
     from .widgets.explore.workbench import Workbench as Workbench
     from .widgets.explore.workbench import explore as explore
@@ -103,6 +104,7 @@ _HOMES = {
     "Keeping": "index.statistics.kept_examples",
     "Neurons": "engine.dictionary.directions",
     "Predictions": "interventions.effects.predictions",
+    "PromptComparison": "widgets.comparison.widget",
     "Recipe": "interventions.recipe.recipe",
     "SAEBrowser": "widgets.catalog.widget",
     "Scores": "index.autointerp.score",

@@ -44,6 +44,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @on_either(("architecture", "at"), CASES)
 def test_differences_and_filters_by_definition(wrapper: str, architecture: str, at: Any) -> None:
     model, sae = tiny.MODELS[wrapper](), tiny.sae(architecture)

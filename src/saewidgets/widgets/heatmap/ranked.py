@@ -8,44 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from ...engine.activations.ranking import SORTS, FeatureRanking
 from ...engine.activations.result import FeatureActivations
 from ...engine.arrays import Ints
-from ...index.store.stated import density_of
-from ...storage.array_folder import Array
+from ..feature.corpus import Corpus
 
-if TYPE_CHECKING:
-    from ...index.feature_index import FeatureIndex
-
-__all__ = ["ORDERS", "Corpus", "Order", "Ranked", "ranked"]
+__all__ = ["ORDERS", "Order", "Ranked", "ranked"]
 
 Order = Literal["max", "sum", "mean", "density"]
 ORDERS: tuple[Order, ...] = (*SORTS, "density")
 
 _COLUMNS = ("features", "max", "min", "extreme", "sum", "mean", "n_active", "argmax")
-
-
-@dataclass(frozen=True, eq=False)
-class Corpus:
-    """What an index counted on its corpus.
-
-    Attributes:
-        density: [F] share of counted tokens where a feature is active.
-        most: [F] its largest |activation|; 0 if it never fires there.
-    """
-
-    density: Array
-    most: Array
-
-    @classmethod
-    def of(cls, index: FeatureIndex) -> Corpus:
-        """Of every feature of an index."""
-        high, low = (index.column(name).astype(np.float64) for name in ("high", "low"))
-        return cls(density_of(index.folder), np.nan_to_num(np.fmax(np.abs(high), np.abs(low)), nan=0.0))
 
 
 @dataclass(frozen=True, eq=False)
