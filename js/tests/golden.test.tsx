@@ -9,6 +9,7 @@ import { type Bundle, RecordedModel } from "../src/page/host";
 import blindtestWidget from "../src/widgets/blindtest";
 import browserWidget from "../src/widgets/browser";
 import catalogWidget from "../src/widgets/catalog";
+import comparisonWidget from "../src/widgets/comparison";
 import dashboardWidget from "../src/widgets/dashboard";
 import heatmapWidget from "../src/widgets/heatmap";
 import steeringWidget from "../src/widgets/steering";
@@ -16,11 +17,13 @@ import { answering as heatmapAnswer, type Sent, settle } from "./fake";
 import { answering as blindtestAnswer } from "./fake_blindtest";
 import { answering as browserAnswer } from "./fake_browser";
 import { answering as catalogAnswer } from "./fake_catalog";
+import { answering as comparisonAnswer } from "./fake_comparison";
 import { answering as dashboardAnswer } from "./fake_dashboard";
 import { answering as steeringAnswer } from "./fake_steering";
 import blindtest from "./golden/blindtest.json";
 import browser from "./golden/browser.json";
 import catalog from "./golden/catalog.json";
+import comparison from "./golden/comparison.json";
 import dashboard from "./golden/dashboard.json";
 import heatmap from "./golden/heatmap.json";
 import steering from "./golden/steering.json";
@@ -47,6 +50,7 @@ function differences(a: unknown, b: unknown, path: string): string[] {
 
 const WIDGETS = [
   { name: "heatmap", golden: heatmap, widget: heatmapWidget, answer: heatmapAnswer, shows: "God" },
+  { name: "comparison", golden: comparison, widget: comparisonWidget, answer: comparisonAnswer, shows: "God" },
   { name: "dashboard", golden: dashboard, widget: dashboardWidget, answer: dashboardAnswer, shows: "a name" },
   { name: "steering", golden: steering, widget: steeringWidget, answer: steeringAnswer, shows: "feature 3" },
   { name: "blindtest", golden: blindtest, widget: blindtestWidget, answer: blindtestAnswer, shows: "a name" },

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { picked } from "../src/feature/picked";
 import { background } from "../src/tokens/paint";
 import { LIGHT } from "../src/tokens/palette";
 import widget from "../src/widgets/heatmap";
-import { picked } from "../src/widgets/heatmap/app";
 import { asPython } from "../src/widgets/heatmap/copy";
 import { answering, FakeModel, rankAnswer, STATE, settle, spec, tokensAnswer } from "./fake";
 import { click, el, model, open, press, requests, stop, type, until } from "./hands";

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .demo import load_demo_index as load_demo_index
     from .engine.activations.ranking import FeatureRanking as FeatureRanking
     from .engine.activations.result import FeatureActivations as FeatureActivations
+    from .engine.comparison.compare import compare as compare
+    from .engine.comparison.result import Comparison as Comparison
     from .engine.descriptions import Description as Description
     from .engine.dictionary.directions import Directions as Directions
     from .engine.dictionary.directions import Neurons as Neurons
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from .widgets.blindtest.widget import BlindTest as BlindTest
     from .widgets.browser.widget import FeatureBrowser as FeatureBrowser
     from .widgets.catalog.widget import SAEBrowser as SAEBrowser
+    from .widgets.comparison.widget import PromptComparison as PromptComparison
     from .widgets.dashboard.widget import FeatureDashboard as FeatureDashboard
     from .widgets.explore.workbench import Workbench as Workbench
     from .widgets.explore.workbench import explore as explore
@@ -104,6 +107,7 @@ _HOMES = {
     "BlindResult": "index.autointerp.blind_test",
     "BlindTest": "widgets.blindtest.widget",
     "Contrast": "datasets.contrast",
+    "Comparison": "engine.comparison.result",
     "Description": "engine.descriptions",
     "Directions": "engine.dictionary.directions",
     "Engine": "engine.engine",
@@ -121,6 +125,7 @@ _HOMES = {
     "Keeping": "index.statistics.kept_examples",
     "Neurons": "engine.dictionary.directions",
     "Predictions": "interventions.effects.predictions",
+    "PromptComparison": "widgets.comparison.widget",
     "Recipe": "interventions.recipe.recipe",
     "SAEBrowser": "widgets.catalog.widget",
     "Scores": "index.autointerp.score",
@@ -133,6 +138,7 @@ _HOMES = {
     "applied": "interventions.applied.context",
     "associate": "datasets.association",
     "build_index": "index.build",
+    "compare": "engine.comparison.compare",
     "cap": "interventions.recipe.constructors",
     "clamp": "interventions.recipe.constructors",
     "contrast": "datasets.compare",

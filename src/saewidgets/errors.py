@@ -45,6 +45,10 @@ class TokenIdError(SaewidgetsError, ValueError):
     """Token ids outside the vocabulary, or of a wrong shape or type."""
 
 
+class ComparisonError(SaewidgetsError, ValueError):
+    """Texts that cannot be compared: only one, or at a position that one of them does not have."""
+
+
 class NonFiniteError(SaewidgetsError, ValueError):
     """NaN or infinity in weights or activations, where a number would be shown."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,12 @@ def heatmaps(engine: sw.Engine, path: Path) -> EngineWidget:
     index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
     index.add_explanations({int(f): "an explanation" for f in index.order("density")[:2]}, "a set")
     return sw.TokenFeatureHeatmap(engine, TEXT, features=[3], index=index, limit=5)
+
+
+def comparisons(engine: sw.Engine, path: Path) -> EngineWidget:
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    index.add_explanations({int(f): "an explanation" for f in index.order("density")[:2]}, "a set")
+    return sw.PromptComparison(engine, index, [f"{TEXT} the heaven", f"{TEXT} the"], features=[3], limit=5)
 
 
 def blind_tests(engine: sw.Engine, path: Path) -> EngineWidget:
@@ -82,6 +88,9 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
     """Questions that no page records."""
     if name == "heatmap":
         yield "tokens", {"text": TEXT, "rank": {"text": TEXT, "tokens": [1]}}
+    if name == "comparison":
+        rank = {**plain(widget._asked()), "at": "max", "all_of": [0]}  # type: ignore[attr-defined]
+        yield "tokens", {"texts": rank["texts"], "rank": rank}
     if name == "browser":
         yield "list", {"name": "mine", "features": [7]}
     if name == "dashboard":
@@ -117,8 +126,15 @@ def payload(name: str, widget: EngineWidget) -> dict[str, Any]:
         reply = widget._worker.run(partial(widget._answer, channel, parse(widget.channels[channel].asked, params)))
         answers.append(recorded(channel, params, reply))
     state = {key: getattr(widget, key) for key in widget.trait_names(page=True)} | dict(shot.state)
-    kept = answers if name != "heatmap" else [a for a in answers if a.ch != "rank" or not a.p["tokens"]]
+    kept = [a for a in answers if not _one_of_many(name, a.ch, a.p)]
     return {"state": state, "recorded": [vars(a) for a in kept]}
+
+
+def _one_of_many(name: str, channel: str, params: Mapping[str, Any]) -> bool:
+    """An answer of which a page has so many that some would do."""
+    if name == "comparison" and channel == "differences":
+        return params["at"] == "chosen" or bool(params["none_of"]) or params["pair"] != [0, 1]
+    return name == "heatmap" and channel == "rank" and bool(params["tokens"])
 
 
 def form(value: object, path: str = "") -> set[str]:
@@ -141,7 +157,7 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["browser", "heatmap", "dashboard", "steering", "blindtest", "catalog"])
+@pytest.mark.parametrize("name", ["browser", "comparison", "heatmap", "dashboard", "steering", "blindtest", "catalog"])
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
     with (
         recording(),
@@ -151,6 +167,7 @@ def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path)
         widget = {
             "heatmap": lambda: heatmaps(engine, tmp_path / "index"),
             "browser": lambda: browsers(engine, tmp_path / "index"),
+            "comparison": lambda: comparisons(engine, tmp_path / "index"),
             "dashboard": lambda: dashboards(engine, tmp_path / "index"),
             "steering": lambda: panels(engine),
             "blindtest": lambda: blind_tests(engine, tmp_path / "index"),

@@ -60,3 +60,10 @@ export function ints(arrays: Record<string, NumericArray>, name: string): Uint32
   if (!(found instanceof Uint32Array)) throw new TypeError(`The kernel's answer lacks ${name}.`);
   return found;
 }
+
+/** An array that must be there and be of integers with a sign. */
+export function signedInts(arrays: Record<string, NumericArray>, name: string): Int32Array {
+  const found = arrays[name];
+  if (!(found instanceof Int32Array)) throw new TypeError(`The kernel's answer lacks ${name}.`);
+  return found;
+}

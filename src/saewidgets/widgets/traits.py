@@ -154,14 +154,14 @@ class Follows(traitlets.HasTraits):
     by both agree as well, in whatever order they were linked or set: each half of a link sees the other's whole state.
     """
 
-    pair: ClassVar[tuple[str, str]]
+    linked: ClassVar[tuple[str, str]]
     _told: dict[str, object]
     _telling = False
 
     def notify_change(self, change: Any) -> None:
-        first, second = self.pair
+        first, second = self.linked
         name = change["name"]
-        if name not in self.pair:
+        if name not in self.linked:
             super().notify_change(change)
             return
         if self._telling:

@@ -1,10 +1,10 @@
 /** The heatmap: text, ranking and matrix over one state. What is selected is a trait; what is hovered is this view's. */
 
 import { useLayoutEffect, useMemo, useState } from "preact/hooks";
-import { MAX_FEATURES } from "../../../../src/saewidgets/widgets/constants.json";
 import { Editor } from "../../controls/editor";
 import { StatusLines } from "../../controls/status";
 import { HoverCard, type Pointed } from "../../feature/card";
+import { hueOf, picked } from "../../feature/picked";
 import { NAMELESS, type Named, type Names } from "../../feature/said";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
@@ -238,25 +238,4 @@ function legendEntry(shown: Shown, f: number, hue: number, names: Names, group: 
     negative: shown.data.json.signed && (column?.some((value) => value < 0) ?? false),
     silent: own === 0,
   };
-}
-
-/** A selected feature's hue is its place; a hovered one borrows the next. */
-function hueOf(features: number[], feature: number): number {
-  const at = features.indexOf(feature);
-  return at >= 0 ? at : Math.min(features.length, MAX_FEATURES - 1);
-}
-
-/** The traits after a click on a feature: alone, or added to (or taken from) the others. */
-export function picked(
-  features: number[],
-  feature: number,
-  add: boolean,
-): { features: number[]; feature: number | null } {
-  if (!add) {
-    const alone = features.length === 1 && features[0] === feature;
-    return alone ? { features: [], feature: null } : { features: [feature], feature };
-  }
-  const rest = features.filter((f) => f !== feature);
-  if (rest.length < features.length) return { features: rest, feature: rest[rest.length - 1] ?? null };
-  return { features: [...rest.slice(-(MAX_FEATURES - 1)), feature], feature };
 }

@@ -1,5 +1,6 @@
 /** The kernel's answers as the views read them. Rows and columns are only rearranged here, never computed with. */
 
+import { columnsOf } from "../../feature/columns";
 import type { Named } from "../../feature/said";
 import { floats, ints } from "../../kernel/arrays";
 import type { NumericArray, Reply } from "../../kernel/types";
@@ -101,15 +102,7 @@ export class TextData {
   /** Whole columns that a ranking brought along (long texts). */
   addColumns(arrays: Record<string, NumericArray>): void {
     if (!arrays.col_feat) return;
-    const features = ints(arrays, "col_feat");
-    const ptr = ints(arrays, "col_ptr");
-    const tokens = ints(arrays, "col_tok");
-    const values = floats(arrays, "col_act");
-    features.forEach((feature, k) => {
-      const column = new Float32Array(this.json.n);
-      for (let i = ptr[k] ?? 0; i < (ptr[k + 1] ?? 0); i++) column[tokens[i] ?? 0] = values[i] ?? 0;
-      this.#columns.set(feature, column);
-    });
+    for (const [feature, column] of columnsOf(arrays, this.json.n)) this.#columns.set(feature, column);
   }
 
   /** Where a token stands: its text (if there are several) and its position there. */

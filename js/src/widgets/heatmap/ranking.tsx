@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { SORTS as NAMES } from "../../../../src/saewidgets/widgets/constants.json";
 import { count, density, num } from "../../controls/format";
+import { rove } from "../../controls/rove";
 import { Name } from "../../feature/said";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
@@ -73,7 +74,7 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
               <td />
             </tr>
           </thead>
-          <tbody onPointerLeave={() => onHover(null)} onKeyDown={moveFocus}>
+          <tbody onPointerLeave={() => onHover(null)} onKeyDown={(event) => rove(event, "button.saew-feature")}>
             {rank?.rows.map((row) => (
               <Row
                 key={row.f}
@@ -259,17 +260,4 @@ function emptiness({ data, rank }: Shown): string {
   if (rank?.n_tokens === 0)
     return "No token is counted: special tokens and norm outliers are left out. Tick \u201cspecial tokens\u201d to count them.";
   return "No feature passes the filters.";
-}
-
-/** Up and down move between the features, Home and End to the first and last. */
-function moveFocus(event: KeyboardEvent): void {
-  if (!["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
-  const body = event.currentTarget as HTMLElement;
-  const buttons = [...body.querySelectorAll<HTMLButtonElement>("button.saew-feature")];
-  const at = buttons.indexOf(event.target as HTMLButtonElement);
-  if (at < 0) return;
-  event.preventDefault();
-  const last = buttons.length - 1;
-  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: last }[event.key] ?? at;
-  buttons[Math.max(0, Math.min(last, next))]?.focus();
 }

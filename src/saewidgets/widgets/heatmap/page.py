@@ -11,9 +11,10 @@ from ...engine.activations.result import FeatureActivations
 from ...snapshot.fallback import FallbackRow, fallback
 from ..feature.card import AskedCard, card_reply
 from ..feature.corpus import Corpus
+from ..feature.on_text import describes
 from ..shot import Question
 from . import payload as heatmap_payload
-from .payload import Rank, Said, Tokens, describes, rank_reply, ranking_of, said_reply, tokens_reply
+from .payload import Rank, Said, Tokens, rank_reply, ranking_of, said_reply, tokens_reply
 from .ranked import ORDERS, Order, ranked
 
 if TYPE_CHECKING:

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...engine.activations.result import FeatureActivations
 from ...engine.arrays import Ints
-from ...engine.labels import Labels
 from ..feature.corpus import Corpus
+from ..feature.on_text import columns, describes, result_key
 from ..feature.said import said_of
 from ..flags import flags
-from ..wire import Array, Json, Reply
+from ..wire import Json, Reply
 from .ranked import Order, Ranked, ranked
 
 # Activations sent with a text (8 bytes each). Beyond it, each token's strongest, and whole columns on demand.
 MAX_SENT = 500_000
 _LABELLED_PER_TOKEN = 8
-
-
-def result_key(acts: FeatureActivations) -> str:
-    """Identity of a result: views keep tokens and rankings of the same computation together."""
-    digest = hashlib.sha256(acts.token_ids.tobytes())
-    for part in (acts.text_ptr, acts.feature_ids, acts.values):
-        digest.update(np.ascontiguousarray(part).data)
-    digest.update(acts.dictionary.encode())
-    return digest.hexdigest()[:16]
 
 
 def tokens_reply(acts: FeatureActivations) -> Reply:
@@ -152,11 +141,6 @@ def _chosen(acts: FeatureActivations, params: Rank) -> tuple[int, ...]:
     return tuple(token for token in params.tokens if 0 <= token < len(acts))
 
 
-def describes(acts: FeatureActivations) -> bool:
-    """Whether more than names given by hand may be said of features."""
-    return isinstance(acts.labels, Labels) and acts.labels.describes
-
-
 def rows(made: Ranked) -> list[Json]:
     """A ranking as JSON rows; "max" is the activation of max |activation|, "density" and "most" are of the index's corpus."""
     ranking = made.ranking
@@ -177,20 +161,6 @@ def rows(made: Ranked) -> list[Json]:
         }
         for i, (f, largest, total, mean, n, at) in enumerate(fields)
     ]
-
-
-def columns(acts: FeatureActivations, features: Iterable[int]) -> dict[str, Array]:
-    """Whole columns of `features`, as CSC arrays."""
-    wanted = np.array(sorted(features), dtype=np.int64)
-    hit = np.flatnonzero(np.isin(acts.feature_ids, wanted))
-    order = hit[np.lexsort((acts.token_of[hit], acts.feature_ids[hit]))]
-    counts = np.searchsorted(acts.feature_ids[order], wanted, side="right")
-    return {
-        "col_feat": wanted.astype(np.uint32),
-        "col_ptr": np.concatenate([[0], counts]).astype(np.uint32),
-        "col_tok": acts.token_of[order].astype(np.uint32),
-        "col_act": acts.values[order].astype(np.float32),
-    }
 
 
 def _strongest_first(acts: FeatureActivations) -> tuple[Ints, Ints]:

@@ -14,16 +14,15 @@ import traitlets
 from ...engine.activations.result import FeatureActivations
 from ...engine.given_labels import labels_from
 from ...engine.labels import Labels, Names
-from ...errors import FeatureIndexError
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
-from ..constants import MAX_FEATURES
 from ..feature.card import AskedCard, card_reply
+from ..feature.coloured import Coloured
 from ..feature.corpus import Corpus
 from ..indexed import indexed, parted
 from ..shot import Shot
-from ..traits import Follows, Text, TextOrIds, WholeNumber, WholeNumbers, as_text, is_ids
+from ..traits import Text, TextOrIds, WholeNumbers, as_text, is_ids
 from .page import fallback_of, questions
 from .payload import Rank, Said, Tokens, rank_reply, said_reply, tokens_reply
 from .ranked import ORDERS
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 _KEPT_RESULTS = 4
 
 
-class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
+class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
     """The tokens of a text coloured by features, and the features that are active on it, ranked.
 
     Args:
@@ -86,8 +85,6 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
     """
 
     text = TextOrIds().tag(sync=True, page=True)
-    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
-    features = WholeNumbers().tag(sync=True, page=True)
     selected_tokens = WholeNumbers(min=0).tag(sync=True, page=True)
     sort = traitlets.Enum(ORDERS, "max").tag(sync=True, page=True)
     include_special = traitlets.Bool(False).tag(sync=True, page=True)
@@ -100,8 +97,6 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
     editable = traitlets.Bool(True).tag(sync=True, page=True)
     sae = traitlets.Unicode(allow_none=True, default_value=None, read_only=True).tag(sync=True, page=True)
     indexed = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
-
-    pair = ("features", "feature")
 
     def __init__(
         self,
@@ -125,7 +120,6 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
             self._labels = Labels(names=names)
         self._results: OrderedDict[str, FeatureActivations] = OrderedDict()
         self._guard = Lock()
-        self._told: dict[str, object] = {"features": [], "feature": None}
         super().__init__(engine, text=text, features=features, **traits)
         self._use(index)
         self.set_trait("sae", None if dictionary.name == engine.default else dictionary.name)
@@ -143,20 +137,6 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
             self.engine.to_ids(cast("TextInput", text))  # refuses what is outside the vocabulary
         return text
 
-    @traitlets.validate("feature", "features")
-    def _valid_features(self, proposal: Mapping[str, Any]) -> int | list[int] | None:
-        value = proposal["value"]
-        given: list[int] = list(value) if isinstance(value, list) else [] if value is None else [value]
-        self._dictionary.check_features(given)
-        if not isinstance(value, list):
-            return cast("int | None", value)
-        unique = list(dict.fromkeys(given))
-        if len(unique) > MAX_FEATURES:
-            raise FeatureIndexError(
-                f"At most {MAX_FEATURES} features can be told apart by colour; {len(unique)} were given."
-            )
-        return unique
-
     @traitlets.validate("sort", "max_density", "color_scale")
     def _valid_with_index(self, proposal: Mapping[str, Any]) -> object:
         name, value = proposal["trait"].name, proposal["value"]
@@ -164,14 +144,6 @@ class TokenFeatureHeatmap(Follows, EngineWidget, bundle="heatmap"):
         if self._index is None and not without[name]:
             raise traitlets.TraitError(f"{name}={value!r} needs an index, which knows the corpus. {self._remedy}")
         return value
-
-    def _agree(self, name: str) -> None:
-        if self.feature in self.features:
-            return
-        if name == "features":
-            self.feature = self.features[-1] if self.features else None
-        elif self.feature is not None:
-            self.features = [self.feature]
 
     @traitlets.observe("text")
     def _text_changed(self, change: Mapping[str, Any]) -> None:

@@ -94,7 +94,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
     facts = traitlets.Dict(read_only=True).tag(sync=True)
     feature = WholeNumber(allow_none=True, default_value=None)
 
-    pair = ("recipe", "feature")
+    linked = ("recipe", "feature")
 
     def __init__(
         self,

@@ -1,0 +1,5 @@
+/** The comparison's page: every ranking carries the columns and scales of all features that it lists, whichever are coloured. */
+
+import type { Offline } from "../../page/offline";
+
+export const offline: Offline = { ignored: { tokens: "rank", differences: "features" } };

@@ -1,0 +1,287 @@
+"""PromptComparison: related prompts beside each other, and the features that tell them apart."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+import traitlets
+
+from ...engine.comparison.compare import compare
+from ...engine.comparison.result import Comparison
+from ...errors import ComparisonError
+from ...interventions.effects.next_tokens import next_tokens
+from .. import wire
+from ..base import EngineWidget
+from ..channel import channel
+from ..constants import MAX_TEXTS
+from ..feature.card import AskedCard, card_reply
+from ..feature.coloured import Coloured
+from ..feature.corpus import Corpus
+from ..indexed import indexed, parted
+from ..shot import Shot
+from ..traits import Text, TextOrIds, WholeNumbers, as_text, is_ids
+from .asked import AT, AskedDifferences, AskedPredictions, AskedTokens
+from .page import fallback_of, questions
+from .payload import differences_reply, listed, predictions_reply, tokens_reply
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...engine.engine import Engine
+    from ...engine.text.given import TextInput
+    from ...engine.ticket import Ticket
+    from ...index.feature_index import FeatureIndex
+
+_KEPT_RESULTS = 4
+
+
+class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
+    """Two to eight texts with their tokens aligned, the features that differ between them, and what the model says next.
+
+    Args:
+        engine: what computes.
+        index: an index of the dictionary: what features are said to be, their density, and a card of each at hand.
+        texts: two or more; strings, or token ids of each, which are taken as they are.
+        sae: which dictionary of the engine; default: the one that the index is of, else the first.
+        features: up to 6 features to colour by.
+        **traits: any of the traits below.
+
+    Traits (both ways; texts are counted from 0):
+        texts: list of str; or lists of token ids, which the view shows but does not edit.
+        at: where they are compared: "last" token of each, "max" or "sum" over the counted tokens, or at a "chosen" token.
+        positions: the chosen position of each text; setting them chooses. Reset by new texts. Of a text that has no such
+            token, the last.
+        pair: the two texts whose difference (the first less the second) ranks the features.
+        all_of, none_of: list only features that are active in all of these texts and in none of those: at the compared
+            token, or of "max" and "sum" on any counted one.
+        feature: the feature selected last, or None; always one of `features`.
+        features: coloured features, at most 6.
+        limit: rows of the ranking.
+        editable: whether the texts can be edited in the view.
+        theme, error: see `EngineWidget`.
+        sae (read only): the dictionary, by name; None: the engine's first.
+
+    Raises:
+        ComparisonError: for fewer than two texts, or more than eight. FeatureIndexError: for a feature outside the dictionary.
+        TokenIdError: for a token id outside the vocabulary. IndexMismatchError: if engine and index do not belong together.
+        TypeError: for an unknown setting.
+
+    Example:
+        >>> start = "In the beginning, God created the "
+        >>> prompts = sw.PromptComparison(engine, index, texts=[f"{start}heavens and the", f"{start}cat and the"])
+        >>> prompts                                # in a notebook cell: shows it
+        >>> prompts.comparison.differences(k=5)    # the numbers behind it
+        >>> traitlets.link((prompts, "feature"), (dashboard, "feature"))
+    """
+
+    texts = TextOrIds().tag(sync=True, page=True)
+    at = traitlets.Enum(AT, "last").tag(sync=True, page=True)
+    positions = WholeNumbers(min=0).tag(sync=True, page=True)
+    pair = WholeNumbers(min=0).tag(sync=True, page=True)
+    all_of = WholeNumbers(min=0).tag(sync=True, page=True)
+    none_of = WholeNumbers(min=0).tag(sync=True, page=True)
+    limit = traitlets.Int(25, min=1, max=500).tag(sync=True, page=True)
+    editable = traitlets.Bool(True).tag(sync=True, page=True)
+    sae = traitlets.Unicode(allow_none=True, default_value=None, read_only=True).tag(sync=True, page=True)
+    indexed = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
+
+    def __init__(
+        self,
+        engine: Engine,
+        index: FeatureIndex | None = None,
+        texts: TextInput = (),
+        *,
+        sae: str | None = None,
+        features: Iterable[int] = (),
+        **traits: Any,
+    ) -> None:
+        dictionary = self._dictionary = engine.dictionary(sae if index is None else indexed(engine, index, sae))
+        self._given = self._index = index
+        self._corpus: Corpus | None = None
+        self._parted = ""
+        self._results: OrderedDict[str, Comparison] = OrderedDict()
+        self._guard = Lock()
+        if len(traits.get("positions", ())):
+            traits.setdefault("at", "chosen")
+        super().__init__(engine, texts=texts, features=features, **{"pair": [0, 1], **traits})
+        self._use(index)
+        self.set_trait("sae", None if dictionary.name == engine.default else dictionary.name)
+        self.names_of(dictionary.labels)
+
+    # -- traits that belong together
+
+    @traitlets.validate("texts")
+    def _valid_texts(self, proposal: Mapping[str, Any]) -> Text:
+        texts: Text = proposal["value"]
+        n = len(texts) if isinstance(texts, list) and not (texts and isinstance(texts[0], int)) else 1
+        if not 2 <= n <= MAX_TEXTS:
+            raise ComparisonError(f"Give two to {MAX_TEXTS} texts, such as texts=[text, another], not {n}.")
+        if is_ids(texts):
+            self.engine.to_ids(cast("TextInput", texts))  # refuses what is outside the vocabulary
+        return texts
+
+    @traitlets.validate("pair")
+    def _valid_pair(self, proposal: Mapping[str, Any]) -> list[int]:
+        pair: list[int] = proposal["value"]
+        if len(set(pair)) != 2 or len(pair) != 2:
+            raise traitlets.TraitError(f"pair is two different texts, counted from 0, such as [0, 1]; not {pair!r}.")
+        return pair
+
+    @traitlets.observe("texts")
+    def _texts_changed(self, change: Mapping[str, Any]) -> None:
+        # The texts that a widget is made with come with what is chosen in them, and have no old ones.
+        old, new = change["old"], change["new"]
+        if old in (traitlets.Undefined, None) or old == new:
+            return
+        there = range(len(new))
+        self.reset(
+            positions=[],
+            pair=self.pair if set(self.pair) <= {*there} else [0, 1],
+            all_of=[text for text in self.all_of if text in there],
+            none_of=[text for text in self.none_of if text in there],
+            **({"at": "last"} if self.at == "chosen" else {}),
+        )
+
+    @traitlets.observe("positions")
+    def _positions_changed(self, change: Mapping[str, Any]) -> None:
+        if change["new"] and change["old"] not in (traitlets.Undefined, None):
+            self.reset(at="chosen")
+
+    @traitlets.observe("all_of", "none_of")
+    def _filters_changed(self, change: Mapping[str, Any]) -> None:
+        # No feature is active and silent in one text: what was said last counts.
+        other = "none_of" if change["name"] == "all_of" else "all_of"
+        self.set_trait(other, [text for text in getattr(self, other) if text not in change["new"]])
+
+    @traitlets.observe("revision")
+    def _refreshed(self, _change: Mapping[str, Any]) -> None:
+        with self._guard:
+            self._results.clear()
+        self._parted = "" if self._given is None else parted(self.engine, self._given, self._dictionary.name)
+        self._use(None if self._parted else self._given)
+
+    def _use(self, index: FeatureIndex | None) -> None:
+        self._index = index
+        self._corpus = None if index is None else Corpus.of(index)
+        self.set_trait("indexed", index is not None)
+
+    # -- headless
+
+    @property
+    def comparison(self) -> Comparison:
+        """The result behind the picture, for the current texts, compared where the view compares them."""
+        asked = self._asked()
+        found = self._result(self.texts)
+        return found.read_at(asked.place(found.lengths))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The ranking on screen: columns as in `Comparison.differences`."""
+        found, asked = self.comparison, self._asked()
+        table = found.differences(*asked.two(found.n_texts))
+        rows = found.values.features[listed(found, asked)[: self.limit]]
+        return table.loc[rows]
+
+    @property
+    def value(self) -> dict[str, wire.Json]:
+        """What is selected: {"texts", "at", "positions", "pair", "all_of", "none_of", "feature", "features"}."""
+        names = ("texts", "at", "positions", "pair", "all_of", "none_of", "feature", "features")
+        return {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        return (
+            f"PromptComparison({self._dictionary.name!r}, {len(self.texts)} texts, at={self.at!r}, "
+            f"features={self.features})"
+        )
+
+    def _asked(self) -> AskedDifferences:
+        return AskedDifferences(
+            texts=cast("wire.Json", self.texts),
+            at=cast("Any", self.at),
+            positions=tuple(self.positions) if self.at == "chosen" else (),
+            pair=tuple(self.pair),
+            all_of=tuple(self.all_of),
+            none_of=tuple(self.none_of),
+            limit=self.limit,
+            features=tuple(self.features),
+        )
+
+    def _result(self, texts: Text, ticket: Ticket | None = None) -> Comparison:
+        """The comparison of `texts`, computed once for tokens, rankings, the fallback and further views."""
+        key = wire.canonical(cast("wire.Json", texts))
+        with self._guard:
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
+            revision = self.revision
+        parted_from = self._parted
+        # At no position: a text may have none.
+        result = compare(
+            self.engine,
+            cast("TextInput", texts),
+            at="max",
+            sae=self._dictionary.name,
+            on_progress=None if ticket is None else ticket.progress,
+        )
+        if parted_from:
+            acts = result.activations
+            result = replace(result, activations=replace(acts, notes=(*acts.notes, parted_from)))
+        with self._guard:
+            # What began before a refresh is of the weights before it.
+            if revision == self.revision:
+                self._results[key] = result
+            while len(self._results) > _KEPT_RESULTS:
+                self._results.popitem(last=False)
+        return result
+
+    # -- answers
+
+    @channel("tokens", AskedTokens)
+    def _answer_tokens(self, asked: AskedTokens, ticket: Ticket) -> wire.Reply:
+        tokens = tokens_reply(self._result(as_text(asked.texts), ticket))
+        if asked.rank is None:
+            return tokens
+        # One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
+        try:
+            ranked = self._answer_differences(asked.rank, ticket)
+        except ComparisonError:
+            return tokens  # the texts are shown; why they cannot be compared is said when the ranking is asked for
+        return wire.Reply({**tokens.data, "rank": ranked.data}, {**tokens.arrays, **ranked.arrays})
+
+    @channel("differences", AskedDifferences)
+    def _answer_differences(self, asked: AskedDifferences, ticket: Ticket) -> wire.Reply:
+        self._dictionary.check_features(asked.features)
+        found = self._result(as_text(asked.texts), ticket)
+        return differences_reply(found.read_at(asked.place(found.lengths)), asked, self._corpus)
+
+    @channel("predictions", AskedPredictions)
+    def _answer_predictions(self, asked: AskedPredictions, _ticket: Ticket) -> wire.Reply:
+        return predictions_reply(next_tokens(self.engine, cast("TextInput", as_text(asked.texts))))
+
+    @channel("card", AskedCard)
+    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
+        if self._index is None:
+            remedy = self._parted or "Make it with one: PromptComparison(engine, index, texts=...)."
+            raise ValueError(f"A card of a feature needs an index. {remedy}")
+        return card_reply(self._index, asked.feature)
+
+    # -- pictures without a kernel
+
+    def fallback_html(self) -> str:
+        return fallback_of(self.comparison, self._asked(), self.feature, self._corpus)
+
+    def shot(self) -> Shot:
+        """The texts and what follows them; differences at the last token, by max, by sum and at every column of a short
+        comparison; of up to three texts of every pair, and of every filter.
+        """
+        found = self.comparison
+        return Shot(
+            title=f"{self._dictionary.name} on {found.n_texts} texts",
+            state={"editable": False},
+            questions=list(questions(found, self._asked(), self._index, self._corpus)),
+            fallback=self.fallback_html(),
+            provenance=list(found.activations.provenance.items()),
+        )
