@@ -25,6 +25,7 @@ DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
 STEERING = QUICKSTART.with_name("steering.ipynb")
 FIND = QUICKSTART.with_name("find.ipynb")
+WHY = QUICKSTART.with_name("why.ipynb")
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_the_shipped_notebook_is_the_example() -> None:
     assert shipped.read_bytes() == QUICKSTART.read_bytes()
 
 
-@pytest.mark.parametrize("path", [QUICKSTART, STEERING, FIND], ids=["quickstart", "steering", "find"])
+@pytest.mark.parametrize("path", [QUICKSTART, STEERING, FIND, WHY], ids=["quickstart", "steering", "find", "why"])
 def test_the_notebook_is_clean(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -241,3 +242,19 @@ def test_a_wrong_index_command_is_one_line(
     error = capsys.readouterr().err
     assert told in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_notebook_of_reasons_gives_them(
+    demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = run_notebook(WHY, demo_engine, tmp_path, monkeypatch)
+    comparison, found, checked, panel = (names[name] for name in ("comparison", "found", "checked", "panel"))
+    assert isinstance(comparison, sw.PromptComparison) and isinstance(found, sw.Attribution)
+    assert isinstance(checked, sw.TrueEffects) and isinstance(panel, sw.AttributionPanel)
+    # The two prompts differ in a word, and so do features at their last, common token.
+    assert (comparison.comparison.differences(k=5)["difference"].abs() > 0.5).all()
+    # What matters most fires on "heavens", and is truly lost: attribution tells it, activation does not.
+    assert found.by_feature()["top_token"][0] == " heavens"
+    told = checked.correlations().set_index(["measure", "among"])["pearson"]
+    assert told["attribution", "all"] > 0.8 > told["activation", "all"]
+    assert list(panel.attribution.features) == list(found.features)
