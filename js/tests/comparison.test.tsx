@@ -67,7 +67,7 @@ describe("showing", () => {
     expect(rows()[0]?.textContent).toContain("cats");
     expect(rows()[1]?.querySelector(".saew-automatic")?.textContent).toBe("fires on words");
     expect(panel("Differing features")?.querySelector("[role=status]")?.textContent).toBe(
-      "2 active features, at 'heaven', 'cat'",
+      "at 'heaven', 'cat': 2 active features",
     );
   });
 
@@ -75,6 +75,12 @@ describe("showing", () => {
     expect(requests("tokens").length).toBe(1);
     expect(requests("differences").length).toBe(0);
     expect(requests("tokens")[0]?.p?.rank).toMatchObject({ at: "last", positions: [], pair: [0, 1], features: [] });
+  });
+
+  test("of several texts, what most have stands back", async () => {
+    await start({ texts: [...THREE.slice(0, 2), "God created the end of", "God created the heaven"] });
+    expect(all(".saew-unlike").length).toBe(2);
+    expect(all(".saew-cell-unlike").map((one) => one.textContent)).toEqual(["cat", "end", "of"]);
   });
 
   test("a text that has nothing in a column has a sign there", async () => {

@@ -62,7 +62,11 @@ function tokensAnswer(id: string, texts: string[], rank: DifferencesJson | null)
     return words[0] !== null && words.every((word) => word === words[0]) ? 1 : 0;
   });
   return answer(id, r, [
-    spec("tok_id", "u32", new Uint32Array(str.length)),
+    spec(
+      "tok_id",
+      "u32",
+      Uint32Array.from(str, (word) => str.indexOf(word)),
+    ),
     spec(
       "flags",
       "u8",

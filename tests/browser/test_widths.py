@@ -47,6 +47,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         panel.save(folder / "steering.html", views=("text", "effect", "sweep", "answer"))
         sw.TokenFeatureHeatmap(engine, TEXT * 6, limit=40).save(folder / "heatmap.html")
         sw.TokenFeatureHeatmap(engine, TEXT * 6, index=index, features=[best]).save(folder / "indexed.html")
+        related = [TEXT, TEXT.replace("heaven", "sea"), TEXT * 3]
+        sw.PromptComparison(engine, index, related, features=[best], at="max").save(folder / "comparison.html")
         sw.FeatureBrowser(index, feature=best, filters={"density": [0.01, None]}).save(folder / "browser.html")
         sw.FeatureDashboard(engine, index, feature=best).to_html(folder / "dashboard.html", features=[best])
     return {path.stem: path for path in folder.glob("*.html")}
@@ -66,7 +68,7 @@ def fits_at_every_width(page: Page) -> None:
         page.wait_for_function(f"() => !({CUT_OFF})().length")
 
 
-@pytest.mark.parametrize("name", ["heatmap", "indexed", "dashboard", "browser"])
+@pytest.mark.parametrize("name", ["heatmap", "indexed", "dashboard", "browser", "comparison"])
 def test_nothing_is_cut_off(name: str, pages: dict[str, Path], page: Page) -> None:
     page.goto(pages[name].as_uri())
     page.wait_for_selector(".saew svg, .saew table, .saew canvas")

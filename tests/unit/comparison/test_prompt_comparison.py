@@ -308,8 +308,8 @@ def test_a_page_answers_what_a_click_asks(engine: sw.Engine, index: sw.FeatureIn
     ]
     wanted += [params(TEXTS[:2], at="chosen", positions=column, limit=4) for column in columns]
     wanted += [
-        params(TEXTS[:2], at=at, limit=4, all_of=a, none_of=b)
-        for at in ("last", "max")
+        params(TEXTS[:2], at=at, positions=columns[4] if at == "chosen" else [], limit=4, all_of=a, none_of=b)
+        for at in ("last", "max", "chosen")
         for a, b in (([0], [1]), ([1], [0]), ([], [0, 1]), ([0, 1], []), ([], [1]))
     ]
     for one in wanted:

@@ -22,6 +22,7 @@ export class AlignedText extends TokenText {
     const stacks = [numbers];
     for (let column = 0; column < data.nColumns; column++) {
       const stack = this.#stack(data.alike(column) ? "saew-stack" : "saew-stack saew-unlike");
+      const usual = data.usual(column);
       for (let text = 0; text < data.nTexts; text++) {
         const token = data.at(column, text);
         // A sign and not an empty place: here a text has nothing.
@@ -31,7 +32,7 @@ export class AlignedText extends TokenText {
           stack.append(gap);
           continue;
         }
-        const cell = this.#cell("saew-cell", "");
+        const cell = this.#cell(data.ids[token] === usual ? "saew-cell" : "saew-cell saew-cell-unlike", "");
         const span = this.make(token, data.json.str[token] ?? "", data.flags[token] ?? 0, true);
         span.setAttribute("aria-selected", "false");
         cell.append(span);

@@ -5,7 +5,7 @@ import { Footer } from "../../controls/footer";
 import { StatusLines } from "../../controls/status";
 import { HoverCard, type Pointed } from "../../feature/card";
 import { picked } from "../../feature/picked";
-import { useKernel } from "../../kernel/kernel";
+import { type Kernel, useKernel } from "../../kernel/kernel";
 import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
@@ -46,8 +46,7 @@ export function App(props: ViewProps) {
       {shown ? (
         <>
           <Toolbar model={model} shown={shown} />
-          <Body {...props} shown={shown} />
-          <Predictions model={model} kernel={kernel} pair={shown.rank?.pair ?? [0, 1]} />
+          <Body {...props} kernel={kernel} shown={shown} />
           <Footer notes={shown.data.json.notes} provenance={shown.data.json.provenance} />
         </>
       ) : (
@@ -57,7 +56,12 @@ export function App(props: ViewProps) {
   );
 }
 
-function Body({ model, root, prefix, themeVersion, shown }: ViewProps & { shown: Shown }) {
+interface BodyProps extends ViewProps {
+  kernel: Kernel;
+  shown: Shown;
+}
+
+function Body({ model, root, prefix, themeVersion, kernel, shown }: BodyProps) {
   const { data, rank } = shown;
   const features = useTrait<number[]>(model, "features");
   const feature = useTrait<number | null>(model, "feature");
@@ -107,6 +111,7 @@ function Body({ model, root, prefix, themeVersion, shown }: ViewProps & { shown:
         />
       </div>
       <Ranking {...{ model, shown, hovered }} onHover={point} onPick={pick} />
+      <Predictions {...{ model, kernel }} pair={rank?.pair ?? [0, 1]} />
       {hover.token >= 0 && hover.at && hover.token < data.json.n && (
         <Tooltip {...{ data, root }} token={hover.token} at={hover.at} coloured={all} />
       )}

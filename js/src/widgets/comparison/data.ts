@@ -96,6 +96,17 @@ export class TextsData {
     return this.#same[column] === 1;
   }
 
+  /** The token id that most texts have in a column (-1: nothing); null if no two have the same. */
+  usual(column: number): number | null {
+    const times = new Map<number, number>();
+    for (let text = 0; text < this.nTexts; text++) {
+      const id = this.ids[this.at(column, text)] ?? -1;
+      times.set(id, (times.get(id) ?? 0) + 1);
+    }
+    const [id, most] = [...times].reduce((best, one) => (one[1] > best[1] ? one : best), [-1, 0]);
+    return most > 1 ? id : null;
+  }
+
   /** The position of every text that a click on a column chooses. */
   choice(column: number): number[] {
     return [...this.#choices.subarray(column * this.nTexts, (column + 1) * this.nTexts)];

@@ -202,11 +202,11 @@ function share(value: number, most: number): string {
   return `${(most > 0 ? (Math.abs(value) / most) * 100 : 0).toFixed(1)}%`;
 }
 
-function summary({ rows, passing, total, where }: DifferencesJson, filtered: boolean): string {
-  const of = filtered
-    ? `${passing.toLocaleString("en")} of ${count(total, "active feature")} pass`
-    : count(total, "active feature");
-  return `${of}, ${rows.length < passing ? `the ${rows.length} that differ most ` : ""}${where}`;
+function summary({ rows: { length: rows }, passing, total, where }: DifferencesJson, filtered: boolean): string {
+  const of = count(total, "active feature");
+  const n = passing.toLocaleString("en");
+  if (rows < passing) return `${where}: the ${rows} that differ most of ${filtered ? `${n} that pass, of ${of}` : of}`;
+  return `${where}: ${filtered ? `${n} of ${of} pass` : of}`;
 }
 
 function emptiness({ total }: DifferencesJson): string {

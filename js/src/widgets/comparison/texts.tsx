@@ -1,7 +1,7 @@
 /** The texts as lines to edit, add and take away, each with what a listed feature must be in it. */
 
 import { MAX_TEXTS } from "../../../../src/saewidgets/widgets/constants.json";
-import { Button } from "../../controls/small";
+import { Button, Small } from "../../controls/small";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json, Model } from "../../kernel/types";
 import { useDraft } from "../../kernel/typing";
@@ -50,15 +50,20 @@ export function TextLines({ model }: { model: Model }) {
           )}
         </div>
       ))}
-      {writable && lines.length < MAX_TEXTS && (
-        <Button
-          class="saew-quiet saew-add"
-          title="Begins as a copy of the last: change what shall differ"
-          onClick={() => strings && change([...strings, strings.at(-1) ?? ""])}
-        >
-          + Add text
-        </Button>
-      )}
+      <div class="saew-lines-foot">
+        {writable && lines.length < MAX_TEXTS ? (
+          <Button
+            class="saew-quiet saew-add"
+            title="Begins as a copy of the last: change what shall differ"
+            onClick={() => strings && change([...strings, strings.at(-1) ?? ""])}
+          >
+            + Add text
+          </Button>
+        ) : (
+          <span />
+        )}
+        <Small>list only features that are active or silent there</Small>
+      </div>
     </div>
   );
 }

@@ -24,8 +24,9 @@ _FALLBACK_TOKENS = 1000
 _FALLBACK_ROWS = 10
 # A page answers a click on each column up to this many; beyond it, it would be mostly rankings.
 _CLICKABLE = 120
-# And the pairs and filters of up to so many texts.
+# And the pairs and filters of up to so many texts, also at each column if that is not too much.
 _FEW_TEXTS = 3
+_FILTERED_CLICKS = 300
 
 
 def questions(
@@ -58,17 +59,21 @@ def _wanted(found: Comparison, asked: AskedDifferences) -> Iterator[AskedDiffere
     yield asked
     n = found.n_texts
     everywhere = [replace(asked, at=at, positions=()) for at in ("last", "max", "sum")]
-    yield from everywhere
-    if len(found.alignment) <= _CLICKABLE:
-        for column in choices(found.alignment).tolist():
-            yield replace(asked, at="chosen", positions=tuple(column))
+    clicks = choices(found.alignment).tolist() if len(found.alignment) <= _CLICKABLE else []
+    chosen = [replace(asked, at="chosen", positions=tuple(column)) for column in clicks]
+    yield from (*everywhere, *chosen)
     if n > _FEW_TEXTS:
         return
+    filters = [
+        tuple(tuple(i for i, mark in enumerate(marks) if mark is wanted) for wanted in (True, False))
+        for marks in product((None, True, False), repeat=n)
+    ]
     for where in (asked, *everywhere):
-        for a, b in permutations(range(n), 2):
-            for marks in product((None, True, False), repeat=n):
-                all_of, none_of = (tuple(i for i, mark in enumerate(marks) if mark is want) for want in (True, False))
-                yield replace(where, pair=(a, b), all_of=all_of, none_of=none_of)
+        for pair, (all_of, none_of) in product(permutations(range(n), 2), filters):
+            yield replace(where, pair=pair, all_of=all_of, none_of=none_of)
+    if len(chosen) * len(filters) <= _FILTERED_CLICKS:
+        for where, (all_of, none_of) in product(chosen, filters):
+            yield replace(where, all_of=all_of, none_of=none_of)
 
 
 def fallback_of(found: Comparison, asked: AskedDifferences, feature: int | None, corpus: Corpus | None) -> str:
