@@ -126,7 +126,11 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
 
 def payload(name: str, widget: EngineWidget) -> dict[str, Any]:
     """The page of a widget, as its front-end has it, and the answers that pages do not carry."""
-    options = {"steering": {"views": ("text", "effect", "sweep", "answer")}, "browser": {"cards": 2}, "attribution": {"features": 3}}.get(name, {})
+    options = {
+        "steering": {"views": ("text", "effect", "sweep", "answer")},
+        "browser": {"cards": 2},
+        "attribution": {"features": 3},
+    }.get(name, {})
     shot = widget.shot(**options)
     answers = list(widget._recorded(shot.questions))
     for channel, params in asked_besides(name, widget):
