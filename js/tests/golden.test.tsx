@@ -6,6 +6,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { FromKernel, Json } from "../src/kernel/types";
 import { type Bundle, RecordedModel } from "../src/page/host";
+import attributionWidget from "../src/widgets/attribution";
 import blindtestWidget from "../src/widgets/blindtest";
 import browserWidget from "../src/widgets/browser";
 import catalogWidget from "../src/widgets/catalog";
@@ -14,12 +15,14 @@ import dashboardWidget from "../src/widgets/dashboard";
 import heatmapWidget from "../src/widgets/heatmap";
 import steeringWidget from "../src/widgets/steering";
 import { answering as heatmapAnswer, type Sent, settle } from "./fake";
+import { answering as attributionAnswer } from "./fake_attribution";
 import { answering as blindtestAnswer } from "./fake_blindtest";
 import { answering as browserAnswer } from "./fake_browser";
 import { answering as catalogAnswer } from "./fake_catalog";
 import { answering as comparisonAnswer } from "./fake_comparison";
 import { answering as dashboardAnswer } from "./fake_dashboard";
 import { answering as steeringAnswer } from "./fake_steering";
+import attribution from "./golden/attribution.json";
 import blindtest from "./golden/blindtest.json";
 import browser from "./golden/browser.json";
 import catalog from "./golden/catalog.json";
@@ -56,6 +59,13 @@ const WIDGETS = [
   { name: "blindtest", golden: blindtest, widget: blindtestWidget, answer: blindtestAnswer, shows: "a name" },
   { name: "browser", golden: browser, widget: browserWidget, answer: browserAnswer, shows: "three" },
   { name: "catalog", golden: catalog, widget: catalogWidget, answer: catalogAnswer, shows: "tiny-release" },
+  {
+    name: "attribution",
+    golden: attribution,
+    widget: attributionWidget,
+    answer: attributionAnswer,
+    shows: "explanation",
+  },
 ] as const;
 
 describe.each(WIDGETS)("$name", ({ golden, widget, answer, shows }) => {

@@ -22,6 +22,7 @@ from front_end import recording
 
 import saewidgets as sw
 from saewidgets.index.autointerp.windows import Windows
+from saewidgets.widgets.attribution.asked import AskedRank
 from saewidgets.widgets.base import EngineWidget
 from saewidgets.widgets.channel import parse, plain
 from saewidgets.widgets.shot import recorded
@@ -76,6 +77,13 @@ def panels(engine: sw.Engine) -> EngineWidget:
     return sw.SteeringPanel(engine, prompt=TEXT, recipe=recipe, n_tokens=3, answer=" the", view="effect")
 
 
+def attributions(engine: sw.Engine, path: Path) -> EngineWidget:
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    index.add_explanations({int(f): "an explanation" for f in index.order("density")[:2]}, "a set")
+    prompts = [TEXT, f"{TEXT} the heaven"]
+    return sw.AttributionPanel(engine, index, prompts, " the", " and", linearised="relp", limit=5)
+
+
 def catalogs() -> EngineWidget:
     """Of a release of three SAEs, of which two say little of themselves; nothing of it is of sae-lens' version."""
     sae = {"release": catalog_made.RELEASE, "sae_id": catalog_made.HERE}
@@ -105,6 +113,14 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
         asked = plain(widget._asked())  # type: ignore[attr-defined]
         yield "check", {**asked, "description": 0, "answers": [True] * 6}
         yield "test", {**asked, "seed": 3}
+    if name == "attribution":
+        asked = plain(widget._question())  # type: ignore[attr-defined]
+        ranked = plain(AskedRank(widget._question(), sort="effect", limit=5))  # type: ignore[attr-defined]
+        active = widget.attribution.by_feature()["feature"].tolist()  # type: ignore[attr-defined]
+        yield "check", {"of": asked, "top": 3, "random": 3}
+        yield "rank", ranked
+        yield "without", {"of": asked, "features": active[:2]}
+        yield "complete", {"q": "th"}
     if name == "catalog":
         sae = {key: widget.selected[key] for key in ("release", "sae_id")}  # type: ignore[attr-defined]
         yield "load", sae
@@ -119,7 +135,11 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
 
 def payload(name: str, widget: EngineWidget) -> dict[str, Any]:
     """The page of a widget, as its front-end has it, and the answers that pages do not carry."""
-    options = {"steering": {"views": ("text", "effect", "sweep", "answer")}, "browser": {"cards": 2}}.get(name, {})
+    options = {
+        "steering": {"views": ("text", "effect", "sweep", "answer")},
+        "browser": {"cards": 2},
+        "attribution": {"features": 3},
+    }.get(name, {})
     shot = widget.shot(**options)
     answers = list(widget._recorded(shot.questions))
     for channel, params in asked_besides(name, widget):
@@ -157,7 +177,10 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["browser", "comparison", "heatmap", "dashboard", "steering", "blindtest", "catalog"])
+@pytest.mark.parametrize(
+    "name",
+    ["browser", "comparison", "heatmap", "dashboard", "steering", "blindtest", "catalog", "attribution"],
+)
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
     with (
         recording(),
@@ -172,6 +195,7 @@ def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path)
             "steering": lambda: panels(engine),
             "blindtest": lambda: blind_tests(engine, tmp_path / "index"),
             "catalog": catalogs,
+            "attribution": lambda: attributions(engine, tmp_path / "index"),
         }[name]()
         made = json.loads(json.dumps(payload(name, widget), allow_nan=False))
         assert {one["ch"] for one in made["recorded"]} == set(widget.channels), "a channel without an answer here"

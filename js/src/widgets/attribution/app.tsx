@@ -45,10 +45,11 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
       />
       {found ? (
         <>
+          {state.failed && <p class="saew-note">What is shown is of the question before.</p>}
           <Head found={found} />
-          <div class="saew-attribution-body">
+          <div class={state.failed ? "saew-attribution-body saew-off" : "saew-attribution-body"}>
             <div>
-              <TokensView {...{ model, root, prefix, palette, state, found }} shown={hovered ?? feature} />
+              <TokensView {...{ model, root, prefix, palette, found }} shown={hovered ?? feature} />
               {ranking}
               <ChannelStatus kernel={kernel} channel="rank" />
             </div>
@@ -85,12 +86,9 @@ function Head({ found }: { found: Found }) {
     <div class="saew-attribution-head">
       <p>
         <bdi>{label(json.said.length === 1 ? (json.said[0] ?? json.metric) : json.metric)}</bdi>
-        {json.values.length === 1 && (
-          <>
-            {" = "}
-            <b>{num(json.values[0] ?? Number.NaN)}</b>
-          </>
-        )}
+        {json.std === null ? " = " : ", mean of the prompts "}
+        <b>{num(json.mean)}</b>
+        {json.std !== null && ` \u00b1 ${num(json.std)}`}
       </p>
       <div
         class="saew-share"

@@ -5,9 +5,9 @@ import { Editor } from "../../controls/editor";
 import { Segments } from "../../controls/segments";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
-import type { Model } from "../../kernel/types";
+import type { Json, Model } from "../../kernel/types";
 import { label } from "../../tokens/visible";
-import type { State } from "./state";
+import { explain, type State } from "./state";
 import type { Step } from "./wire";
 
 const ALONG = { selected_tokens: [], path: [] };
@@ -29,7 +29,8 @@ export function Asking({ model, root, prefix, state }: Props) {
   const given = useTrait<string>(model, "given");
   const editable = useTrait<boolean>(model, "editable");
   const measures = given === "" ? ["logits", "logprob"] : ["logits", "logprob", "given"];
-  const offered = state.predictions?.texts[0]?.next.map(({ str }) => str) ?? [];
+  const next = state.predictions?.texts.flatMap((text) => text.next) ?? [];
+  const offered = next.filter(({ typed }) => typed).map(({ str }) => str);
   return (
     <div class="saew-asking">
       <Editor
@@ -45,7 +46,7 @@ export function Asking({ model, root, prefix, state }: Props) {
           values={measures}
           texts={["logit difference", "log-probability", given].slice(0, measures.length)}
           value={measure}
-          onChange={(value) => save(model, { measure: value })}
+          onChange={(value) => explain(model, { measure: value })}
         />
         {measure !== "given" && (
           <>
@@ -91,10 +92,10 @@ function TokenChoice({ model, root, editable, offered, trait, id, asks }: Choice
     query.trim() === "" ? null : { q: query },
   );
   const found = looked?.reply?.r.tokens.map(({ str }) => str) ?? [];
-  const options = [...new Set(query === "" ? offered : found)];
+  const options = [...new Set(query === "" ? offered : found)].filter((text) => text === oneLine(text));
   const put = (text: string) => {
     setDraft(null);
-    if (text !== value) save(model, { [trait]: text });
+    if (text !== oneLine(value)) explain(model, { [trait]: text });
   };
   return (
     <label>
@@ -107,13 +108,14 @@ function TokenChoice({ model, root, editable, offered, trait, id, asks }: Choice
         spellcheck={false}
         autocomplete="off"
         readOnly={!editable}
-        placeholder={asks}
+        placeholder={value === "" ? asks : label(value)}
         title="A token as it is in the text: a word mostly begins with a space. The list completes it."
-        value={draft ?? value}
+        value={draft ?? oneLine(value)}
         onInput={(event) => {
           const text = event.currentTarget.value;
-          // Taken from the list: no letter was typed.
-          if (options.includes(text) && (event as InputEvent).inputType !== "insertText") put(text);
+          // Taken from the list, and not typed, pasted, or what deleting has left.
+          const { inputType = "" } = event as InputEvent;
+          if (options.includes(text) && ["", "insertReplacementText"].includes(inputType)) put(text);
           else setDraft(text);
         }}
         onKeyDown={(event) => {
@@ -129,6 +131,9 @@ function TokenChoice({ model, root, editable, offered, trait, id, asks }: Choice
     </label>
   );
 }
+
+/** What a box of one line can hold of a token: line breaks are shown in its placeholder, and chosen from the predictions. */
+const oneLine = (text: string) => text.replace(/[\r\n]/g, "");
 
 function Method({ model }: { model: Model }) {
   const linearised = useTrait<string[]>(model, "linearised");
@@ -191,27 +196,31 @@ function Dictionary({ model }: { model: Model }) {
 /** From the prediction to the feature that is explained, each a step to go back to. */
 function Path({ model }: { model: Model }) {
   const path = useTrait<Step[]>(model, "path");
-  if (path.length === 0) return null;
+  const prompt = useTrait<Json>(model, "prompt");
+  const [first] = path;
+  if (!first) return null;
+  /** Back to what step `to` was explained by: its features, the one that was followed among them. */
+  const back = (steps: Step[], to: Step) =>
+    save(model, { path: steps, selected_tokens: [], sae: to.sae, feature: to.feature, chosen: [] });
   return (
     <nav class="saew-path" aria-label="What is explained">
-      <button type="button" class="saew-link" onClick={() => save(model, { path: [], selected_tokens: [] })}>
+      <button type="button" class="saew-link" onClick={() => back([], first)}>
         the prediction
       </button>
       {path.map((step, i) => {
-        const says = `feature ${step.feature} of ${label(step.sae)} at position ${step.position}`;
+        const where = step.position < 0 ? `${-step.position} from the end` : step.position;
+        const of = Array.isArray(prompt) && prompt.length > 1 ? ` of prompt ${step.text + 1}` : "";
+        const says = `feature ${step.feature} of ${label(step.sae)} at position ${where}${of}`;
+        const next = path[i + 1];
         return (
           <span key={`${i} ${says}`}>
             {" \u2190 "}
-            {i === path.length - 1 ? (
-              <b>{says}</b>
-            ) : (
-              <button
-                type="button"
-                class="saew-link"
-                onClick={() => save(model, { path: path.slice(0, i + 1), selected_tokens: [] })}
-              >
+            {next ? (
+              <button type="button" class="saew-link" onClick={() => back(path.slice(0, i + 1), next)}>
                 {says}
               </button>
+            ) : (
+              <b>{says}</b>
             )}
           </span>
         );

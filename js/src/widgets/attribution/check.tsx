@@ -26,30 +26,45 @@ interface Props {
 
 export function Check({ model, state, found, onHover }: Props) {
   const { kernel } = state;
-  const [made, setMade] = useState<{ key: string; json: CheckJson } | null>(null);
+  const [made, setMade] = useState<CheckJson | null>(null);
   const [n, setN] = useState(20);
   const { busy } = kernel.of("check");
   const feature = useTrait<number | null>(model, "feature");
+  const editable = useTrait<boolean>(model, "editable");
   const { key } = found.json;
-  const json = made?.key === key ? made.json : null;
-  // Of another question it is no check of this one.
-  useLayoutEffect(() => () => kernel.stop("check"), [key]);
-  const ask = () =>
+  const json = made?.key === key ? made : null;
+  const ask = (some: number, failed: () => boolean = () => false) =>
     kernel.ask<CheckJson>(
       "check",
-      { of: state.question, top: n, random: n, seed: 0 },
+      { of: found.question, top: some, random: some, seed: 0 },
       {
-        onPart: (part: Json) => setMade({ key, json: part as unknown as CheckJson }),
+        onPart: (part: Json) => setMade(part as unknown as CheckJson),
         done: ({ r }) => {
-          setMade({ key, json: r });
+          setMade(r);
           state.checked();
         },
+        failed,
       },
     );
+  useLayoutEffect(() => {
+    // A page has nobody to ask: what was recorded is shown, the largest first.
+    const recorded = (counts: number[]): void => {
+      const [first, ...rest] = counts;
+      if (first === undefined) return;
+      setN(first);
+      ask(first, () => {
+        recorded(rest);
+        return true;
+      });
+    };
+    if (!editable) recorded([...COUNTS].reverse());
+    // Of another question it is no check of this one.
+    return () => kernel.stop("check");
+  }, [key]);
   return (
     <section aria-label="True effects">
       <Heading title="Is it true?">
-        <Button onClick={busy ? () => kernel.stop("check") : ask}>{busy ? "Stop" : "Check"}</Button>
+        <Button onClick={() => (busy ? kernel.stop("check") : ask(n))}>{busy ? "Stop" : "Check"}</Button>
         <label>
           {"the first and as many random ones: "}
           <select value={String(n)} onChange={(event) => setN(Number(event.currentTarget.value))}>
@@ -101,7 +116,7 @@ function Scatter({ rows, feature, onHover, onPick }: ScatterProps) {
         height={HEIGHT}
         class="saew-chart"
         role="img"
-        aria-label="Attribution against true effect; the table above has the numbers"
+        aria-label="Attribution against true effect; the ranking has the numbers, by true effect"
       >
         {marks.map((mark) => (
           <g key={mark}>

@@ -1,6 +1,6 @@
 /** What the model says next: as it is, with the SAE's reconstruction in place, and without the features that are ticked. */
 
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { ChannelStatus } from "../../controls/channelstatus";
 import { num, signed } from "../../controls/format";
 import { Button, chance, Heading, Token } from "../../controls/small";
@@ -8,8 +8,8 @@ import { Num, Table } from "../../controls/table";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import { label } from "../../tokens/visible";
-import type { State } from "./state";
-import type { Found, WithoutJson } from "./wire";
+import { explain, type State } from "./state";
+import type { Found, Next, WithoutJson } from "./wire";
 
 interface Props {
   model: Model;
@@ -34,7 +34,7 @@ export function Predictions({ model, state }: Props) {
           {predictions.texts.length > 1 && <p class="saew-small">{label(text.prompt)}</p>}
           <Table head={["token", ">as it is", ...(spliced ? [">with the SAE"] : []), ""]}>
             {text.next.map((one) => (
-              <tr key={one.id} class={one.str === target ? "saew-chosen" : undefined}>
+              <tr key={one.id} class={one.typed && one.str === target ? "saew-chosen" : undefined}>
                 <th scope="row">
                   <Token t={one.str} />
                 </th>
@@ -43,23 +43,19 @@ export function Predictions({ model, state }: Props) {
                 <td class="saew-nowrap">
                   {editable && measure !== "given" && (
                     <>
-                      <Button
-                        class="saew-quiet"
-                        aria-pressed={one.str === target}
-                        aria-label={`Explain ${one.str}`}
-                        onClick={() => save(model, { target: one.str, path: [] })}
-                      >
-                        target
-                      </Button>
+                      <Choose
+                        says="target"
+                        one={one}
+                        chosen={target}
+                        onChoose={(str) => explain(model, { target: str })}
+                      />
                       {measure === "logits" && (
-                        <Button
-                          class="saew-quiet"
-                          aria-pressed={one.str === foil}
-                          aria-label={`Against ${one.str}`}
-                          onClick={() => save(model, { foil: one.str === foil ? "" : one.str, path: [] })}
-                        >
-                          foil
-                        </Button>
+                        <Choose
+                          says="foil"
+                          one={one}
+                          chosen={foil}
+                          onChoose={(str) => explain(model, { foil: str === foil ? "" : str })}
+                        />
                       )}
                     </>
                   )}
@@ -73,24 +69,51 @@ export function Predictions({ model, state }: Props) {
   );
 }
 
+interface ChooseProps {
+  says: "target" | "foil";
+  one: Next;
+  chosen: string;
+  onChoose: (str: string) => void;
+}
+
+function Choose({ says, one, chosen, onChoose }: ChooseProps) {
+  return (
+    <Button
+      class="saew-quiet"
+      disabled={!one.typed}
+      title={one.typed ? undefined : `No text is read as this token. In Python: metric=sw.logit(${one.id})`}
+      aria-pressed={one.typed && one.str === chosen}
+      aria-label={`${says === "target" ? "Explain" : "Against"} ${label(one.str)}`}
+      onClick={() => onChoose(one.str)}
+    >
+      {says}
+    </Button>
+  );
+}
+
 /** The ticked features taken out together. */
 export function Without({ model, state, found }: Props & { found: Found }) {
   const chosen = useTrait<number[]>(model, "chosen");
-  const [made, setMade] = useState<{ key: string; json: WithoutJson } | null>(null);
+  const editable = useTrait<boolean>(model, "editable");
+  const [made, setMade] = useState<WithoutJson | null>(null);
   const { kernel } = state;
   const { busy } = kernel.of("without");
   const { key } = found.json;
-  const json = made?.key === key ? made.json : null;
-  const ask = () =>
+  const json = made?.key === key ? made : null;
+  const ask = (failed: () => boolean = () => false) =>
     kernel.ask<WithoutJson>(
       "without",
-      { of: state.question, features: chosen },
-      { done: ({ r }) => setMade({ key, json: r }) },
+      { of: found.question, features: chosen },
+      { done: ({ r }) => setMade(r), failed },
     );
+  useLayoutEffect(() => {
+    if (!editable && chosen.length > 0) ask(() => true); // a page shows what was recorded
+    return () => kernel.stop("without");
+  }, [key]);
   return (
     <section aria-label="Without the ticked features">
       <Heading title="What if">
-        <Button disabled={chosen.length === 0 && !busy} onClick={busy ? () => kernel.stop("without") : ask}>
+        <Button disabled={chosen.length === 0 && !busy} onClick={() => (busy ? kernel.stop("without") : ask())}>
           {busy ? "Stop" : `Take out ${chosen.length === 1 ? `feature ${chosen[0]}` : `${chosen.length} features`}`}
         </Button>
         {chosen.length > 0 && (
@@ -101,24 +124,35 @@ export function Without({ model, state, found }: Props & { found: Found }) {
       </Heading>
       <ChannelStatus kernel={kernel} channel="without" unit="texts" />
       {json ? (
-        json.texts.map((text, i) => (
-          <div key={found.json.said[i] ?? i}>
-            <p class="saew-small">
-              {`Without ${json.removed.join(", ")}: ${label(found.json.said[i] ?? found.json.metric)} ${num(text.before)} \u2192 ${num(text.after)} (${signed(text.after - text.before)})`}
-            </p>
-            <Table head={["next token", ">as it is", ">without"]}>
-              {text.next.map((one) => (
-                <tr key={one.id}>
-                  <th scope="row">
-                    <Token t={one.str} />
-                  </th>
-                  <Num>{chance(one.before)}</Num>
-                  <Num>{chance(one.after ?? undefined)}</Num>
-                </tr>
-              ))}
-            </Table>
-          </div>
-        ))
+        <>
+          {json.silent.length > 0 && (
+            <p class="saew-note">{`Silent here, so that nothing of it was taken out: ${json.silent.join(", ")}`}</p>
+          )}
+          {json.texts.map((text, i) => (
+            <div key={`${i} ${text.before}`}>
+              <p class="saew-small">
+                {`Without ${json.removed.join(", ")}: ${label(found.json.said[i] ?? found.json.metric)} ${num(text.before)} \u2192 ${num(text.after)} (${signed(text.after - text.before)})`}
+              </p>
+              <Table
+                head={[
+                  `next after \u2018${label(found.str[(found.json.texts[i]?.[0] ?? 0) + text.at] ?? "")}\u2019`,
+                  ">as it is",
+                  ">without",
+                ]}
+              >
+                {text.next.map((one) => (
+                  <tr key={one.id}>
+                    <th scope="row">
+                      <Token t={one.str} />
+                    </th>
+                    <Num>{chance(one.before)}</Num>
+                    <Num>{chance(one.after ?? undefined)}</Num>
+                  </tr>
+                ))}
+              </Table>
+            </div>
+          ))}
+        </>
       ) : (
         <p class="saew-small">Tick features in the ranking, and take them out of the model together.</p>
       )}

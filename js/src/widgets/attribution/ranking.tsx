@@ -25,7 +25,6 @@ export function Ranking({ model, found, rank, onHover }: Props) {
   const saes = useTrait<string[]>(model, "saes");
   const special = useTrait<boolean>(model, "include_special");
   const limit = useTrait<number>(model, "limit");
-  const path = useTrait<Step[]>(model, "path");
   const recipe = useTrait<{ interventions?: Json[] }>(model, "recipe");
   const [visited, setVisited] = useState<number | null>(null);
   const rows = rank?.rows ?? [];
@@ -34,8 +33,8 @@ export function Ranking({ model, found, rank, onHover }: Props) {
   const indexed = rows.some((row) => row.density !== null);
   const effects = rows.some((row) => row.effect !== null);
   const several = found.json.texts.length > 1;
-  // The earlier dictionaries are what a feature can be explained by.
-  const explains = saes.indexOf(found.json.sae) > 0;
+  const [nearest] = found.json.earlier;
+  const partly = rank?.basis === "selected" || special;
   const inRecipe = new Set(
     (recipe.interventions ?? []).flatMap((row) => {
       const one = row as { features?: number[]; sae?: string | null };
@@ -81,6 +80,9 @@ export function Ranking({ model, found, rank, onHover }: Props) {
           </button>
         )}
       </p>
+      {effects && partly && (
+        <p class="saew-small">True effects are those of all tokens that count, not of these alone.</p>
+      )}
       <div class="saew-tablebox">
         <table>
           <thead>
@@ -103,7 +105,11 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                 </th>
               )}
               {effects && (
-                <th scope="col" class="saew-num" title="What the metric truly loses without the feature">
+                <th
+                  scope="col"
+                  class="saew-num"
+                  title="What the metric truly loses when the feature is taken out of all tokens that count"
+                >
                   true effect
                 </th>
               )}
@@ -134,11 +140,12 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                     title="What if: take it out, together with the others that are ticked"
                     checked={chosen.includes(row.f)}
                     onClick={(event) => event.stopPropagation()}
-                    onChange={() =>
+                    onChange={() => {
+                      const now = model.get("chosen") as number[]; // a quick hand ticks two before a view is drawn
                       save(model, {
-                        chosen: chosen.includes(row.f) ? chosen.filter((f) => f !== row.f) : [...chosen, row.f],
-                      })
-                    }
+                        chosen: now.includes(row.f) ? now.filter((f) => f !== row.f) : [...now, row.f],
+                      });
+                    }}
                   />
                 </td>
                 <th scope="row">
@@ -177,7 +184,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                 {effects && <td class="saew-num">{row.effect === null ? "\u2013" : signed(row.effect)}</td>}
                 {indexed && <td class="saew-num">{density(row.density ?? Number.NaN)}</td>}
                 <td class="saew-nowrap">
-                  {explains && (
+                  {nearest !== undefined && (
                     <button
                       type="button"
                       class="saew-quiet"
@@ -192,7 +199,8 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                           text: row.text,
                           position: row.position,
                         };
-                        save(model, { path: [...path, step], selected_tokens: [], feature: null, chosen: [] });
+                        const path = [...(found.question.path as Step[]), step];
+                        save(model, { path, selected_tokens: [], sae: nearest, feature: null, chosen: [] });
                       }}
                     >
                       why?
@@ -209,9 +217,9 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                     disabled={inRecipe.has(row.f)}
                     onClick={(event) => {
                       event.stopPropagation();
-                      save(model, {
-                        recipe: withAblation(recipe, row.f, found.json.sae === saes[0] ? null : found.json.sae),
-                      });
+                      const now = model.get("recipe") as typeof recipe;
+                      const sae = found.json.sae === saes[0] ? null : found.json.sae;
+                      save(model, { recipe: withAblation(now, row.f, sae) });
                     }}
                   >
                     {inRecipe.has(row.f) ? "\u2713" : "+"}
@@ -240,7 +248,7 @@ function summary({ rows, total, n_tokens, basis, positive, negative }: RankJson,
 }
 
 function emptiness(rank: RankJson, sort: string): string {
-  if (sort === "effect") return "No true effect was checked yet: \u201cCheck\u201d below takes features out for real.";
+  if (sort === "effect") return "No true effect was checked yet: \u201cCheck\u201d takes features out for real.";
   if (rank.n_tokens === 0)
     return "No token is counted: special tokens and norm outliers are left out. Tick \u201cspecial tokens\u201d to count them.";
   return "No feature is active on these tokens.";

@@ -13,7 +13,6 @@ import { background } from "../../tokens/paint";
 import type { Palette } from "../../tokens/palette";
 import { PickBox } from "../../tokens/pickbox";
 import { label } from "../../tokens/visible";
-import type { State } from "./state";
 import { type ColourJson, type Found, placeOf } from "./wire";
 
 /** Hues of the palette: for the metric, and (hatched) against it. */
@@ -25,17 +24,16 @@ interface Props {
   root: HTMLElement;
   prefix: string;
   palette: Palette;
-  state: State;
   found: Found;
   /** The feature that is pointed at, or else the one that is looked at. */
   shown: number | null;
 }
 
-export function TokensView({ model, root, prefix, palette, state, found, shown }: Props) {
+export function TokensView({ model, root, prefix, palette, found, shown }: Props) {
   const selected = useTrait<number[]>(model, "selected_tokens");
   const special = useTrait<boolean>(model, "include_special");
   const [hover, setHover] = useState<{ token: number; at: HTMLElement | null }>({ token: -1, at: null });
-  const looked = useLookup<ColourJson>(model, root, "colour", shown === null ? null : { of: state.question, f: shown });
+  const looked = useLookup<ColourJson>(model, root, "colour", shown === null ? null : { of: found.question, f: shown });
   const of = looked?.reply?.r.key === found.json.key ? looked.reply : null;
   const values = of ? floats(of.arrays, "value") : found.features;
   const acts = of ? floats(of.arrays, "act") : null;
@@ -51,6 +49,8 @@ export function TokensView({ model, root, prefix, palette, state, found, shown }
     const value = values[token] ?? 0;
     return counts(token) ? background([{ hue: value > 0 ? FOR : AGAINST, values, scale }], token, palette) : "";
   };
+  // A page has not every feature; what is drawn then is not it.
+  const missing = looked && !looked.reply ? looked.error || "not recorded in this page" : "";
   const name = of ? `feature ${of.r.f}${textOf(of.r) === "" ? "" : ` ${textOf(of.r)}`}` : "all features";
   const describe = (token: number) =>
     `token \u2018${label(found.str[token] ?? "") || "\u2025"}\u2019, position ${placeOf(found.json, token).position}, attribution ${num(values[token] ?? 0)}`;
@@ -68,6 +68,7 @@ export function TokensView({ model, root, prefix, palette, state, found, shown }
         />
         {` +${num(scale)}: attribution of `}
         <bdi>{name}</bdi>
+        {missing && ` (feature ${shown}: ${missing})`}
       </p>
       {found.json.texts.map(([start, end], text) => (
         <Text

@@ -2,7 +2,7 @@
 
 import type { Named } from "../../feature/said";
 import { floats } from "../../kernel/arrays";
-import type { Reply } from "../../kernel/types";
+import type { Json, Reply } from "../../kernel/types";
 
 export interface AttributionJson {
   key: string;
@@ -12,19 +12,32 @@ export interface AttributionJson {
   metric: string;
   said: string[];
   values: number[];
+  /** Over the texts; no spread of one. */
+  mean: number;
+  std: number | null;
   held: string[];
   linearised: string[];
   steps: number;
   sae: string;
   saes: { name: string; error_share: number | null; n: number }[];
   error_share: number | null;
-  dense: boolean;
+  /** Dictionaries whose features can be a cause of this one's: the nearest first. */
+  earlier: string[];
   notes: string[];
   provenance: [string, string][];
 }
 
+/** What is attributed, and how: the traits of those names. */
+export interface Question extends Record<string, Json> {
+  prompt: Json;
+  sae: Json;
+  path: Json;
+}
+
 /** The texts, and what each token is worth. */
 export interface Found {
+  /** What was asked for it: whatever else is asked of it is of this question, also when the next is on its way. */
+  question: Question;
   json: AttributionJson;
   flags: ArrayLike<number>;
   str: string[];
@@ -35,8 +48,9 @@ export interface Found {
   embedding: Float32Array;
 }
 
-export function foundOf({ r, arrays }: Reply<AttributionJson>): Found {
+export function foundOf({ r, arrays }: Reply<AttributionJson>, question: Question): Found {
   return {
+    question,
     json: r,
     str: r.str,
     flags: arrays.flags ?? [],
@@ -82,6 +96,8 @@ export interface Next {
   str: string;
   before: number;
   after: number | null;
+  /** Whether its string means this token, so that it can be a target. */
+  typed: boolean;
 }
 
 export interface PredictionsJson {
@@ -97,14 +113,19 @@ export interface CheckRow extends Named {
 }
 
 export interface CheckJson {
+  key: string;
   rows: CheckRow[];
   total: number;
   correlations: { measure: string; among: string; n: number; pearson: number | null; spearman: number | null }[];
 }
 
 export interface WithoutJson {
+  key: string;
   removed: number[];
-  texts: { before: number; after: number; next: Next[] }[];
+  /** Those of them that were not active. */
+  silent: number[];
+  /** `at`: the token of the text after which the next ones come. */
+  texts: { at: number; before: number; after: number; next: Next[] }[];
 }
 
 /** A feature that is explained in place of the prediction. */

@@ -32,6 +32,7 @@ class Plan:
         dictionary: name of the dictionary that it reads itself, if it does: what comes at or after it cannot matter.
         notes: what the reader must know.
         flat: what to say if its gradient is 0 everywhere.
+        places: of each text the token after which the metric is read; () for the last.
         at_its_least: whether it is at its minimum as the model is, so that its gradient there is 0 whatever it depends on.
     """
 
@@ -42,6 +43,7 @@ class Plan:
     dictionary: str | None = None
     notes: tuple[str, ...] = ()
     flat: str = "It does not depend on what is there."
+    places: tuple[int, ...] = ()
     at_its_least: bool = False
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..order import last
 from .base import Metric, Plan
 from .targets import place, shown
 
@@ -43,7 +44,7 @@ class _FeatureActivation(Metric):
         return f"activation of feature {self.feature}" + (f" of {self.sae}" if self.sae else "")
 
     def plan(self, engine: Engine, texts: Sequence[str | None], ids: Sequence[Sequence[int]]) -> Plan:
-        dictionary = engine.dictionary(self.sae if self.sae is not None else list(engine.dictionaries)[-1])
+        dictionary = engine.dictionary(self.sae if self.sae is not None else last(engine))
         (feature,) = dictionary.check_features([self.feature])
         site, columns = engine.site(dictionary), torch.tensor([feature])
         at = [place(self.position, len(row), i) for i, row in enumerate(ids)]

@@ -126,7 +126,7 @@ class _Logits(Metric):
             f"{self.what} {between([shown(engine, token) for token, _ in row])} after {shown(engine, ids[i][at[i]])}"
             for i, row in enumerate(chosen)
         ]
-        return Plan([list(row) for row in ids], value, said)
+        return Plan([list(row) for row in ids], value, said, places=tuple(at))
 
     def _of(self, i: int, ids: Sequence[Sequence[int]]) -> list[tuple[str | int, float]]:
         return [(one_of(token, i, len(ids)), weight) for token, weight in self.terms]
@@ -175,7 +175,7 @@ class _LogProb(Metric):
             f"log-probability of {shown(engine, *answer)} after {shown(engine, run[i][at])}"
             for i, (at, answer) in enumerate(answers)
         ]
-        return Plan(run, value, said, notes=tuple(dict.fromkeys(notes)))
+        return Plan(run, value, said, notes=tuple(dict.fromkeys(notes)), places=tuple(at for at, _ in answers))
 
 
 @dataclass(frozen=True, repr=False)
@@ -201,7 +201,7 @@ class _KL(Metric):
             return torch.nn.functional.kl_div(logprobs, reference, reduction="sum", log_target=True)
 
         said = [f"{self.name} after {shown(engine, row[at[i]])}" for i, row in enumerate(ids)]
-        return Plan([list(row) for row in ids], value, said, at_its_least=fixed is None)
+        return Plan([list(row) for row in ids], value, said, places=tuple(at), at_its_least=fixed is None)
 
     def _fixed(self, engine: Engine) -> Tensor | None:
         if self.reference is None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from ...attribution.attribute import attribute
 from ...attribution.errors import MetricError
@@ -17,14 +18,16 @@ from ...attribution.true_effect import TrueEffects
 from .. import wire
 from ..traits import as_text
 from .asked import Question
+from .path import path_of
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...engine.text.given import TextInput
     from ...engine.ticket import Ticket
 
-__all__ = ["Explained"]
+__all__ = ["NO_METRIC", "Explained"]
 
+NO_METRIC = "The panel was made without a metric of its own: AttributionPanel(..., metric=...)."
 _KEPT_RESULTS = 4
 
 
@@ -38,7 +41,7 @@ class Explained:
     def __init__(self, engine: Engine, metric: Metric | None) -> None:
         self._engine, self.metric = engine, metric
         self._results: OrderedDict[str, Attribution] = OrderedDict()
-        self._checked: dict[str, TrueEffects] = {}
+        self._checked: dict[str, dict[str, TrueEffects]] = {}
         self._guard = Lock()
         self._era = 0
 
@@ -61,7 +64,7 @@ class Explained:
                 self._results.move_to_end(key)
                 return self._results[key]
             era = self._era
-        text, metric = self._metric_of(asked)
+        text, metric = self._metric_of(asked, ticket)
         found = attribute(
             self._engine,
             text,
@@ -78,39 +81,46 @@ class Explained:
                 self._checked.pop(self._results.popitem(last=False)[0], None)
         return found
 
-    def keep(self, asked: Question, checked: TrueEffects) -> None:
-        """The last check of what is asked."""
-        with self._guard:
-            self._checked[_key(asked)] = checked
+    @property
+    def era(self) -> int:
+        """Grows when the weights change: what began in one era is not kept in another."""
+        return self._era
 
-    def checked(self, asked: Question) -> TrueEffects | None:
+    def keep(self, asked: Question, sae: str, checked: TrueEffects, era: int) -> None:
+        """The last check of what is asked, of a dictionary; it began in `era`."""
+        with self._guard:
+            if era == self._era:
+                self._checked.setdefault(_key(asked), {})[sae] = checked
+
+    def checked(self, asked: Question, sae: str) -> TrueEffects | None:
         """It; None before one."""
-        return self._checked.get(_key(asked))
+        with self._guard:
+            return self._checked.get(_key(asked), {}).get(sae)
 
     def effects(self, asked: Question, sae: str) -> dict[int, float]:
         """True effects by feature of a dictionary, as far as they were checked."""
-        checked = self.checked(asked)
+        checked = self.checked(asked, sae)
         if checked is None:
             return {}
-        rows = zip(checked.sae, checked.features, checked.effects, strict=True)
-        return {int(f): float(effect) for name, f, effect in rows if name == sae}
+        return {int(f): float(effect) for f, effect in zip(checked.features, checked.effects, strict=True)}
 
-    def _metric_of(self, asked: Question) -> tuple[TextInput, Metric]:
+    def _metric_of(self, asked: Question, ticket: Ticket | None) -> tuple[TextInput, Metric]:
         """What is to be attributed, and on which text."""
         text = cast("TextInput", as_text(asked.prompt))
         if not text:
             raise MetricError("Type a prompt: its next token is what is explained.")
-        steps = cast("Sequence[Mapping[str, Any]]", asked.path or ())
+        steps = path_of(cast("Sequence[Mapping[str, object]]", asked.path or ()), self._engine)
         if steps:
-            last = steps[-1]
-            ids, number = self._engine.to_ids(text), int(last.get("text", 0))
-            if not 0 <= number < len(ids):
-                raise MetricError(f"There is no text {number}: the feature that is explained is of another prompt.")
-            metric = feature_activation(int(last["feature"]), sae=str(last["sae"]), position=int(last["position"]))
-            return ids[number], metric
+            ids, last = self._ids(asked, text, ticket), steps[-1]
+            if not 0 <= last["text"] < len(ids):
+                raise MetricError(
+                    f"There is no text {last['text']}: the feature that is explained is of another prompt."
+                )
+            metric = feature_activation(last["feature"], sae=last["sae"], position=last["position"])
+            return ids[last["text"]], metric
         if asked.measure == "given":
             if self.metric is None:
-                raise MetricError("The panel was made without a metric of its own: AttributionPanel(..., metric=...).")
+                raise MetricError(NO_METRIC)
             return text, self.metric
         if not asked.target:
             raise MetricError("Choose a target: the token that the model says next, or should say.")
@@ -118,8 +128,14 @@ class Explained:
             return text, logprob(asked.target)
         return text, logit_diff(asked.target, asked.foil) if asked.foil else logit(asked.target)
 
+    def _ids(self, asked: Question, text: TextInput, ticket: Ticket | None) -> list[list[int]]:
+        """The texts in which the features of a path are: those of the prediction, an answer of several tokens included."""
+        if asked.measure != "given" and not asked.target:
+            return self._engine.to_ids(text)
+        return self.of(replace(asked, path=None), ticket).plan.ids
+
 
 def _key(asked: Question) -> str:
     return wire.canonical(
-        [asked.prompt, asked.target, asked.foil, asked.measure, asked.path, list(asked.linearised), asked.steps]
+        [asked.prompt, asked.target, asked.foil, asked.measure, asked.path or [], list(asked.linearised), asked.steps]
     )

@@ -2,49 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...attribution.result import Attribution
 from ...snapshot.fallback import FallbackRow, fallback
+from .. import wire
+from ..channel import Channel, parse, plain
 from ..feature.card import AskedCard
+from ..remembered import Remembered
 from ..shot import Question as Asked
 from .asked import AskedColour, AskedPredictions, AskedRank, Sort
 
 if TYPE_CHECKING:
     from ...index.feature_index import FeatureIndex
 
-__all__ = ["fallback_of", "questions"]
+__all__ = ["Page", "fallback_of"]
 
 _FALLBACK_TOKENS = 1000
+SORTS: tuple[Sort, ...] = ("size", "positive", "negative", "effect")
 # A page answers a click on each token up to this many tokens; beyond it, it would be mostly rankings.
 _CLICKABLE_TOKENS = 160
-_SORTS: tuple[Sort, ...] = ("size", "positive", "negative")
 
 
-def questions(
-    found: Attribution, sae: str, rank: AskedRank, features: int, index: FeatureIndex | None
-) -> Iterator[Asked]:
-    """The tokens, rankings over all of them and over each single one, the colours of the first features, and what comes next."""
-    yield Asked("attribution", rank.of)
-    yield Asked("predictions", AskedPredictions(rank.of.prompt, rank.of.sae))
-    choices: list[tuple[int, ...]] = [
-        (),
-        *((i,) for i in range(len(found.tokens)) if len(found.tokens) <= _CLICKABLE_TOKENS),
-    ]
-    if rank.tokens not in choices:
-        choices.append(rank.tokens)
-    for tokens in choices:
-        for sort in _SORTS if not tokens else ("size",):
-            yield Asked("rank", replace(rank, tokens=tokens, sort=sort))
-    listed = found.sums(sae=sae, include_special=rank.include_special).features[:features].tolist()
-    for feature in listed:
-        yield Asked("colour", AskedColour(rank.of, feature))
-        if index is not None:
-            yield Asked("card", AskedCard(feature))
+@dataclass(frozen=True)
+class Page:
+    """What a page of an attribution holds.
+
+    Args:
+        found: the attribution. sae: the dictionary that is shown. rank: the ranking that is on screen.
+        feature: the feature that is looked at. checked: whether true effects are known. index: for cards.
+    """
+
+    found: Attribution
+    sae: str
+    rank: AskedRank
+    feature: int | None
+    checked: bool
+    index: FeatureIndex | None
+
+    def questions(self, features: int) -> Iterator[Asked]:
+        """The tokens, rankings over all of them and over each single one, the colours of what is listed, and what comes next."""
+        found, rank = self.found, self.rank
+        yield Asked("attribution", rank.of)
+        yield Asked("predictions", AskedPredictions(rank.of.prompt, rank.of.sae))
+        sorts = SORTS if self.checked else SORTS[:-1]
+        single = range(len(found.tokens)) if len(found.tokens) <= _CLICKABLE_TOKENS else ()
+        rankings = [rank, *(replace(rank, tokens=(), sort=sort) for sort in sorts)]
+        rankings += [replace(rank, tokens=(token,)) for token in single]
+        for i, one in enumerate(rankings):
+            if one not in rankings[:i]:
+                yield Asked("rank", one)
+        sums = found.sums(sae=self.sae, include_special=rank.include_special)
+        first = sums.features[:features].tolist()
+        ends = [np.argsort(sign * sums.attribution, kind="stable")[: min(features, rank.limit)] for sign in (-1, 1)]
+        own = [] if self.feature is None else [self.feature]
+        for feature in dict.fromkeys([*own, *first, *(f for end in ends for f in sums.features[end].tolist())]):
+            yield Asked("colour", AskedColour(rank.of, feature))
+            if self.index is not None:
+                yield Asked("card", AskedCard(feature))
+
+    def made(self, remembered: Remembered, channels: Mapping[str, Channel]) -> Iterator[Asked]:
+        """The checks, and what was taken out, of what is shown."""
+        own = wire.canonical(plain(self.rank.of))
+        for name, params, reply in remembered:
+            if wire.canonical(params.get("of")) == own:
+                yield Asked(name, parse(channels[name].asked, params), reply)
 
 
 def fallback_of(found: Attribution, sae: str, include_special: bool) -> str:

@@ -18,6 +18,7 @@ from ..feature.said import said_of
 from ..flags import flags
 from ..wire import Json, Reply
 from .asked import AskedRank, Sort
+from .vocabulary import is_typed
 
 if TYPE_CHECKING:
     from ...engine.text.tokenizer import Tokenizer
@@ -44,7 +45,7 @@ def key_of(found: Attribution, sae: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def attribution_reply(found: Attribution, sae: str, dense: bool) -> Reply:
+def attribution_reply(found: Attribution, sae: str, earlier: Sequence[str]) -> Reply:
     """The "attribution" channel: the texts, what each token is worth, and what the numbers are."""
     d = found.dictionaries.index(sae)
     features = np.zeros(len(found.tokens))
@@ -59,6 +60,8 @@ def attribution_reply(found: Attribution, sae: str, dense: bool) -> Reply:
         "metric": found.metric,
         "said": list(found.said),
         "values": [float(value) for value in found.values],
+        "mean": float(found.values.mean()),
+        "std": float(found.values.std(ddof=1)) if found.n_texts > 1 else None,
         "held": [FREEZES[name] for name in found.linearised],
         "linearised": list(found.linearised),
         "steps": found.steps,
@@ -68,7 +71,7 @@ def attribution_reply(found: Attribution, sae: str, dense: bool) -> Reply:
             for i, name in enumerate(found.dictionaries)
         ],
         "error_share": _number(share[sae]),
-        "dense": dense,
+        "earlier": [name for name in earlier if name in found.dictionaries],
         "notes": list(found.notes),
         "provenance": [[k, v] for k, v in found.provenance[sae].items()],
     }
@@ -150,13 +153,14 @@ def colour_reply(found: Attribution, sae: str, feature: int) -> Reply:
     return Reply(data, {"act": activation, "value": value})
 
 
-def check_part(checked: TrueEffects, labels: Mapping[int, str]) -> dict[str, Json]:
+def check_part(checked: TrueEffects, key: str, labels: Mapping[int, str]) -> dict[str, Json]:
     """What is known of a check so far, and the correlations of all of it."""
     table = checked.correlations()
     columns = zip(
         checked.features, checked.top, checked.activations, checked.attributions, checked.effects, strict=True
     )
     return {
+        "key": key,
         "rows": [
             {
                 "f": int(f),
@@ -184,7 +188,7 @@ def check_part(checked: TrueEffects, labels: Mapping[int, str]) -> dict[str, Jso
 
 def check_reply(checked: TrueEffects, found: Attribution, sae: str) -> Reply:
     """The "check" channel."""
-    return Reply({"key": key_of(found, sae), **check_part(checked, found.labels[sae])})
+    return Reply(check_part(checked, key_of(found, sae), found.labels[sae]))
 
 
 def predictions_reply(texts: Sequence[Json]) -> Reply:
@@ -192,15 +196,20 @@ def predictions_reply(texts: Sequence[Json]) -> Reply:
     return Reply({"texts": list(texts)})
 
 
-def without_reply(key: str, removed: Sequence[int], texts: Sequence[Json]) -> Reply:
-    """The "without" channel: metric and next tokens of each text, as it is and without the features."""
-    return Reply({"key": key, "removed": list(removed), "texts": list(texts)})
+def without_reply(found: Attribution, sae: str, removed: Sequence[int], texts: Sequence[Json]) -> Reply:
+    """The "without" channel: metric and next tokens of each text, as it is and without the features.
+
+    `silent` are those of them that are active on no counted token, so that nothing was taken out.
+    """
+    active = {int(f) for f in found.sums(sae=sae).features}
+    silent: list[Json] = [f for f in removed if f not in active]
+    return Reply({"key": key_of(found, sae), "removed": list(removed), "silent": silent, "texts": list(texts)})
 
 
 def next_tokens(before: Tensor, after: Tensor | None, k: int, tokenizer: Tokenizer) -> list[Json]:
     """The likeliest `k` tokens of either distribution, by what they were: probabilities from logits [d_vocab].
 
-    Without `after` only of the one.
+    Without `after` only of the one. `typed`: whether the token's string means it, and no other tokens.
     """
     dists = [one.float().softmax(-1) for one in (before, after) if one is not None]
     likely = {int(i) for one in dists for i in one.topk(min(k, len(one))).indices}
@@ -211,6 +220,7 @@ def next_tokens(before: Tensor, after: Tensor | None, k: int, tokenizer: Tokeniz
             "str": tokenizer.display([token]).strings[0],
             "before": float(dists[0][token]),
             "after": float(dists[1][token]) if len(dists) > 1 else None,
+            "typed": is_typed(tokenizer, token, tokenizer.display([token]).strings[0]),
         }
         for token in ids
     ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from ...errors import SaewidgetsError
 from ..wire import Json
 
 if TYPE_CHECKING:
     from ...engine.text.tokenizer import Tokenizer
 
-__all__ = ["Vocabulary"]
+__all__ = ["Vocabulary", "is_typed"]
 
 _FOUND = 12
 
@@ -28,7 +30,7 @@ class Vocabulary:
     def found(self, query: str) -> list[Json]:
         """Up to 12 tokens {id, str} that begin with `query`, with or without a space before it: the shortest first.
 
-        A token of broken characters has no string that could be typed, and is never found.
+        Only those that are read again from their string: no pieces of characters, nor special tokens that read as text.
         """
         if self._strings is None:
             pieces = self._tokenizer.vocabulary() or []
@@ -42,7 +44,16 @@ class Vocabulary:
         hits.sort(
             key=lambda hit: (query.strip() not in hit[0], len(hit[0].strip()), not hit[0].startswith(" "), hit[1])
         )
-        return [{"id": i, "str": text} for text, i in hits[:_FOUND]]
+        meant = islice(((text, i) for text, i in hits if is_typed(self._tokenizer, i, text)), _FOUND)
+        return [{"id": i, "str": text} for text, i in meant]
+
+
+def is_typed(tokenizer: Tokenizer, token: int, text: str) -> bool:
+    """Whether `text`, the string of a token, is read as this token again: a piece of a character is not, for one."""
+    try:
+        return tokenizer.answer_ids(text) == [token]
+    except SaewidgetsError:  # without a tokenizer
+        return False
 
 
 def _text(piece: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -10,8 +11,9 @@ import traitlets
 from ...attribution.freezes import freezes_of
 from ...attribution.metrics.base import Metric
 from ...attribution.metrics.of_logits import as_metric
+from ...attribution.order import earlier
 from ...attribution.result import Attribution
-from ...attribution.true_effect import TrueEffects, true_effects_of
+from ...attribution.true_effect import TrueEffects
 from ...interventions.recipe.recipe import Recipe
 from .. import wire
 from ..base import EngineWidget
@@ -20,6 +22,7 @@ from ..feature.card import AskedCard, card_reply
 from ..feature.corpus import Corpus
 from ..indexed import indexed, parted
 from ..recipe_trait import RecipeLike, RecipeTrait, as_dict
+from ..remembered import Remembered
 from ..shot import Shot
 from ..traits import JsonTrait, TextOrIds, WholeNumber, WholeNumbers, as_text
 from .asked import (
@@ -29,19 +32,17 @@ from .asked import (
     AskedPredictions,
     AskedRank,
     AskedWithout,
-    Measure,
     Question,
     Sort,
 )
-from .explained import Explained
-from .outcomes import predictions_of, without
-from .page import fallback_of, questions
+from .explained import NO_METRIC, Explained
+from .outcomes import check, predictions_of, without
+from .page import Page, fallback_of
+from .path import Step, path_of
 from .payload import (
     attribution_reply,
-    check_part,
     check_reply,
     colour_reply,
-    key_of,
     predictions_reply,
     rank_reply,
     without_reply,
@@ -135,6 +136,7 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
         self._of_index = "" if index is None else indexed(engine, index, None)
         self._corpus: Corpus | None = None
         self._vocabulary = Vocabulary(engine.tokenizer)
+        self._earlier = engine.worker.run(lambda _: earlier(engine))
         self._engine, self._closed = engine, False
         shown = engine.dictionary(sae or self._of_index or None).name
         measure = {} if metric is None else {"measure": "given"}
@@ -142,6 +144,7 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
         super().__init__(engine, **{**own, **measure, "sae": shown, "recipe": as_dict(recipe), **traits})
         self.set_trait("given", "" if self._explained.metric is None else self._explained.metric.name)
         self.set_trait("saes", list(engine.dictionaries))
+        self._follow_path()
         self._use(index)
         self.names_of(*(dictionary.labels for dictionary in engine.dictionaries.values()))
 
@@ -158,10 +161,16 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     @traitlets.validate("measure")
     def _valid_measure(self, proposal: Mapping[str, Any]) -> str:
         if proposal["value"] == "given" and self._explained.metric is None:
-            raise traitlets.TraitError(
-                "The panel was made without a metric of its own: AttributionPanel(..., metric=...)."
-            )
+            raise traitlets.TraitError(NO_METRIC)
         return cast(str, proposal["value"])
+
+    @traitlets.validate("target", "foil")
+    def _valid_token(self, proposal: Mapping[str, Any]) -> str:
+        return wire.sendable(proposal["value"])
+
+    @traitlets.validate("path")
+    def _valid_path(self, proposal: Mapping[str, Any]) -> list[Step]:
+        return path_of(proposal["value"], self.engine)
 
     @traitlets.validate("feature", "chosen")
     def _valid_features(self, proposal: Mapping[str, Any]) -> int | list[int] | None:
@@ -171,25 +180,33 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
             return list(dict.fromkeys(dictionary.check_features(value)))
         return None if value is None else dictionary.check_features([value])[0]
 
-    @traitlets.observe("prompt")
-    def _prompt_changed(self, change: Mapping[str, Any]) -> None:
-        if change["old"] not in (traitlets.Undefined, None) and change["old"] != change["new"]:
-            self.reset(selected_tokens=[], path=[])
-
-    @traitlets.observe("sae")
-    def _sae_changed(self, change: Mapping[str, Any]) -> None:
-        # Numbers of features are those of one dictionary.
-        if change["old"] not in (traitlets.Undefined, None, "") and change["old"] != change["new"]:
+    @traitlets.observe("prompt", "target", "foil", "measure", "sae", "path")
+    def _asked_otherwise(self, change: Mapping[str, Any]) -> None:
+        """What went with the old value of a trait goes with it; what a front-end brings along stays."""
+        name, old, new = change["name"], change["old"], change["new"]
+        if old in (traitlets.Undefined, None) or old == new or self._closed or not self.saes:
+            return
+        if name == "sae":  # numbers of features are those of one dictionary
             self.reset(feature=None, chosen=[])
-
-    @traitlets.observe("path")
-    def _path_changed(self, change: Mapping[str, Any]) -> None:
-        if change["old"] not in (traitlets.Undefined, None) and change["old"] != change["new"]:
+            return
+        # Answers of several tokens move the tokens of the prompts after the first.
+        moved = self.measure == "logprob" or name == "measure"
+        if name in ("prompt", "path") or (moved and name != "foil" and not isinstance(self.prompt, str)):
             self.reset(selected_tokens=[])
+        if name != "path":
+            self.reset(path=[])
+        self._follow_path()
+
+    def _follow_path(self) -> None:
+        """What a feature is explained by are features of dictionaries that come before its own."""
+        causes = self._earlier[self.path[-1]["sae"]] if self.path else ()
+        if causes and self.sae not in causes:
+            self.reset(sae=causes[0])
 
     @traitlets.observe("revision")
     def _refreshed(self, _change: Mapping[str, Any]) -> None:
         self._explained.forget()
+        self._remembered = Remembered()
         why = "" if self._given_index is None else parted(self.engine, self._given_index, self._of_index)
         self._use(None if why else self._given_index)
 
@@ -212,7 +229,7 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     @property
     def checked(self) -> TrueEffects | None:
         """The last true-effect check of what is shown; None before one."""
-        return self._explained.checked(self._question())
+        return self._explained.checked(self._question(), self.sae)
 
     @property
     def value(self) -> Recipe:
@@ -224,20 +241,14 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
         return Recipe.from_dict(self.recipe)
 
     def _question(self) -> Question:
-        return Question(
-            cast("wire.Json", self.prompt),
-            self.target,
-            self.foil,
-            cast("Measure", self.measure),
-            cast("wire.Json", self.path),
-            tuple(self.linearised),
-            self.steps,
-            self.sae,
-        )
+        traits = {field.name: getattr(self, field.name) for field in fields(Question)}
+        return Question(**{**traits, "linearised": tuple(self.linearised)})
 
     def _shown(self, found: Attribution, asked: Question) -> str:
         """The dictionary to show: the one that is asked for, or the last of those that the metric depends on."""
-        return asked.sae if asked.sae in found.dictionaries else found.dictionaries[-1]
+        if asked.sae in found.dictionaries:
+            return asked.sae
+        return max(found.dictionaries, key=lambda name: len(self._earlier[name]))
 
     # -- answers
 
@@ -245,7 +256,7 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     def _answer_attribution(self, asked: Question, ticket: Ticket) -> wire.Reply:
         found = self._explained.of(asked, ticket)
         sae = self._shown(found, asked)
-        return attribution_reply(found, sae, self.engine.dictionary(sae).dense)
+        return attribution_reply(found, sae, self._earlier[sae])
 
     @channel("rank", AskedRank)
     def _answer_rank(self, asked: AskedRank, ticket: Ticket) -> wire.Reply:
@@ -269,18 +280,9 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     def _answer_check(self, asked: AskedCheck, ticket: Ticket) -> wire.Reply:
         found = self._explained.of(asked.of, ticket)
         sae = self._shown(found, asked.of)
-        labels = found.labels[sae]
-        checked = true_effects_of(
-            self.engine,
-            found.only(sae),
-            top=max(0, min(asked.top, 200)),
-            random=max(0, min(asked.random, 200)),
-            by="feature",
-            seed=asked.seed,
-            ticket=ticket,
-            tell=lambda part: ticket.part(check_part(part, labels)),
-        )
-        self._explained.keep(asked.of, checked)
+        era = self._explained.era
+        checked = check(self.engine, found, sae, asked, ticket)
+        self._explained.keep(asked.of, sae, checked, era)
         return check_reply(checked, found, sae)
 
     @channel("without", AskedWithout, long=True, remembered=True)
@@ -289,7 +291,7 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
         sae = self._shown(found, asked.of)
         self.engine.dictionary(sae).check_features(asked.features)
         texts = [without(self.engine, found, sae, text, asked.features, ticket) for text in range(found.n_texts)]
-        return without_reply(key_of(found, sae), asked.features, texts)
+        return without_reply(found, sae, asked.features, texts)
 
     @channel("complete", AskedComplete)
     def _answer_complete(self, asked: AskedComplete, _ticket: Ticket) -> wire.Reply:
@@ -309,15 +311,18 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
 
     def shot(self, features: int = 20) -> Shot:
         """The tokens, the rankings, the colours of the first `features`, the predictions, and the checks that were made."""
-        asked = self._question()
         found = self.attribution
-        sae = self._shown(found, asked)
+        sae = self._shown(found, self._question())
+        asked = replace(self._question(), sae=sae)
         rank = AskedRank(asked, tuple(self.selected_tokens), self.include_special, cast("Sort", self.sort), self.limit)
+        index = self._index if sae == self._of_index else None
+        page = Page(found, sae, rank, self.feature, bool(self._explained.effects(asked, sae)), index)
+        own: dict[str, wire.Json] = {} if sae == self.sae else {"sae": sae, "feature": None, "chosen": []}
         return Shot(
             title=f"{found.metric}: {sae}",
-            state={"editable": False},
-            questions=list(questions(found, sae, rank, features, self._index if sae == self._of_index else None)),
-            fallback=self.fallback_html(),
+            state={"editable": False, **own},
+            questions=[*page.questions(features), *page.made(self._remembered, self.channels)],
+            fallback=fallback_of(found, sae, self.include_special),
             provenance=list(found.provenance[sae].items()),
         )
 
