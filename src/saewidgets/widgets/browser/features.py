@@ -74,8 +74,8 @@ class Listed:
 class Features:
     """The features of an index, as a browser's table has them, with the columns that were brought."""
 
-    def __init__(self, index: FeatureIndex, others: Brought) -> None:
-        self._index, self.brought = index, others
+    def __init__(self, index: FeatureIndex, others: Brought | None = None) -> None:
+        self._index, self.brought = index, Brought() if others is None else others
         self._columns: tuple[str, dict[str, Column]] | None = None
         self._known: tuple[str, Listed] | None = None
 
