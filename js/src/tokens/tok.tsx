@@ -12,3 +12,9 @@ export function Tok({ t }: { t: string }) {
     </bdi>
   );
 }
+
+/** The same as plain text. */
+export function tokenName(t: string): string {
+  const spaces = t.length - t.replace(/^ +/, "").length;
+  return t === "" ? "\u2025" : "\u2423".repeat(spaces) + label(t.slice(spaces));
+}

@@ -6,6 +6,7 @@ import { Segments } from "../../controls/segments";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json, Model } from "../../kernel/types";
+import { tokenName } from "../../tokens/tok";
 import { label } from "../../tokens/visible";
 import { explain, type State } from "./state";
 import type { Step } from "./wire";
@@ -108,7 +109,7 @@ function TokenChoice({ model, root, editable, offered, trait, id, asks }: Choice
         spellcheck={false}
         autocomplete="off"
         readOnly={!editable}
-        placeholder={value === "" ? asks : label(value)}
+        placeholder={value === "" ? asks : tokenName(value)}
         title="A token as it is in the text: a word mostly begins with a space. The list completes it."
         value={draft ?? oneLine(value)}
         onInput={(event) => {

@@ -7,6 +7,7 @@ import { Button, chance, Heading, Token } from "../../controls/small";
 import { Num, Table } from "../../controls/table";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
+import { tokenName } from "../../tokens/tok";
 import { label } from "../../tokens/visible";
 import { explain, type State } from "./state";
 import type { Found, Next, WithoutJson } from "./wire";
@@ -83,7 +84,7 @@ function Choose({ says, one, chosen, onChoose }: ChooseProps) {
       disabled={!one.typed}
       title={one.typed ? undefined : `No text is read as this token. In Python: metric=sw.logit(${one.id})`}
       aria-pressed={one.typed && one.str === chosen}
-      aria-label={`${says === "target" ? "Explain" : "Against"} ${label(one.str)}`}
+      aria-label={`${says === "target" ? "Explain" : "Against"} ${tokenName(one.str)}`}
       onClick={() => onChoose(one.str)}
     >
       {says}
@@ -135,7 +136,7 @@ export function Without({ model, state, found }: Props & { found: Found }) {
               </p>
               <Table
                 head={[
-                  `next after \u2018${label(found.str[(found.json.texts[i]?.[0] ?? 0) + text.at] ?? "")}\u2019`,
+                  `next after \u2018${tokenName(found.str[(found.json.texts[i]?.[0] ?? 0) + text.at] ?? "")}\u2019`,
                   ">as it is",
                   ">without",
                 ]}
