@@ -155,8 +155,8 @@ def gated_bridge() -> SAETransformerBridge:
     config = LlamaConfig(
         vocab_size=len(tiny.tokenizer()), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=64, bos_token_id=0, eos_token_id=1, architectures=["LlamaForCausalLM"],
-        attn_implementation="eager",
     )  # fmt: skip
+    config._attn_implementation = "eager"
     model = LlamaForCausalLM(config).eval()
     with torch.no_grad():
         for p in model.parameters():
