@@ -7,7 +7,7 @@ import { density, num } from "../controls/format";
 import { Tip } from "../controls/tip";
 import { floats } from "../kernel/arrays";
 import { useLookup } from "../kernel/lookup";
-import type { Model, Reply } from "../kernel/types";
+import type { Json, Model, Reply } from "../kernel/types";
 import { uncounted } from "../tokens/flags";
 import { background } from "../tokens/paint";
 import type { Palette } from "../tokens/palette";
@@ -34,6 +34,8 @@ export interface CardJson extends Named, Numbers {
 export interface Pointed {
   f: number;
   at: HTMLElement;
+  /** What else says which feature it is, such as its layer. */
+  beside?: Record<string, Json>;
 }
 
 interface Props {
@@ -54,7 +56,7 @@ export function HoverCard({ model, root, palette, prefix, pointed }: Props) {
     return () => clearTimeout(timer);
   }, [pointed?.f, pointed?.at]);
   const shown = stood?.at.isConnected ? stood : null;
-  const looked = useLookup<CardJson>(model, root, "card", shown && { f: shown.f });
+  const looked = useLookup<CardJson>(model, root, "card", shown && { f: shown.f, ...shown.beside });
   if (!shown || !looked || !(looked.reply || looked.error)) return null;
   return (
     <Tip at={shown.at} root={root}>

@@ -33,3 +33,5 @@ CONTROLS: Final[int] = _ALL["CONTROLS"]
 """Controls of each kind that the sweep's view asks for, if nothing else is chosen."""
 ROWS: Final[int] = _ALL["ROWS"]
 """Rows of a window of a table, at most: a screen of them, and as many before and after."""
+EDITS: Final[int] = _ALL["EDITS"]
+"""Edits of a graph that can be undone."""
