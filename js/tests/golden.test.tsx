@@ -10,6 +10,7 @@ import blindtestWidget from "../src/widgets/blindtest";
 import browserWidget from "../src/widgets/browser";
 import catalogWidget from "../src/widgets/catalog";
 import dashboardWidget from "../src/widgets/dashboard";
+import graphWidget from "../src/widgets/graph";
 import heatmapWidget from "../src/widgets/heatmap";
 import steeringWidget from "../src/widgets/steering";
 import { answering as heatmapAnswer, type Sent, settle } from "./fake";
@@ -17,11 +18,13 @@ import { answering as blindtestAnswer } from "./fake_blindtest";
 import { answering as browserAnswer } from "./fake_browser";
 import { answering as catalogAnswer } from "./fake_catalog";
 import { answering as dashboardAnswer } from "./fake_dashboard";
+import { answering as graphAnswer } from "./fake_graph";
 import { answering as steeringAnswer } from "./fake_steering";
 import blindtest from "./golden/blindtest.json";
 import browser from "./golden/browser.json";
 import catalog from "./golden/catalog.json";
 import dashboard from "./golden/dashboard.json";
+import graph from "./golden/graph.json";
 import heatmap from "./golden/heatmap.json";
 import steering from "./golden/steering.json";
 
@@ -52,6 +55,7 @@ const WIDGETS = [
   { name: "blindtest", golden: blindtest, widget: blindtestWidget, answer: blindtestAnswer, shows: "a name" },
   { name: "browser", golden: browser, widget: browserWidget, answer: browserAnswer, shows: "three" },
   { name: "catalog", golden: catalog, widget: catalogWidget, answer: catalogAnswer, shows: "tiny-release" },
+  { name: "graph", golden: graph, widget: graphWidget, answer: graphAnswer, shows: "a group" },
 ] as const;
 
 describe.each(WIDGETS)("$name", ({ golden, widget, answer, shows }) => {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 import saewidgets as sw
@@ -12,14 +14,14 @@ NAMES = ["capital", "state / states", "Texas", "say a capital", "say Austin", "D
 
 
 def graph_of(
-    features: int = 60, links: int = 700, *, layers: int = 8, seed: int = 0, influence: bool = True
+    features: int = 60, links: int = 700, *, layers: int = 8, width: int = 20000, seed: int = 0, influence: bool = True
 ) -> sw.AttributionGraph:
-    """`features` features, an error to every fourth, the tokens, three logits; the strongest links lead to the last tokens."""
+    """`features` features of `width` in a dictionary, most at the last tokens; an error to every fourth, the tokens, three logits."""
     dice = np.random.default_rng(seed)
     n = len(TOKENS)
     at = sorted(
         {
-            (int(dice.integers(layers)), int(dice.integers(20000)), int(n - 1 - dice.geometric(0.3) % n))
+            (int(dice.integers(layers)), int(dice.integers(width)), int(n - 1 - dice.geometric(0.3) % n))
             for _ in range(features)
         }
     )
@@ -63,8 +65,6 @@ def graph_of(
     )
     if not influence:
         return made
-    from dataclasses import replace
-
     told = [
         replace(node, influence=None if node.kind == "logit" else float(c))
         for node, c in zip(made.nodes, made.cumulative, strict=True)

@@ -19,6 +19,7 @@ import catalog_made
 import pytest
 import tiny
 from front_end import recording
+from graph_view_made import graph_of
 
 import saewidgets as sw
 from saewidgets.index.autointerp.windows import Windows
@@ -68,6 +69,13 @@ def browsers(engine: sw.Engine, path: Path) -> EngineWidget:
 def panels(engine: sw.Engine) -> EngineWidget:
     recipe = sw.Recipe([sw.add(3, 2.0), sw.ablate(5)])
     return sw.SteeringPanel(engine, prompt=TEXT, recipe=recipe, n_tokens=3, answer=" the", view="effect")
+
+
+def graphs(engine: sw.Engine, path: Path) -> EngineWidget:
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    graph = graph_of(8, 40, layers=2, width=len(index))
+    first, second = (node for node in graph.nodes if node.kind == "feature" and node.layer == "1"), graph.nodes[0]
+    return sw.AttributionGraphView(graph.group("a group", [next(first)]).pin(second), {1: index}, selected=second)
 
 
 def catalogs() -> EngineWidget:
@@ -141,7 +149,7 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["browser", "heatmap", "dashboard", "steering", "blindtest", "catalog"])
+@pytest.mark.parametrize("name", ["browser", "heatmap", "dashboard", "steering", "blindtest", "catalog", "graph"])
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
     with (
         recording(),
@@ -155,6 +163,7 @@ def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path)
             "steering": lambda: panels(engine),
             "blindtest": lambda: blind_tests(engine, tmp_path / "index"),
             "catalog": catalogs,
+            "graph": lambda: graphs(engine, tmp_path / "index"),
         }[name]()
         made = json.loads(json.dumps(payload(name, widget), allow_nan=False))
         assert {one["ch"] for one in made["recorded"]} == set(widget.channels), "a channel without an answer here"

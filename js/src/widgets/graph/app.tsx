@@ -58,6 +58,10 @@ function Drawn({ model, root, prefix, themeVersion, state, graph }: ViewProps & 
     hand.current.collected = rows;
     setCollected(rows);
   };
+  const toggle = (row: number) => {
+    const held = hand.current.collected;
+    collect(held.includes(row) ? held.filter((one) => one !== row) : [...held, row]);
+  };
   const known = useRef(selected);
   useLayoutEffect(() => {
     if (selected >= 0 && selected !== known.current) setTab("node");
@@ -133,16 +137,14 @@ function Drawn({ model, root, prefix, themeVersion, state, graph }: ViewProps & 
     setHovered((before) => (before.row === row && before.at === at ? before : row < 0 ? NOWHERE : { row, at, canvas }));
   const click = (row: number, event: MouseEvent) => {
     if (row < 0) return state.select(-1);
-    if (hand.current.grouping) {
-      const held = hand.current.collected;
-      collect(held.includes(row) ? held.filter((one) => one !== row) : [...held, row]);
-    } else if ((event.ctrlKey || event.metaKey) && state.editable) {
+    if (hand.current.grouping) toggle(row);
+    else if ((event.ctrlKey || event.metaKey) && state.editable) {
       edit(model, (now) => pinToggled(now, graph.json.ids[row] ?? ""));
     } else if (!event.ctrlKey && !event.metaKey) state.select(row === selected ? -1 : row);
   };
   const carded = hovered.row >= 0 && graph.carded[hovered.row] === 1;
   const onHover = (row: number, at?: HTMLElement) => hover(row, at);
-  const listed = { model, graph, state, collected, onCollect: collect, onHover };
+  const listed = { model, graph, state, collected, onToggle: toggle, onClear: () => collect([]), onHover };
   const features = countFeatures(graph, shown.nodes);
   return (
     <>
@@ -233,17 +235,12 @@ function Said({ graph, state, row }: { graph: Graph; state: State; row: number }
 function wordsOf(graph: Graph, { selected, pinned, groups, labels }: State): Map<number, string> {
   const words = new Map<number, string>();
   if (selected >= 0) words.set(selected, labelOf(graph, labels, selected));
-  for (const [name, ids] of Object.entries(groups)) {
-    const row = graph.rows.get(ids[0] ?? "");
-    if (row !== undefined && !words.has(row)) words.set(row, name);
-  }
-  const named = new Set(Object.values(groups).flat());
-  for (const id of pinned) {
-    const row = graph.rows.get(id);
-    if (row !== undefined && !named.has(id) && !words.has(row)) words.set(row, labelOf(graph, labels, row));
-  }
-  for (let row = 0; row < graph.n; row++)
-    if (graph.kind[row] === LOGIT && !words.has(row)) words.set(row, labelOf(graph, labels, row));
+  const add = (row: number | undefined, text?: string) => {
+    if (row !== undefined && !words.has(row)) words.set(row, text ?? labelOf(graph, labels, row));
+  };
+  for (const [name, ids] of Object.entries(groups)) for (const id of ids) add(graph.rows.get(id), name);
+  for (const id of pinned) add(graph.rows.get(id));
+  for (let row = 0; row < graph.n; row++) if (graph.kind[row] === LOGIT) add(row);
   return words;
 }
 

@@ -40,22 +40,19 @@ export class LinkLayer {
   }
 
   /** Whether all of the graph that is in sight is in the picture that there is. */
-  #covers(frame: Frame): boolean {
-    const { look } = this.#frame as Frame;
-    const scale = frame.look.zoom / look.zoom;
+  #covers({ look, width, height }: Frame): boolean {
+    const was = (this.#frame as Frame).look;
+    const scale = look.zoom / was.zoom;
     if (scale > BLURRED || scale < 1 / BLURRED) return false;
-    const covered = (at: number, was: number, size: number, before: number, after: number) => {
-      const inner = size - before - after;
-      // The graph's part that is in sight, from its corner, at the present size.
-      const from = Math.max(0, at - before);
-      const to = Math.min(inner * frame.look.zoom, at + size - before);
-      const has = [(was - before - size * MARGIN) * scale, (was - before + size * (1 + MARGIN)) * scale] as const;
-      return from >= Math.max(0, has[0]) - 1 && to <= Math.max(has[1], 0) + 1;
+    const covers = (at: number, before: number, size: number, start: number, end: number) => {
+      const inner = size - start - end;
+      const margin = size * MARGIN * scale;
+      const first = before * scale - margin;
+      return (
+        Math.max(0, at) >= first && Math.min(inner * look.zoom, at + inner) <= first + inner * scale + 2 * margin + 1
+      );
     };
-    return (
-      covered(frame.look.x, look.x, frame.width, LEFT, RIGHT) &&
-      covered(frame.look.y, look.y, frame.height, TOP, BOTTOM)
-    );
+    return covers(look.x, was.x, width, LEFT, RIGHT) && covers(look.y, was.y, height, TOP, BOTTOM);
   }
 
   #stroke(ctx: CanvasRenderingContext2D, scene: Scene, frame: Frame, dense: number, of: unknown[]): void {

@@ -16,12 +16,14 @@ interface Props {
   graph: Graph;
   state: State;
   collected: number[];
-  onCollect: (rows: number[]) => void;
+  /** Chosen, or no more. */
+  onToggle: (row: number) => void;
+  onClear: () => void;
   onHover: (row: number, at?: HTMLElement) => void;
 }
 
 export function Pinned(props: Props) {
-  const { model, graph, state, collected, onCollect } = props;
+  const { model, graph, state, collected, onClear } = props;
   const groups = Object.entries(state.groups);
   const inGroup = new Set(groups.flatMap(([, ids]) => ids));
   const rows = (ids: string[]) => ids.flatMap((id) => graph.rows.get(id) ?? []);
@@ -41,7 +43,7 @@ export function Pinned(props: Props) {
             state={state}
             onClick={() => {
               makeGroup(model, graph, collected);
-              onCollect([]);
+              onClear();
             }}
           >
             Group
@@ -53,13 +55,13 @@ export function Pinned(props: Props) {
               onClick={() => {
                 const ids = collected.map((row) => graph.json.ids[row] ?? "");
                 edit(model, (now) => grouped(now, name, ids));
-                onCollect([]);
+                onClear();
               }}
             >
               {`Into \u2018${label(name)}\u2019`}
             </Edit>
           ))}
-          <button type="button" class="saew-link" onClick={() => onCollect([])}>
+          <button type="button" class="saew-link" onClick={() => onClear()}>
             Clear
           </button>
         </div>
@@ -138,7 +140,7 @@ function List({
   graph,
   state,
   collected,
-  onCollect,
+  onToggle,
   onHover,
   rows,
   name,
@@ -174,9 +176,7 @@ function List({
                   disabled={!state.editable}
                   title={state.editable ? "Choose several, then group them" : RECORDED}
                   checked={collected.includes(row)}
-                  onChange={() =>
-                    onCollect(collected.includes(row) ? collected.filter((one) => one !== row) : [...collected, row])
-                  }
+                  onChange={() => onToggle(row)}
                 />
               </td>
               <th scope="row">

@@ -1,7 +1,7 @@
 /** The selected node: what it is, what it is called, what it comes from and leads to. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { count, num, percent } from "../../controls/format";
+import { num, percent } from "../../controls/format";
 import type { Model } from "../../kernel/types";
 import { label } from "../../tokens/visible";
 import { edit, labelOf, pinToggled, relabelled } from "./edits";
@@ -58,7 +58,7 @@ export function facts(graph: Graph, row: number): string[] {
     ["p", graph.probability[row]],
     ["cumulative influence", graph.kind[row] === LOGIT ? Number.NaN : graph.cumulative[row]],
   ];
-  const errors = graph.errorShare[row] ?? 0;
+  const errors = graph.error_share[row] ?? 0;
   return [
     label(graph.json.types[row] ?? ""),
     graph.json.bands[graph.band[row] ?? 0] ?? "",

@@ -33,16 +33,12 @@ export interface GraphJson {
   provenance: [string, string][];
 }
 
-/** Numbers of nodes, by row, and of links. */
-export interface Graph {
-  json: GraphJson;
-  n: number;
-  rows: Map<string, number>;
+/** Numbers of nodes, by row, as they are on the wire; NaN is what is not known. */
+interface OfNodes {
   kind: NumericArray;
   position: NumericArray;
   band: NumericArray;
-  /** Rows in the order in which they stand within a column and band. */
-  order: Uint32Array;
+  x: Float32Array;
   /** The first row of the same feature. */
   same: NumericArray;
   layer: NumericArray;
@@ -52,28 +48,39 @@ export interface Graph {
   cumulative: Float32Array;
   activation: Float32Array;
   probability: Float32Array;
-  errorShare: Float32Array;
+  error_share: Float32Array;
+}
+
+interface OfLinks {
   source: Uint32Array;
   target: Uint32Array;
   weight: Float32Array;
   /** Weight by the sum of |weight| of all links into the target. */
   share: Float32Array;
+}
+
+export interface Graph extends OfNodes, OfLinks {
+  json: GraphJson;
+  n: number;
+  rows: Map<string, number>;
+  /** Rows in the order in which they stand within a column and band. */
+  order: Uint32Array;
   /** Links into each node, and out of it; the strongest first. */
   into: number[][];
   outOf: number[][];
 }
 
+const LINKS = ["source", "target", "weight", "share"];
+
 export function graphOf({ r, arrays }: Reply<GraphJson>): Graph {
   const n = r.ids.length;
-  const whole = (name: string): NumericArray => {
-    const found = arrays[name];
-    if (!found || found.length !== n) throw new TypeError(`The kernel's answer lacks ${name} of every node.`);
-    return found;
-  };
   const x = floats(arrays, "x");
   const source = ints(arrays, "source");
   const target = ints(arrays, "target");
   const weight = floats(arrays, "weight");
+  for (const [name, { length }] of Object.entries(arrays))
+    if (length !== (LINKS.includes(name) ? source.length : n))
+      throw new RangeError(`${name} is not of every node or link.`);
   const strongest = Array.from(weight.keys()).sort((a, b) => size(weight, b) - size(weight, a));
   const into: number[][] = Array.from({ length: n }, () => []);
   const outOf: number[][] = Array.from({ length: n }, () => []);
@@ -82,25 +89,11 @@ export function graphOf({ r, arrays }: Reply<GraphJson>): Graph {
     outOf[source[link] ?? 0]?.push(link);
   }
   return {
+    ...(arrays as unknown as OfNodes & OfLinks),
     json: r,
     n,
     rows: new Map(r.ids.map((id, row) => [id, row])),
-    kind: whole("kind"),
-    position: whole("position"),
-    band: whole("band"),
     order: Uint32Array.from(x.keys()).sort((a, b) => (x[a] ?? 0) - (x[b] ?? 0)),
-    same: whole("same"),
-    layer: whole("layer"),
-    opens: whole("opens"),
-    carded: whole("carded"),
-    cumulative: floats(arrays, "cumulative"),
-    activation: floats(arrays, "activation"),
-    probability: floats(arrays, "probability"),
-    errorShare: floats(arrays, "error_share"),
-    source,
-    target,
-    weight,
-    share: floats(arrays, "share"),
     into,
     outOf,
   };
