@@ -55,7 +55,7 @@ const WIDGETS = [
   { name: "blindtest", golden: blindtest, widget: blindtestWidget, answer: blindtestAnswer, shows: "a name" },
   { name: "browser", golden: browser, widget: browserWidget, answer: browserAnswer, shows: "three" },
   { name: "catalog", golden: catalog, widget: catalogWidget, answer: catalogAnswer, shows: "tiny-release" },
-  { name: "graph", golden: graph, widget: graphWidget, answer: graphAnswer, shows: "a group" },
+  { name: "graph", golden: graph, widget: graphWidget, answer: graphAnswer, shows: "capital-dallas" },
 ] as const;
 
 describe.each(WIDGETS)("$name", ({ golden, widget, answer, shows }) => {

@@ -8,9 +8,8 @@ import { HoverCard } from "../../feature/card";
 import { useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
-import { label } from "../../tokens/visible";
 import { Canvas } from "./canvas";
-import { type Edits, edit, labelOf, pinToggled, undo } from "./edits";
+import { type Edits, edit, labelOf, nameOf, pinToggled, undo } from "./edits";
 import { Head, Prune } from "./head";
 import { All, makeGroup, Pinned } from "./lists";
 import { Edit, facts, Node } from "./node";
@@ -224,7 +223,7 @@ function Said({ graph, state, row }: { graph: Graph; state: State; row: number }
   return (
     <>
       <b>
-        <bdi>{label(labelOf(graph, state.labels, row))}</bdi>
+        <bdi>{nameOf(graph, state.labels, row)}</bdi>
       </b>
       <div class="saew-small">{facts(graph, row).join(" \u00b7 ")}</div>
     </>

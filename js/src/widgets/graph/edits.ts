@@ -3,7 +3,8 @@
 import { EDITS } from "../../../../src/saewidgets/widgets/constants.json";
 import { save } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
-import type { Graph } from "./wire";
+import { label } from "../../tokens/visible";
+import { type Graph, TOKEN } from "./wire";
 
 export interface Edits {
   /** Nodes, in the order of pinning. */
@@ -87,6 +88,16 @@ export function labelOf(graph: Graph, labels: Record<string, string>, row: numbe
   const first = graph.same[row] ?? row;
   const own = labels[graph.json.ids[first] ?? ""] ?? graph.json.labels[first];
   return own || (graph.json.says[row] ?? "");
+}
+
+/** The same on screen: what acts is named, and a token's leading spaces are signs. */
+export function nameOf(graph: Graph, labels: Record<string, string>, row: number): string {
+  const text = label(labelOf(graph, labels, row));
+  return (graph.kind[row] === TOKEN ? spaced(text) : text) || "\u2025";
+}
+
+export function spaced(token: string): string {
+  return token.replace(/^ +/, (all) => "\u2423".repeat(all.length));
 }
 
 function without(groups: Record<string, string[]>, ids: string[], but?: string): Record<string, string[]> {

@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { count, num } from "../../controls/format";
 import type { Model } from "../../kernel/types";
 import { label } from "../../tokens/visible";
-import { edit, freshLabel, grouped, groupRenamed, labelOf, pinToggled, ungrouped } from "./edits";
+import { edit, freshLabel, grouped, groupRenamed, labelOf, nameOf, pinToggled, ungrouped } from "./edits";
 import { Edit, NodeButton, place, RECORDED, Renamable, walk } from "./node";
 import type { Shown, State } from "./state";
 import type { Graph } from "./wire";
@@ -162,7 +162,7 @@ function List({
       <tbody onPointerLeave={() => onHover(-1)} onKeyDown={walk}>
         {rows.map((row) => {
           const id = graph.json.ids[row] ?? "";
-          const called = label(labelOf(graph, state.labels, row));
+          const called = nameOf(graph, state.labels, row);
           return (
             <tr
               key={row}

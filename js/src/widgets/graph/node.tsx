@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { num, percent } from "../../controls/format";
 import type { Model } from "../../kernel/types";
 import { label } from "../../tokens/visible";
-import { edit, labelOf, pinToggled, relabelled } from "./edits";
+import { edit, labelOf, nameOf, pinToggled, relabelled } from "./edits";
 import type { State } from "./state";
 import { ERROR, FEATURE, type Graph, LOGIT } from "./wire";
 
@@ -169,7 +169,7 @@ export function NodeButton({ graph, state, row, onHover }: Omit<Props, "model">)
     >
       {/* The same forms as in the picture. */}
       <span aria-hidden="true">{kind === FEATURE ? "\u25cb" : kind === ERROR ? "\u25c7" : "\u25a1"}</span>{" "}
-      <bdi>{label(labelOf(graph, state.labels, row)) || "\u2025"}</bdi>
+      <bdi>{nameOf(graph, state.labels, row)}</bdi>
     </button>
   );
 }

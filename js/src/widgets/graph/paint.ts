@@ -2,6 +2,7 @@
 
 import type { Palette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
+import { spaced } from "./edits";
 import { BOTTOM, type Frame, LEFT, type Places, RIGHT, screenX, screenY, TOP } from "./picture";
 import { ERROR, FEATURE, type Graph } from "./wire";
 
@@ -212,14 +213,7 @@ function axes(ctx: CanvasRenderingContext2D, { graph, places, palette }: Scene, 
     ctx.save();
     ctx.translate(x - 3, floor + 8);
     ctx.rotate(Math.PI / 3.6);
-    ctx.fillText(
-      cut(
-        label(token).replace(/^ +/, (s) => "\u2423".repeat(s.length)),
-        10,
-      ),
-      0,
-      0,
-    );
+    ctx.fillText(cut(spaced(label(token)), 10), 0, 0);
     ctx.restore();
   });
 }
