@@ -162,7 +162,9 @@ describe("looking", () => {
 
   test("a feature of an index opens its card", async () => {
     pointer("pointermove", 2);
+    await until(() => expect(find("[role=tooltip]")?.textContent).toContain("five"));
     await until(() => expect(find(".saew-glance")).not.toBeNull());
+    expect(all("[role=tooltip]")).toHaveLength(1);
     expect(requests("card").at(-1)?.p).toEqual({ f: 5, layer: 0 });
   });
 
@@ -176,8 +178,23 @@ describe("looking", () => {
     await until(() => expect(status()).toBe("7 nodes, 6 links"));
   });
 
+  test("what is pruned away is said of the ends of links, and nobody's words are slanted", async () => {
+    model.push({ threshold: 0.6 });
+    clickNode(6);
+    await until(() => expect(named("Selected node")?.textContent).toContain("(pruned)"));
+    expect(find(".saew-automatic")?.textContent).toBe("<img src=x>");
+  });
+
   test("all nodes are a list, to find and to walk by keys", async () => {
-    expect(nodes()).toEqual(["<img src=x>", "five", "five", "error of layer 1", "a", " <b>", 'Output " x" (p=0.9)']);
+    expect(nodes()).toEqual([
+      "<img src=x>",
+      "five",
+      "five",
+      "error of layer 1",
+      "a",
+      "\u2423<b>",
+      'Output " x" (p=0.9)',
+    ]);
     const buttons = all(".saew-graph-node");
     buttons[0]?.focus();
     press(buttons[0], "ArrowDown");
@@ -308,5 +325,9 @@ describe("what cannot be shown is said", () => {
     clickNode(2);
     expect(page.get("pinned")).toEqual([]);
     expect(page.get("selected")).toBe("0_5_0");
+    // A card that was not recorded leaves what the node is.
+    pointer("pointermove", 3);
+    await pause(500);
+    expect(find("[role=tooltip]")?.textContent).toContain("five");
   });
 });

@@ -92,9 +92,16 @@ function Drawn({ model, root, prefix, themeVersion, state, graph }: ViewProps & 
       collect([]);
       setTab("pinned");
     };
+    // A key that is let go of elsewhere is not heard here.
+    const away = () => {
+      hand.current.grouping = false;
+    };
+    const { defaultView } = ownerDocument;
     ownerDocument.addEventListener("keydown", down, true);
     ownerDocument.addEventListener("keyup", up, true);
+    defaultView?.addEventListener("blur", away);
     return () => {
+      defaultView?.removeEventListener("blur", away);
       ownerDocument.removeEventListener("keydown", down, true);
       ownerDocument.removeEventListener("keyup", up, true);
     };
@@ -131,19 +138,38 @@ function Drawn({ model, root, prefix, themeVersion, state, graph }: ViewProps & 
     };
   }, [graph, shown, palette, selected, hovered.row, pinned, groups, labels, collected]);
 
-  if (!shown) return null;
-  const hover = (row: number, at?: HTMLElement, canvas = false) =>
-    setHovered((before) => (before.row === row && before.at === at ? before : row < 0 ? NOWHERE : { row, at, canvas }));
   const click = (row: number, event: MouseEvent) => {
     if (row < 0) return state.select(-1);
-    if (hand.current.grouping) toggle(row);
-    else if ((event.ctrlKey || event.metaKey) && state.editable) {
+    if (hand.current.grouping) {
+      toggle(row);
+      setTab("pinned");
+    } else if ((event.ctrlKey || event.metaKey) && state.editable) {
       edit(model, (now) => pinToggled(now, graph.json.ids[row] ?? ""));
-    } else if (!event.ctrlKey && !event.metaKey) state.select(row === selected ? -1 : row);
+    } else if (!event.ctrlKey && !event.metaKey) state.select(row);
   };
+  const hover = (row: number, at?: HTMLElement, canvas = false) =>
+    setHovered((before) => (before.row === row && before.at === at ? before : row < 0 ? NOWHERE : { row, at, canvas }));
   const carded = hovered.row >= 0 && graph.carded[hovered.row] === 1;
   const onHover = (row: number, at?: HTMLElement) => hover(row, at);
   const listed = { model, graph, state, collected, onToggle: toggle, onClear: () => collect([]), onHover };
+  // Not drawn anew for every node that is pointed at.
+  const side = useMemo(
+    () =>
+      shown && (
+        <>
+          {tab === "node" &&
+            (selected >= 0 ? (
+              <Node {...{ model, graph, state, onHover }} row={selected} />
+            ) : (
+              <p class="saew-empty">Click a node to see what it comes from and leads to.</p>
+            ))}
+          {tab === "pinned" && <Pinned {...listed} />}
+          {tab === "all" && <All {...listed} shown={shown} />}
+        </>
+      ),
+    [tab, graph, shown, selected, pinned, groups, labels, collected, state.editable],
+  );
+  if (!shown) return null;
   const features = countFeatures(graph, shown.nodes);
   return (
     <>
@@ -188,14 +214,7 @@ function Drawn({ model, root, prefix, themeVersion, state, graph }: ViewProps & 
               ["all", `Nodes (${shown.count})`],
             ]}
           >
-            {tab === "node" &&
-              (selected >= 0 ? (
-                <Node {...{ model, graph, state, onHover }} row={selected} />
-              ) : (
-                <p class="saew-empty">Click a node to see what it comes from and leads to.</p>
-              ))}
-            {tab === "pinned" && <Pinned {...listed} />}
-            {tab === "all" && <All {...listed} shown={shown} />}
+            {side}
           </Tabs>
           <div class="saew-graph-tools">
             <Edit state={state} onClick={() => undo(model)}>
@@ -211,6 +230,7 @@ function Drawn({ model, root, prefix, themeVersion, state, graph }: ViewProps & 
             ? { f: graph.opens[hovered.row] ?? 0, at: hovered.at, beside: { layer: graph.layer[hovered.row] ?? 0 } }
             : null
         }
+        otherwise={hovered.canvas && <Said {...{ graph, state }} row={hovered.row} />}
       />
     </>
   );

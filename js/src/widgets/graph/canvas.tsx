@@ -165,6 +165,7 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
           }
           const [dx, dy] = [event.clientX - from.x, event.clientY - from.y];
           if (!from.far && Math.hypot(dx, dy) < STILL) return;
+          if (!from.far) onHover(-1);
           drag.current = { x: event.clientX, y: event.clientY, far: true };
           go({ ...look.current, x: look.current.x - dx, y: look.current.y - dy });
         }}

@@ -122,7 +122,10 @@ function Ends({
                   <th scope="row">
                     <NodeButton {...{ graph, state, onHover }} row={end} />
                   </th>
-                  <td class="saew-small saew-nowrap">{place(graph, end)}</td>
+                  <td class="saew-small saew-nowrap">
+                    {place(graph, end)}
+                    {!state.shown?.nodes[end] && " (pruned)"}
+                  </td>
                   <td class="saew-num saew-by">
                     <span
                       class={`saew-bar ${share < 0 ? "saew-graph-against" : "saew-graph-for"}`}
@@ -165,11 +168,19 @@ export function NodeButton({ graph, state, row, onHover }: Omit<Props, "model">)
       title={state.shown?.nodes[row] ? undefined : "Pruned away; shown while it is selected"}
       onFocus={(event) => onHover(row, event.currentTarget)}
       onBlur={() => onHover(-1)}
-      onClick={() => state.select(state.selected === row ? -1 : row)}
+      onClick={() => state.select(row)}
     >
       {/* The same forms as in the picture. */}
       <span aria-hidden="true">{kind === FEATURE ? "\u25cb" : kind === ERROR ? "\u25c7" : "\u25a1"}</span>{" "}
-      <bdi>{nameOf(graph, state.labels, row)}</bdi>
+      <bdi
+        class={
+          graph.automatic[row] && !state.labels[graph.json.ids[graph.same[row] ?? row] ?? ""]
+            ? "saew-automatic"
+            : undefined
+        }
+      >
+        {nameOf(graph, state.labels, row)}
+      </bdi>
     </button>
   );
 }

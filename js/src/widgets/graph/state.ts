@@ -29,6 +29,7 @@ export interface State {
   labels: Record<string, string>;
   threshold: number;
   editable: boolean;
+  /** Walk from a node; from none, if it is that already, or -1. */
   select: (row: number) => void;
 }
 
@@ -73,12 +74,13 @@ export function useGraph(model: Model, root: HTMLElement): State {
     labels,
     threshold,
     editable,
-    select: (row) => graph && select(model, graph, row),
+    // Of now: hands are quicker than what is drawn.
+    select: (row) => graph && select(model, graph, graph.json.ids[row] === model.get("selected") ? -1 : row),
   };
 }
 
 /** With the feature that others may open: it goes with its node. */
-export function select(model: Model, graph: Graph, row: number): void {
+function select(model: Model, graph: Graph, row: number): void {
   const opens = graph.opens[row] ?? -1;
   save(model, {
     selected: graph.json.ids[row] ?? null,

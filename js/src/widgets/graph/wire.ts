@@ -45,6 +45,8 @@ interface OfNodes {
   /** The feature that others may open; -1: none. */
   opens: NumericArray;
   carded: NumericArray;
+  /** Whether nobody wrote what is said of it. */
+  automatic: NumericArray;
   cumulative: Float32Array;
   activation: Float32Array;
   probability: Float32Array;

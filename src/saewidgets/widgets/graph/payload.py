@@ -57,6 +57,8 @@ def graph_reply(names: Names, indexes: Indexes) -> wire.Reply:
         "layer": np.array([-1 if n.layer_number is None else n.layer_number for n in nodes], np.int32),
         "opens": np.array(opens, np.int32),
         "carded": np.array(carded, np.uint8),
+        # What stands in `says` is made of an index's counts, and nobody wrote it.
+        "automatic": np.array([_is_automatic(node, indexes) for node in nodes], np.uint8),
         "cumulative": cumulative.astype(np.float32),
         "activation": np.array([np.nan if n.activation is None else n.activation for n in nodes], np.float32),
         "probability": np.array([_probability(node) for node in nodes], np.float32),
@@ -128,6 +130,12 @@ def provenance_of(graph: AttributionGraph) -> list[tuple[str, str]]:
 def short(text: str) -> str:
     """The beginning of a long text."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\u2026"
+
+
+def _is_automatic(node: GraphNode, indexes: Indexes) -> bool:
+    index = index_of(node, indexes)
+    found = None if index is None or node.label else index.describe(cast(int, node.index))
+    return found is not None and found.kind == "automatic"
 
 
 def _probability(node: GraphNode) -> float:
