@@ -14,6 +14,7 @@ from benchmarks import (
     browser_bench,
     datasets_bench,
     engine_bench,
+    graph_bench,
     index_bench,
     large_bench,
     package_bench,
@@ -51,6 +52,7 @@ def main() -> None:
     engine.close()
     if not arguments.no_browser:
         rows += browser_bench.rows()
+        rows += graph_bench.rows()
     text = f"{hardware()}, torch {torch.__version__}\n\n{table(rows)}\n"
     print(text)
     if arguments.save:

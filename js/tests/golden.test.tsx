@@ -12,6 +12,7 @@ import browserWidget from "../src/widgets/browser";
 import catalogWidget from "../src/widgets/catalog";
 import comparisonWidget from "../src/widgets/comparison";
 import dashboardWidget from "../src/widgets/dashboard";
+import graphWidget from "../src/widgets/graph";
 import heatmapWidget from "../src/widgets/heatmap";
 import steeringWidget from "../src/widgets/steering";
 import { answering as heatmapAnswer, type Sent, settle } from "./fake";
@@ -21,6 +22,7 @@ import { answering as browserAnswer } from "./fake_browser";
 import { answering as catalogAnswer } from "./fake_catalog";
 import { answering as comparisonAnswer } from "./fake_comparison";
 import { answering as dashboardAnswer } from "./fake_dashboard";
+import { answering as graphAnswer } from "./fake_graph";
 import { answering as steeringAnswer } from "./fake_steering";
 import attribution from "./golden/attribution.json";
 import blindtest from "./golden/blindtest.json";
@@ -28,6 +30,7 @@ import browser from "./golden/browser.json";
 import catalog from "./golden/catalog.json";
 import comparison from "./golden/comparison.json";
 import dashboard from "./golden/dashboard.json";
+import graph from "./golden/graph.json";
 import heatmap from "./golden/heatmap.json";
 import steering from "./golden/steering.json";
 
@@ -66,6 +69,7 @@ const WIDGETS = [
     answer: attributionAnswer,
     shows: "explanation",
   },
+  { name: "graph", golden: graph, widget: graphWidget, answer: graphAnswer, shows: "capital-dallas" },
 ] as const;
 
 describe.each(WIDGETS)("$name", ({ golden, widget, answer, shows }) => {

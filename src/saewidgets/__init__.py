@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from .widgets.dashboard.widget import FeatureDashboard as FeatureDashboard
     from .widgets.explore.workbench import Workbench as Workbench
     from .widgets.explore.workbench import explore as explore
+    from .widgets.graph.widget import AttributionGraphView as AttributionGraphView
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
 
@@ -103,6 +104,7 @@ _HOMES = {
     "logit_diff": "attribution.metrics.of_logits",
     "logprob": "attribution.metrics.of_logits",
     "AttributionGraph": "attribution.graph.graph",
+    "AttributionGraphView": "widgets.graph.widget",
     "Association": "datasets.association",
     "BlindResult": "index.autointerp.blind_test",
     "BlindTest": "widgets.blindtest.widget",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from graph_view_made import graph_of
 from lab import Lab, Watched, new_context, run_all, write_notebook
 from playwright.sync_api import Browser, Page
 
@@ -51,6 +52,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         sw.PromptComparison(engine, index, related, features=[best], at="max").save(folder / "comparison.html")
         sw.FeatureBrowser(index, feature=best, filters={"density": [0.01, None]}).save(folder / "browser.html")
         sw.FeatureDashboard(engine, index, feature=best).to_html(folder / "dashboard.html", features=[best])
+    graph = graph_of(60, 600)
+    sw.AttributionGraphView(graph, pinned=[20, 21], selected=20).save(folder / "graph.html")
     return {path.stem: path for path in folder.glob("*.html")}
 
 
@@ -68,7 +71,7 @@ def fits_at_every_width(page: Page) -> None:
         page.wait_for_function(f"() => !({CUT_OFF})().length")
 
 
-@pytest.mark.parametrize("name", ["heatmap", "indexed", "dashboard", "browser", "comparison"])
+@pytest.mark.parametrize("name", ["heatmap", "indexed", "dashboard", "browser", "comparison", "graph"])
 def test_nothing_is_cut_off(name: str, pages: dict[str, Path], page: Page) -> None:
     page.goto(pages[name].as_uri())
     page.wait_for_selector(".saew svg, .saew table, .saew canvas")

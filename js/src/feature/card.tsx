@@ -7,7 +7,7 @@ import { density, num } from "../controls/format";
 import { Tip } from "../controls/tip";
 import { floats } from "../kernel/arrays";
 import { useLookup } from "../kernel/lookup";
-import type { Model, Reply } from "../kernel/types";
+import type { Json, Model, Reply } from "../kernel/types";
 import { uncounted } from "../tokens/flags";
 import { background } from "../tokens/paint";
 import type { Palette } from "../tokens/palette";
@@ -34,6 +34,8 @@ export interface CardJson extends Named, Numbers {
 export interface Pointed {
   f: number;
   at: HTMLElement;
+  /** What else says which feature it is, such as its layer. */
+  beside?: Record<string, Json>;
 }
 
 interface Props {
@@ -42,20 +44,27 @@ interface Props {
   palette: Palette;
   prefix: string;
   pointed: Pointed | null;
+  /** What is shown until there is a card, and where there is none. */
+  otherwise?: ComponentChildren;
 }
 
 /** The card of what has been pointed at for a moment. */
-export function HoverCard({ model, root, palette, prefix, pointed }: Props) {
+export function HoverCard({ model, root, palette, prefix, pointed, otherwise }: Props) {
   const [stood, setStood] = useState<Pointed | null>(null);
   useEffect(() => {
     setStood(null);
     if (!pointed) return;
     const timer = setTimeout(() => setStood(pointed), WAIT_MS);
     return () => clearTimeout(timer);
-  }, [pointed?.f, pointed?.at]);
+  }, [pointed?.f, pointed?.at, JSON.stringify(pointed?.beside)]);
   const shown = stood?.at.isConnected ? stood : null;
-  const looked = useLookup<CardJson>(model, root, "card", shown && { f: shown.f });
-  if (!shown || !looked || !(looked.reply || looked.error)) return null;
+  const looked = useLookup<CardJson>(model, root, "card", shown && { f: shown.f, ...shown.beside });
+  if (!shown || !looked || !(looked.reply || looked.error))
+    return pointed && otherwise ? (
+      <Tip at={pointed.at} root={root}>
+        {otherwise}
+      </Tip>
+    ) : null;
   return (
     <Tip at={shown.at} root={root}>
       {looked.reply ? <Card reply={looked.reply} palette={palette} prefix={prefix} /> : label(looked.error)}
@@ -64,7 +73,13 @@ export function HoverCard({ model, root, palette, prefix, pointed }: Props) {
 }
 
 /** The card of a feature that stays where it is. */
-export function PinnedCard({ model, root, palette, prefix, feature }: Omit<Props, "pointed"> & { feature: number }) {
+export function PinnedCard({
+  model,
+  root,
+  palette,
+  prefix,
+  feature,
+}: Omit<Props, "pointed" | "otherwise"> & { feature: number }) {
   const looked = useLookup<CardJson>(model, root, "card", { f: feature });
   const before = useRef<Reply<CardJson> | null>(null);
   if (looked?.reply) before.current = looked.reply;
