@@ -97,6 +97,19 @@ def test_a_prediction_is_explained_checked_and_taken_along(
         arg=",".join(map(str, top)),
     )
 
+    # Rows that are pointed at stay where they are, however long the name is that stands above them.
+    for width in (800, 1280):
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.mouse.move(5, 5)
+        expect(panel.locator(".saew-scale")).to_contain_text("all features")
+        last = rows.nth(5)
+        last.scroll_into_view_if_needed()
+        before = last.bounding_box()
+        last.locator(".saew-label").hover()
+        expect(panel.locator(".saew-scale")).not_to_contain_text("all features")
+        assert last.bounding_box() == before
+    page.mouse.move(5, 5)
+
     # A feature that is looked at is looked at in what is linked.
     chosen = features(page)[1]
     panel.locator(f".saew-feature[data-feature='{chosen}']").click()

@@ -48,6 +48,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         sw.TokenFeatureHeatmap(engine, TEXT * 6, limit=40).save(folder / "heatmap.html")
         sw.TokenFeatureHeatmap(engine, TEXT * 6, index=index, features=[best]).save(folder / "indexed.html")
         sw.FeatureBrowser(index, feature=best, filters={"density": [0.01, None]}).save(folder / "browser.html")
+        prompts = ["In the beginning God", "God created the heaven"]
+        sw.AttributionPanel(engine, index, prompts, " the", " and").save(folder / "attribution.html")
         sw.FeatureDashboard(engine, index, feature=best).to_html(folder / "dashboard.html", features=[best])
     return {path.stem: path for path in folder.glob("*.html")}
 
@@ -66,7 +68,7 @@ def fits_at_every_width(page: Page) -> None:
         page.wait_for_function(f"() => !({CUT_OFF})().length")
 
 
-@pytest.mark.parametrize("name", ["heatmap", "indexed", "dashboard", "browser"])
+@pytest.mark.parametrize("name", ["heatmap", "indexed", "dashboard", "browser", "attribution"])
 def test_nothing_is_cut_off(name: str, pages: dict[str, Path], page: Page) -> None:
     page.goto(pages[name].as_uri())
     page.wait_for_selector(".saew svg, .saew table, .saew canvas")
