@@ -51,6 +51,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         related = [TEXT, TEXT.replace("heaven", "sea"), TEXT * 3]
         sw.PromptComparison(engine, index, related, features=[best], at="max").save(folder / "comparison.html")
         sw.FeatureBrowser(index, feature=best, filters={"density": [0.01, None]}).save(folder / "browser.html")
+        prompts = ["In the beginning God", "God created the heaven"]
+        sw.AttributionPanel(engine, index, prompts, " the", " and").save(folder / "attribution.html")
         sw.FeatureDashboard(engine, index, feature=best).to_html(folder / "dashboard.html", features=[best])
     graph = graph_of(60, 600)
     sw.AttributionGraphView(graph, pinned=[20, 21], selected=20).save(folder / "graph.html")
@@ -71,7 +73,7 @@ def fits_at_every_width(page: Page) -> None:
         page.wait_for_function(f"() => !({CUT_OFF})().length")
 
 
-@pytest.mark.parametrize("name", ["heatmap", "indexed", "dashboard", "browser", "comparison", "graph"])
+@pytest.mark.parametrize("name", ["heatmap", "indexed", "dashboard", "browser", "comparison", "attribution", "graph"])
 def test_nothing_is_cut_off(name: str, pages: dict[str, Path], page: Page) -> None:
     page.goto(pages[name].as_uri())
     page.wait_for_selector(".saew svg, .saew table, .saew canvas")

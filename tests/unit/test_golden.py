@@ -78,19 +78,18 @@ def panels(engine: sw.Engine) -> EngineWidget:
     return sw.SteeringPanel(engine, prompt=TEXT, recipe=recipe, n_tokens=3, answer=" the", view="effect")
 
 
-<<<<<<< HEAD
 def attributions(engine: sw.Engine, path: Path) -> EngineWidget:
     index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
     index.add_explanations({int(f): "an explanation" for f in index.order("density")[:2]}, "a set")
     prompts = [TEXT, f"{TEXT} the heaven"]
     return sw.AttributionPanel(engine, index, prompts, " the", " and", linearised="relp", limit=5)
-=======
+
+
 def graphs(engine: sw.Engine, path: Path) -> EngineWidget:
     index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
     graph = graph_of(8, 40, layers=2, width=len(index))
     first, second = (node for node in graph.nodes if node.kind == "feature" and node.layer == "1"), graph.nodes[0]
     return sw.AttributionGraphView(graph.group("a group", [next(first)]).pin(second), {1: index}, selected=second)
->>>>>>> 1f1707e21e0364617360f322dd8ee6eb9283a382
 
 
 def catalogs() -> EngineWidget:
@@ -186,14 +185,10 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     "name",
-    ["browser", "comparison", "heatmap", "dashboard", "steering", "blindtest", "catalog", "attribution"],
+    ["browser", "comparison", "heatmap", "dashboard", "steering", "blindtest", "catalog", "attribution", "graph"],
 )
-=======
-@pytest.mark.parametrize("name", ["browser", "heatmap", "dashboard", "steering", "blindtest", "catalog", "graph"])
->>>>>>> 1f1707e21e0364617360f322dd8ee6eb9283a382
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
     with (
         recording(),
@@ -208,11 +203,8 @@ def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path)
             "steering": lambda: panels(engine),
             "blindtest": lambda: blind_tests(engine, tmp_path / "index"),
             "catalog": catalogs,
-<<<<<<< HEAD
             "attribution": lambda: attributions(engine, tmp_path / "index"),
-=======
             "graph": lambda: graphs(engine, tmp_path / "index"),
->>>>>>> 1f1707e21e0364617360f322dd8ee6eb9283a382
         }[name]()
         made = json.loads(json.dumps(payload(name, widget), allow_nan=False))
         assert {one["ch"] for one in made["recorded"]} == set(widget.channels), "a channel without an answer here"

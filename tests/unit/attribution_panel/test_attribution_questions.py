@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from front_end import recorded
 
 import saewidgets as sw
 from saewidgets.attribution.errors import MetricError
+from saewidgets.attribution.freezes import PRESETS
 
 pytestmark = pytest.mark.usefixtures("fake_comm")
 
@@ -147,6 +150,8 @@ def test_what_is_held_fixed_and_steps_are_those_of_attribute(panel: sw.Attributi
     assert r["steps"] == 4
     with pytest.raises(ValueError, match="linearised= takes"):
         panel.linearised = ["everything"]
+    constants = json.loads(resources.files("saewidgets.widgets").joinpath("constants.json").read_text("utf-8"))
+    assert constants["PRESETS"] == {name: list(freezes) for name, freezes in PRESETS.items()}, "what the view chooses"
 
 
 @pytest.mark.slow

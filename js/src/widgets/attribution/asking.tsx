@@ -1,6 +1,7 @@
 /** What is asked: the prompt, the target and what it is compared with, what is held fixed, and the way back from a feature. */
 
 import { useState } from "preact/hooks";
+import { PRESETS as HELD } from "../../../../src/saewidgets/widgets/constants.json";
 import { Editor } from "../../controls/editor";
 import { Segments } from "../../controls/segments";
 import { useLookup } from "../../kernel/lookup";
@@ -12,11 +13,7 @@ import { explain, type State } from "./state";
 import type { Step } from "./wire";
 
 const ALONG = { selected_tokens: [], path: [] };
-const PRESETS: Record<string, string[]> = {
-  none: [],
-  RelP: ["norm", "activation", "half"],
-  "circuit-tracer": ["norm", "attention", "mlp"],
-};
+const PRESETS: Record<string, string[]> = { none: [], RelP: HELD.relp, "circuit-tracer": HELD["circuit-tracer"] };
 
 interface Props {
   model: Model;
@@ -55,7 +52,7 @@ export function Asking({ model, root, prefix, state }: Props) {
               {...{ model, root, editable, offered }}
               trait="target"
               id={`${prefix}-target`}
-              asks="the next token"
+              asks="a token"
             />
             {measure === "logits" && (
               <TokenChoice {...{ model, root, editable, offered }} trait="foil" id={`${prefix}-foil`} asks="none" />

@@ -80,7 +80,7 @@ interface ChooseProps {
 function Choose({ says, one, chosen, onChoose }: ChooseProps) {
   return (
     <Button
-      class="saew-quiet"
+      class="saew-quiet saew-choose"
       disabled={!one.typed}
       title={one.typed ? undefined : `No text is read as this token. In Python: metric=sw.logit(${one.id})`}
       aria-pressed={one.typed && one.str === chosen}
@@ -91,6 +91,9 @@ function Choose({ says, one, chosen, onChoose }: ChooseProps) {
     </Button>
   );
 }
+
+const takeOut = (features: number[]) =>
+  ["Take out", `Take out feature ${features[0]}`][features.length] ?? `Take out ${features.length} features`;
 
 /** The ticked features taken out together. */
 export function Without({ model, state, found }: Props & { found: Found }) {
@@ -115,7 +118,7 @@ export function Without({ model, state, found }: Props & { found: Found }) {
     <section aria-label="Without the ticked features">
       <Heading title="What if">
         <Button disabled={chosen.length === 0 && !busy} onClick={() => (busy ? kernel.stop("without") : ask())}>
-          {busy ? "Stop" : `Take out ${chosen.length === 1 ? `feature ${chosen[0]}` : `${chosen.length} features`}`}
+          {busy ? "Stop" : takeOut(chosen)}
         </Button>
         {chosen.length > 0 && (
           <Button class="saew-link" onClick={() => save(model, { chosen: [] })}>

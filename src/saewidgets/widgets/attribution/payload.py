@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch import Tensor
@@ -37,8 +38,18 @@ __all__ = [
 ]
 
 
+_keys: WeakKeyDictionary[Attribution, dict[str, str]] = WeakKeyDictionary()
+
+
 def key_of(found: Attribution, sae: str) -> str:
     """Identity of what is shown: views keep tokens, rankings and colours of one computation together."""
+    known = _keys.setdefault(found, {})
+    if sae not in known:
+        known[sae] = _key_of(found, sae)
+    return known[sae]
+
+
+def _key_of(found: Attribution, sae: str) -> str:
     digest = hashlib.sha256(f"{found.metric} {found.method} {sae}".encode())
     for part in (found.token_ids, found.text_ptr, found.values, found.features, found.activations, found.gradients):
         digest.update(np.ascontiguousarray(part).data)
