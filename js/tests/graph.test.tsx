@@ -116,6 +116,7 @@ describe("looking", () => {
     expect(named("Selected node")?.textContent).toContain("+80%");
     click(all(".saew-graph-node")[2]);
     expect(model.saved.at(-1)).toEqual({ selected: "3_7_1", feature: null, layer: null });
+    await until(() => expect(document.activeElement).toBe(named("Selected node"))); // keys go on from there
     await until(() => expect(named("Selected node")?.textContent).toContain("20% of its inputs are errors"));
     press(find(".saew-graph-node"), "Escape");
     expect(model.get("selected")).toBeNull();

@@ -22,8 +22,22 @@ export function Node(props: Props) {
   const { model, graph, state, row } = props;
   const id = graph.json.ids[row] ?? "";
   const pinned = state.pinned.includes(id);
+  const section = useRef<HTMLElement>(null);
+  const walked = useRef(false);
+  // The button that was walked by is gone with its list: keys go on from the new node.
+  useLayoutEffect(() => {
+    if (walked.current) section.current?.focus();
+    walked.current = false;
+  }, [row]);
+  const walking: State = {
+    ...state,
+    select: (to) => {
+      walked.current = true;
+      state.select(to);
+    },
+  };
   return (
-    <section aria-label="Selected node">
+    <section aria-label="Selected node" tabIndex={-1} ref={section}>
       <div class="saew-graph-title">
         <Renamable
           text={labelOf(graph, state.labels, row)}
@@ -43,8 +57,8 @@ export function Node(props: Props) {
         {` \u00b7 ${facts(graph, row).join(" \u00b7 ")}`}
       </p>
       <div class="saew-graph-ends">
-        <Ends {...props} title="Inputs" links={graph.into[row] ?? []} other={graph.source} />
-        <Ends {...props} title="Outputs" links={graph.outOf[row] ?? []} other={graph.target} />
+        <Ends {...props} state={walking} title="Inputs" links={graph.into[row] ?? []} other={graph.source} />
+        <Ends {...props} state={walking} title="Outputs" links={graph.outOf[row] ?? []} other={graph.target} />
       </div>
     </section>
   );
