@@ -154,6 +154,20 @@ describe("what is asked", () => {
   });
 });
 
+test("a prompt that is added counts when it has something in it", async () => {
+  await ranked({ prompt: ["the cat"] });
+  click(button("+ Add prompt"));
+  await until(() => expect(el.textContent).toContain("Prompt 2 is empty: type it, or take it away."));
+  await pause(300);
+  expect(requests("attribution").length).toBe(1);
+  expect(rows().length).toBe(3); // what is known of the other stands
+  expect(panel("What comes next")).not.toBeNull();
+  hands.type(named("Prompt 2"), "a dog");
+  await until(() => expect(last("attribution").prompt).toEqual(["the cat", "a dog"]));
+  await until(() => expect(all(".saew-attributed").length).toBe(2));
+  expect(find(".saew-note")?.textContent).not.toContain("empty");
+});
+
 describe("the tokens", () => {
   test("stand for what their features are worth; BOS is not counted", async () => {
     await ranked();

@@ -213,6 +213,19 @@ def test_targets_are_completed(panel: sw.AttributionPanel, engine: sw.Engine, qu
         assert engine.tokenizer.answer_ids(one["str"]) == [one["id"]], "what is completed is what is explained"
 
 
+def test_a_token_that_its_own_string_does_not_mean_is_no_completion() -> None:
+    class Made:
+        def vocabulary(self) -> list[bytes]:
+            return [b"<|end|>", b" end", b"ends", b"\xe6"]
+
+        def answer_ids(self, text: str) -> list[int]:
+            return {"<|end|>": [3, 4, 5], " end": [1], "ends": [2]}[text]
+
+    made: Any = Made()
+    assert Vocabulary(made).found("<|") == []
+    assert [one["str"] for one in Vocabulary(made).found("end")] == [" end", "ends"]  # type: ignore[call-overload, index]
+
+
 def test_nothing_completes_nothing(panel: sw.AttributionPanel) -> None:
     for query in ("", "  ", "\n", "qqqq", "\ufffd"):
         assert good(panel, "complete", {"q": query})[0]["tokens"] == []

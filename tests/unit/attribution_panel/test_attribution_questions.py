@@ -229,6 +229,7 @@ def test_tokens_stay_chosen_while_their_numbers_mean_the_same(panel: sw.Attribut
     [
         ({"prompt": ""}, "Type a prompt"),
         ({"prompt": []}, "Type a prompt"),
+        ({"prompt": [PROMPT, ""]}, "Prompt 2 is empty"),
         ({"target": ""}, "Choose a target"),
         ({"target": " formless"}, "tokens"),
         ({"target": FOIL}, "the same token"),

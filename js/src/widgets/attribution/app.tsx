@@ -14,7 +14,7 @@ import { Asking } from "./asking";
 import { Check } from "./check";
 import { Predictions, Without } from "./prediction";
 import { Ranking } from "./ranking";
-import { isEmpty, usePanel } from "./state";
+import { usePanel } from "./state";
 import { TokensView } from "./tokensview";
 import type { Found } from "./wire";
 
@@ -45,6 +45,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
       />
       {found ? (
         <>
+          {state.missing !== "" && <p class="saew-note">{state.missing}</p>}
           {state.failed && <p class="saew-note">What is shown is of the question before.</p>}
           <Head found={found} />
           <div class={state.failed ? "saew-attribution-body saew-off" : "saew-attribution-body"}>
@@ -64,13 +65,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
         </>
       ) : (
         <>
-          {!state.asks && !error && (
-            <p class="saew-empty">
-              {isEmpty(state.question.prompt as string)
-                ? "Type a prompt."
-                : "Choose a target: the token to explain. The foil is what it is compared with."}
-            </p>
-          )}
+          {state.missing !== "" && <p class="saew-empty">{state.missing}</p>}
           <Predictions {...{ model, state }} />
         </>
       )}

@@ -1,7 +1,6 @@
 /** What the panel asks, and what it has: one attribution, its ranking, and what comes next in the model. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Text } from "../../controls/editor";
 import { useFollow } from "../../kernel/follow";
 import { type Kernel, useKernel } from "../../kernel/kernel";
 import { save, useRevision, useTraits } from "../../kernel/traits";
@@ -29,16 +28,21 @@ export interface State {
   failed: boolean;
   rank: RankJson | null;
   predictions: PredictionsJson | null;
-  /** Whether there is enough to ask. */
-  asks: boolean;
+  /** What is still to be typed or chosen before anything can be asked; "" if nothing is. */
+  missing: string;
   revision: number;
   /** Grows when a ranking may be old, because effects were checked. */
   checked: () => void;
 }
 
-/** Whether a text has anything in it. */
-export function isEmpty(text: Text): boolean {
-  return Array.isArray(text) ? text.every((one) => one === "") : text === "";
+/** What is still to be typed or chosen before anything can be asked; "" if nothing is. */
+function missingOf({ prompt, measure, target, path }: Question): string {
+  const texts = (Array.isArray(prompt) ? prompt : [prompt]) as (Json | Json[])[];
+  const empty = texts.indexOf("");
+  if (texts.length === 0 || (empty === 0 && texts.length === 1)) return "Type a prompt.";
+  if (empty >= 0) return `Prompt ${empty + 1} is empty: type it, or take it away.`;
+  if (measure === "given" || target !== "" || (path as Json[]).length > 0) return "";
+  return "Choose a target: the token to explain. The foil is what it is compared with.";
 }
 
 /** Explain another prediction: what went with the one before goes with it. */
@@ -63,9 +67,11 @@ export function usePanel(model: Model, root: HTMLElement): State {
   const [predictions, setPredictions] = useState<{ key: string; json: PredictionsJson } | null>(null);
   const [checks, setChecks] = useState(0);
   const question = traits as Question;
-  const { target, measure, path } = question;
-  const prompt = question.prompt as Text;
-  const asks = !isEmpty(prompt) && (measure === "given" || target !== "" || (path as Json[]).length > 0);
+  const { prompt } = question;
+  const missing = missingOf(question);
+  const asks = missing === "";
+  // While a further prompt is typed, what is known of the others stands.
+  const stays = missing.startsWith("Prompt ");
   const typed = useRef(JSON.stringify(prompt));
   const wants = useRef(asks);
   wants.current = asks;
@@ -74,8 +80,10 @@ export function usePanel(model: Model, root: HTMLElement): State {
     if (!asks) {
       kernel.stop("attribution");
       kernel.dismiss("attribution");
-      setFound(null);
-      setRank(null);
+      if (!stays) {
+        setFound(null);
+        setRank(null);
+      }
       return;
     }
     const key = JSON.stringify(prompt);
@@ -94,7 +102,7 @@ export function usePanel(model: Model, root: HTMLElement): State {
     const timer = setTimeout(ask, typed.current === key ? 0 : TYPED_MS);
     typed.current = key;
     return () => clearTimeout(timer);
-  }, [questionKey, revision, asks]);
+  }, [questionKey, revision]);
 
   const key = found?.json.key ?? "";
   useLayoutEffect(() => {
@@ -116,12 +124,12 @@ export function usePanel(model: Model, root: HTMLElement): State {
     kernel,
     "predictions",
     { prompt: question.prompt, sae: question.sae },
-    { on: !isEmpty(prompt), wait: TYPED_MS, revision },
+    { on: asks || missing.startsWith("Choose"), wait: TYPED_MS, revision },
     ({ r }) => setPredictions({ key: promptKey(question), json: r }),
   );
   const { busy, error } = kernel.of("attribution");
   const failed = error !== null && !busy;
-  const shown = found && !failed ? found.question : question;
+  const shown = found && (stays || !failed) ? found.question : question;
   return {
     kernel,
     question,
@@ -130,7 +138,7 @@ export function usePanel(model: Model, root: HTMLElement): State {
     // Of another computation, either would stand beside tokens that are not its own.
     rank: rank && rank.key === key ? rank : null,
     predictions: predictions?.key === promptKey(shown) ? predictions.json : null,
-    asks,
+    missing,
     revision,
     checked: () => setChecks((n) => n + 1),
   };

@@ -109,6 +109,9 @@ class Explained:
         text = cast("TextInput", as_text(asked.prompt))
         if not text:
             raise MetricError("Type a prompt: its next token is what is explained.")
+        if isinstance(text, list) and "" in text:
+            # A mean over prompts would silently be one over a prompt that is not there.
+            raise MetricError(f"Prompt {text.index('') + 1} is empty: type it, or take it away.")
         steps = path_of(cast("Sequence[Mapping[str, object]]", asked.path or ()), self._engine)
         if steps:
             ids, last = self._ids(asked, text, ticket), steps[-1]
