@@ -12,6 +12,7 @@ import traitlets
 from dashboard_made import DEAD, build, failed, good, make_engine
 
 import saewidgets as sw
+from saewidgets.index.explanations import by_meaning
 
 pytestmark = pytest.mark.usefixtures("fake_comm")
 
@@ -151,7 +152,9 @@ def test_any_query_is_answered(index: sw.FeatureIndex, query: str) -> None:
 
 def test_without_the_extra_the_error_names_it(index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "wordllama", None)
-    error = failed(sw.FeatureBrowser(index), "rows", {"chosen": NONE | {"query": "days", "by": "meaning"}})
+    by_meaning._wordllama.cache_clear()  # another test may have loaded it
+    fresh = sw.FeatureIndex.open(index.path)
+    error = failed(sw.FeatureBrowser(fresh), "rows", {"chosen": NONE | {"query": "days", "by": "meaning"}})
     assert "saewidgets[search]" in error["message"]
 
 
