@@ -48,6 +48,13 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   );
 }
 
+interface Hover {
+  token: number;
+  at: HTMLElement | null;
+}
+
+const NOWHERE: Hover = { token: -1, at: null };
+
 interface BodyProps extends ViewProps {
   shown: Shown;
   view: "text" | "matrix" | "both";
@@ -59,7 +66,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   const feature = useTrait<number | null>(model, "feature");
   const selected = useTrait<number[]>(model, "selected_tokens");
   const includeSpecial = useTrait<boolean>(model, "include_special");
-  const [hover, setHover] = useState<{ token: number; at: HTMLElement | null }>({ token: -1, at: null });
+  const [hover, setHover] = useState<Hover>(NOWHERE);
   const [hoverFeature, setHovered] = useState<number | null>(null);
   const [card, setCard] = useState<Pointed | null>(null);
   const indexed = useTrait<boolean>(model, "indexed");
@@ -80,7 +87,8 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   // In the layout, before the next click or key: what a quick hand did is not taken back.
   useLayoutEffect(() => {
     setCursor(-1);
-    setHover({ token: -1, at: null });
+    // The same object where nothing was pointed at: another would draw all of it a second time before it is seen.
+    setHover((before) => (before.token === -1 && before.at === null ? before : NOWHERE));
   }, [data]);
 
   const palette = usePalette(root, themeVersion);
