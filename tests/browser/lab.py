@@ -156,7 +156,7 @@ def run_code(page: Page, code: str) -> str:
 
 def python(page: Page, expression: str, run: Callable[[Page, str], str] = run_code) -> Any:
     """The value of an expression in the kernel."""
-    return json.loads(run(page, f"print(json.dumps({expression}, default=float))"))
+    return json.loads(run(page, f"print(__import__('json').dumps({expression}, default=float))"))
 
 
 def becomes(page: Page, expression: str, wanted: Any, run: Callable[[Page, str], str] = run_code) -> None:
