@@ -231,7 +231,7 @@ describe("the ranking", () => {
     await ranked();
     expect(features()).toEqual([3, 5, 8]);
     expect(find(".saew-ranking p")?.textContent).toContain(
-      "3 features over 2 tokens \u00b7 for +2.500, against \u22121.000",
+      "3 features over 2 tokens \u00b7 together +2.500 for, \u22121.000 against",
     );
     click(button("for"));
     await until(() => expect(features()).toEqual([3, 8]));

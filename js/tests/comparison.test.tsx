@@ -300,8 +300,8 @@ describe("features", () => {
   });
 
   test("how many rows", async () => {
-    choose(panel("Differing features")?.querySelector<HTMLElement>("select"), "5");
-    await until(() => expect(lastAsked()).toMatchObject({ limit: 5 }));
+    choose(panel("Differing features")?.querySelector<HTMLElement>("select"), "10");
+    await until(() => expect(lastAsked()).toMatchObject({ limit: 10 }));
   });
 });
 

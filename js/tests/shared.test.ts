@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { num } from "../src/controls/format";
+import { chance } from "../src/controls/small";
 import { bytes, decode } from "../src/kernel/arrays";
 import { Client, encodingFor } from "../src/kernel/rpc";
 import { KernelError } from "../src/kernel/types";
@@ -195,6 +196,18 @@ test("numbers", () => {
     "12346",
     "\u22123.200",
     "1.00e\u22125",
+    "\u2013",
+  ]);
+});
+
+test("probabilities are all in percent", () => {
+  expect([0, 1, 0.8148, 0.01234, 7.8e-4, 5.6e-7, undefined].map(chance)).toEqual([
+    "0%",
+    "100%",
+    "81.5%",
+    "1.23%",
+    "0.078%",
+    "5.6e\u22125%",
     "\u2013",
   ]);
 });

@@ -37,11 +37,12 @@ export function short(value: number): string {
   return trueMinus(String(Number(value.toPrecision(4))));
 }
 
-/** A probability with three digits. */
+/** A probability with three digits, always in percent: of two units in a column nobody knows which is meant. */
 export function chance(p: number | undefined): string {
-  const value = p ?? Number.NaN;
-  if (!Number.isFinite(value)) return "\u2013";
-  return value >= 0.001 || value === 0 ? `${Number((value * 100).toPrecision(3))}%` : value.toExponential(1);
+  const percent = (p ?? Number.NaN) * 100;
+  if (!Number.isFinite(percent)) return "\u2013";
+  const small = percent > 0 && percent < 0.001;
+  return `${small ? trueMinus(percent.toExponential(1)) : Number(percent.toPrecision(3))}%`;
 }
 
 export interface Head {

@@ -81,5 +81,5 @@ def effects_figure(checked: pd.DataFrame, title: str) -> Figure:
 
 
 def _names(features: pd.DataFrame) -> list[str]:
-    pairs = zip(features["feature"], features["label"], strict=True)
-    return [escaped(f"{feature} {label}".rstrip()[:_LONGEST]) for feature, label in pairs]
+    pairs = zip(features["feature"], features["description"], strict=True)
+    return [escaped(f"{feature} {description}".rstrip()[:_LONGEST]) for feature, description in pairs]

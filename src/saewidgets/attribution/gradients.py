@@ -98,6 +98,8 @@ def flows(
     order: list[str] = []
 
     def watched(name: str, value: Tensor) -> Tensor:
+        if name in probes:  # of two values at one hook neither gradient is the whole one
+            raise GradientError(f"{model.name} comes to {name!r} twice in one forward: no single gradient is there.")
         probe = probes[name] = torch.zeros_like(value, requires_grad=True)
         seen[f"at {name}"] = value.detach()
         order.append(name)

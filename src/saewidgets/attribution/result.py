@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..engine.arrays import Bools, Doubles, Floats, Ints
-from ..engine.labels import Labels
+from ..engine.labels import Labels, said
 from .freezes import FREEZES
 from .removal import Removed
 from .sums import FeatureSums, summed
@@ -56,7 +56,7 @@ class Attribution:
         linearised: what was frozen, by name (`FREEZES` in words); () for the plain gradient.
         steps: 1 for the gradient here; n for the mean over n steps from here towards nothing (integrated gradients, each
             dictionary's features and error together, one dictionary at a time).
-        signed, labels, provenance: of each dictionary, by name.
+        labels, provenance: of each dictionary, by name.
         notes: what a reader must know.
         plan: the metric on these texts, for whoever runs them again.
 
@@ -149,6 +149,7 @@ class Attribution:
         import pandas as pd
 
         text, d = self.text[self.token], self.sae
+        names = [dict(self.labels[name].items()) for name in self.dictionaries]  # living ones are put together once
         return pd.DataFrame(
             {
                 "sae": np.array(self.dictionaries, dtype=object)[d],
@@ -158,7 +159,7 @@ class Attribution:
                 "special": self.special[self.token],
                 "outlier": self.outlier[d, self.token],
                 "feature": self.features,
-                "label": [self._said(*pair) for pair in zip(d, self.features, strict=True)],
+                "label": [names[i].get(int(f), "") for i, f in zip(d, self.features, strict=True)],
                 "activation": self.activations,
                 "gradient": self.gradients,
                 "attribution": self.attributions,
@@ -168,8 +169,9 @@ class Attribution:
     def by_feature(self, *, sae: str | None = None, include_special: bool = False) -> pd.DataFrame:
         """One row a feature, by |attribution|: its sum over counted positions.
 
-        Columns: sae, feature, label, attribution, positive and negative (the sum of each sign), max_activation (of the largest
-        magnitude), positions (where it is active), top_position, top_token (where its |attribution| is largest). Of several
+        Columns: sae, feature, description (its label, or else what a linked index says), attribution, positive and negative
+        (the sum of each sign), max_activation (of the largest magnitude), positions (where it is active), top_position,
+        top_token (where its |attribution| is largest). Of several
         texts: attribution is the mean over texts (0 where it is silent), with std over them (ddof=1) and texts (in how many
         it is active), and positions and top_token are of all.
         """
@@ -179,7 +181,9 @@ class Attribution:
         columns = {
             "sae": np.array(self.dictionaries, dtype=object)[sums.sae],
             "feature": sums.features,
-            "label": [self._said(*pair) for pair in zip(sums.sae, sums.features, strict=True)],
+            "description": [
+                said(self.labels[self.dictionaries[d]], int(f)) for d, f in zip(sums.sae, sums.features, strict=True)
+            ],
             "attribution": sums.attribution,
             "positive": sums.positive,
             "negative": sums.negative,
@@ -283,10 +287,6 @@ class Attribution:
                 f"There is no attribution of {sae!r}; there is of {', '.join(map(repr, self.dictionaries))}."
             )
         return self.dictionaries.index(sae)
-
-    def _said(self, d: int, feature: int) -> str:
-        found = self.labels[self.dictionaries[d]].describe(int(feature))
-        return "" if found is None else found.text
 
     def __repr__(self) -> str:
         of = f"{self.n_texts} texts, " if self.n_texts != 1 else ""

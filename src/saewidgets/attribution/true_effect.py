@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..engine.arrays import Bools, Doubles, Floats, Ints
+from ..engine.labels import said
 from ..engine.ticket import Progress, Ticket
 from .errors import MetricError
 from .removal import Removed, metric_without
@@ -44,7 +45,7 @@ class TrueEffects:
         activations: [n] (the largest in magnitude), attributions: [n], effects: [n]; over several texts: means.
         top: [n] whether it was chosen for its attribution, and not at random.
         total: how many there were to choose from.
-        labels: [n] what is said of it.
+        descriptions: [n] what is said of it.
         notes: what a reader must know.
 
     Example:
@@ -64,14 +65,14 @@ class TrueEffects:
     effects: Doubles
     top: Bools
     total: int
-    labels: tuple[str, ...]
+    descriptions: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.features)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a feature: sae, text, position, feature, label, chosen ("top" or "random"), activation, attribution, effect."""
+        """One row a feature: sae, text, position, feature, description, chosen ("top" or "random"), activation, attribution, effect."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -80,7 +81,7 @@ class TrueEffects:
                 "text": self.text,
                 "position": self.position,
                 "feature": self.features,
-                "label": list(self.labels),
+                "description": list(self.descriptions),
                 "chosen": np.where(self.top, "top", "random"),
                 "activation": self.activations,
                 "attribution": self.attributions,
@@ -227,7 +228,7 @@ def true_effects_of(
             effects=np.array([effects[owner == i].sum() / (found.n_texts if by == "feature" else 1) for i in keep]),
             top=is_top[keep],
             total=len(rows),
-            labels=tuple(_said(found, some[i]) for i in keep),
+            descriptions=tuple(said(found.labels[some[i].sae], some[i].feature) for i in keep),
             notes=found.notes,
         )
 
@@ -289,11 +290,6 @@ def _rows_of(found: Attribution, by: str) -> list[_Row]:
             )
         )
     return rows
-
-
-def _said(found: Attribution, row: _Row) -> str:
-    said = found.labels[row.sae].describe(row.feature)
-    return "" if said is None else said.text
 
 
 def _correlated(x: Doubles, y: Doubles) -> dict[str, float]:

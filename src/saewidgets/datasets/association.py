@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..engine.arrays import Doubles, Ints
-from .columns import FeatureColumn, FeatureColumns, bars, labelled, said, spread
+from ..engine.labels import said
+from .columns import FeatureColumn, FeatureColumns, bars, labelled, spread
 from .compare import check, compared, corrected_together
 from .contrast import By, Contrast
 from .given_column import GivenColumn, Kind, given_column
@@ -129,7 +130,7 @@ class Association:
     def top(self, k: int = 10) -> pd.DataFrame:
         """The first `k` rows of `to_pandas`, with what each feature is said to be ("description")."""
         table = self.to_pandas().head(k)
-        description = [said(f, self.labels) for f in table["feature"].tolist()]
+        description = [said(self.labels, f) for f in table["feature"].tolist()]
         table.insert(table.columns.tolist().index("label") + 1, "description", description)
         return table
 

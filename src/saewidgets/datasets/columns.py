@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..engine.activations.figures import escaped
 from ..engine.arrays import Doubles, Ints
-from ..engine.labels import Labels
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-__all__ = ["FeatureColumn", "FeatureColumns", "bars", "labelled", "said", "spread"]
+__all__ = ["FeatureColumn", "FeatureColumns", "bars", "labelled", "spread"]
 
 _LONGEST = 60
 
@@ -69,12 +69,6 @@ def labelled(features: Ints, labels: Mapping[int, str]) -> list[str]:
     return [known.get(f, "") for f in features.tolist()]
 
 
-def said(feature: int, labels: Mapping[int, str]) -> str:
-    """What a feature is said to be: its label, else an explanation or a description of a linked index; "" if nothing."""
-    found = labels.describe(feature) if isinstance(labels, Labels) else None
-    return labels.get(feature, "") if found is None else found.text
-
-
 def bars(table: pd.DataFrame, effect: str, title: str, axis: str) -> Figure:
     """Features as horizontal bars, the first on top, each with its interval where there is one.
 
@@ -95,15 +89,10 @@ def bars(table: pd.DataFrame, effect: str, title: str, axis: str) -> Figure:
     colors = np.where(value >= 0, "#0072b2", "#e69f00")
     figure = go.Figure(go.Bar(x=value, y=list(range(len(table))), orientation="h", marker_color=colors, error_x=error))
     figure.update_yaxes(tickmode="array", tickvals=list(range(len(table))), ticktext=names, autorange="reversed")
-    figure.update_layout(title=_escaped(title), xaxis_title=_escaped(axis), template="simple_white", showlegend=False)
+    figure.update_layout(title=escaped(title), xaxis_title=escaped(axis), template="simple_white", showlegend=False)
     return figure.update_layout(height=160 + 24 * len(table))
 
 
 def _name(feature: int, description: str) -> str:
     text = " ".join(description.split())
-    return _escaped(f"{feature} {text[:_LONGEST]}{'…' if len(text) > _LONGEST else ''}".rstrip())
-
-
-def _escaped(text: str) -> str:
-    """With nothing in it that plotly would read as markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escaped(f"{feature} {text[:_LONGEST]}{'…' if len(text) > _LONGEST else ''}".rstrip())

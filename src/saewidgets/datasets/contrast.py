@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from ..engine.arrays import Doubles, Ints
+from ..engine.labels import said
 from .aggregate import AGGREGATES, Aggregate
-from .columns import FeatureColumn, FeatureColumns, bars, labelled, said, spread
+from .columns import FeatureColumn, FeatureColumns, bars, labelled, spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +127,7 @@ class Contrast:
             order = order[(self.difference[order] > 0) == (side == "a")]
             order = order[self.difference[order] != 0]
         table = self._table(order[:k])
-        table.insert(2, "description", [said(f, self.labels) for f in table["feature"].tolist()])
+        table.insert(2, "description", [said(self.labels, f) for f in table["feature"].tolist()])
         return table
 
     def _table(self, at: Ints) -> pd.DataFrame:

@@ -207,3 +207,9 @@ class Labels(Mapping[int, str]):
             method = ref()
             if method is not None:
                 method()
+
+
+def said(labels: Mapping[int, str], feature: int) -> str:
+    """What is said of a feature, in one text: its label, else what an index that is linked says of it; "" if nothing."""
+    found = labels.describe(feature) if isinstance(labels, Labels) else None
+    return labels.get(feature, "") if found is None else found.text

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { StatusLines } from "../../../js/src/controls/status";
-import { Num, Table } from "../../../js/src/controls/table";
+import { Num, Table } from "../../../js/src/table/table";
 import { useTogether } from "../../../js/src/kernel/together";
 import { save, useTrait } from "../../../js/src/kernel/traits";
 import { type ViewProps, widget } from "../../../js/src/page/mount";

@@ -18,7 +18,7 @@ from saewidgets.errors import FeatureIndexError
 from saewidgets.index.autointerp.blind_test import draw
 from saewidgets.index.autointerp.score import _shown
 from saewidgets.index.autointerp.windows import Windows, WindowsError
-from saewidgets.index.explanations.blind_score import wilson
+from saewidgets.index.statistics.score_interval import wilson
 from saewidgets.widgets.blindtest.payload import begun_reply
 
 pytestmark = pytest.mark.usefixtures("fake_comm")

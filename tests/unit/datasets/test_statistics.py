@@ -10,7 +10,8 @@ import scipy.stats
 from saewidgets.datasets.statistics.correlations import correlate, interval, p_of
 from saewidgets.datasets.statistics.many import benjamini_hochberg
 from saewidgets.datasets.statistics.means import moments, welch
-from saewidgets.datasets.statistics.proportions import fisher_exact, newcombe, wilson
+from saewidgets.datasets.statistics.proportions import fisher_exact, newcombe
+from saewidgets.index.statistics.score_interval import wilson
 
 # Newcombe (1998), "Interval estimation for the difference between independent proportions", table II, method 10.
 NEWCOMBE = [

@@ -2,11 +2,11 @@
 
 import { useState } from "preact/hooks";
 import { PRESETS as HELD } from "../../../../src/saewidgets/widgets/constants.json";
-import { Editor } from "../../controls/editor";
 import { Segments } from "../../controls/segments";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json, Model } from "../../kernel/types";
+import { Editor } from "../../tokens/editor";
 import { tokenName } from "../../tokens/tok";
 import { label } from "../../tokens/visible";
 import { explain, type State } from "./state";

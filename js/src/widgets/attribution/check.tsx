@@ -6,10 +6,10 @@ import { useWidth } from "../../charts/width";
 import { ChannelStatus } from "../../controls/channelstatus";
 import { num } from "../../controls/format";
 import { Button, Heading, Small } from "../../controls/small";
-import { Num, Table } from "../../controls/table";
 import { textOf } from "../../feature/said";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json, Model } from "../../kernel/types";
+import { Num, Table } from "../../table/table";
 import type { State } from "./state";
 import type { CheckJson, CheckRow, Found } from "./wire";
 

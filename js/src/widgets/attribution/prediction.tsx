@@ -4,9 +4,9 @@ import { useLayoutEffect, useState } from "preact/hooks";
 import { ChannelStatus } from "../../controls/channelstatus";
 import { num, signed } from "../../controls/format";
 import { Button, chance, Heading, Token } from "../../controls/small";
-import { Num, Table } from "../../controls/table";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
+import { Num, Table } from "../../table/table";
 import { tokenName } from "../../tokens/tok";
 import { label } from "../../tokens/visible";
 import { explain, type State } from "./state";
@@ -23,6 +23,7 @@ export function Predictions({ model, state }: Props) {
   const foil = useTrait<string>(model, "foil");
   const measure = useTrait<string>(model, "measure");
   const editable = useTrait<boolean>(model, "editable");
+  const sae = useTrait<string>(model, "sae");
   const { predictions } = state;
   const spliced = predictions?.texts.some(({ next }) => next.some(({ after }) => after !== null));
   if (!predictions) return <ChannelStatus kernel={state.kernel} channel="predictions" />;
@@ -30,6 +31,11 @@ export function Predictions({ model, state }: Props) {
     <section aria-label="What comes next">
       <Heading title="What comes next" />
       <ChannelStatus kernel={state.kernel} channel="predictions" />
+      {spliced && (
+        <p class="saew-small">
+          {`With the SAE: what ${label(sae)} reconstructs stands in place of the model's own values, at every token; its error is dropped.`}
+        </p>
+      )}
       {predictions.texts.map((text, i) => (
         <div key={`${i} ${text.prompt}`}>
           {predictions.texts.length > 1 && <p class="saew-small">{label(text.prompt)}</p>}

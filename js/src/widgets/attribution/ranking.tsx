@@ -6,10 +6,11 @@ import { Segments } from "../../controls/segments";
 import { Name } from "../../feature/said";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json, Model } from "../../kernel/types";
+import { Limit } from "../../table/limit";
+import { rove } from "../../table/rove";
 import type { Found, RankJson, Step } from "./wire";
 
 const SORTS = ["size", "positive", "negative", "effect"];
-const LIMITS = [10, 20, 50, 100, 200];
 
 interface Props {
   model: Model;
@@ -24,7 +25,6 @@ export function Ranking({ model, found, rank, onHover }: Props) {
   const chosen = useTrait<number[]>(model, "chosen");
   const saes = useTrait<string[]>(model, "saes");
   const special = useTrait<boolean>(model, "include_special");
-  const limit = useTrait<number>(model, "limit");
   const recipe = useTrait<{ interventions?: Json[] }>(model, "recipe");
   const [visited, setVisited] = useState<number | null>(null);
   const rows = rank?.rows ?? [];
@@ -51,18 +51,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
           value={sort}
           onChange={(value) => save(model, { sort: value })}
         />
-        <label>
-          {"rows "}
-          <select value={String(limit)} onChange={(event) => save(model, { limit: Number(event.currentTarget.value) })}>
-            {[...new Set([...LIMITS, limit])]
-              .sort((a, b) => a - b)
-              .map((n) => (
-                <option key={n} value={String(n)}>
-                  {n}
-                </option>
-              ))}
-          </select>
-        </label>
+        <Limit model={model} />
         <label title="Sum special tokens (BOS, EOS ...) and norm outliers (attention sinks) too">
           <input
             type="checkbox"
@@ -125,7 +114,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
               <td />
             </tr>
           </thead>
-          <tbody onPointerLeave={() => onHover(null)} onKeyDown={moveFocus}>
+          <tbody onPointerLeave={() => onHover(null)} onKeyDown={(event) => rove(event, "button.saew-feature")}>
             {rows.map((row) => (
               <tr
                 key={row.f}
@@ -244,7 +233,7 @@ export function withAblation(recipe: { interventions?: Json[] }, f: number, sae:
 function summary({ rows, total, n_tokens, basis, positive, negative }: RankJson, several: boolean): string {
   const of = rows.length < total ? `${rows.length} of ${count(total, "feature")}` : count(total, "feature");
   const over = count(n_tokens, basis === "selected" ? "selected token" : "token");
-  return `${of} over ${over} \u00b7 for ${signed(positive)}, against ${signed(negative)}${several ? " (means over the prompts)" : ""} `;
+  return `${of} over ${over} \u00b7 together ${signed(positive)} for, ${signed(negative)} against${several ? " (means over the prompts)" : ""} `;
 }
 
 function emptiness(rank: RankJson, sort: string): string {
@@ -252,17 +241,4 @@ function emptiness(rank: RankJson, sort: string): string {
   if (rank.n_tokens === 0)
     return "No token is counted: special tokens and norm outliers are left out. Tick \u201cspecial tokens\u201d to count them.";
   return "No feature is active on these tokens.";
-}
-
-/** Up and down move between the features, Home and End to the first and last. */
-function moveFocus(event: KeyboardEvent): void {
-  if (!["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
-  const body = event.currentTarget as HTMLElement;
-  const buttons = [...body.querySelectorAll<HTMLButtonElement>("button.saew-feature")];
-  const at = buttons.indexOf(event.target as HTMLButtonElement);
-  if (at < 0) return;
-  event.preventDefault();
-  const last = buttons.length - 1;
-  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: last }[event.key] ?? at;
-  buttons[Math.max(0, Math.min(last, next))]?.focus();
 }

@@ -3,15 +3,14 @@
 import { useState } from "preact/hooks";
 import { Notes } from "../../controls/footer";
 import { count, density, num, signed } from "../../controls/format";
-import { rove } from "../../controls/rove";
 import { Button } from "../../controls/small";
 import { Name } from "../../feature/said";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
+import { Limit } from "../../table/limit";
+import { rove } from "../../table/rove";
 import type { DifferenceRow, DifferencesJson } from "./data";
 import type { Shown } from "./state";
-
-const LIMITS = [5, 10, 25, 50, 100, 200];
 
 interface Props {
   model: Model;
@@ -25,7 +24,6 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: Props) {
   const { rank } = shown;
   const indexed = useTrait<boolean>(model, "indexed");
   const features = useTrait<number[]>(model, "features");
-  const limit = useTrait<number>(model, "limit");
   const filtered = [useTrait<number[]>(model, "all_of"), useTrait<number[]>(model, "none_of")].some(
     (list) => list.length,
   );
@@ -49,18 +47,7 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: Props) {
             all features
           </Button>
         )}
-        <label class="saew-small saew-nowrap">
-          {"rows "}
-          <select value={String(limit)} onChange={(event) => save(model, { limit: Number(event.currentTarget.value) })}>
-            {[...new Set([...LIMITS, limit])]
-              .sort((x, y) => x - y)
-              .map((n) => (
-                <option key={n} value={String(n)}>
-                  {n}
-                </option>
-              ))}
-          </select>
-        </label>
+        <Limit model={model} />
       </div>
       {rank && <Notes notes={rank.notes} />}
       <div class="saew-tablebox">

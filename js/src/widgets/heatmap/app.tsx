@@ -1,7 +1,6 @@
 /** The heatmap: text, ranking and matrix over one state. What is selected is a trait; what is hovered is this view's. */
 
 import { useLayoutEffect, useMemo, useState } from "preact/hooks";
-import { Editor } from "../../controls/editor";
 import { StatusLines } from "../../controls/status";
 import { HoverCard, type Pointed } from "../../feature/card";
 import { hueOf, picked } from "../../feature/picked";
@@ -10,6 +9,7 @@ import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
+import { Editor } from "../../tokens/editor";
 import type { Layer } from "../../tokens/paint";
 import { usePalette } from "../../tokens/palette";
 import type { RankRow } from "./data";

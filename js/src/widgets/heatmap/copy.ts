@@ -1,7 +1,7 @@
 /** What is on screen, to take along: as JSON, or as the Python that shows it again. */
 
-import type { Text } from "../../controls/editor";
 import type { Model } from "../../kernel/types";
+import type { Text } from "../../tokens/editor";
 import { acts } from "../../tokens/visible";
 import type { Shown } from "./state";
 

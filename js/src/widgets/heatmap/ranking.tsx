@@ -3,16 +3,16 @@
 import { useState } from "preact/hooks";
 import { SORTS as NAMES } from "../../../../src/saewidgets/widgets/constants.json";
 import { count, density, num } from "../../controls/format";
-import { rove } from "../../controls/rove";
 import { Name } from "../../feature/said";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import { useFilter } from "../../kernel/typing";
+import { Limit } from "../../table/limit";
+import { rove } from "../../table/rove";
 import type { RankJson, RankRow } from "./data";
 import type { Order, Shown, Sort } from "./state";
 
 const SORTS = NAMES as Sort[];
-const LIMITS = [10, 25, 50, 100, 200];
 
 interface RankingProps {
   model: Model;
@@ -183,7 +183,6 @@ function Filters({ model, labelled, indexed }: { model: Model; labelled: boolean
   const densest = useTrait<number>(model, "max_density");
   const minimum = useTrait<number>(model, "min_activation");
   const special = useTrait<boolean>(model, "include_special");
-  const limit = useTrait<number>(model, "limit");
   const [query, setQuery] = useFilter(model, "label_query");
   return (
     <div class="saew-filters">
@@ -225,18 +224,7 @@ function Filters({ model, labelled, indexed }: { model: Model; labelled: boolean
           <input type="search" value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
         </label>
       )}
-      <label>
-        {"rows "}
-        <select value={String(limit)} onChange={(event) => save(model, { limit: Number(event.currentTarget.value) })}>
-          {[...new Set([...LIMITS, limit])]
-            .sort((a, b) => a - b)
-            .map((n) => (
-              <option key={n} value={String(n)}>
-                {n}
-              </option>
-            ))}
-        </select>
-      </label>
+      <Limit model={model} />
       <label title="Count and colour special tokens (BOS, EOS ...) and norm outliers (attention sinks) too">
         <input
           type="checkbox"

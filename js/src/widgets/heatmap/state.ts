@@ -1,10 +1,10 @@
 /** What the heatmap asks the kernel, and what it has: one hook that keeps text, ranking and errors in step with the traits. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Text } from "../../controls/editor";
 import { type Status, useTogether } from "../../kernel/together";
 import { save, useRevision, useTrait, useTraits } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
+import type { Text } from "../../tokens/editor";
 import { type RankJson, TextData, type TokensJson } from "./data";
 
 export type Sort = "max" | "sum" | "mean";

@@ -5,21 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.arrays import Doubles, Ints
+from ...index.statistics.score_interval import wilson
 
-__all__ = ["fisher_exact", "newcombe", "wilson"]
+__all__ = ["fisher_exact", "newcombe"]
 
 # Tables that are equally likely may differ in their last bits.
 _EQUAL = 1 + 1e-7
-
-
-def wilson(k: Ints, n: int, confidence: float) -> tuple[Doubles, Doubles]:
-    """The score interval of each proportion k / n (Wilson 1927)."""
-    from scipy.special import ndtri
-
-    z = float(ndtri(0.5 + confidence / 2))
-    p = k / n
-    centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
 
 
 def newcombe(k_a: Ints, n_a: int, k_b: Ints, n_b: int, confidence: float) -> tuple[Doubles, Doubles]:

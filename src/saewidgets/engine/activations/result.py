@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ...errors import FeatureIndexError
 from ..arrays import Bools as Bools
 from ..arrays import Floats, Ints
-from ..labels import Labels
+from ..labels import said
 from .ranking import SORTS, FeatureRanking, Sort, summarise
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class FeatureActivations:
         passes = np.abs(ranking.extreme) >= minimum
         if label:
             query = label.casefold()
-            passes &= np.array([query in self._said(f).casefold() for f in ranking], dtype=bool)
+            passes &= np.array([query in said(self.labels, f).casefold() for f in ranking], dtype=bool)
         chosen_rows = np.flatnonzero(passes)
         order = np.argsort(-np.abs(ranking.key()[chosen_rows].astype(np.float64)), kind="stable")
         rows = chosen_rows[order][:k]
@@ -230,10 +230,6 @@ class FeatureActivations:
             labels=self.labels,
             token_strings=self.tokens,
         )
-
-    def _said(self, feature: int) -> str:
-        found = self.labels.describe(feature) if isinstance(self.labels, Labels) else None
-        return self.labels.get(feature, "") if found is None else found.text
 
     # -- other forms
 

@@ -14,7 +14,7 @@ from ...errors import ComparisonError
 from ..activations.ranking import FeatureRanking, summarise
 from ..activations.result import FeatureActivations
 from ..arrays import Bools, Floats, Ints
-from ..labels import Labels
+from ..labels import said
 from .places import Place, places
 
 if TYPE_CHECKING:
@@ -248,23 +248,18 @@ class Comparison:
         import pandas as pd
 
         features, values = self.values.features[rows], self.values.values[rows]
-        table: dict[str, object] = {"description": [self._said(int(f)) for f in features]}
+        table: dict[str, object] = {"description": [said(self.activations.labels, int(f)) for f in features]}
         table |= {f"text_{i}": values[:, i] for i in range(self.n_texts)}
         if always or self.n_texts > 2:
             table["largest_difference"] = np.ptp(values, axis=1)
         return pd.DataFrame(table, index=pd.Index(features, name="feature"))
-
-    def _said(self, feature: int) -> str:
-        labels = self.activations.labels
-        found = labels.describe(feature) if isinstance(labels, Labels) else None
-        return labels.get(feature, "") if found is None else found.text
 
     def figure(self, k: int = 20) -> Figure:
         """A plotly heatmap, features x texts: the `k` features with the largest differences between any two texts."""
         from .figures import features_of_texts_figure
 
         acts, rows = self.activations, np.argsort(-np.ptp(self.values.values, axis=1), kind="stable")[:k]
-        names = [f"{f} {self._said(int(f))[:40]}".rstrip() for f in self.values.features[rows]]
+        names = [f"{f} {said(self.activations.labels, int(f))[:40]}".rstrip() for f in self.values.features[rows]]
         texts = ["".join(acts.tokens[self._tokens(i)]) for i in range(self.n_texts)]
         title = f"{acts.activation_name} of {acts.dictionary}, {self.where}"
         return features_of_texts_figure(self.values.values[rows], texts, names, acts.activation_name, title)

@@ -6,22 +6,21 @@ what a score means. It says by itself that a person judged, so that it is never 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from ..statistics.score_interval import wilson
+
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BLIND", "CHANCE", "BlindScore", "Tested", "by_a_person", "scores_frame", "wilson"]
+__all__ = ["BLIND", "CHANCE", "BlindScore", "Tested", "by_a_person", "scores_frame"]
 
 BLIND = "blind test"
 CHANCE = 0.5
 """The balanced accuracy of whoever guesses without knowing anything."""
 _MEASURE = "blind test by a person, balanced accuracy"
-# Of the standard normal distribution: 95% lie within.
-_Z95 = 1.959963984540054
 
 Tested: TypeAlias = Literal["label", "explanation", "automatic", "nothing"]
 
@@ -81,7 +80,8 @@ class BlindScore:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95% interval of the share judged rightly."""
-        return wilson(self.right, self.n)
+        low, high = wilson(self.right, self.n)
+        return float(low), float(high)
 
     @property
     def measure(self) -> str:
@@ -127,14 +127,6 @@ class BlindScore:
 def by_a_person(measure: str) -> bool:
     """Whether what an explanation's score is called (`Explanation.measure`) is that of a blind test."""
     return measure.startswith(_MEASURE)
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """Wilson's 95% interval of a share of which `right` of `n` were seen."""
-    share, z2 = right / n, _Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def scores_frame(scores: Sequence[BlindScore]) -> pd.DataFrame:

@@ -15,9 +15,10 @@ from ...errors import NonFiniteError, SaewidgetsError
 if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...engine.text.given import TextInput
+    from ...engine.text.tokenizer import Tokenizer
     from ...engine.ticket import Ticket
 
-__all__ = ["NextTokens", "next_tokens"]
+__all__ = ["NextTokens", "candidates", "next_tokens"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +69,23 @@ def _predict(engine: Engine, texts: Sequence[list[int]], k: int, ticket: Ticket)
             with engine.lock, torch.no_grad():
                 logits = model.logits(torch.tensor([ids], device=model.input_device), ticket=ticket)[0, -1]
             known[tuple(ids)] = logits.float().log_softmax(-1).cpu().numpy()
-    every = np.stack([known[tuple(ids)] for ids in texts])
+    return candidates(engine.tokenizer, np.stack([known[tuple(ids)] for ids in texts]), k)
+
+
+def candidates(tokenizer: Tokenizer, every: Floats, k: int) -> NextTokens:
+    """The `k` likeliest of each of several distributions, each beside its chance in the others.
+
+    Args:
+        every: [texts, d_vocab] natural logarithms of probabilities.
+
+    Raises:
+        NonFiniteError: if some are NaN.
+    """
     if np.isnan(every).any():
         raise NonFiniteError(
             "Log-probabilities are NaN. If the model runs in float16, its values overflow: load it in bfloat16 or float32."
         )
     best = np.argsort(-every, axis=1, kind="stable")[:, :k]
     ids_of, places = np.unique(best, return_inverse=True)
-    tokens = tuple(engine.tokenizer.display([int(token)]).strings[0] for token in ids_of)
+    tokens = tuple(tokenizer.display([int(token)]).strings[0] for token in ids_of)
     return NextTokens(ids_of.astype(np.int64), tokens, every[:, ids_of], places.reshape(best.shape).astype(np.int64))

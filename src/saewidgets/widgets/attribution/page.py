@@ -91,7 +91,7 @@ def fallback_of(found: Attribution, sae: str, include_special: bool) -> str:
         for i in range(shown)
     ]
     table = found.by_feature(sae=sae, include_special=include_special).head(10)
-    columns = ["feature", "label", "attribution", "max_activation", "positions", "top_token"]
+    columns = ["feature", "description", "attribution", "max_activation", "positions", "top_token"]
     share = found.error_share[sae]
     return fallback(
         heading=f"{found.metric}: attribution to features of {sae}, coloured from {-scale:.4g} to {scale:.4g}",

@@ -15,6 +15,7 @@ from ...attribution.result import Attribution
 from ...attribution.sums import FeatureSums
 from ...attribution.true_effect import TrueEffects
 from ...engine.arrays import Ints
+from ...interventions.effects.next_tokens import candidates
 from ..feature.said import said_of
 from ..flags import flags
 from ..wire import Json, Reply
@@ -133,8 +134,9 @@ def rank_reply(
         "key": key_of(found, sae),
         "rows": rows,
         "total": len(order),
-        "positive": float(sums.positive.sum()),
-        "negative": float(sums.negative.sum()),
+        # Of the features as they are listed: "for" and "against" add up to these.
+        "positive": float(np.maximum(sums.attribution, 0).sum()),
+        "negative": float(np.minimum(sums.attribution, 0).sum()),
         "n_tokens": int(counted.sum()),
         "basis": "selected" if tokens else "all",
     }
@@ -222,18 +224,18 @@ def next_tokens(before: Tensor, after: Tensor | None, k: int, tokenizer: Tokeniz
 
     Without `after` only of the one. `typed`: whether the token's string means it, and no other tokens.
     """
-    dists = [one.float().softmax(-1) for one in (before, after) if one is not None]
-    likely = {int(i) for one in dists for i in one.topk(min(k, len(one))).indices}
-    ids = sorted(likely, key=lambda i: -float(dists[0][i]))
+    rows = [one.float().log_softmax(-1).cpu().numpy() for one in (before, after) if one is not None]
+    made = candidates(tokenizer, np.stack(rows), k)
+    p = np.exp(made.log_probs.astype(np.float64))
     return [
         {
-            "id": token,
-            "str": tokenizer.display([token]).strings[0],
-            "before": float(dists[0][token]),
-            "after": float(dists[1][token]) if len(dists) > 1 else None,
-            "typed": is_typed(tokenizer, token, tokenizer.display([token]).strings[0]),
+            "id": int(made.token_ids[i]),
+            "str": made.tokens[i],
+            "before": float(p[0, i]),
+            "after": float(p[1, i]) if len(p) > 1 else None,
+            "typed": is_typed(tokenizer, int(made.token_ids[i]), made.tokens[i]),
         }
-        for token in ids
+        for i in np.argsort(-p[0], kind="stable")
     ]
 
 

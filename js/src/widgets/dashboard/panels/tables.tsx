@@ -2,9 +2,9 @@
 
 import type { ComponentChildren } from "preact";
 import { num, percent, signed } from "../../../controls/format";
-import { Num, Table } from "../../../controls/table";
 import { Name, type Named } from "../../../feature/said";
 import type { FeatureJson, TokenRow } from "../../../feature/wire";
+import { Num, Table } from "../../../table/table";
 import { Tok } from "../../../tokens/tok";
 
 interface RelationProps<R> {

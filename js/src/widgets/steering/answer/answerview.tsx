@@ -4,10 +4,10 @@ import { useState } from "preact/hooks";
 import { ChannelStatus } from "../../../controls/channelstatus";
 import { Notes } from "../../../controls/footer";
 import { chance, minus, Small, SmallLine, Token } from "../../../controls/small";
-import { Num, Table } from "../../../controls/table";
 import { useFollow } from "../../../kernel/follow";
 import type { Kernel } from "../../../kernel/kernel";
 import { useDraft } from "../../../kernel/typing";
+import { Num, Table } from "../../../table/table";
 import type { State } from "../state";
 import { type AnswerJson, type AnswerRow, json, OFFLINE } from "../wire";
 

@@ -3,8 +3,8 @@
 import { useState } from "preact/hooks";
 import { signed } from "../../../controls/format";
 import { Button, Heading, minus, Small, SmallLine, Token } from "../../../controls/small";
-import { Num, Table } from "../../../controls/table";
 import { Name, textOf } from "../../../feature/said";
+import { Num, Table } from "../../../table/table";
 import { label } from "../../../tokens/visible";
 import { largest } from "../run/colours";
 import type { Effect } from "./effectdata";

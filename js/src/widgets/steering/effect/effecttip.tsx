@@ -2,8 +2,8 @@
 
 import { signed } from "../../../controls/format";
 import { chance, minus, Small, Token } from "../../../controls/small";
-import { Num } from "../../../controls/table";
 import { Tip } from "../../../controls/tip";
+import { Num } from "../../../table/table";
 import type { Change, Effect } from "./effectdata";
 
 interface Props {

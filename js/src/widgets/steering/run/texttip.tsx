@@ -2,8 +2,8 @@
 
 import { signed } from "../../../controls/format";
 import { minus, Small, Token } from "../../../controls/small";
-import { Num, Table } from "../../../controls/table";
 import { Tip } from "../../../controls/tip";
+import { Num, Table } from "../../../table/table";
 import { label } from "../../../tokens/visible";
 import type { Changes } from "./changes";
 import type { Run, Side } from "./run";
