@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,45 @@ def test_a_shared_room_s_classes_are_its_own_components(room: str) -> None:
     assert len(own) > 5
     others = [path for path in SCRIPTS.rglob("*.ts*") if room not in path.relative_to(SCRIPTS).parts[:1]]
     assert {str(path.relative_to(SCRIPTS)): sorted(named(path) & own) for path in others if named(path) & own} == {}
+
+
+def looks(path: Path) -> Iterator[tuple[str, str, int, set[str]]]:
+    """Of each selector of a style sheet: it, its last class, how many classes it has, and what it sets."""
+    for selectors, body in re.findall(
+        r"([^{}]+)\{([^{}]*)\}", re.sub(r"/\*.*?\*/", "", path.read_text("utf-8"), flags=re.S)
+    ):
+        for one in selectors.split(","):
+            classes = re.findall(r"\.([a-z][a-z0-9-]*)", re.sub(r":where\([^)]*\)", "", one))
+            if classes:
+                yield (
+                    one.strip(),
+                    classes[-1],
+                    len(classes),
+                    {line.split(":")[0].strip() for line in body.split(";")} - {""},
+                )
+
+
+def test_a_widget_s_own_look_is_stronger_than_a_shared_one() -> None:
+    """Of an element with a shared class and a widget's own: in a page of several widgets either style sheet may come last."""
+    rooms = ("page", "controls", "tokens", "feature", "table")
+    shared = [one for room in rooms for path in (SCRIPTS / room).glob("*.css") for one in looks(path)]
+    # Anywhere in a widget, and not only inside of something.
+    anywhere = [one for one in shared if re.fullmatch(r"(:where\(\.saew\) |\.saew )?\.[a-z0-9-]+", one[0])]
+    own = [one for path in (SCRIPTS / "widgets").rglob("*.css") for one in looks(path)]
+    together = {
+        pair
+        for path in SCRIPTS.rglob("*.tsx")
+        for literal in re.findall(r"[\"`]([^\"`\n]*saew-[^\"`\n]*)[\"`]", path.read_text("utf-8"))
+        for pair in permutations(set(re.findall(r"saew-[a-z0-9-]+", literal)), 2)
+    }
+    assert {("saew-bar", "saew-for"), ("saew-small", "saew-ended")} <= together
+    weak = {
+        (mine, theirs)
+        for mine, name, strength, sets in own
+        for theirs, other, theirs_strength, others in anywhere
+        if (other, name) in together and strength <= theirs_strength and sets & others
+    }
+    assert weak == set()
 
 
 def widget_classes() -> dict[str, str]:

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { count, density, num, signed } from "../../controls/format";
 import { Segments } from "../../controls/segments";
-import { Name } from "../../feature/said";
+import { Name, textOf } from "../../feature/said";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json, Model } from "../../kernel/types";
 import { Limit } from "../../table/limit";
@@ -30,6 +30,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
   const rows = rank?.rows ?? [];
   const stop = rows.find((row) => row.f === visited)?.f ?? rows[0]?.f;
   const most = rows.reduce((all, row) => Math.max(all, Math.abs(row.value)), 0);
+  const described = rows.some((row) => textOf(row) !== "");
   const indexed = rows.some((row) => row.density !== null);
   const effects = rows.some((row) => row.effect !== null);
   const several = found.json.texts.length > 1;
@@ -73,9 +74,9 @@ export function Ranking({ model, found, rank, onHover }: Props) {
         <p class="saew-small">True effects are those of all tokens that count, not of these alone.</p>
       )}
       <div class="saew-tablebox">
-        <table>
+        <table class={described ? "saew-ranked saew-described" : "saew-ranked"}>
           <thead>
-            <tr class="saew-small">
+            <tr>
               <td />
               <th scope="col">feature</th>
               <th scope="col" class="saew-num" title="The activation of the largest magnitude on the tokens that count">

@@ -51,7 +51,7 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: Props) {
       </div>
       {rank && <Notes notes={rank.notes} />}
       <div class="saew-tablebox">
-        <table>
+        <table class="saew-ranked saew-described">
           <thead>
             <tr>
               <th scope="col">feature</th>

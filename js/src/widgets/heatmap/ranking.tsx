@@ -51,7 +51,7 @@ export function Ranking({ model, shown, hovered, onHover, onPick }: RankingProps
         )}
       </p>
       <div class="saew-tablebox">
-        <table class={data.json.described ? "saew-described" : undefined}>
+        <table class={data.json.described ? "saew-ranked saew-described" : "saew-ranked"}>
           <thead>
             <tr>
               <th scope="col">feature</th>
