@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from threading import Lock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from ...attribution.attribute import attribute
@@ -16,6 +14,7 @@ from ...attribution.metrics.of_logits import logit, logit_diff, logprob
 from ...attribution.result import Attribution
 from ...attribution.true_effect import TrueEffects
 from .. import wire
+from ..kept import Kept
 from ..traits import as_text
 from .asked import Question
 from .path import path_of
@@ -28,7 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["NO_METRIC", "Explained"]
 
 NO_METRIC = "The panel was made without a metric of its own: AttributionPanel(..., metric=...)."
-_KEPT_RESULTS = 4
+
+
+@dataclass(frozen=True)
+class _One:
+    """An attribution, and the last check of each of its dictionaries."""
+
+    found: Attribution
+    checked: dict[str, TrueEffects]
 
 
 class Explained:
@@ -40,17 +46,11 @@ class Explained:
 
     def __init__(self, engine: Engine, metric: Metric | None) -> None:
         self._engine, self.metric = engine, metric
-        self._results: OrderedDict[str, Attribution] = OrderedDict()
-        self._checked: dict[str, dict[str, TrueEffects]] = {}
-        self._guard = Lock()
-        self._era = 0
+        self._kept = Kept[_One]()
 
     def forget(self) -> None:
         """Everything was of other weights."""
-        with self._guard:
-            self._era += 1
-            self._results.clear()
-            self._checked.clear()
+        self._kept.forget()
 
     def of(self, asked: Question, ticket: Ticket | None = None) -> Attribution:
         """The attribution that a question is about.
@@ -58,44 +58,20 @@ class Explained:
         Raises:
             MetricError: if nothing is chosen yet, and as `attribute`.
         """
-        key = _key(asked)
-        with self._guard:
-            if key in self._results:
-                self._results.move_to_end(key)
-                return self._results[key]
-            era = self._era
-        text, metric = self._metric_of(asked, ticket)
-        found = attribute(
-            self._engine,
-            text,
-            metric,
-            linearised=asked.linearised,
-            steps=asked.steps,
-            on_progress=None if ticket is None else ticket.progress,
-        )
-        with self._guard:
-            # What began before the weights changed is of those before.
-            if era == self._era:
-                self._results[key] = found
-            while len(self._results) > _KEPT_RESULTS:
-                self._checked.pop(self._results.popitem(last=False)[0], None)
-        return found
+        return self._one(asked, ticket).found
 
-    @property
-    def era(self) -> int:
-        """Grows when the weights change: what began in one era is not kept in another."""
-        return self._era
-
-    def keep(self, asked: Question, sae: str, checked: TrueEffects, era: int) -> None:
-        """The last check of what is asked, of a dictionary; it began in `era`."""
-        with self._guard:
-            if era == self._era:
-                self._checked.setdefault(_key(asked), {})[sae] = checked
+    def check(
+        self, asked: Question, sae: str, ticket: Ticket, make: Callable[[Attribution], TrueEffects]
+    ) -> TrueEffects:
+        """A check of a dictionary in what is asked, made and kept beside it: with it it is forgotten."""
+        one = self._one(asked, ticket)
+        made = one.checked[sae] = make(one.found)
+        return made
 
     def checked(self, asked: Question, sae: str) -> TrueEffects | None:
-        """It; None before one."""
-        with self._guard:
-            return self._checked.get(_key(asked), {}).get(sae)
+        """The last one; None before one."""
+        one = self._kept.get(_key(asked))
+        return None if one is None else one.checked.get(sae)
 
     def effects(self, asked: Question, sae: str) -> dict[int, float]:
         """True effects by feature of a dictionary, as far as they were checked."""
@@ -103,6 +79,21 @@ class Explained:
         if checked is None:
             return {}
         return {int(f): float(effect) for f, effect in zip(checked.features, checked.effects, strict=True)}
+
+    def _one(self, asked: Question, ticket: Ticket | None) -> _One:
+        def made() -> _One:
+            text, metric = self._metric_of(asked, ticket)
+            found = attribute(
+                self._engine,
+                text,
+                metric,
+                linearised=asked.linearised,
+                steps=asked.steps,
+                on_progress=None if ticket is None else ticket.progress,
+            )
+            return _One(found, {})
+
+        return self._kept.of(_key(asked), made)
 
     def _metric_of(self, asked: Question, ticket: Ticket | None) -> tuple[TextInput, Metric]:
         """What is to be attributed, and on which text."""

@@ -280,10 +280,8 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     def _answer_check(self, asked: AskedCheck, ticket: Ticket) -> wire.Reply:
         found = self._explained.of(asked.of, ticket)
         sae = self._shown(found, asked.of)
-        era = self._explained.era
-        checked = check(self.engine, found, sae, asked, ticket)
-        self._explained.keep(asked.of, sae, checked, era)
-        return check_reply(checked, found, sae)
+        made = self._explained.check(asked.of, sae, ticket, lambda of: check(self.engine, of, sae, asked, ticket))
+        return check_reply(made, found, sae)
 
     @channel("without", AskedWithout, long=True, remembered=True)
     def _answer_without(self, asked: AskedWithout, ticket: Ticket) -> wire.Reply:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -22,6 +20,7 @@ from ..feature.card import AskedCard, card_reply
 from ..feature.coloured import Coloured
 from ..feature.corpus import Corpus
 from ..indexed import indexed, parted
+from ..kept import Kept
 from ..shot import Shot
 from ..traits import Text, TextOrIds, WholeNumbers, as_text, is_ids
 from .asked import AT, AskedDifferences, AskedPredictions, AskedTokens
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from ...engine.text.given import TextInput
     from ...engine.ticket import Ticket
     from ...index.feature_index import FeatureIndex
-
-_KEPT_RESULTS = 4
 
 
 class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
@@ -103,8 +100,7 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
         self._given = self._index = index
         self._corpus: Corpus | None = None
         self._parted = ""
-        self._results: OrderedDict[str, Comparison] = OrderedDict()
-        self._guard = Lock()
+        self._results = Kept[Comparison]()
         if len(traits.get("positions", ())):
             traits.setdefault("at", "chosen")
         super().__init__(engine, texts=texts, features=features, **{"pair": [0, 1], **traits})
@@ -159,8 +155,7 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
 
     @traitlets.observe("revision")
     def _refreshed(self, _change: Mapping[str, Any]) -> None:
-        with self._guard:
-            self._results.clear()
+        self._results.forget()
         self._parted = "" if self._given is None else parted(self.engine, self._given, self._dictionary.name)
         self._use(None if self._parted else self._given)
 
@@ -211,31 +206,23 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
 
     def _result(self, texts: Text, ticket: Ticket | None = None) -> Comparison:
         """The comparison of `texts`, computed once for tokens, rankings, the fallback and further views."""
-        key = wire.canonical(cast("wire.Json", texts))
-        with self._guard:
-            if key in self._results:
-                self._results.move_to_end(key)
-                return self._results[key]
-            revision = self.revision
         parted_from = self._parted
-        # At no position: a text may have none.
-        result = compare(
-            self.engine,
-            cast("TextInput", texts),
-            at="max",
-            sae=self._dictionary.name,
-            on_progress=None if ticket is None else ticket.progress,
-        )
-        if parted_from:
+
+        def made() -> Comparison:
+            # At no position: a text may have none.
+            result = compare(
+                self.engine,
+                cast("TextInput", texts),
+                at="max",
+                sae=self._dictionary.name,
+                on_progress=None if ticket is None else ticket.progress,
+            )
             acts = result.activations
-            result = replace(result, activations=replace(acts, notes=(*acts.notes, parted_from)))
-        with self._guard:
-            # What began before a refresh is of the weights before it.
-            if revision == self.revision:
-                self._results[key] = result
-            while len(self._results) > _KEPT_RESULTS:
-                self._results.popitem(last=False)
-        return result
+            return (
+                replace(result, activations=replace(acts, notes=(*acts.notes, parted_from))) if parted_from else result
+            )
+
+        return self._results.of(wire.canonical(cast("wire.Json", texts)), made)
 
     # -- answers
 

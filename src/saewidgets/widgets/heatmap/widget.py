@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -21,6 +19,7 @@ from ..feature.card import AskedCard, card_reply
 from ..feature.coloured import Coloured
 from ..feature.corpus import Corpus
 from ..indexed import indexed, parted
+from ..kept import Kept
 from ..shot import Shot
 from ..traits import Text, TextOrIds, WholeNumbers, as_text, is_ids
 from .page import fallback_of, questions
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from ...engine.text.given import TextInput
     from ...engine.ticket import Ticket
     from ...index.feature_index import FeatureIndex
-
-_KEPT_RESULTS = 4
 
 
 class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
@@ -118,8 +115,7 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
             names = Names(labels_from(labels, dictionary.n_features, dictionary.name))
             names.describers = () if index is None else (index,)
             self._labels = Labels(names=names)
-        self._results: OrderedDict[str, FeatureActivations] = OrderedDict()
-        self._guard = Lock()
+        self._results = Kept[FeatureActivations]()
         super().__init__(engine, text=text, features=features, **traits)
         self._use(index)
         self.set_trait("sae", None if dictionary.name == engine.default else dictionary.name)
@@ -153,8 +149,7 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
 
     @traitlets.observe("revision")
     def _refreshed(self, _change: Mapping[str, Any]) -> None:
-        with self._guard:
-            self._results.clear()
+        self._results.forget()
         self._parted = "" if self._given is None else parted(self.engine, self._given, self._dictionary.name)
         if self._parted:
             # Its densities, scales and cards are of the weights before: the view goes on without them, and says so.
@@ -188,31 +183,21 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
 
     def _result(self, text: Text, ticket: Ticket | None = None) -> FeatureActivations:
         """The activations of `text`, computed once for the tokens, the ranking, the fallback and further views."""
-        key = wire.canonical(cast("wire.Json", text))
-        with self._guard:
-            if key in self._results:
-                self._results.move_to_end(key)
-                return self._results[key]
-            revision = self.revision
-        # A list without a text is an empty text.
         parted_from = self._parted
-        result = self.engine.activations(
-            cast("TextInput", text or ""),
-            sae=self._dictionary.name,
-            reconstruction=True,
-            on_progress=None if ticket is None else ticket.progress,
-        )
-        if self._labels is not None:
-            result = replace(result, labels=self._labels)
-        if parted_from:
-            result = replace(result, notes=(*result.notes, parted_from))
-        with self._guard:
-            # What began before a refresh is of the weights before it.
-            if revision == self.revision:
-                self._results[key] = result
-            while len(self._results) > _KEPT_RESULTS:
-                self._results.popitem(last=False)
-        return result
+
+        def made() -> FeatureActivations:
+            # A list without a text is an empty text.
+            result = self.engine.activations(
+                cast("TextInput", text or ""),
+                sae=self._dictionary.name,
+                reconstruction=True,
+                on_progress=None if ticket is None else ticket.progress,
+            )
+            if self._labels is not None:
+                result = replace(result, labels=self._labels)
+            return replace(result, notes=(*result.notes, parted_from)) if parted_from else result
+
+        return self._results.of(wire.canonical(cast("wire.Json", text)), made)
 
     # -- answers
 
