@@ -213,6 +213,9 @@ def test_features_open_where_an_index_has_them(tmp_path: Path) -> None:
     view = sw.AttributionGraphView(graph, index)
     _, found = arrays(view)
     layer = int(str(index.made_with["hook"]).split(".")[1])
+    # Of whom the words are is said: a file names its dictionary by no weights.
+    assert any(f"layer {layer}" in note and index.made_with["hook"] in note for note in arrays(view)[0]["notes"])
+    assert index.made_with["hook"] in view.fallback_html() and not arrays(sw.AttributionGraphView(graph))[0]["notes"]
     has = [n.kind == "feature" and n.layer_number == layer and n.index < len(index) for n in graph.nodes]
     assert any(has) and not all(n.kind != "feature" or h for n, h in zip(graph.nodes, has, strict=True))
     assert found["carded"].tolist() == [int(one) for one in has]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ...formats.graph_records import GraphNode
 from ...index.feature_index import FeatureIndex
 
-__all__ = ["Indexes", "by_layer", "index_of", "opened"]
+__all__ = ["Indexes", "by_layer", "index_of", "opened", "told"]
 
 Indexes: TypeAlias = Mapping[int, FeatureIndex]
 
@@ -51,3 +51,12 @@ def opened(node: GraphNode, indexes: Indexes) -> int | None:
     if node.kind != "feature" or (indexes and index_of(node, indexes) is None):
         return None
     return node.index
+
+
+def told(indexes: Indexes) -> list[str]:
+    """Whose words stand beside the graph's features: a file names its dictionary by no weights, so nobody can check it."""
+    return [
+        f"What features of layer {layer} are said to be, and their cards, are of the index of {index.made_with.get('model')} at "
+        f"{index.made_with.get('hook')}, by their numbers. The graph's file does not say whether it is the same dictionary."
+        for layer, index in sorted(indexes.items())
+    ]

@@ -64,10 +64,14 @@ def fallback_of(graph: AttributionGraph, indexes: Indexes) -> str:
         tokens=[FallbackRow(text=token, level=0.0, muted=False, value=None) for token in tokens],
         left_out=len(graph.tokens) - len(tokens),
         caption=f"The logits, and the {len(others)} nodes with the most influence on them",
-        columns=["kind", "label", "layer", "token", "activation", "cumulative influence", "probability"],
+        columns=["kind", "node", "layer", "token", "activation", "cumulative influence", "probability"],
         rows=rows,
         provenance=provenance_of(graph),
-        notes=[*([", ".join(said)] if said else []), *([scores.why] if scores.why else []), *notes_of(graph, why)],
+        notes=[
+            *([", ".join(said)] if said else []),
+            *([scores.why] if scores.why else []),
+            *notes_of(graph, why, indexes),
+        ],
     )
 
 

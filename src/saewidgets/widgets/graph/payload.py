@@ -15,7 +15,7 @@ from ...engine.arrays import Doubles
 from ...formats.graph_records import GraphNode
 from .. import wire
 from .edited import Names
-from .indexes import Indexes, index_of, opened
+from .indexes import Indexes, index_of, opened, told
 
 __all__ = ["KINDS", "cumulative_of", "graph_reply", "provenance_of", "said_of_node", "scores_json"]
 
@@ -43,7 +43,7 @@ def graph_reply(names: Names, indexes: Indexes) -> wire.Reply:
         "types": [node.feature_type for node in nodes],
         "scores": scores_json(graph.scores()),
         "no_influence": why,
-        "notes": cast("list[wire.Json]", notes_of(graph, why)),
+        "notes": cast("list[wire.Json]", notes_of(graph, why, indexes)),
         "provenance": cast("wire.Json", [list(one) for one in provenance_of(graph)]),
     }
     position = np.array([node.position for node in nodes], np.int32).reshape(-1)
@@ -79,12 +79,12 @@ def cumulative_of(graph: AttributionGraph) -> tuple[Doubles, str | None]:
         return np.full(len(graph.nodes), np.nan), str(error)
 
 
-def notes_of(graph: AttributionGraph, why: str | None) -> list[str]:
-    """What the reader must know of the numbers."""
+def notes_of(graph: AttributionGraph, why: str | None, indexes: Indexes) -> list[str]:
+    """What the reader must know of the numbers, and of the words."""
     if why is not None:
-        return [f"Nodes cannot be pruned: {why}"]
+        return [f"Nodes cannot be pruned: {why}", *told(indexes)]
     check = graph.check_influence()
-    return [] if check.same else [check.said]
+    return [*([] if check.same else [check.said]), *told(indexes)]
 
 
 def scores_json(scores: GraphScores) -> dict[str, wire.Json]:
