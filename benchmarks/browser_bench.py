@@ -94,7 +94,7 @@ def recolour(page: Page, folder: Path) -> Row:
     tokens = torch.randint(0, 1000, (TOKENS,)).tolist()
     texts = sw.TokenFeatureHeatmap(engine, text="x", view="text")
     # A model without a tokenizer has only token ids; the widget takes text, so its one result is put in place.
-    texts._results['"x"'] = engine.activations(tokens)
+    texts._results.of('"x"', lambda: engine.activations(tokens))
     texts.save(folder / "long.html")
     engine.close()
     page.goto((folder / "long.html").as_uri())

@@ -151,5 +151,5 @@ export function answering({ t, id, ch, p = {} }: Sent): FromKernel | null {
   if (ch === "predictions") return predictionsAnswer(id, texts);
   if (ch === "differences") return answer(id, differencesOf(p), columnArrays(texts));
   const rank = p.rank as Record<string, unknown> | null | undefined;
-  return tokensAnswer(id, texts, rank ? differencesOf(rank) : null);
+  return tokensAnswer(id, texts, rank ? differencesOf({ ...rank, texts }) : null);
 }

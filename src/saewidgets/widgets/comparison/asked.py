@@ -57,7 +57,7 @@ class AskedDifferences:
 
 @dataclass(frozen=True)
 class AskedTokens:
-    """The texts, and the ranking that is wanted with them."""
+    """The texts, and the ranking that is wanted of them: its own `texts` are not read."""
 
     texts: Json = None
     rank: AskedDifferences | None = None

@@ -233,7 +233,7 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
             return tokens
         # One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
         try:
-            ranked = self._answer_differences(asked.rank, ticket)
+            ranked = self._answer_differences(replace(asked.rank, texts=asked.texts), ticket)
         except ComparisonError:
             return tokens  # the texts are shown; why they cannot be compared is said when the ranking is asked for
         return wire.Reply({**tokens.data, "rank": ranked.data}, {**tokens.arrays, **ranked.arrays})
