@@ -117,6 +117,25 @@ describe("what is asked", () => {
     expect(model.saved.length).toBe(1);
   });
 
+  test("the dictionaries by layer: what each is worth, in the model's order, one of them listed", async () => {
+    await ranked();
+    await until(() => expect(find(".saew-layers")).not.toBeNull());
+    const cells = all(".saew-layers tbody tr").map((one) => [...one.children].map((cell) => cell.textContent));
+    expect(cells).toEqual([
+      ["early", "1", "+0.500", "0", "\u2013"],
+      ["late", "3", "+2.500", "\u22121.000", "25%"],
+    ]);
+    const pressed = () =>
+      all(".saew-layers button")
+        .filter((one) => one.getAttribute("aria-pressed") === "true")
+        .map((one) => one.textContent);
+    expect(pressed()).toEqual([STATE.sae]);
+    const other = STATE.sae === "late" ? "early" : "late";
+    click(all(".saew-layers button").find((one) => one.textContent === other));
+    expect(model.saved.at(-1)).toMatchObject({ sae: other });
+    await until(() => expect(last("attribution").sae).toBe(other));
+  });
+
   test("what is explained, held fixed, and over how many steps", async () => {
     await ranked({ given: "KL", measure: "given" });
     expect(box("target")).toBeUndefined();
@@ -273,6 +292,14 @@ describe("the ranking", () => {
     await until(() => expect(el.textContent).toContain("Silent here, so that nothing of it was taken out: 40"));
     click(button("untick"));
     expect(model.get("chosen")).toEqual([]);
+  });
+
+  test("a row of the engine's first dictionary names none, wherever that stands in the model", async () => {
+    await ranked({ default_sae: "late" });
+    click(named("Add feature 3 to the recipe"));
+    const { interventions } = model.get("recipe") as { interventions: Json[] };
+    expect(interventions).toEqual([{ kind: "ablate", features: [3], sae: null }]);
+    await until(() => expect(named("Feature 3 is in the recipe")).not.toBeNull());
   });
 
   test("adds ablations to the recipe, of the dictionary that is shown, and says what is in it", async () => {

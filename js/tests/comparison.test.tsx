@@ -47,6 +47,15 @@ const lastAsked = () => requests("differences").at(-1)?.p;
 
 beforeEach(() => start());
 
+test("of an engine with several dictionaries one is chosen", async () => {
+  await start({ saes: ["early", "late"], default_sae: "early", features: [3], feature: 3 });
+  const box = find<HTMLSelectElement>(".saew-compare-tools label select");
+  expect(box?.value).toBe("early");
+  choose(box, "late");
+  await until(() => expect(requests("tokens").at(-1)?.p).toMatchObject({ sae: "late", rank: { features: [] } }));
+  expect(model.saved.at(-1)).toEqual({ sae: "late", features: [], feature: null });
+});
+
 describe("showing", () => {
   test("texts, aligned in columns, and what differs by more than a colour", () => {
     expect(words()).toEqual(["<|bos|>", "<|bos|>", "God", "God", "created", "created", "the", "the", "heaven", "cat"]);

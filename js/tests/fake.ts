@@ -72,6 +72,7 @@ export class FakeModel implements Model {
 
 export const STATE = {
   text: "the cat",
+  sae: null,
   feature: null,
   features: [],
   selected_tokens: [],

@@ -31,7 +31,8 @@ export const STATE = {
   recipe: { interventions: [], keep_error: true, name: "", system: true, thinking: true, version: 1 },
   given: "",
   saes: ["early", "late"],
-  indexed: "",
+  default_sae: "early",
+  indexed: [],
   editable: true,
   theme: "light",
   error: null,
@@ -164,6 +165,10 @@ function rank(p: Record<string, Json>): RankJson {
     total: listed.length,
     positive: 2.5,
     negative: -1,
+    layers: [
+      { name: "late", positive: 2.5, negative: -1, n: 3, error_share: 0.25 },
+      { name: "early", positive: 0.5, negative: 0, n: 1, error_share: null },
+    ],
     n_tokens: tokens.length || 2,
     basis: tokens.length ? "selected" : "all",
   };

@@ -5,7 +5,7 @@ import { LIGHT } from "../src/tokens/palette";
 import widget from "../src/widgets/heatmap";
 import { asPython } from "../src/widgets/heatmap/copy";
 import { answering, FakeModel, rankAnswer, STATE, settle, spec, tokensAnswer } from "./fake";
-import { click, el, model, open, press, requests, stop, type, until } from "./hands";
+import { choose, click, el, model, open, press, requests, stop, type, until } from "./hands";
 
 globalThis.ResizeObserver ??= class {
   observe() {}
@@ -104,6 +104,25 @@ describe("showing", () => {
 });
 
 describe("doing", () => {
+  test("of an engine with several dictionaries one is chosen: text and selected tokens stay, its features go", async () => {
+    expect(el.querySelector(".saew-toolbar select")).toBeNull();
+    start({ saes: ["early", "late"], default_sae: "late", features: [5], feature: 5, selected_tokens: [1] });
+    await settle();
+    const box = el.querySelector<HTMLSelectElement>(".saew-toolbar select");
+    expect([...(box?.options ?? [])].map((one) => one.textContent)).toEqual(["early", "late"]);
+    expect(box?.value).toBe("late");
+    choose(box, "early");
+    await settle();
+    expect(requests("tokens").at(-1)?.p).toMatchObject({
+      text: "the cat",
+      sae: "early",
+      rank: { tokens: [1], features: [] },
+    });
+    expect([model.get("sae"), model.get("feature"), model.get("selected_tokens")]).toEqual(["early", null, [1]]);
+    expect(model.saved.length).toBe(1); // all in one message
+    expect(el.querySelectorAll(".saew-chip").length).toBe(0);
+  });
+
   test("typing asks at once, sets the trait, and is not overwritten by its echoes", async () => {
     const box = el.querySelector("textarea") as HTMLTextAreaElement;
     for (const text of ["the cat s", "the cat sa", "the cat sat"]) type(box, text);

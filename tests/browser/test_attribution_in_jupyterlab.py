@@ -104,6 +104,7 @@ def test_a_prediction_is_explained_checked_and_taken_along(
         expect(panel.locator(".saew-scale")).to_contain_text("all features")
         last = rows.nth(5)
         last.scroll_into_view_if_needed()
+        last.locator(".saew-label").scroll_into_view_if_needed()  # sideways, where the table is wider than its box
         before = last.bounding_box()
         last.locator(".saew-label").hover()
         expect(panel.locator(".saew-scale")).not_to_contain_text("all features")

@@ -27,8 +27,8 @@ export interface Ranked<D, R> {
 interface Asked<T, D> {
   model: Model;
   ask: Ask;
-  /** The trait that holds the text, or the texts: the question's parameter, too. */
-  source: string;
+  /** Traits that say what is computed, such as the text: they are the question's parameters, too. */
+  source: readonly string[];
   /** Traits that a ranking depends on, beside the text. */
   settings: readonly string[];
   /** The settings as the kernel's parameters. */
@@ -50,7 +50,7 @@ export function useRanked<R extends Keyed, T extends { rank: R | null }, D exten
   read,
   dismiss,
 }: Asked<T, D>): Ranked<D, R> | null {
-  const [text] = useTraits(model, [source]);
+  const [of, ofKey] = useTraits(model, source);
   const revision = useRevision(model);
   const [settings, settingsKey] = useTraits(model, names);
   const [shown, setShown] = useState<Ranked<D, R> | null>(null);
@@ -81,15 +81,15 @@ export function useRanked<R extends Keyed, T extends { rank: R | null }, D exten
   };
 
   // Layout effects: they run before the next frame, not after it.
-  const textKey = JSON.stringify([text, revision]);
+  const sourceKey = `${ofKey} ${revision}`;
   const asked = useRef<string | null>(null);
   useLayoutEffect(() => {
-    const of = text as Record<string, Json>;
+    const what = of as Record<string, Json>;
     const ranking = params(settings);
     const askRank = () =>
       ask<R>(
         channel,
-        { ...of, ...ranking },
+        { ...what, ...ranking },
         {
           onTheWay: true,
           done: (reply) => {
@@ -104,15 +104,15 @@ export function useRanked<R extends Keyed, T extends { rank: R | null }, D exten
           },
         },
       );
-    if (asked.current === textKey) {
+    if (asked.current === sourceKey) {
       askRank();
       return;
     }
-    asked.current = textKey;
+    asked.current = sourceKey;
     // One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
     ask<T>(
       "tokens",
-      { ...of, rank: ranking },
+      { ...what, rank: ranking },
       {
         onTheWay: true,
         done: (reply) => {
@@ -123,7 +123,7 @@ export function useRanked<R extends Keyed, T extends { rank: R | null }, D exten
         },
       },
     );
-  }, [textKey, settingsKey]);
+  }, [sourceKey, settingsKey]);
 
   return shown;
 }

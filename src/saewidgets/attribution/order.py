@@ -9,7 +9,7 @@ import torch
 if TYPE_CHECKING:
     from ..engine.engine import Engine
 
-__all__ = ["earlier", "last"]
+__all__ = ["by_layer", "earlier", "last"]
 
 
 def earlier(engine: Engine) -> dict[str, tuple[str, ...]]:
@@ -22,6 +22,14 @@ def earlier(engine: Engine) -> dict[str, tuple[str, ...]]:
         name: tuple(other for other in by_place if written[other] < read[name] and read[other] != read[name])
         for name in engine.dictionaries
     }
+
+
+def by_layer(engine: Engine) -> list[str]:
+    """The dictionaries in the order in which a forward comes to where they read. On the worker."""
+    if len(engine.dictionaries) == 1:
+        return [engine.default]
+    at = _places(engine)
+    return sorted(engine.dictionaries, key=lambda name: at[engine.site(engine.dictionaries[name]).read_hook])
 
 
 def last(engine: Engine) -> str:

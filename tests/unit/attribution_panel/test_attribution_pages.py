@@ -84,18 +84,18 @@ def test_an_index_says_what_its_dictionary_s_features_are(tmp_path: Path) -> Non
     with both() as engine:
         index = build(engine, tmp_path / "index", ROWS[-6:], sae="late")
         panel = sw.AttributionPanel(engine, index, PROMPT, TARGET, FOIL)
-        assert (panel.sae, panel.indexed) == ("late", "late")
+        assert (panel.sae, panel.indexed) == ("late", ["late"])
         for row in rank(panel)["rows"]:
             assert row["density"] == pytest.approx(index.feature(row["f"]).density)
         f = rank(panel)["rows"][0]["f"]
-        assert good(panel, "card", {"f": f})[0]["f"] == f
+        assert good(panel, "card", {"f": f, "sae": "late"})[0]["f"] == f
         assert all(row["density"] is None for row in rank(panel, of=of(panel, sae="early"))["rows"])
         with torch.no_grad():
             sae_named(engine, "late").b_enc += 1
         panel.refresh()
-        assert panel.indexed == ""
+        assert panel.indexed == []
         assert all(row["density"] is None for row in rank(panel)["rows"]), "an index of other weights is put aside"
-        assert "needs an index" in failed(panel, "card", {"f": f})["message"]
+        assert "needs an index" in failed(panel, "card", {"f": f, "sae": "late"})["message"]
         with torch.no_grad():
             sae_named(engine, "late").b_enc -= 1
 

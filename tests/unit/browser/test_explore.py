@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import tiny
+import torch
 from dashboard_made import TEXT, ask, good, make_engine, with_dead
 
 import saewidgets as sw
@@ -112,3 +114,63 @@ def test_what_cannot_be_is_refused(bench: sw.Workbench, index: sw.FeatureIndex) 
     assert features(bench)[0] == 3
     with pytest.raises(sw.errors.SaewidgetsError), make_engine("topk") as other:
         sw.explore(other, index)
+
+
+def test_two_more_views_are_made_when_they_are_looked_at(bench: sw.Workbench) -> None:
+    there = len(bench.children)
+    bench.bar.comm.view_sets(right="attribution", front="attribution")
+    assert len(bench.children) == there + 1 and bench.children[-1] is bench.attribution
+    bench.bar.comm.view_sets(left="comparison", front="comparison")
+    assert bench.children[-1] is bench.comparison and len(bench.children) == there + 2
+    assert (bench.attribution.prompt, bench.attribution.feature) == (TEXT, 3)
+    assert (bench.comparison.texts, bench.comparison.features) == ([TEXT, TEXT], [3])
+    bench.theme = "dark"
+    assert {view.theme for view in bench.children} == {"dark"}
+    bench.comparison.feature = 11
+    assert features(bench) == [11] * 6 and bench.attribution.feature == 11
+    bench.attribution.comm.view_sets(feature=12)
+    assert features(bench) == [12] * 6 and bench.comparison.feature == 12
+    views = [bench.attribution, bench.comparison]
+    bench.close()
+    for view in views:
+        with pytest.raises(RuntimeError, match="closed"):
+            _ = view.engine
+
+
+def test_what_is_steered_is_what_is_explained(bench: sw.Workbench) -> None:
+    bench.bar.right = "attribution"
+    bench.attribution.recipe = sw.Recipe([sw.ablate(5)]).to_dict()
+    assert bench.steering.value == sw.Recipe([sw.ablate(5)])
+    bench.steering.prompt = "the heaven"
+    assert bench.attribution.prompt == "the heaven"
+    bench.attribution.prompt = "the earth"
+    assert bench.steering.prompt == "the earth"
+    bench.attribution.prompt = ["the earth", "the heaven"]
+    assert bench.steering.prompt == "the earth"
+    bench.attribution.prompt = "the earth"
+    bench.bar.right = bench.bar.front = "steering"  # nobody sees it: it follows when it is looked at again
+    bench.bar.front = "browser"
+    bench.steering.prompt = "In the beginning"
+    assert bench.attribution.prompt == "the earth"
+    bench.bar.right = "attribution"
+    assert bench.attribution.prompt == "In the beginning"
+
+
+def test_a_feature_of_another_layer_is_nobody_else_s(index: sw.FeatureIndex) -> None:
+    other = tiny.sae("standard", "blocks.0.hook_resid_pre", seed=4)
+    with sw.Engine(tiny.hooked(), {"first": other, "ours": tiny.sae()}) as engine:
+        with torch.no_grad():
+            engine.dictionary("ours").sae.b_enc[7] = -1e3  # as of the index
+        bench = sw.explore(engine, index, feature=3, text=TEXT)
+        assert bench.heatmap.sae == bench.comparison.sae == bench.attribution.sae == "ours"
+        bench.heatmap.sae, bench.attribution.sae = "first", "first"
+        bench.heatmap.feature = 11
+        bench.attribution.feature = 12
+        assert (bench.feature, bench.dashboard.feature, bench.comparison.feature) == (3, 3, 3)
+        bench.browser.feature = 20
+        assert (bench.feature, bench.dashboard.feature, bench.comparison.feature) == (20, 20, 20)
+        assert (bench.heatmap.feature, bench.attribution.feature) == (11, 12)
+        bench.heatmap.sae = "ours"
+        bench.heatmap.feature = 13
+        assert (bench.feature, bench.attribution.feature) == (13, 12)
+        bench.close()

@@ -12,6 +12,7 @@ import { usePalette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
 import { Asking } from "./asking";
 import { Check } from "./check";
+import { Layers } from "./layers";
 import { Predictions, Without } from "./prediction";
 import { Ranking } from "./ranking";
 import { usePanel } from "./state";
@@ -22,13 +23,14 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const state = usePanel(model, root);
   const palette = usePalette(root, themeVersion);
   const feature = useTrait<number | null>(model, "feature");
-  const indexed = useTrait<string>(model, "indexed");
+  const indexed = useTrait<string[]>(model, "indexed");
   const [hovered, setHovered] = useState<number | null>(null);
   const [card, setCard] = useState<Pointed | null>(null);
   const { kernel, found, rank } = state;
   const onHover = (f: number | null, at?: HTMLElement) => {
     setHovered(f);
-    setCard(indexed !== "" && indexed === found?.json.sae && f !== null && at ? { f, at } : null);
+    const sae = found?.json.sae;
+    setCard(sae !== undefined && indexed.includes(sae) && f !== null && at ? { f, at, beside: { sae } } : null);
   };
   const { busy, progress, error, offline } = kernel.of("attribution");
   const dismiss = () => kernel.dismiss("attribution");
@@ -51,6 +53,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
           <div class={state.failed ? "saew-attribution-body saew-off" : "saew-attribution-body"}>
             <div>
               <TokensView {...{ model, root, prefix, palette, found }} shown={hovered ?? feature} />
+              {rank && rank.layers.length > 1 && <Layers model={model} layers={rank.layers} shown={found.json.sae} />}
               {ranking}
               <ChannelStatus kernel={kernel} channel="rank" />
             </div>
@@ -61,7 +64,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
             </div>
           </div>
           <Footer notes={found.json.notes} provenance={found.json.provenance} />
-          {indexed !== "" && <HoverCard {...{ model, root, palette, prefix }} pointed={card} />}
+          {indexed.length > 0 && <HoverCard {...{ model, root, palette, prefix }} pointed={card} />}
         </>
       ) : (
         <>

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { PRESETS as HELD } from "../../../../src/saewidgets/widgets/constants.json";
 import { Segments } from "../../controls/segments";
+import { Layer } from "../../feature/layer";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json, Model } from "../../kernel/types";
@@ -60,7 +61,7 @@ export function Asking({ model, root, prefix, state }: Props) {
           </>
         )}
         <Method model={model} />
-        <Dictionary model={model} />
+        <Layer model={model} resets={{ feature: null, chosen: [] }} />
       </div>
       <Path model={model} />
     </div>
@@ -167,27 +168,6 @@ function Method({ model }: { model: Model }) {
         </select>
       </label>
     </>
-  );
-}
-
-function Dictionary({ model }: { model: Model }) {
-  const sae = useTrait<string>(model, "sae");
-  const saes = useTrait<string[]>(model, "saes");
-  if (saes.length < 2) return null;
-  return (
-    <label>
-      {"features of "}
-      <select
-        value={sae}
-        onChange={(event) => save(model, { sae: event.currentTarget.value, feature: null, chosen: [] })}
-      >
-        {saes.map((name) => (
-          <option key={name} value={name}>
-            {label(name)}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }
 

@@ -23,7 +23,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
   const sort = useTrait<string>(model, "sort");
   const feature = useTrait<number | null>(model, "feature");
   const chosen = useTrait<number[]>(model, "chosen");
-  const saes = useTrait<string[]>(model, "saes");
+  const first = useTrait<string>(model, "default_sae");
   const special = useTrait<boolean>(model, "include_special");
   const recipe = useTrait<{ interventions?: Json[] }>(model, "recipe");
   const [visited, setVisited] = useState<number | null>(null);
@@ -39,7 +39,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
   const inRecipe = new Set(
     (recipe.interventions ?? []).flatMap((row) => {
       const one = row as { features?: number[]; sae?: string | null };
-      return (one.sae ?? saes[0]) === found.json.sae ? (one.features ?? []) : [];
+      return (one.sae ?? first) === found.json.sae ? (one.features ?? []) : [];
     }),
   );
   return (
@@ -208,7 +208,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                     onClick={(event) => {
                       event.stopPropagation();
                       const now = model.get("recipe") as typeof recipe;
-                      const sae = found.json.sae === saes[0] ? null : found.json.sae;
+                      const sae = found.json.sae === first ? null : found.json.sae;
                       save(model, { recipe: withAblation(now, row.f, sae) });
                     }}
                   >

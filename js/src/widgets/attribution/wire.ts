@@ -75,12 +75,22 @@ export interface RankRow extends Named {
   density: number | null;
 }
 
+/** What the features of a dictionary are worth, over the tokens of the ranking. */
+export interface LayerJson {
+  name: string;
+  positive: number;
+  negative: number;
+  n: number;
+  error_share: number | null;
+}
+
 export interface RankJson {
   key: string;
   rows: RankRow[];
   total: number;
   positive: number;
   negative: number;
+  layers: LayerJson[];
   n_tokens: number;
   basis: "all" | "selected";
 }

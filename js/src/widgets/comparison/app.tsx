@@ -66,6 +66,7 @@ function Body({ model, root, prefix, themeVersion, kernel, shown }: BodyProps) {
   const features = useTrait<number[]>(model, "features");
   const feature = useTrait<number | null>(model, "feature");
   const indexed = useTrait<boolean>(model, "indexed");
+  const sae = useTrait<string | null>(model, "sae");
   const at = useTrait<At>(model, "at");
   const positions = useTrait<number[]>(model, "positions");
   const [hover, setHover] = useState<{ token: number; at: HTMLElement | null }>({ token: -1, at: null });
@@ -93,7 +94,7 @@ function Body({ model, root, prefix, themeVersion, kernel, shown }: BodyProps) {
   const pick = (f: number, add: boolean) => save(model, picked(model.get("features") as number[], f, add));
   const point = (f: number | null, where?: HTMLElement) => {
     setHovered(f);
-    setCard(indexed && f !== null && where ? { f, at: where } : null);
+    setCard(indexed && f !== null && where ? { f, at: where, beside: { sae } } : null);
   };
   return (
     <div class="saew-body">

@@ -18,7 +18,7 @@ export function useAnswers(model: Model, kernel: Kernel): Shown | null {
   return useRanked<DifferencesJson, TokensJson, TextsData>({
     model,
     ask: kernel.ask,
-    source: "texts",
+    source: ["texts", "sae"],
     settings: SETTINGS,
     params: (settings) =>
       ({ ...settings, positions: settings.at === "chosen" ? settings.positions : [] }) as Record<string, Json>,

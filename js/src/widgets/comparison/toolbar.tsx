@@ -2,6 +2,7 @@
 
 import { Segments } from "../../controls/segments";
 import { Button, Small } from "../../controls/small";
+import { Layer } from "../../feature/layer";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import type { At, Shown } from "./state";
@@ -31,6 +32,7 @@ export function Toolbar({ model, shown }: { model: Model; shown: Shown }) {
   );
   return (
     <div class="saew-compare-tools">
+      <Layer model={model} resets={{ features: [], feature: null }} />
       <Small>compare</Small>
       <Segments
         name="Compare at"

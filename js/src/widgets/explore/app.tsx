@@ -10,8 +10,8 @@ import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import { OPENED } from "../../table/virtual";
 
-const LEFT: Record<string, string> = { browser: "Features", heatmap: "Text" };
-const RIGHT: Record<string, string> = { dashboard: "Dashboard", steering: "Steering" };
+const LEFT: Record<string, string> = { browser: "Features", heatmap: "Text", comparison: "Compare" };
+const RIGHT: Record<string, string> = { dashboard: "Dashboard", steering: "Steering", attribution: "Why" };
 /** Two views need so many pixels. */
 const WIDE = 1150;
 const BOX = ".saew-explore";

@@ -73,14 +73,15 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   const ofMax = useTrait<string>(model, "color_scale") === "max";
   const setHoverFeature = (f: number | null, at?: HTMLElement) => {
     setHovered(f);
-    setCard(indexed && f !== null && at ? { f, at } : null);
+    setCard(indexed && f !== null && at ? { f, at, beside: { sae } } : null);
   };
   const text = useTrait<Json>(model, "text");
+  const sae = useTrait<string | null>(model, "sae");
   const said = useLookup<{ names: Record<string, Named> }>(
     model,
     root,
     "said",
-    data.json.described && hover.token >= 0 && hover.at ? { text, token: hover.token } : null,
+    data.json.described && hover.token >= 0 && hover.at ? { text, sae, token: hover.token } : null,
   );
   const [cursor, setCursor] = useState(-1);
   const [common, setCommon] = useState(false);

@@ -28,7 +28,7 @@ export function useAnswers(model: Model, root: HTMLElement): { shown: Shown | nu
   const shown = useRanked<RankJson, TokensJson, TextData>({
     model,
     ask,
-    source: "text",
+    source: ["text", "sae"],
     settings: RANK_TRAITS,
     params: (settings) =>
       ({

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { copyText } from "../../controls/clipboard";
 import { Footer } from "../../controls/footer";
 import { Segments } from "../../controls/segments";
+import { Layer } from "../../feature/layer";
 import { save } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import { asJson, asPython } from "./copy";
@@ -30,6 +31,7 @@ export function Toolbar({
   };
   return (
     <div class="saew-toolbar">
+      <Layer model={model} resets={{ features: [], feature: null }} />
       <Segments name="View" values={VIEWS} value={view} onChange={(name) => save(model, { view: name })} />
       <button type="button" disabled={!shown} onClick={() => shown && copy("json", asJson(model, shown))}>
         {copied === "json" ? "Copied" : "Copy JSON"}

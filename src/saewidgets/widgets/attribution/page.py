@@ -12,7 +12,7 @@ from ...attribution.result import Attribution
 from ...snapshot.fallback import FallbackRow, fallback
 from .. import wire
 from ..channel import Channel, parse, plain
-from ..feature.card import AskedCard
+from ..feature.card import AskedCardOf
 from ..remembered import Remembered
 from ..shot import Question as Asked
 from .asked import AskedColour, AskedPredictions, AskedRank, Sort
@@ -63,7 +63,7 @@ class Page:
         for feature in dict.fromkeys([*own, *first, *(f for end in ends for f in sums.features[end].tolist())]):
             yield Asked("colour", AskedColour(rank.of, feature))
             if self.index is not None:
-                yield Asked("card", AskedCard(feature))
+                yield Asked("card", AskedCardOf(feature, self.sae))
 
     def made(self, remembered: Remembered, channels: Mapping[str, Channel]) -> Iterator[Asked]:
         """The checks, and what was taken out, of what is shown."""

@@ -57,8 +57,8 @@ def _key_of(found: Attribution, sae: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def attribution_reply(found: Attribution, sae: str, earlier: Sequence[str]) -> Reply:
-    """The "attribution" channel: the texts, what each token is worth, and what the numbers are."""
+def attribution_reply(found: Attribution, sae: str, earlier: Sequence[str], parted: str = "") -> Reply:
+    """The "attribution" channel: the texts, what each token is worth, what the numbers are, and why an index is put aside."""
     d = found.dictionaries.index(sae)
     features = np.zeros(len(found.tokens))
     of_this = found.sae == d
@@ -84,7 +84,7 @@ def attribution_reply(found: Attribution, sae: str, earlier: Sequence[str]) -> R
         ],
         "error_share": _number(share[sae]),
         "earlier": [name for name in earlier if name in found.dictionaries],
-        "notes": list(found.notes),
+        "notes": [*found.notes, *([parted] if parted else [])],
         "provenance": [[k, v] for k, v in found.provenance[sae].items()],
     }
     arrays = {
@@ -137,10 +137,23 @@ def rank_reply(
         # Of the features as they are listed: "for" and "against" add up to these.
         "positive": float(np.maximum(sums.attribution, 0).sum()),
         "negative": float(np.minimum(sums.attribution, 0).sum()),
+        "layers": [_layer(found, name, asked, tokens) for name in found.dictionaries],
         "n_tokens": int(counted.sum()),
         "basis": "selected" if tokens else "all",
     }
     return Reply(data)
+
+
+def _layer(found: Attribution, sae: str, asked: AskedRank, tokens: list[int]) -> Json:
+    """What the features of one dictionary are worth over the tokens of a ranking: those for the metric and those against it."""
+    worth = found.sums(sae=sae, include_special=asked.include_special, tokens=tokens or None).attribution
+    return {
+        "name": sae,
+        "positive": float(np.maximum(worth, 0).sum()),
+        "negative": float(np.minimum(worth, 0).sum()),
+        "n": len(worth),
+        "error_share": _number(found.error_share[sae]),
+    }
 
 
 def _order(sums: FeatureSums, sort: Sort, effects: Mapping[int, float]) -> Ints:

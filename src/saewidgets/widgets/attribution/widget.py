@@ -11,16 +11,15 @@ import traitlets
 from ...attribution.freezes import freezes_of
 from ...attribution.metrics.base import Metric
 from ...attribution.metrics.of_logits import as_metric
-from ...attribution.order import earlier
+from ...attribution.order import by_layer, earlier
 from ...attribution.result import Attribution
 from ...attribution.true_effect import TrueEffects
 from ...interventions.recipe.recipe import Recipe
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
-from ..feature.card import AskedCard, card_reply
-from ..feature.corpus import Corpus
-from ..indexed import indexed, parted
+from ..dictionaries import Indexes, IndexesLike
+from ..feature.card import AskedCardOf, card_reply
 from ..recipe_trait import RecipeLike, RecipeTrait, as_dict
 from ..remembered import Remembered
 from ..shot import Shot
@@ -56,7 +55,6 @@ if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...engine.text.given import TextInput
     from ...engine.ticket import Ticket
-    from ...index.feature_index import FeatureIndex
 
 
 class AttributionPanel(EngineWidget, bundle="attribution"):
@@ -64,7 +62,8 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
 
     Args:
         engine: the model and its dictionaries.
-        index: an index of one of them: what its features are said to be, how dense they are, and a card of each.
+        index: an index of one of them: what its features are said to be, how dense they are, and a card of each; or a list of
+            indexes of several.
         prompt: a text, or several wordings of it (numbers are then means over them, with their spread).
         target, foil: what the model says and what it does not, as tokens (" earth", with its space). Without a foil: the logit
             of the target.
@@ -114,13 +113,14 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     recipe = RecipeTrait().tag(sync=True, page=True)
     given = traitlets.Unicode("", read_only=True).tag(sync=True, page=True)
     saes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True, page=True)
-    indexed = traitlets.Unicode("", read_only=True).tag(sync=True, page=True)
+    default_sae = traitlets.Unicode(read_only=True).tag(sync=True, page=True)
+    indexed = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True, page=True)
     editable = traitlets.Bool(True).tag(sync=True, page=True)
 
     def __init__(
         self,
         engine: Engine,
-        index: FeatureIndex | None = None,
+        index: IndexesLike = None,
         prompt: TextInput = "",
         target: str = "",
         foil: str = "",
@@ -132,20 +132,19 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
         **traits: object,
     ) -> None:
         self._explained = Explained(engine, None if metric is None else as_metric(metric))
-        self._given_index = self._index = index
-        self._of_index = "" if index is None else indexed(engine, index, None)
-        self._corpus: Corpus | None = None
+        self._indexes = Indexes(engine, index)
         self._vocabulary = Vocabulary(engine.tokenizer)
         self._earlier = engine.worker.run(lambda _: earlier(engine))
         self._engine, self._closed = engine, False
-        shown = engine.dictionary(sae or self._of_index or None).name
+        shown = engine.dictionary(sae or next(iter(self._indexes.names), None)).name
         measure = {} if metric is None else {"measure": "given"}
         own = {"prompt": prompt, "target": target, "foil": foil, "linearised": list(freezes_of(linearised))}
         super().__init__(engine, **{**own, **measure, "sae": shown, "recipe": as_dict(recipe), **traits})
         self.set_trait("given", "" if self._explained.metric is None else self._explained.metric.name)
-        self.set_trait("saes", list(engine.dictionaries))
+        self.set_trait("default_sae", engine.default)
+        self.set_trait("saes", engine.worker.run(lambda _: by_layer(engine)))
         self._follow_path()
-        self._use(index)
+        self.set_trait("indexed", self._indexes.names)
         self.names_of(*(dictionary.labels for dictionary in engine.dictionaries.values()))
 
     # -- traits that belong together
@@ -207,13 +206,8 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     def _refreshed(self, _change: Mapping[str, Any]) -> None:
         self._explained.forget()
         self._remembered = Remembered()
-        why = "" if self._given_index is None else parted(self.engine, self._given_index, self._of_index)
-        self._use(None if why else self._given_index)
-
-    def _use(self, index: FeatureIndex | None) -> None:
-        self._index = index
-        self._corpus = None if index is None else Corpus.of(index)
-        self.set_trait("indexed", "" if index is None else self._of_index)
+        self._indexes.check(self.engine)
+        self.set_trait("indexed", self._indexes.names)
 
     # -- headless
 
@@ -256,14 +250,13 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     def _answer_attribution(self, asked: Question, ticket: Ticket) -> wire.Reply:
         found = self._explained.of(asked, ticket)
         sae = self._shown(found, asked)
-        return attribution_reply(found, sae, self._earlier[sae])
+        return attribution_reply(found, sae, self._earlier[sae], self._indexes.parted(sae))
 
     @channel("rank", AskedRank)
     def _answer_rank(self, asked: AskedRank, ticket: Ticket) -> wire.Reply:
         found = self._explained.of(asked.of, ticket)
         sae = self._shown(found, asked.of)
-        corpus = self._corpus if sae == self._of_index else None
-        return rank_reply(found, sae, asked, self._explained.effects(asked.of, sae), corpus)
+        return rank_reply(found, sae, asked, self._explained.effects(asked.of, sae), self._indexes.corpus(sae))
 
     @channel("colour", AskedColour)
     def _answer_colour(self, asked: AskedColour, ticket: Ticket) -> wire.Reply:
@@ -295,11 +288,14 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     def _answer_complete(self, asked: AskedComplete, _ticket: Ticket) -> wire.Reply:
         return wire.Reply({"tokens": self._vocabulary.found(asked.query)})
 
-    @channel("card", AskedCard)
-    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
-        if self._index is None:
-            raise ValueError("A card of a feature needs an index: AttributionPanel(engine, index, ...).")
-        return card_reply(self._index, asked.feature)
+    @channel("card", AskedCardOf)
+    def _answer_card(self, asked: AskedCardOf, _ticket: Ticket) -> wire.Reply:
+        name = self.engine.dictionary(asked.sae).name
+        index = self._indexes.of(name)
+        if index is None:
+            remedy = self._indexes.parted(name) or "Make it with one: AttributionPanel(engine, index, ...)."
+            raise ValueError(f"A card of a feature needs an index. {remedy}")
+        return card_reply(index, asked.feature)
 
     # -- pictures without a kernel
 
@@ -313,8 +309,7 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
         sae = self._shown(found, self._question())
         asked = replace(self._question(), sae=sae)
         rank = AskedRank(asked, tuple(self.selected_tokens), self.include_special, cast("Sort", self.sort), self.limit)
-        index = self._index if sae == self._of_index else None
-        page = Page(found, sae, rank, self.feature, bool(self._explained.effects(asked, sae)), index)
+        page = Page(found, sae, rank, self.feature, bool(self._explained.effects(asked, sae)), self._indexes.of(sae))
         own: dict[str, wire.Json] = {} if sae == self.sae else {"sae": sae, "feature": None, "chosen": []}
         return Shot(
             title=f"{found.metric}: {sae}",

@@ -22,7 +22,7 @@ class AskedDifferences:
     """Features by how much they differ.
 
     Attributes:
-        texts: of the trait. at, limit: as the traits.
+        texts, sae: of the traits. at, limit: as the traits.
         positions: of "chosen"; where a text has no such token, or none was chosen, its last one.
         pair: which two texts; all_of, none_of: in which texts a feature is active, in which not. Those that are not there (any
             more) are passed over.
@@ -30,6 +30,7 @@ class AskedDifferences:
     """
 
     texts: Json = None
+    sae: str | None = None
     at: Where = "last"
     positions: tuple[int, ...] = ()
     pair: tuple[int, ...] = (0, 1)
@@ -57,9 +58,10 @@ class AskedDifferences:
 
 @dataclass(frozen=True)
 class AskedTokens:
-    """The texts, and the ranking that is wanted of them: its own `texts` are not read."""
+    """The texts, the dictionary, and the ranking that is wanted of them: its own texts and dictionary are not read."""
 
     texts: Json = None
+    sae: str | None = None
     rank: AskedDifferences | None = None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...engine.comparison.result import Comparison
 from ...snapshot.fallback import FallbackRow, fallback
-from ..feature.card import AskedCard, card_reply
+from ..feature.card import AskedCardOf, card_reply
 from ..feature.corpus import Corpus
 from ..shot import Question
 from .asked import AskedDifferences, AskedPredictions, AskedTokens
@@ -38,7 +38,7 @@ def questions(
     Every answer's `selected` holds all its listed features, so whatever is listed can be coloured; the page's host therefore
     leaves `features` out when it looks an answer up.
     """
-    yield Question("tokens", AskedTokens(asked.texts), tokens_reply(found))
+    yield Question("tokens", AskedTokens(asked.texts, asked.sae), tokens_reply(found))
     yield Question("predictions", AskedPredictions(asked.texts))
     cards: dict[int, None] = dict.fromkeys(asked.features)
     for wanted in dict.fromkeys(_wanted(found, asked)):
@@ -50,7 +50,7 @@ def questions(
         reply = differences_reply(there, replace(params, features=(*shown, *asked.features)), corpus)
         yield Question("differences", replace(params, features=()), reply)
     if index is not None:
-        yield from (Question("card", AskedCard(feature), card_reply(index, feature)) for feature in cards)
+        yield from (Question("card", AskedCardOf(feature, asked.sae), card_reply(index, feature)) for feature in cards)
 
 
 def _wanted(found: Comparison, asked: AskedDifferences) -> Iterator[AskedDifferences]:

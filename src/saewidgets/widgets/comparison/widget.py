@@ -16,10 +16,9 @@ from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
 from ..constants import MAX_TEXTS
-from ..feature.card import AskedCard, card_reply
+from ..dictionaries import IndexesLike, OfOneLayer
+from ..feature.card import AskedCardOf, card_reply
 from ..feature.coloured import Coloured
-from ..feature.corpus import Corpus
-from ..indexed import indexed, parted
 from ..kept import Kept
 from ..shot import Shot
 from ..traits import Text, TextOrIds, WholeNumbers, as_text, is_ids
@@ -33,17 +32,17 @@ if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...engine.text.given import TextInput
     from ...engine.ticket import Ticket
-    from ...index.feature_index import FeatureIndex
 
 
-class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
+class PromptComparison(Coloured, OfOneLayer, EngineWidget, bundle="comparison"):
     """Two to eight texts with their tokens aligned, the features that differ between them, and what the model says next.
 
     Args:
         engine: what computes.
-        index: an index of the dictionary: what features are said to be, their density, and a card of each at hand.
+        index: an index of the dictionary: what features are said to be, their density, and a card of each at hand. Of an
+            engine with several dictionaries, a list of indexes.
         texts: two or more; strings, or token ids of each, which are taken as they are.
-        sae: which dictionary of the engine; default: the one that the index is of, else the first.
+        sae: which dictionary of the engine is shown first; default: the one that the index is of, else the first.
         features: up to 6 features to colour by.
         **traits: any of the traits below.
 
@@ -59,8 +58,8 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
         features: coloured features, at most 6.
         limit: rows of the ranking.
         editable: whether the texts can be edited in the view.
+        sae: the dictionary that is shown, by name; None: the engine's first. `features` go with it.
         theme, error: see `EngineWidget`.
-        sae (read only): the dictionary, by name; None: the engine's first.
 
     Raises:
         ComparisonError: for fewer than two texts, or more than eight. FeatureIndexError: for a feature outside the dictionary.
@@ -83,30 +82,24 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
     none_of = WholeNumbers(min=0).tag(sync=True, page=True)
     limit = traitlets.Int(25, min=1, max=500).tag(sync=True, page=True)
     editable = traitlets.Bool(True).tag(sync=True, page=True)
-    sae = traitlets.Unicode(allow_none=True, default_value=None, read_only=True).tag(sync=True, page=True)
-    indexed = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
 
     def __init__(
         self,
         engine: Engine,
-        index: FeatureIndex | None = None,
+        index: IndexesLike = None,
         texts: TextInput = (),
         *,
         sae: str | None = None,
         features: Iterable[int] = (),
         **traits: Any,
     ) -> None:
-        dictionary = self._dictionary = engine.dictionary(sae if index is None else indexed(engine, index, sae))
-        self._given = self._index = index
-        self._corpus: Corpus | None = None
-        self._parted = ""
+        first = self.choose_first(engine, index, sae)
         self._results = Kept[Comparison]()
         if len(traits.get("positions", ())):
             traits.setdefault("at", "chosen")
-        super().__init__(engine, texts=texts, features=features, **{"pair": [0, 1], **traits})
-        self._use(index)
-        self.set_trait("sae", None if dictionary.name == engine.default else dictionary.name)
-        self.names_of(dictionary.labels)
+        super().__init__(engine, sae=first, texts=texts, features=features, **{"pair": [0, 1], **traits})
+        self.tell_all(engine)
+        self.names_of(*(one.labels for one in engine.dictionaries.values()))
 
     # -- traits that belong together
 
@@ -156,13 +149,11 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
     @traitlets.observe("revision")
     def _refreshed(self, _change: Mapping[str, Any]) -> None:
         self._results.forget()
-        self._parted = "" if self._given is None else parted(self.engine, self._given, self._dictionary.name)
-        self._use(None if self._parted else self._given)
+        self._indexes.check(self.engine)
+        self.tell_all(self.engine)
 
-    def _use(self, index: FeatureIndex | None) -> None:
-        self._index = index
-        self._corpus = None if index is None else Corpus.of(index)
-        self.set_trait("indexed", index is not None)
+    def _layer_changed(self) -> None:
+        self.reset(features=[])
 
     # -- headless
 
@@ -170,7 +161,7 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
     def comparison(self) -> Comparison:
         """The result behind the picture, for the current texts, compared where the view compares them."""
         asked = self._asked()
-        found = self._result(self.texts)
+        found = self._result(self.texts, self.sae)
         return found.read_at(asked.place(found.lengths))
 
     def to_pandas(self) -> pd.DataFrame:
@@ -195,6 +186,7 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
     def _asked(self) -> AskedDifferences:
         return AskedDifferences(
             texts=cast("wire.Json", self.texts),
+            sae=self.sae,
             at=cast("Any", self.at),
             positions=tuple(self.positions) if self.at == "chosen" else (),
             pair=tuple(self.pair),
@@ -204,9 +196,10 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
             features=tuple(self.features),
         )
 
-    def _result(self, texts: Text, ticket: Ticket | None = None) -> Comparison:
+    def _result(self, texts: Text, sae: str | None, ticket: Ticket | None = None) -> Comparison:
         """The comparison of `texts`, computed once for tokens, rankings, the fallback and further views."""
-        parted_from = self._parted
+        name = self._of(sae).name
+        parted_from = self._indexes.parted(name)
 
         def made() -> Comparison:
             # At no position: a text may have none.
@@ -214,7 +207,7 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
                 self.engine,
                 cast("TextInput", texts),
                 at="max",
-                sae=self._dictionary.name,
+                sae=name,
                 on_progress=None if ticket is None else ticket.progress,
             )
             acts = result.activations
@@ -222,53 +215,57 @@ class PromptComparison(Coloured, EngineWidget, bundle="comparison"):
                 replace(result, activations=replace(acts, notes=(*acts.notes, parted_from))) if parted_from else result
             )
 
-        return self._results.of(wire.canonical(cast("wire.Json", texts)), made)
+        return self._results.of(wire.canonical([name, cast("wire.Json", texts)]), made)
 
     # -- answers
 
     @channel("tokens", AskedTokens)
     def _answer_tokens(self, asked: AskedTokens, ticket: Ticket) -> wire.Reply:
-        tokens = tokens_reply(self._result(as_text(asked.texts), ticket))
+        tokens = tokens_reply(self._result(as_text(asked.texts), asked.sae, ticket))
         if asked.rank is None:
             return tokens
         # One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
         try:
-            ranked = self._answer_differences(replace(asked.rank, texts=asked.texts), ticket)
+            ranked = self._answer_differences(replace(asked.rank, texts=asked.texts, sae=asked.sae), ticket)
         except ComparisonError:
             return tokens  # the texts are shown; why they cannot be compared is said when the ranking is asked for
         return wire.Reply({**tokens.data, "rank": ranked.data}, {**tokens.arrays, **ranked.arrays})
 
     @channel("differences", AskedDifferences)
     def _answer_differences(self, asked: AskedDifferences, ticket: Ticket) -> wire.Reply:
-        self._dictionary.check_features(asked.features)
-        found = self._result(as_text(asked.texts), ticket)
-        return differences_reply(found.read_at(asked.place(found.lengths)), asked, self._corpus)
+        dictionary = self._of(asked.sae)
+        dictionary.check_features(asked.features)
+        found = self._result(as_text(asked.texts), asked.sae, ticket)
+        corpus = self._indexes.corpus(dictionary.name)
+        return differences_reply(found.read_at(asked.place(found.lengths)), asked, corpus)
 
     @channel("predictions", AskedPredictions)
     def _answer_predictions(self, asked: AskedPredictions, _ticket: Ticket) -> wire.Reply:
         return predictions_reply(next_tokens(self.engine, cast("TextInput", as_text(asked.texts))))
 
-    @channel("card", AskedCard)
-    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
-        if self._index is None:
-            remedy = self._parted or "Make it with one: PromptComparison(engine, index, texts=...)."
+    @channel("card", AskedCardOf)
+    def _answer_card(self, asked: AskedCardOf, _ticket: Ticket) -> wire.Reply:
+        name = self._of(asked.sae).name
+        index = self._indexes.of(name)
+        if index is None:
+            remedy = self._indexes.parted(name) or "Make it with one: PromptComparison(engine, index, texts=...)."
             raise ValueError(f"A card of a feature needs an index. {remedy}")
-        return card_reply(self._index, asked.feature)
+        return card_reply(index, asked.feature)
 
     # -- pictures without a kernel
 
     def fallback_html(self) -> str:
-        return fallback_of(self.comparison, self._asked(), self.feature, self._corpus)
+        return fallback_of(self.comparison, self._asked(), self.feature, self._indexes.corpus(self._dictionary.name))
 
     def shot(self) -> Shot:
         """The texts and what follows them; differences at the last token, by max, by sum and at every column of a short
         comparison; of up to three texts of every pair, and of every filter.
         """
-        found = self.comparison
+        found, name = self.comparison, self._dictionary.name
         return Shot(
-            title=f"{self._dictionary.name} on {found.n_texts} texts",
+            title=f"{name} on {found.n_texts} texts",
             state={"editable": False},
-            questions=list(questions(found, self._asked(), self._index, self._corpus)),
+            questions=list(questions(found, self._asked(), self._indexes.of(name), self._indexes.corpus(name))),
             fallback=self.fallback_html(),
             provenance=list(found.activations.provenance.items()),
         )

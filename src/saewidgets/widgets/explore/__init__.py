@@ -1,1 +1,1 @@
-"""explore: browser, dashboard, heatmap and steering panel, linked in one workbench."""
+"""explore: the views of one dictionary, linked in one workbench."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LEFT", "RIGHT", "WorkbenchBar"]
 
-LEFT: Final = ("browser", "heatmap")
-RIGHT: Final = ("dashboard", "steering")
+LEFT: Final = ("browser", "heatmap", "comparison")
+RIGHT: Final = ("dashboard", "steering", "attribution")
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
-"""The workbench: browser, dashboard, heatmap and steering panel over one engine and index, looking at one feature."""
+"""The workbench: the views of one dictionary over one engine and index, looking at one feature."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import traitlets
 
+from ..attribution.widget import AttributionPanel
 from ..browser.widget import FeatureBrowser
+from ..comparison.widget import PromptComparison
 from ..dashboard.widget import FeatureDashboard
 from ..heatmap.widget import TokenFeatureHeatmap
 from ..steering.widget import SteeringPanel
@@ -23,10 +25,11 @@ __all__ = ["Workbench", "explore"]
 
 
 class Workbench(ipywidgets.Box):  # type: ignore[misc]
-    """Four views of one dictionary, side by side where there is room for two and behind tabs where there is not.
+    """Views of one dictionary, side by side where there is room for two and behind tabs where there is not.
 
-    A feature that is selected in one of them is selected in all; only a recipe of several features stays as it is. The
-    heatmap's text is the dashboard's own text, too. Each view is an attribute, with all its traits and pages.
+    A feature that is selected in one of them is selected in all; only a recipe of several features stays as it is, and a view
+    in which another layer was chosen has features of its own. The heatmap's text is the dashboard's own text, too; what is
+    steered is what is explained, with one recipe. Each view is an attribute, with all its traits and pages.
 
     Args:
         engine: the model and SAE; index: of that SAE.
@@ -36,6 +39,8 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     Attributes:
         browser, dashboard, heatmap, steering: the views. bar: which of them are in sight.
+        comparison, attribution: two more, each made when it is first looked at or asked for: a comparison of the heatmap's text
+            with itself, to change a word of, and why the model goes on from the prompt as it does.
 
     Traits:
         feature: the feature that is looked at.
@@ -66,6 +71,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         theme: str = "auto",
     ) -> None:
         self._busy = False
+        self._engine, self._index = engine, index
         self.dashboard = FeatureDashboard(engine, index, feature=feature, text=text, sae=sae)
         first = self.dashboard.feature
         self.browser = FeatureBrowser(index, feature=first, card=False)
@@ -79,17 +85,77 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
             "dashboard": self.dashboard,
             "steering": self.steering,
         }
+        self._late: dict[str, Callable[[], Any]] = {"comparison": self._compared, "attribution": self._explained}
+        self._sae = self.heatmap.sae or engine.default
         super().__init__(children=tuple(self._views.values()))
         self.add_class("saew-explore")
         self.feature, self.theme = first, theme
         for view in self._views.values():
-            view.observe(self._selected, "feature")
-            traitlets.link((self, "theme"), (view, "theme"))
+            self._join(view)
         self.observe(self._selected, "feature")
+        self.bar.observe(self._in_sight, ("left", "right", "front"))
+        self.steering.observe(self._in_sight, "prompt")
         if feature is not None:  # else there is nothing that anybody chose to colour and to steer
             self.heatmap.feature = self.steering.feature = first
         self.heatmap.observe(self._typed, "text")
         self.dashboard.observe(self._typed, "text")
+
+    # -- views that are made late
+
+    @property
+    def comparison(self) -> PromptComparison:
+        """Two texts and the features that tell them apart."""
+        return self._made("comparison")
+
+    @property
+    def attribution(self) -> AttributionPanel:
+        """Which features the prompt's prediction came from."""
+        return self._made("attribution")
+
+    def _made(self, name: str) -> Any:
+        if name not in self._views:
+            view = self._views[name] = self._late[name]()
+            self._join(view)
+            self.children = (*self.children, view)
+        return self._views[name]
+
+    def _compared(self) -> PromptComparison:
+        text = self.heatmap.text if isinstance(self.heatmap.text, str) else self.dashboard.text
+        return PromptComparison(self._engine, self._index, [text, text], sae=self._sae, features=self._chosen())
+
+    def _explained(self) -> AttributionPanel:
+        panel = AttributionPanel(
+            self._engine, self._index, self.steering.prompt, sae=self._sae, feature=next(iter(self._chosen()), None)
+        )
+        traitlets.link((self.steering, "recipe"), (panel, "recipe"))
+        panel.observe(self._prompted, "prompt")
+        return panel
+
+    def _chosen(self) -> list[int]:
+        return [] if self.feature is None or self.heatmap.feature is None else [self.feature]
+
+    def _in_sight(self, _change: Mapping[str, Any]) -> None:
+        """Make what is looked at; an explanation follows the prompt while it is: nobody waits for one that nobody sees."""
+        shown = {self.bar.left, self.bar.right, self.bar.front}
+        for name in shown & self._late.keys():
+            self._made(name)
+        if "attribution" in shown and self.attribution.prompt != self.steering.prompt:
+            self.attribution.prompt = self.steering.prompt
+
+    def _prompted(self, change: Mapping[str, Any]) -> None:
+        """A prompt that is typed into the explanation is steered, too; several wordings are its own matter."""
+        if isinstance(change["new"], str):
+            self.steering.prompt = change["new"]
+
+    # -- one feature
+
+    def _join(self, view: Any) -> None:
+        view.observe(self._selected, "feature")
+        traitlets.link((self, "theme"), (view, "theme"))
+
+    def _is_ours(self, view: Any) -> bool:
+        """Whether a view's features are of the workbench's dictionary: some can show another's, whose numbers mean others."""
+        return (getattr(view, "sae", None) or self._engine.default) == self._sae if hasattr(view, "saes") else True
 
     @traitlets.validate("feature")
     def _valid_feature(self, proposal: Mapping[str, Any]) -> int | None:
@@ -99,13 +165,13 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
     def _selected(self, change: Mapping[str, Any]) -> None:
         """One view's feature is everybody's. That one of them has none is its own matter: others go on showing theirs."""
         feature = change["new"]
-        if feature is None or self._busy:
+        if feature is None or self._busy or not self._is_ours(change["owner"]):
             return
         self._busy = True
         try:
             views: list[Any] = [self, *self._views.values()]
             for view in views:
-                if view is not self.steering or self._follows():
+                if self._is_ours(view) and (view is not self.steering or self._follows()):
                     view.feature = feature
         finally:
             self._busy = False

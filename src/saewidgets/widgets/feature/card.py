@@ -12,7 +12,7 @@ from .said import said_of
 if TYPE_CHECKING:
     from ...index.feature_index import FeatureIndex
 
-__all__ = ["AskedCard", "card_reply"]
+__all__ = ["AskedCard", "AskedCardOf", "card_reply"]
 
 _EXAMPLES, _WINDOW, _TOKENS = 3, 8, 5
 
@@ -22,6 +22,13 @@ class AskedCard:
     """A feature that is pointed at."""
 
     feature: int = field(metadata={"wire": "f"})
+
+
+@dataclass(frozen=True)
+class AskedCardOf(AskedCard):
+    """The same where a view has several dictionaries; None: the first."""
+
+    sae: str | None = None
 
 
 def card_reply(index: FeatureIndex, feature: int) -> wire.Reply:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...engine.activations.ranking import SORTS
 from ...engine.activations.result import FeatureActivations
 from ...snapshot.fallback import FallbackRow, fallback
-from ..feature.card import AskedCard, card_reply
+from ..feature.card import AskedCardOf, card_reply
 from ..feature.corpus import Corpus
 from ..feature.on_text import describes
 from ..shot import Question
@@ -34,7 +34,7 @@ def questions(
     Every answer's `selected` holds all its listed features and `asked.features`, so whatever is listed can be coloured;
     the page's host therefore leaves `features` out when it looks an answer up.
     """
-    yield Question("tokens", Tokens(asked.text), tokens_reply(acts))
+    yield Question("tokens", Tokens(asked.text, asked.sae), tokens_reply(acts))
     cards: dict[int, None] = dict.fromkeys(asked.features)
     choices: list[tuple[int, ...]] = [(), *((i,) for i in range(len(acts)) if len(acts) <= _CLICKABLE_TOKENS)]
     if asked.tokens not in choices:
@@ -52,9 +52,11 @@ def questions(
                 reply = rank_reply(acts, replace(params, features=(*listed, *asked.features)), corpus)
                 yield Question("rank", replace(params, features=()), reply)
     if describes(acts) and len(acts) <= _CLICKABLE_TOKENS:
-        yield from (Question("said", Said(asked.text, token), said_reply(acts, token)) for token in range(len(acts)))
+        yield from (
+            Question("said", Said(asked.text, asked.sae, token), said_reply(acts, token)) for token in range(len(acts))
+        )
     if index is not None:
-        yield from (Question("card", AskedCard(feature), card_reply(index, feature)) for feature in cards)
+        yield from (Question("card", AskedCardOf(feature, asked.sae), card_reply(index, feature)) for feature in cards)
 
 
 def fallback_of(

@@ -66,12 +66,13 @@ class Rank:
     """What a ranking is asked for.
 
     Attributes:
-        text: of the trait. sort, include_special, minimum, query, limit, max_density: as the traits.
+        text, sae: of the traits. sort, include_special, minimum, query, limit, max_density: as the traits.
         tokens: count only these; none: all. Those that the text no longer has are passed over.
         features: those whose statistics over all tokens are wanted, as scales of colours.
     """
 
     text: Json = ""
+    sae: str | None = None
     sort: Order = "max"
     tokens: tuple[int, ...] = ()
     include_special: bool = False
@@ -84,9 +85,10 @@ class Rank:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text, and the ranking that is wanted with it."""
+    """A text, the dictionary, and the ranking that is wanted with them: its own text and dictionary are not read."""
 
     text: Json = ""
+    sae: str | None = None
     rank: Rank | None = None
 
 
@@ -95,6 +97,7 @@ class Said:
     """What is said of the features that a token's tooltip lists: those that are strongest on it."""
 
     text: Json = ""
+    sae: str | None = None
     token: int = 0
 
 

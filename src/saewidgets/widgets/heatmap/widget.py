@@ -15,10 +15,9 @@ from ...engine.labels import Labels, Names
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
-from ..feature.card import AskedCard, card_reply
+from ..dictionaries import IndexesLike, OfOneLayer
+from ..feature.card import AskedCardOf, card_reply
 from ..feature.coloured import Coloured
-from ..feature.corpus import Corpus
-from ..indexed import indexed, parted
 from ..kept import Kept
 from ..shot import Shot
 from ..traits import Text, TextOrIds, WholeNumbers, as_text, is_ids
@@ -31,10 +30,9 @@ if TYPE_CHECKING:
     from ...engine.given_labels import LabelsLike
     from ...engine.text.given import TextInput
     from ...engine.ticket import Ticket
-    from ...index.feature_index import FeatureIndex
 
 
-class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
+class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
     """The tokens of a text coloured by features, and the features that are active on it, ranked.
 
     Args:
@@ -43,8 +41,8 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
             lists, arrays or tensors, which are taken as they are.
         features: up to 6 features to colour by.
         index: an index of that dictionary: what its features are said to be, their density, a colour scale up to their
-            largest activation on its corpus, and a card of each at hand.
-        sae: which dictionary of the engine; default: the one that the index is of, else the first.
+            largest activation on its corpus, and a card of each at hand. Of an engine with several, a list of indexes.
+        sae: which dictionary of the engine is shown first; default: the one that the index is of, else the first.
         labels: feature index to label, for this widget only, in any form that `labels_from` takes; default: the engine's,
             which follow every name that is given later. Of other features it shows what `index` says.
         **traits: any of the traits below.
@@ -64,8 +62,9 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
         limit: rows of the ranking.
         view: "text", "matrix" or "both".
         editable: whether the text can be edited in the view.
+        sae: the dictionary that is shown, by name; None: the engine's first. `features` go with it, the text and its
+            selected tokens stay.
         theme, error: see `EngineWidget`.
-        sae (read only): the dictionary, by name; None: the engine's first.
 
     Raises:
         FeatureIndexError: for a feature outside the dictionary. TokenIdError: for a token id outside the vocabulary.
@@ -92,8 +91,6 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
     limit = traitlets.Int(25, min=1, max=500).tag(sync=True, page=True)
     view = traitlets.Enum(("text", "matrix", "both"), "both").tag(sync=True, page=True)
     editable = traitlets.Bool(True).tag(sync=True, page=True)
-    sae = traitlets.Unicode(allow_none=True, default_value=None, read_only=True).tag(sync=True, page=True)
-    indexed = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
 
     def __init__(
         self,
@@ -101,28 +98,28 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
         text: TextInput = "",
         *,
         features: Iterable[int] = (),
-        index: FeatureIndex | None = None,
+        index: IndexesLike = None,
         sae: str | None = None,
         labels: LabelsLike | None = None,
         **traits: object,
     ) -> None:
-        dictionary = self._dictionary = engine.dictionary(sae if index is None else indexed(engine, index, sae))
-        self._given = self._index = index
-        self._corpus: Corpus | None = None
-        self._parted = ""
-        self._labels: Labels | None = None
+        first = self.choose_first(engine, index, sae)
+        self._labels: dict[str, Labels] = {}
         if labels is not None:
+            dictionary = self._of(first)
             names = Names(labels_from(labels, dictionary.n_features, dictionary.name))
-            names.describers = () if index is None else (index,)
-            self._labels = Labels(names=names)
+            described = self._indexes.of(dictionary.name)
+            names.describers = () if described is None else (described,)
+            self._labels[dictionary.name] = Labels(names=names)
         self._results = Kept[FeatureActivations]()
-        super().__init__(engine, text=text, features=features, **traits)
-        self._use(index)
-        self.set_trait("sae", None if dictionary.name == engine.default else dictionary.name)
-        if self._labels is None:
-            self.names_of(dictionary.labels)
-        elif index is not None:
-            self.names_of(index.labels)
+        super().__init__(engine, sae=first, text=text, features=features, **traits)
+        self.tell_all(engine)
+        for name, one in engine.dictionaries.items():
+            of = self._indexes.of(name)
+            if name not in self._labels:
+                self.names_of(one.labels)
+            elif of is not None:
+                self.names_of(of.labels)
 
     # -- traits that belong together
 
@@ -137,8 +134,10 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
     def _valid_with_index(self, proposal: Mapping[str, Any]) -> object:
         name, value = proposal["trait"].name, proposal["value"]
         without = {"sort": value != "density", "max_density": value == 1, "color_scale": value == "text"}
-        if self._index is None and not without[name]:
-            raise traitlets.TraitError(f"{name}={value!r} needs an index, which knows the corpus. {self._remedy}")
+        if self._indexes.of(self._dictionary.name) is None and not without[name]:
+            raise traitlets.TraitError(
+                f"{name}={value!r} needs an index, which knows the corpus. {self._remedy(self._dictionary.name)}"
+            )
         return value
 
     @traitlets.observe("text")
@@ -150,28 +149,29 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
     @traitlets.observe("revision")
     def _refreshed(self, _change: Mapping[str, Any]) -> None:
         self._results.forget()
-        self._parted = "" if self._given is None else parted(self.engine, self._given, self._dictionary.name)
-        if self._parted:
-            # Its densities, scales and cards are of the weights before: the view goes on without them, and says so.
+        self._indexes.check(self.engine)
+        self._go_without()
+        self.tell_all(self.engine)
+
+    def _layer_changed(self) -> None:
+        self.reset(features=[])
+        self._go_without()
+
+    def _go_without(self) -> None:
+        """Without an index there are no densities and scales of a corpus: those of before are of other weights."""
+        if self._indexes.of(self._dictionary.name) is None:
             self.color_scale, self.max_density = "text", 1.0
             self.sort = "max" if self.sort == "density" else self.sort
-        self._use(None if self._parted else self._given)
 
-    @property
-    def _remedy(self) -> str:
-        return self._parted or "Make it with one: TokenFeatureHeatmap(engine, index=index)."
-
-    def _use(self, index: FeatureIndex | None) -> None:
-        self._index = index
-        self._corpus = None if index is None else Corpus.of(index)
-        self.set_trait("indexed", index is not None)
+    def _remedy(self, sae: str) -> str:
+        return self._indexes.parted(sae) or "Make it with one: TokenFeatureHeatmap(engine, index=index)."
 
     # -- headless
 
     @property
     def activations(self) -> FeatureActivations:
         """The result behind the picture, for the current text, with reconstruction errors where there are any."""
-        return self._result(self.text)
+        return self._result(self.text, self.sae)
 
     @property
     def value(self) -> dict[str, wire.Json]:
@@ -181,65 +181,72 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
     def __repr__(self) -> str:
         return f"TokenFeatureHeatmap({self._dictionary.name!r}, features={self.features}, text={_short(self.text)})"
 
-    def _result(self, text: Text, ticket: Ticket | None = None) -> FeatureActivations:
+    def _result(self, text: Text, sae: str | None, ticket: Ticket | None = None) -> FeatureActivations:
         """The activations of `text`, computed once for the tokens, the ranking, the fallback and further views."""
-        parted_from = self._parted
+        name = self._of(sae).name
+        parted_from = self._indexes.parted(name)
 
         def made() -> FeatureActivations:
             # A list without a text is an empty text.
             result = self.engine.activations(
                 cast("TextInput", text or ""),
-                sae=self._dictionary.name,
+                sae=name,
                 reconstruction=True,
                 on_progress=None if ticket is None else ticket.progress,
             )
-            if self._labels is not None:
-                result = replace(result, labels=self._labels)
+            if name in self._labels:
+                result = replace(result, labels=self._labels[name])
             return replace(result, notes=(*result.notes, parted_from)) if parted_from else result
 
-        return self._results.of(wire.canonical(cast("wire.Json", text)), made)
+        return self._results.of(wire.canonical([name, cast("wire.Json", text)]), made)
 
     # -- answers
 
     @channel("tokens", Tokens)
     def _answer_tokens(self, asked: Tokens, ticket: Ticket) -> wire.Reply:
-        acts = self._result(as_text(asked.text), ticket)
+        acts = self._result(as_text(asked.text), asked.sae, ticket)
         tokens = tokens_reply(acts)
         if asked.rank is None:
             return tokens
         # One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
-        ranked = self._rank(acts, asked.rank)
+        ranked = self._rank(acts, asked.rank, asked.sae)
         return wire.Reply({**tokens.data, "rank": ranked.data}, {**tokens.arrays, **ranked.arrays})
 
     @channel("rank", Rank)
     def _answer_rank(self, asked: Rank, ticket: Ticket) -> wire.Reply:
-        return self._rank(self._result(as_text(asked.text), ticket), asked)
+        return self._rank(self._result(as_text(asked.text), asked.sae, ticket), asked, asked.sae)
 
-    def _rank(self, acts: FeatureActivations, asked: Rank) -> wire.Reply:
-        self._dictionary.check_features(asked.features)
-        return rank_reply(acts, asked, self._corpus)
+    def _rank(self, acts: FeatureActivations, asked: Rank, sae: str | None) -> wire.Reply:
+        dictionary = self._of(sae)
+        dictionary.check_features(asked.features)
+        return rank_reply(acts, asked, self._indexes.corpus(dictionary.name))
 
     @channel("said", Said)
     def _answer_said(self, asked: Said, ticket: Ticket) -> wire.Reply:
-        return said_reply(self._result(as_text(asked.text), ticket), asked.token)
+        return said_reply(self._result(as_text(asked.text), asked.sae, ticket), asked.token)
 
-    @channel("card", AskedCard)
-    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
-        if self._index is None:
-            raise ValueError(f"A card of a feature needs an index. {self._remedy}")
-        return card_reply(self._index, asked.feature)
+    @channel("card", AskedCardOf)
+    def _answer_card(self, asked: AskedCardOf, _ticket: Ticket) -> wire.Reply:
+        name = self._of(asked.sae).name
+        index = self._indexes.of(name)
+        if index is None:
+            raise ValueError(f"A card of a feature needs an index. {self._remedy(name)}")
+        return card_reply(index, asked.feature)
 
     # -- pictures without a kernel
 
     def fallback_html(self) -> str:
-        return fallback_of(self.activations, self.feature, self.sort, self.include_special, self._corpus)
+        corpus = self._indexes.corpus(self._dictionary.name)
+        return fallback_of(self.activations, self.feature, self.sort, self.include_special, corpus)
 
     def shot(self) -> Shot:
         """The tokens, and the rankings over all of them, over each single one, and over the selected ones."""
         acts = self.activations
         selected = [token for token in self.selected_tokens if token < len(acts)]
+        name = self._dictionary.name
         asked = Rank(
             text=cast("wire.Json", self.text),
+            sae=self.sae,
             sort=self.sort,
             include_special=self.include_special,
             minimum=self.min_activation,
@@ -250,9 +257,9 @@ class TokenFeatureHeatmap(Coloured, EngineWidget, bundle="heatmap"):
             features=tuple(self.features),
         )
         return Shot(
-            title=f"{self._dictionary.name} on {_short(self.text)}",
+            title=f"{name} on {_short(self.text)}",
             state={"selected_tokens": cast("wire.Json", selected), "editable": False},
-            questions=list(questions(acts, asked, self._index, self._corpus)),
+            questions=list(questions(acts, asked, self._indexes.of(name), self._indexes.corpus(name))),
             fallback=self.fallback_html(),
             provenance=list(acts.provenance.items()),
         )
