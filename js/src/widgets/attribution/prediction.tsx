@@ -28,7 +28,7 @@ export function Predictions({ model, state }: Props) {
   const spliced = predictions?.texts.some(({ next }) => next.some(({ after }) => after !== null));
   if (!predictions) return <ChannelStatus kernel={state.kernel} channel="predictions" />;
   return (
-    <section aria-label="What comes next">
+    <section class="saew-predicted" aria-label="What comes next">
       <Heading title="What comes next" />
       <ChannelStatus kernel={state.kernel} channel="predictions" />
       {spliced && (
