@@ -132,6 +132,7 @@ export function tokensAnswer(id: string, text: string, extra: Partial<TokensJson
     top: null,
     n_features: 48,
     signed: false,
+    sources: false,
     provenance: [["model", "tiny"]],
     notes: [],
     activation_name: "activation",

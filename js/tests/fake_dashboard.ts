@@ -22,6 +22,7 @@ export const STATE = {
   where: [],
   selected_example: null,
   live: true,
+  sources: false,
   theme: "light",
   error: null,
   revision: 0,

@@ -5,6 +5,7 @@ import { StatusLines } from "../../controls/status";
 import { HoverCard, type Pointed } from "../../feature/card";
 import { hueOf, picked } from "../../feature/picked";
 import { NAMELESS, type Named, type Names } from "../../feature/said";
+import { Sources } from "../../feature/sources";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json } from "../../kernel/types";
@@ -109,6 +110,9 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
     [model, shown, hoverFeature, features],
   );
   const inRange = selected.filter((token) => token < data.json.n);
+  // Of the text that is shown: while another is typed, the trait is ahead of it.
+  const shownText = useMemo(() => model.get("text") as Json, [data]);
+  const place = inRange.length === 1 ? (inRange[0] ?? null) : null;
   return (
     <div class="saew-body">
       <div class="saew-main">
@@ -140,6 +144,13 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
             onHover={(token, at) => setHover({ token, at })}
             onCursor={setCursor}
             onSelect={(tokens) => save(model, { selected_tokens: tokens })}
+          />
+        )}
+        {data.json.sources && feature !== null && (
+          <Sources
+            {...{ model, root, prefix, palette }}
+            of={{ f: feature, text: shownText, token: place, example: null }}
+            key_of={data.json.key}
           />
         )}
         {view !== "text" && data.json.n > 0 && (

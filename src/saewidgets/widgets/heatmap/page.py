@@ -12,6 +12,7 @@ from ...snapshot.fallback import FallbackRow, fallback
 from ..feature.card import AskedCard, card_reply
 from ..feature.corpus import Corpus
 from ..feature.on_text import describes
+from ..feature.sources import AskedSources
 from ..shot import Question
 from . import payload as heatmap_payload
 from .payload import Rank, Said, Tokens, rank_reply, ranking_of, said_reply, tokens_reply
@@ -55,6 +56,14 @@ def questions(
         yield from (Question("said", Said(asked.text, token), said_reply(acts, token)) for token in range(len(acts)))
     if index is not None:
         yield from (Question("card", AskedCard(feature), card_reply(index, feature)) for feature in cards)
+
+
+def questions_of_sources(asked: Rank, feature: int | None) -> Iterator[AskedSources]:
+    """Where the selected feature is strongest, and at the selected token, if it is one."""
+    if feature is not None:
+        yield AskedSources(feature, asked.text)
+    if feature is not None and len(asked.tokens) == 1:
+        yield AskedSources(feature, asked.text, asked.tokens[0])
 
 
 def fallback_of(
