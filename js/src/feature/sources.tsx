@@ -83,6 +83,7 @@ function Told({
   const [token, setToken] = useState(-1);
   const host = useRef<HTMLDivElement>(null);
   const line = useRef<TokenText | null>(null);
+  const cursor = useRef(-1);
   const [parts, all, sums, share] = ["parts", "by_token", "by_head", "head_share"].map((name) =>
     floats(arrays, name),
   ) as [Float32Array, Float32Array, Float32Array, Float32Array];
@@ -107,6 +108,7 @@ function Told({
     line.current?.dye((i) => background([{ hue: value(i) > 0 ? FOR : AGAINST, values, scale }], i, palette), 0);
   }, [r, row, palette]);
   const point = (i: number) => {
+    cursor.current = i;
     line.current?.point(i, i < 0 ? null : says(i));
     setToken(i);
   };
@@ -134,7 +136,9 @@ function Told({
             onPointerLeave={() => setToken(-1)}
             onBlur={() => point(-1)}
             onKeyDown={(event) => {
-              const to = { ArrowRight: token + 1, ArrowLeft: token - 1, Home: 0, End: n - 1 }[event.key];
+              const to = { ArrowRight: cursor.current + 1, ArrowLeft: cursor.current - 1, Home: 0, End: n - 1 }[
+                event.key
+              ];
               if (to === undefined) return;
               event.preventDefault();
               point(Math.max(0, Math.min(n - 1, to)));
