@@ -72,7 +72,7 @@ describe("heatmap", () => {
   test("tokens, heads and what no token brought, as the kernel says them", async () => {
     await openHeatmap();
     expect(find(".saew-sources h3")?.textContent).toBe(
-      "Where feature 5 at \u2018 U+202Ecat<b>\u2019 (position 2) got its activation 3.250: by source token",
+      "Where feature 5 at \u2018 U+202Ecat<b>\u2019 (position 2) got its activation 3.250: by source token (hatched: against)",
     );
     expect(find(".saew-sources b.saew-t, .saew-sources script")).toBeNull();
     expect(tokens().map((t) => t.textContent)).toEqual(["<|bos|>", "the", " U+202Ecat<b>"]);
@@ -164,7 +164,7 @@ describe("heatmap", () => {
 
   test("an error stands in its place with its remedy, and all else works", async () => {
     await openHeatmap({}, failing(onHeads, "Load it with attn_implementation='eager' <b>"));
-    expect(box()?.textContent).toBe("Sources of the activation: Load it with attn_implementation='eager' <b>");
+    expect(box()?.textContent).toBe("Sources: Load it with attn_implementation='eager' <b>");
     expect(find(".saew-banner")).toBeNull();
     expect(all(".saew-text .saew-t").length).toBe(3);
     model.push({ selected_tokens: [1] });
@@ -247,7 +247,7 @@ describe("dashboard", () => {
     await openDashboard({}, failing(dashboardAnswering, "no patterns"));
     click(links()[0]);
     await settle();
-    expect(find(".saew-origins")?.textContent).toContain("Sources of the activation: no patterns");
+    expect(find(".saew-origins")?.textContent).toContain("Sources: no patterns");
     expect(find(".saew-banner-error")).toBeNull();
   });
 });

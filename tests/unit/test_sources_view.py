@@ -221,6 +221,7 @@ def test_one_head_and_too_many_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources_module, "_MOST_PARTS", 3)
     r, arrays = good(widget, "sources", asking(feature, text=TEXT, token=5))
     assert len(arrays["parts"]) == 0 and len(arrays["by_token"]) == 6 and r["silent"] is None
+    assert "too many tokens" in r["notes"][0]
 
 
 def test_what_is_not_linear_is_not_called_a_bias() -> None:

@@ -67,7 +67,7 @@ export function Sources({ model, of, key_of = "", ...view }: Props) {
       {reply ? (
         <Told key={reply.r.f} {...view} reply={reply} />
       ) : (
-        <p class="saew-small" role="status">{`Sources of the activation: ${label(missing || "computing\u2026")}`}</p>
+        <p class="saew-small" role="status">{`Sources: ${label(missing || "computing\u2026")}`}</p>
       )}
     </section>
   );
@@ -120,7 +120,7 @@ function Told({
           {`Where feature ${r.f} at `}
           <bdi>{name(r.at)}</bdi>
           {r.text !== null && ` of text ${r.text + 1}`}
-          {!r.silent && ` got its ${r.activation_name} ${num(r.activation)}: by source token`}
+          {!r.silent && ` got its ${r.activation_name} ${num(r.activation)}: by source token (hatched: against)`}
         </h3>
       )}
       {[...r.notes, r.silent].map((note) => note && <p class="saew-small">{note}</p>)}
@@ -151,7 +151,8 @@ function Told({
               </li>
             ))}
           </ul>
-          <fieldset class="saew-heads" aria-label="Heads: share of their |sums|, and sum">
+          <fieldset class="saew-heads">
+            <legend class="saew-small">Heads: share of their |sums|, and sum</legend>
             {[-1, ...heads].map((h, i) => (
               <button
                 type="button"

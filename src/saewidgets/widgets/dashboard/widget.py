@@ -248,12 +248,11 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
     def _answer_sources(self, asked: AskedSources, ticket: Ticket) -> wire.Reply:
         feature = self._index.check_feature(asked.feature)
         if asked.example is not None:
-            place = place_in_corpus(self._index, feature, asked.example)
-        elif isinstance(asked.text, str):
-            acts = self._activations(asked.text, feature, ticket)
-            place = place_in_text(self.engine, acts, feature, asked.token)
-        else:
+            return sources_reply(self.engine, self._sae, feature, place_in_corpus(self._index, feature, asked.example))
+        if not isinstance(asked.text, str):
             raise ValueError("Sources are asked for a text, or for an example by its position.")
+        acts = self._activations(asked.text, feature, ticket)
+        place = place_in_text(self.engine, acts, feature, asked.token)
         return sources_reply(self.engine, self._sae, feature, place)
 
     @channel("label", AskedLabel)

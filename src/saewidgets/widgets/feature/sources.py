@@ -153,10 +153,17 @@ def sources_reply(engine: Engine, sae: str | None, feature: int, place: Place | 
     # With a mask: these ids were read as they are, and none of them is padding.
     read = {"input_ids": [[*place.ids]], "attention_mask": [[1] * len(place.ids)]}
     found = by_source(engine, read, feature, position=place.at, sae=dictionary.name)
-    data["notes"] = [*place.notes, *_differs(found, place)]
+    notes = [*place.notes, *_differs(found, place)]
+    data["notes"] = list(notes)
     if found.activation == 0:
         return _nothing(data, _inactive(feature), arrays["flags"])
     parts = found.parts[:, :n]
+    if parts.size > _MOST_PARTS:
+        parts = parts[:0]
+        data["notes"] = [
+            *notes,
+            "There are too many tokens to send what each head brought from each: their sums alone.",
+        ]
     return Reply(
         {
             **data,
@@ -172,7 +179,7 @@ def sources_reply(engine: Engine, sae: str | None, feature: int, place: Place | 
             "by_token": found.by_token[:n].astype(np.float32),
             "by_head": found.by_head.astype(np.float32),
             "head_share": found.head_share.astype(np.float32),
-            "parts": (parts.reshape(-1) if parts.size <= _MOST_PARTS else np.zeros(0)).astype(np.float32),
+            "parts": parts.reshape(-1).astype(np.float32),
         },
     )
 
