@@ -3,6 +3,7 @@
 import type { CardJson } from "../src/feature/card";
 import type { ArraySpec, FromKernel, Json, Model } from "../src/kernel/types";
 import type { RankJson, RankRow, TokensJson } from "../src/widgets/heatmap/data";
+import { sourcesAnswering } from "./fake_sources";
 
 type Callback = (...args: unknown[]) => void;
 
@@ -133,6 +134,7 @@ export function tokensAnswer(id: string, text: string, extra: Partial<TokensJson
     top: null,
     n_features: 48,
     signed: false,
+    sources: false,
     provenance: [["model", "tiny"]],
     notes: [],
     activation_name: "activation",
@@ -251,6 +253,8 @@ export function answering(message: Sent): FromKernel | null {
   const text = String(message.p?.text);
   if (message.ch === "rank") return rankAnswer(message.id, text);
   if (message.ch === "card") return cardAnswer(message.id, Number(message.p?.f));
+  const sources = sourcesAnswering(message, `key ${text}`);
+  if (sources) return sources;
   if (message.ch === "said") {
     const names = { "9": { label: null, said: { ...SAID, text: "fires first" } } };
     return { t: "res", id: message.id, ok: true, r: { names }, arrays: [] };

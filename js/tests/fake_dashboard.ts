@@ -4,6 +4,7 @@ import type { ExampleJson, ExamplesJson, FeatureJson, GroupJson } from "../src/f
 import type { ArraySpec, FromKernel, Json } from "../src/kernel/types";
 import type { EffectsJson } from "../src/widgets/dashboard/examples/effects";
 import { type Sent, spec } from "./fake";
+import { sourcesAnswering } from "./fake_sources";
 
 export const N_FEATURES = 1000;
 export const DEAD = 13;
@@ -22,6 +23,7 @@ export const STATE = {
   where: [],
   selected_example: null,
   live: true,
+  sources: false,
   theme: "light",
   error: null,
   revision: 0,
@@ -223,6 +225,7 @@ export function answering(message: Sent): FromKernel | null {
     const sizes = Array.isArray(p.of) ? p.of.map(() => 7) : [String(p.text).split(/(?= )/).length];
     return effectsAnswer(id, f, sizes);
   }
+  if (ch === "sources") return sourcesAnswering(message);
   if (ch === "label") return { t: "res", id, ok: true, r: { f, label: String(p.label) }, arrays: [] };
   if (ch === "random") return { t: "res", id, ok: true, r: { f: 99 }, arrays: [] };
   return null;

@@ -30,6 +30,9 @@ from saewidgets.widgets.shot import recorded
 
 GOLDEN = Path(__file__).parents[2] / "js" / "tests" / "golden"
 TEXT = "In the beginning God created"
+RESIDUAL = "blocks.1.hook_resid_pre"
+# Those that take activations apart by source token.
+HOOKS = dict.fromkeys(("heatmap", "dashboard"), "blocks.1.attn.hook_z")
 TEXTS = [{"text": f"{TEXT} the heaven and the earth. {i}", "kind": "ab"[i % 2]} for i in range(6)]
 
 
@@ -104,6 +107,8 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
     """Questions that no page records."""
     if name == "heatmap":
         yield "tokens", {"text": TEXT, "rank": {"text": TEXT, "tokens": [1]}}
+        active = int(widget.activations.token(4)[0][0])  # type: ignore[attr-defined]
+        yield "sources", {"f": active, "text": TEXT, "token": 4}
     if name == "comparison":
         rank = {**plain(widget._asked()), "at": "max", "all_of": [0]}  # type: ignore[attr-defined]
         yield "tokens", {"texts": rank["texts"], "rank": rank}
@@ -113,6 +118,7 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
         f = int(widget.feature)  # type: ignore[attr-defined]
         examples = widget.index.examples(f, group="top", top=2)  # type: ignore[attr-defined]
         yield "text", {"f": f, "text": TEXT}
+        yield "sources", {"f": f, "text": TEXT}
         yield "effects", {"f": f, "text": TEXT}
         yield "effects", {"f": f, "of": [e.position for e in examples], "view": "snippet", "window": 5}
         yield "label", {"f": f, "label": "another"}
@@ -147,6 +153,7 @@ def payload(name: str, widget: EngineWidget) -> dict[str, Any]:
         "steering": {"views": ("text", "effect", "sweep", "answer")},
         "browser": {"cards": 2},
         "attribution": {"features": 3},
+        "dashboard": {"sources": 1},
     }.get(name, {})
     shot = widget.shot(**options)
     answers = list(widget._recorded(shot.questions))
@@ -193,7 +200,7 @@ def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path)
     with (
         recording(),
         catalog_made.hub(tmp_path / "hub"),
-        sw.Engine(tiny.hooked(), tiny.sae(), labels={3: "three"}) as engine,
+        sw.Engine(tiny.hooked(), tiny.sae(hook=HOOKS.get(name, RESIDUAL)), labels={3: "three"}) as engine,
     ):
         widget = {
             "heatmap": lambda: heatmaps(engine, tmp_path / "index"),

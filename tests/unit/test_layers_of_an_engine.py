@@ -209,3 +209,21 @@ def test_the_panel_says_what_each_layer_is_worth(engine: sw.Engine, special: boo
             assert one["positive"] == pytest.approx(sums[sums > 0].sum(), abs=1e-6)
             assert one["negative"] == pytest.approx(sums[sums < 0].sum(), abs=1e-6)
             assert one["error_share"] == pytest.approx(found.error_share[name])
+
+
+def test_sources_are_told_of_the_dictionary_that_reads_heads() -> None:
+    z = "blocks.1.attn.hook_z"
+    with sw.Engine(tiny.hooked(), {"stream": tiny.sae(), "heads": tiny.sae("standard", z, seed=3)}) as engine:
+        widget = sw.TokenFeatureHeatmap(engine, TEXT)
+        told = {}
+        for name in (None, "heads"):
+            r, _ = good(widget, "tokens", {"text": TEXT, "sae": name})
+            told[name] = r["sources"]
+        assert told == {None: False, "heads": True}
+        f = int(engine.activations(TEXT, sae="heads").top(1).features[0])
+        r, arrays = good(widget, "sources", {"f": f, "text": TEXT, "token": None, "example": None, "sae": "heads"})
+        found = sw.by_source(engine, TEXT, f, sae="heads")
+        assert (r["at"], r["activation"]) == (found.position, pytest.approx(found.activation))
+        assert arrays["by_token"].sum() + r["rest"] == pytest.approx(found.activation, abs=1e-5)
+        refused = failed(widget, "sources", {"f": 3, "text": TEXT, "token": 2, "example": None, "sae": None})
+        assert "hook_z" in refused["message"]

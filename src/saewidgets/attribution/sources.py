@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..engine.arrays import Doubles, Ints
 from ..engine.model.heads import heads_at
+from ..engine.model.hook_names import reads_heads
 from ..errors import HookDidNotFireError, HookNotFoundError, SaewidgetsError
 from .metrics.targets import place
 
@@ -48,6 +49,8 @@ class SourceAttribution:
         parts: [heads, pos] of each head and source token; heads: [heads] their numbers.
         rest: a less all of them.
         token_ids, tokens: [pos] the text.
+        exact: whether w is the same wherever the feature is active, so that `rest` is what no token brings; else it also
+            holds what the slope at the token does not say.
 
     Example:
         >>> sw.by_source(engine, text, 812).to_pandas()
@@ -61,6 +64,7 @@ class SourceAttribution:
     rest: float
     token_ids: Ints
     tokens: tuple[str, ...]
+    exact: bool = True
 
     @property
     def by_token(self) -> Doubles:
@@ -127,7 +131,7 @@ def by_source(
     """
     dictionary = engine.dictionary(sae)
     (feature,) = dictionary.check_features([feature])
-    if not dictionary.hook_name.endswith("hook_z"):
+    if not reads_heads(dictionary.hook_name):
         raise SaewidgetsError(
             f"{dictionary.name!r} reads {dictionary.hook_name!r}. Source tokens are told for SAEs on 'blocks.N.attn.hook_z', "
             "where what each head brought from each token is still apart."
@@ -180,6 +184,7 @@ def _by_source(engine: Engine, ids: list[int], feature: int, at: int, sae: str, 
         rest=whole - float(parts.sum()),
         token_ids=np.array(ids, dtype=np.int64),
         tokens=tuple(engine.tokenizer.display(ids).strings),
+        exact=dictionary.affine,
     )
 
 

@@ -12,6 +12,7 @@ import { Ablation, Controls, Legend } from "./controls";
 import { type Effects, type EffectsState, useEffects } from "./examples/effects";
 import { Examples } from "./examples/examplesview";
 import { Hover } from "./examples/hover";
+import { Origins } from "./examples/origins";
 import { type Kind, largest } from "./examples/runs";
 import { strongest, TestBox, useText } from "./examples/testbox";
 import { Tooltip } from "./examples/tooltip";
@@ -91,6 +92,10 @@ function Body(props: BodyProps) {
   const chosen = useTrait<string>(model, "token_filter");
   const picked = useTrait<ExampleJson | null>(model, "selected_example");
   const [kind, setKind] = useState<Kind>("full");
+  const heads = useTrait<boolean>(model, "sources");
+  const [sourced, setSourced] = useState(false);
+  // Of another feature, or of a list that is gone, it says nothing.
+  const origin = sourced && examples ? exampleOf(examples, picked?.id) : undefined;
   const [hover] = useState(() => new Hover());
   const palette = usePalette(root, themeVersion);
   const on = live && ablation;
@@ -132,7 +137,8 @@ function Body(props: BodyProps) {
           </div>
           {live && (
             <TestBox
-              {...{ model, answer: text, unit: json.activation_name, scale, effects, kind, most, hover, palette }}
+              {...{ model, root, prefix, heads, answer: text, unit: json.activation_name }}
+              {...{ scale, effects, kind, most, hover, palette }}
             />
           )}
           <section class="saew-panel saew-examples-panel" aria-label="Examples">
@@ -143,12 +149,28 @@ function Body(props: BodyProps) {
             <Controls model={model} json={json} />
             {live && <Ablation model={model} effects={effects} kind={kind} onKind={setKind} />}
             <Legend unit={json.activation_name} signed={json.signed} scale={scale} effects={on} palette={palette} />
+            {heads && origin && (
+              <Origins
+                {...{ model, root, prefix, palette }}
+                feature={json.f}
+                example={origin}
+                onClose={() => setSourced(false)}
+              />
+            )}
             {examples ? (
               <Examples
                 answer={examples}
                 selected={picked?.id ?? null}
                 {...{ effects, kind, most, hover, palette, prefix }}
                 onSelect={(example) => save(model, { selected_example: example && withText(examples, example) })}
+                onSources={
+                  heads
+                    ? (example) => {
+                        setSourced(origin?.id !== example.id);
+                        save(model, { selected_example: withText(examples, example) });
+                      }
+                    : undefined
+                }
               />
             ) : (
               <NoExamples busy={props.busy} json={json} />
@@ -181,6 +203,10 @@ function NoExamples({ busy, json }: { busy: boolean; json: FeatureJson }) {
 /** What the trait holds: the example, and its text to read in Python. */
 function withText(answer: ExamplesAnswer, example: ExampleJson): ExampleJson & { text: string } {
   return { ...example, text: answer.str.slice(example.start, example.start + example.n).join("") };
+}
+
+function exampleOf({ json }: ExamplesAnswer, id: number | undefined): ExampleJson | undefined {
+  return json.groups.flatMap((group) => group.examples).find((example) => example.id === id);
 }
 
 /** The largest effect of those that are shown; it gets the full line. */

@@ -5,6 +5,7 @@ import { StatusLines } from "../../controls/status";
 import { HoverCard, type Pointed } from "../../feature/card";
 import { hueOf, picked } from "../../feature/picked";
 import { NAMELESS, type Named, type Names } from "../../feature/said";
+import { Sources } from "../../feature/sources";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
 import type { Json } from "../../kernel/types";
@@ -110,6 +111,9 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
     [model, shown, hoverFeature, features],
   );
   const inRange = selected.filter((token) => token < data.json.n);
+  // Of what is shown: while another text is typed, or another dictionary chosen, the traits are ahead of it.
+  const shownOf = useMemo(() => ({ text: model.get("text") as Json, sae: model.get("sae") as Json }), [data]);
+  const place = inRange.length === 1 ? (inRange[0] ?? null) : null;
   return (
     <div class="saew-body">
       <div class="saew-main">
@@ -141,6 +145,13 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
             onHover={(token, at) => setHover({ token, at })}
             onCursor={setCursor}
             onSelect={(tokens) => save(model, { selected_tokens: tokens })}
+          />
+        )}
+        {data.json.sources && feature !== null && (
+          <Sources
+            {...{ model, root, prefix, palette }}
+            of={{ f: feature, ...shownOf, token: place, example: null }}
+            key_of={data.json.key}
           />
         )}
         {view !== "text" && data.json.n > 0 && (

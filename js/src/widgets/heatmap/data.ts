@@ -18,6 +18,8 @@ export interface TokensJson {
   top: number | null;
   n_features: number;
   signed: boolean;
+  /** Whether an activation can be taken apart by source token and head. */
+  sources: boolean;
   provenance: [string, string][];
   notes: string[];
   activation_name: string;

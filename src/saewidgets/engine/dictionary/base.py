@@ -55,6 +55,11 @@ class Dictionary(ABC):
         return True
 
     @property
+    def affine(self) -> bool:
+        """Whether the activation of a feature that is active is an affine function of what is read at its token."""
+        return True
+
+    @property
     def device(self) -> torch.device | None:
         """Where the weights are; None if there are none."""
         return None

@@ -9,9 +9,7 @@ the weights are the same tensors.
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import torch
@@ -21,6 +19,7 @@ from ...errors import NonFiniteError, SaeMismatchError
 from ..given_labels import labels_from
 from ..labels import Labels
 from .base import Dictionary, rows_of
+from .settings import encoding_settings
 from .variants import turned
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
 
     AnySae: TypeAlias = SAE[Any]
 
-
+# Divide each token's vector by its own size.
+_BY_TOKEN = ("layer_norm", "constant_norm_rescale")
 # Applied by sae-lens's trainer to what it gives the SAE, and by nothing else until it is folded into the weights: how to.
 _NOT_AT_INFERENCE = {
     "expected_average_only_in": "fold_activation_norm_scaling_factor({0}.scaling_factor)",
@@ -38,13 +38,6 @@ _NOT_AT_INFERENCE = {
         "fold_activation_whitening({0}.whitening.mean, {0}.whitening.matrix, {0}.whitening.inverse_matrix)"
     ),
 }
-
-
-# Settings of an SAE that are about its training or its place in memory, or that are told elsewhere.
-_NOT_ENCODING = frozenset(
-    "metadata device dtype architecture d_in d_sae decoder_init_norm aux_loss_coefficient use_matryoshka_aux_loss "
-    "topk_threshold_lr use_sparse_activations".split()
-)
 
 
 class SaeDictionary(Dictionary):
@@ -111,6 +104,11 @@ class SaeDictionary(Dictionary):
         from sae_lens import BatchTopKTrainingSAE
 
         return not isinstance(self.sae, BatchTopKTrainingSAE)
+
+    @property
+    def affine(self) -> bool:
+        normalises = self.sae.cfg.normalize_activations in _BY_TOKEN
+        return not (normalises or self.architecture == "temporal" or self._user_hooks())
 
     def _user_hooks(self) -> bool:
         return any(point._forward_hooks or point._forward_pre_hooks for point in self.sae.hook_dict.values())
@@ -237,11 +235,7 @@ class SaeDictionary(Dictionary):
         return {**dict(self.sae.named_parameters()), **dict(self.sae.named_buffers())}
 
     def encoding(self) -> dict[str, object]:
-        settings = self.sae.cfg.to_dict()
-        # An SAE in training and the same one loaded for use must agree: only what the latter has.
-        wanted = _settings_in_use(self.architecture) or settings.keys()
-        kept = {name: value for name, value in settings.items() if name in wanted and name not in _NOT_ENCODING}
-        return cast("dict[str, object]", json.loads(json.dumps(kept, default=str, sort_keys=True)))
+        return encoding_settings(self.sae)
 
     def metadata(self, name: str) -> object:
         # sae-lens' metadata answers None for whatever it does not know.
@@ -302,7 +296,7 @@ class SaeDictionary(Dictionary):
     def _twin(self, columns: Tensor | None = None) -> AnySae:
         twin = copy.copy(self.sae)
         # These closures of sae-lens write to the object that made them: make the twin's own.
-        if self.sae.cfg.normalize_activations in ("layer_norm", "constant_norm_rescale"):
+        if self.sae.cfg.normalize_activations in _BY_TOKEN:
             twin._setup_activation_normalization()
         if self.sae.hook_z_reshaping_mode:
             twin.turn_off_forward_pass_hook_z_reshaping()  # heads are flattened before they get here
@@ -319,11 +313,3 @@ class SaeDictionary(Dictionary):
 def _dense(activations: Tensor) -> Tensor:
     """sae-lens can give sparse tensors (TopK with use_sparse_activations)."""
     return activations if activations.layout == torch.strided else activations.to_dense()
-
-
-def _settings_in_use(architecture: str) -> frozenset[str]:
-    """Names of the settings of an architecture's SAEs that are not in training; none if there are only trained ones."""
-    from sae_lens import registry
-
-    known = registry.SAE_CLASS_REGISTRY.get(architecture)
-    return frozenset(field.name for field in fields(known[1])) if known else frozenset()

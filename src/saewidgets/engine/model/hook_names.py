@@ -13,6 +13,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformer_lens import HookedTransformer
 
+
+def reads_heads(hook_name: str) -> bool:
+    """Whether the value at a hook is what each attention head brought, still apart: what attention-output SAEs read.
+
+    Example:
+        >>> reads_heads("blocks.3.attn.hook_z")
+        True
+    """
+    return hook_name.endswith("hook_z")
+
+
 _GLOBAL = {
     "embed.hook_out": "hook_embed",
     "pos_embed.hook_out": "hook_pos_embed",

@@ -130,7 +130,11 @@ class Texts:
     def offset(self, chunk: int) -> int:
         """What a position in the chunk is ahead of the position in its document (negative for a repeated BOS)."""
         start = int(self._folder.read("chunk_start", chunk, chunk + 1)[0])
-        return start - int(self._folder.read("chunk_lead", chunk, chunk + 1)[0])
+        return start - self.lead(chunk)
+
+    def lead(self, chunk: int) -> int:
+        """How many of the chunk's first tokens (a repeated BOS) are not of its document there."""
+        return int(self._folder.read("chunk_lead", chunk, chunk + 1)[0])
 
     def display(self, start: int, stop: int) -> TokenText:
         """Readable strings of a stretch inside one chunk."""

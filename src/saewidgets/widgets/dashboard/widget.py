@@ -11,6 +11,8 @@ import numpy as np
 import traitlets
 
 from ...engine.arrays import Ints
+from ...engine.model.hook_names import reads_heads
+from ...errors import SaewidgetsError
 from ...index.feature_index import FeatureIndex
 from ...index.store.features_table import ORDERS
 from .. import wire
@@ -18,13 +20,15 @@ from ..base import EngineWidget
 from ..channel import channel
 from ..constants import MAX_WINDOW, MIN_WINDOW
 from ..feature.payload import feature_reply, text_reply
+from ..feature.sources import AskedSources, place_in_text, sources_reply
 from ..indexed import indexed, parted
-from ..shot import Shot
+from ..shot import Question, Shot
 from ..traits import WholeNumber, WholeNumbers, wholes
 from .asked import AskedEffects, AskedExamples, AskedFeature, AskedLabel, AskedRandom, AskedText
 from .effects import Context, contexts, effects_reply
 from .page import fallback_of, questions
 from .payload import answer_examples, columns_of, select
+from .sources import place_in_corpus
 
 if TYPE_CHECKING:
     from ...engine.activations.result import FeatureActivations
@@ -32,12 +36,14 @@ if TYPE_CHECKING:
     from ...engine.ticket import Ticket
     from ...index.store.examples import Examples
     from ...index.store.feature import Feature
+    from ...index.store.snippets import Example
 
 
 class FeatureDashboard(EngineWidget, bundle="dashboard"):
     """One feature: what it fires on, what it promotes, its examples, its neighbours; and your own text.
 
-    Works from an index alone; with an engine also on your own text, and with the effect of ablation.
+    Works from an index alone; with an engine also on your own text, and with the effect of ablation. Of an SAE on `hook_z`
+    "sources" tells from which tokens, by which heads, an example's activation came.
 
     Args:
         engine: the model and SAE that the index was made with; None: without a model.
@@ -81,6 +87,7 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
     ablation = traitlets.Bool(False).tag(sync=True, page=True)
     selected_example = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True, page=True)
     live = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
+    sources = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
 
     def __init__(
         self,
@@ -104,6 +111,7 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
         self._columns = columns_of(index)
         super().__init__(engine, features=features, **traits)
         self.set_trait("live", engine is not None)
+        self.set_trait("sources", engine is not None and reads_heads(engine.dictionary(self._sae).hook_name))
         first = next(iter(self.features), int(index.order("density")[0])) if feature is None else feature
         self.feature = first
         self.names_of(index.labels)
@@ -236,6 +244,17 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
         shown = contexts(self._index, asked.of, None if asked.view == "full" else asked.window)
         return effects_reply(self.engine, self._sae, feature, shown, ticket)
 
+    @channel("sources", AskedSources)
+    def _answer_sources(self, asked: AskedSources, ticket: Ticket) -> wire.Reply:
+        feature = self._index.check_feature(asked.feature)
+        if asked.example is not None:
+            return sources_reply(self.engine, self._sae, feature, place_in_corpus(self._index, feature, asked.example))
+        if not isinstance(asked.text, str):
+            raise ValueError("Sources are asked for a text, or for an example by its position.")
+        acts = self._activations(asked.text, feature, ticket)
+        place = place_in_text(self.engine, acts, feature, asked.token)
+        return sources_reply(self.engine, self._sae, feature, place)
+
     @channel("label", AskedLabel)
     def _answer_label(self, asked: AskedLabel, _ticket: Ticket) -> wire.Reply:
         self._index.set_label(asked.feature, asked.label or "")
@@ -254,11 +273,16 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
     def fallback_html(self) -> str:
         return fallback_of(self._index, self.info)
 
-    def shot(self, features: Sequence[int] | None = None) -> Shot:
+    def shot(self, features: Sequence[int] | None = None, sources: int = 0) -> Shot:
         """These features, with their examples under the present settings. Own text and ablation need a model.
 
         Args:
             features: default: the trait `features`, else the one shown.
+            sources: of an SAE on `hook_z`, with an engine: of how many of a feature's top examples the page shows from which
+                tokens, by which heads, their activation came. A forward each.
+
+        Raises:
+            SaewidgetsError: if `sources` are asked for and there are none.
         """
         # As plain integers: features may come from a table's index.
         recorded = wholes(features if features is not None else self.features or [self._shown()])
@@ -269,6 +293,11 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
         if brushed:
             asked.append(self._page_examples(first, []))
         replies = [self._feature_reply(f, np.array(recorded), can_label=False) for f in recorded]
+        if sources and not self.sources:
+            raise SaewidgetsError("Sources are of SAEs on 'blocks.N.attn.hook_z', and need a dashboard with an engine.")
+        origins = {
+            AskedSources(one.feature, example=e.position): None for one in asked for e in self._first(one, sources)
+        }
         return Shot(
             title=f"Feature {first}" if len(recorded) == 1 else f"{len(recorded)} features",
             state={
@@ -277,13 +306,21 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
                 "activation_range": cast("list[wire.Json]", brushed),
                 "text": "",
                 "live": False,
+                "sources": bool(origins),
                 "ablation": False,
                 "selected_example": None,
             },
-            questions=list(questions(self._index, asked, replies, self.sort)),
+            questions=[
+                *questions(self._index, asked, replies, self.sort),
+                *(Question("sources", one) for one in origins),
+            ],
             fallback=fallback_of(self._index, self._index.feature(first)),
             provenance=list(self._index.provenance.items()),
         )
+
+    def _first(self, asked: AskedExamples, n: int) -> Sequence[Example]:
+        groups = select(self._index, asked, n).groups if n else ()
+        return groups[0].examples[:n] if groups else ()
 
     def _page_examples(self, feature: int, bounds: Sequence[float]) -> AskedExamples:
         return replace(self._asked(feature), group="all", bounds=tuple(bounds))  # a page finds the groups in "all"

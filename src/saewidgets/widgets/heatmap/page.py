@@ -12,6 +12,7 @@ from ...snapshot.fallback import FallbackRow, fallback
 from ..feature.card import AskedCardOf, card_reply
 from ..feature.corpus import Corpus
 from ..feature.on_text import describes
+from ..feature.sources import AskedSources
 from ..shot import Question
 from . import payload as heatmap_payload
 from .payload import Rank, Said, Tokens, rank_reply, ranking_of, said_reply, tokens_reply
@@ -57,6 +58,14 @@ def questions(
         )
     if index is not None:
         yield from (Question("card", AskedCardOf(feature, asked.sae), card_reply(index, feature)) for feature in cards)
+
+
+def questions_of_sources(asked: Rank, feature: int | None) -> Iterator[AskedSources]:
+    """Where the selected feature is strongest, and at the selected token, if it is one."""
+    if feature is not None:
+        yield AskedSources(feature, asked.text, sae=asked.sae)
+    if feature is not None and len(asked.tokens) == 1:
+        yield AskedSources(feature, asked.text, asked.tokens[0], sae=asked.sae)
 
 
 def fallback_of(

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...engine.activations.result import FeatureActivations
 from ...engine.arrays import Ints
+from ...engine.model.hook_names import reads_heads
 from ..feature.corpus import Corpus
 from ..feature.on_text import columns, describes, result_key
 from ..feature.said import said_of
@@ -41,6 +42,8 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
         "top": top,
         "n_features": acts.n_features,
         "signed": acts.signed,
+        # Whether an activation can be taken apart by source token and head.
+        "sources": reads_heads(acts.provenance["hook"]),
         "provenance": [[k, v] for k, v in acts.provenance.items()],
         "notes": list(acts.notes),
         "activation_name": acts.activation_name,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -12,16 +14,20 @@ import traitlets
 from ...engine.activations.result import FeatureActivations
 from ...engine.given_labels import labels_from
 from ...engine.labels import Labels, Names
+from ...engine.model.hook_names import reads_heads
+from ...errors import SaewidgetsError
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
 from ..dictionaries import IndexesLike, OfOneLayer
 from ..feature.card import AskedCardOf, card_reply
 from ..feature.coloured import Coloured
+from ..feature.on_text import result_key
+from ..feature.sources import AskedSources, place_in_text, sources_reply
 from ..kept import Kept
-from ..shot import Shot
+from ..shot import Question, Shot
 from ..traits import Text, TextOrIds, WholeNumbers, as_text, is_ids
-from .page import fallback_of, questions
+from .page import fallback_of, questions, questions_of_sources
 from .payload import Rank, Said, Tokens, rank_reply, said_reply, tokens_reply
 from .ranked import ORDERS
 
@@ -34,6 +40,9 @@ if TYPE_CHECKING:
 
 class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
     """The tokens of a text coloured by features, and the features that are active on it, ranked.
+
+    Of an SAE on `hook_z` it also shows from which tokens, by which heads, the selected feature got its activation: at the
+    selected token, if it is one, else where it is strongest among counted tokens.
 
     Args:
         engine: what computes.
@@ -225,6 +234,14 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
     def _answer_said(self, asked: Said, ticket: Ticket) -> wire.Reply:
         return said_reply(self._result(as_text(asked.text), asked.sae, ticket), asked.token)
 
+    @channel("sources", AskedSources)
+    def _answer_sources(self, asked: AskedSources, ticket: Ticket) -> wire.Reply:
+        dictionary = self._of(asked.sae)
+        acts = self._result(as_text(asked.text), asked.sae, ticket)
+        dictionary.check_features([asked.feature])
+        place = place_in_text(self.engine, acts, asked.feature, asked.token)
+        return sources_reply(self.engine, dictionary.name, asked.feature, place, result_key(acts))
+
     @channel("card", AskedCardOf)
     def _answer_card(self, asked: AskedCardOf, _ticket: Ticket) -> wire.Reply:
         name = self._of(asked.sae).name
@@ -259,10 +276,20 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
         return Shot(
             title=f"{name} on {_short(self.text)}",
             state={"selected_tokens": cast("wire.Json", selected), "editable": False},
-            questions=list(questions(acts, asked, self._indexes.of(name), self._indexes.corpus(name))),
+            questions=[
+                *questions(acts, asked, self._indexes.of(name), self._indexes.corpus(name)),
+                *self._sources(asked),
+            ],
             fallback=self.fallback_html(),
             provenance=list(acts.provenance.items()),
         )
+
+    def _sources(self, asked: Rank) -> Iterator[Question]:
+        """What a page has of the sources; nothing, where the model's attention does not show them: the live view says why."""
+        if reads_heads(self._dictionary.hook_name):
+            for one in questions_of_sources(asked, self.feature):
+                with suppress(SaewidgetsError):
+                    yield Question("sources", one, self._worker.run(partial(self._answer, "sources", one)))
 
 
 def _short(text: object) -> str:

@@ -21,6 +21,7 @@ export class ExamplesView {
   #answer: ExamplesAnswer | null = null;
   #tokens: Runs | null = null;
   #selected: number | null = null;
+  #sources = false;
   rows: Row[] = [];
 
   constructor(el: HTMLElement, prefix: string) {
@@ -28,8 +29,10 @@ export class ExamplesView {
     this.#prefix = prefix;
   }
 
-  show(answer: ExamplesAnswer, palette: Palette): void {
+  /** With `sources`, each example that is active offers them. */
+  show(answer: ExamplesAnswer, palette: Palette, sources = false): void {
     this.#answer = answer;
+    this.#sources = sources;
     this.#tokens = new Runs(this.#el, answer);
     this.rows = [];
     this.#el.dataset.view = answer.view;
@@ -125,6 +128,12 @@ export class ExamplesView {
     const meta = example.meta.map(([name, value]) => `${label(name)}: ${label(value)}`);
     const doc = this.#make("span", "saew-ex-doc", [label(example.doc), ...meta].join(" \u00b7 "));
     doc.title = [`document ${label(example.doc)}, token ${example.at}`, ...meta].join("\n");
+    // No button: it would stand inside an option of a list. The list has a key for it.
+    if (this.#sources && example.a !== null && example.a !== 0) {
+      const sources = this.#make("span", "saew-ex-sources", "sources");
+      sources.title = "From which tokens, by which heads, this activation came (key: S)";
+      end.append(sources);
+    }
     end.append(doc);
     el.append(end);
     this.rows.push({ example, el });

@@ -23,10 +23,12 @@ interface Props {
   palette: Palette;
   prefix: string;
   onSelect: (example: ExampleJson | null) => void;
+  /** Show where an example's activation came from; absent where nothing can tell. */
+  onSources?: ((example: ExampleJson) => void) | undefined;
 }
 
 export function Examples(props: Props) {
-  const { answer, effects, kind, most, hover, palette, selected } = props;
+  const { answer, effects, kind, most, hover, palette, selected, onSources } = props;
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<ExamplesView | null>(null);
   const cursor = useRef({ row: -1, token: -1 });
@@ -36,10 +38,10 @@ export function Examples(props: Props) {
   useLayoutEffect(() => {
     if (!host.current) return;
     view.current ??= new ExamplesView(host.current, props.prefix);
-    view.current.show(answer, palette);
+    view.current.show(answer, palette, onSources !== undefined);
     cursor.current = { row: -1, token: -1 };
     hover.set(null);
-  }, [answer]);
+  }, [answer, onSources === undefined]);
   useEffect(() => {
     const box = host.current;
     if (!box) return;
@@ -80,6 +82,10 @@ export function Examples(props: Props) {
     const example = view.current?.rows[index]?.example;
     if (example) props.onSelect(example.id === selected ? null : example);
   };
+  const sources = (index: number) => {
+    const example = view.current?.rows[index]?.example;
+    if (example) onSources?.(example);
+  };
   const step = (by: number) => {
     const example = view.current?.rows[cursor.current.row]?.example;
     if (!example) return;
@@ -98,6 +104,7 @@ export function Examples(props: Props) {
     else if (event.key === "ArrowRight") step(1);
     else if (event.key === "ArrowLeft") step(-1);
     else if (event.key === "Enter" || event.key === " ") toggle(row);
+    else if (event.key === "s" && onSources && !(event.ctrlKey || event.metaKey || event.altKey)) sources(row);
     else if (event.key === "Escape" && hover.value) hover.set(null);
     else if (event.key === "Escape" && selected !== null) props.onSelect(null);
     else return;
@@ -112,7 +119,7 @@ export function Examples(props: Props) {
         style={all ? "" : `max-height: ${LIMIT}px`}
         role="listbox"
         tabIndex={0}
-        aria-label="Examples. Up and down go through them, left and right through an example's tokens, Enter selects."
+        aria-label={`Examples. Up and down go through them, left and right through an example's tokens, Enter selects${onSources ? ", S shows the sources of its activation" : ""}.`}
         onPointerOver={(event) => point(tokenAt(event))}
         onPointerLeave={() => hover.set(null)}
         onScroll={() => hover.set(null)}
@@ -123,7 +130,8 @@ export function Examples(props: Props) {
           if (!row || !host.current || textSelected(host.current)) return;
           const index = Number(row.dataset.ex);
           cursor.current = { row: index, token: view.current?.rows[index]?.example.start ?? -1 };
-          toggle(index);
+          if (event.target instanceof Element && event.target.closest(".saew-ex-sources")) sources(index);
+          else toggle(index);
         }}
         onKeyDown={onKey}
       />

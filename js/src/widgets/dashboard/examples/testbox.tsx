@@ -3,6 +3,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Notes } from "../../../controls/footer";
 import { num } from "../../../controls/format";
+import { Sources } from "../../../feature/sources";
 import { excluded, type TextAnswer, type TextJson, tokenData } from "../../../feature/wire";
 import type { Ask } from "../../../kernel/kernel";
 import { save, useTrait } from "../../../kernel/traits";
@@ -73,9 +74,15 @@ interface Props {
   most: number;
   hover: Hover;
   palette: Palette;
+  root: HTMLElement;
+  prefix: string;
+  /** Whether the activation can be taken apart. */
+  heads: boolean;
 }
 
-export function TestBox({ model, answer, unit, scale, effects, kind, most, hover, palette }: Props) {
+export function TestBox(props: Props) {
+  const { model, answer, unit, scale, effects, kind, most, hover, palette, root, prefix, heads } = props;
+  const [sourced, setSourced] = useState(false);
   const host = useRef<HTMLDivElement>(null);
   const tokens = useRef<Runs | null>(null);
   const text = useTrait<string>(model, "text");
@@ -123,6 +130,18 @@ export function TestBox({ model, answer, unit, scale, effects, kind, most, hover
         onPointerLeave={() => hover.set(null)}
       />
       {answer && <Notes notes={answer.json.notes} />}
+      {heads && answer && top !== null && (
+        <button type="button" class="saew-link" aria-expanded={sourced} onClick={() => setSourced(!sourced)}>
+          sources of its strongest activation here
+        </button>
+      )}
+      {heads && answer && sourced && top !== null && (
+        <Sources
+          {...{ model, root, palette }}
+          prefix={`${prefix}-own`}
+          of={{ f: answer.json.f, text: answer.text, token: null, example: null, sae: null }}
+        />
+      )}
     </section>
   );
 }
