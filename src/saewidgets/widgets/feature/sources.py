@@ -107,7 +107,8 @@ def place_in_text(engine: Engine, acts: FeatureActivations, feature: int, token:
     bits = flags(acts.parts, acts.special, acts.outlier, acts.beyond_context)
     long = (
         f"The text is longer than the {engine.context_size} tokens of one forward: this token was read in the stretch from "
-        f"position {window.start} on, and no token before it can have brought anything."
+        f"position {window.start} on{', after the BOS again' if window.lead else ''}. Earlier tokens were not there to bring "
+        "anything."
     )
     return Place(
         ids=window.ids,
