@@ -225,5 +225,6 @@ def test_sources_are_told_of_the_dictionary_that_reads_heads() -> None:
         found = sw.by_source(engine, TEXT, f, sae="heads")
         assert (r["at"], r["activation"]) == (found.position, pytest.approx(found.activation))
         assert arrays["by_token"].sum() + r["rest"] == pytest.approx(found.activation, abs=1e-5)
-        refused = failed(widget, "sources", {"f": 3, "text": TEXT, "token": 2, "example": None, "sae": None})
+        active = int(engine.activations(TEXT).token(4)[0][0])
+        refused = failed(widget, "sources", {"f": active, "text": TEXT, "token": 4, "example": None, "sae": None})
         assert "hook_z" in refused["message"]

@@ -65,7 +65,7 @@ def check(r: dict[str, Any], arrays: Any, parts: np.ndarray, activation: float, 
 
 
 def asking(f: int, **more: Any) -> dict[str, Any]:
-    return {"f": f, "text": None, "token": None, "example": None, **more}
+    return {"f": f, "text": None, "token": None, "example": None, "sae": None, **more}
 
 
 def dense_of(r: dict[str, Any], arrays: Any, feature: int) -> np.ndarray:
@@ -175,12 +175,12 @@ def test_other_dictionaries_are_neither_offered_nor_taken_apart(tmp_path: Path) 
     engine = sw.Engine(tiny.hooked(), {"resid": tiny.sae(), "z": tiny.sae("jumprelu", HOOK)})
     for name, told in (("resid", False), ("z", True)):
         widget = sw.TokenFeatureHeatmap(engine, TEXT, sae=name, features=[3])
-        assert good(widget, "tokens", {"text": TEXT})[0]["sources"] is told
+        assert good(widget, "tokens", {"text": TEXT, "sae": name})[0]["sources"] is told
         _, answers = recorded(str(widget.page()))
         assert ("sources" in {one["ch"] for one in answers}) == told
     acts = engine.activations(TEXT, sae="resid")
     widget = sw.TokenFeatureHeatmap(engine, TEXT, sae="resid")
-    message = failed(widget, "sources", asking(int(acts.token(4)[0][0]), text=TEXT, token=4))["message"]
+    message = failed(widget, "sources", asking(int(acts.token(4)[0][0]), text=TEXT, token=4, sae="resid"))["message"]
     assert "hook_z" in message
     index = build(engine, tmp_path / "index", ROWS[3:6], sae="resid")
     assert sw.FeatureDashboard(engine, index).sources is False
