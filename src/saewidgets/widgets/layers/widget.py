@@ -86,6 +86,7 @@ class LayerLens(EngineWidget, bundle="layers"):
     feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
     editable = traitlets.Bool(True).tag(sync=True, page=True)
     indexed = traitlets.Unicode("", read_only=True).tag(sync=True, page=True)
+    live = traitlets.Bool(True, read_only=True).tag(sync=True, page=True)
 
     def __init__(
         self, engine: Engine, text: TextInput = "", *, index: FeatureIndex | None = None, **traits: object
@@ -241,7 +242,7 @@ class LayerLens(EngineWidget, bundle="layers"):
         found = self._found(asked)
         return Shot(
             title=f"Layers of {self.engine.model.name} on {_short(self.text)}",
-            state={"editable": False},
+            state={"editable": False, "live": False},
             questions=list(questions(found, asked, self._index, self._of_index)),
             fallback=self.fallback_html(),
             provenance=provenance(self.engine),
