@@ -10,8 +10,9 @@ import type { Json } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
 import { Asking } from "./asking";
-import { Grid, ShadeLegend, StripLegend } from "./grid";
+import { Grid } from "./grid";
 import { LadderView } from "./ladder";
+import { ShadeLegend, StripLegend } from "./legend";
 import { columnKey, ladderParams, positionOf, type Shown, useAnswers } from "./state";
 import type { FeatureRow } from "./wire";
 

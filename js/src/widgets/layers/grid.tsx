@@ -5,24 +5,18 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useWidth } from "../../charts/width";
-import { num } from "../../controls/format";
-import { Button, chance, Small } from "../../controls/small";
-import { Name } from "../../feature/said";
-import { OUTLIER, remarks, SPECIAL, uncounted } from "../../tokens/flags";
-import { background, type Layer } from "../../tokens/paint";
+import { chance, Small } from "../../controls/small";
+import { OUTLIER, remarks, SPECIAL } from "../../tokens/flags";
 import type { Palette } from "../../tokens/palette";
 import { Tok, tokenName } from "../../tokens/tok";
-import { label } from "../../tokens/visible";
+import { FEATURE, inCell, shaded } from "./shade";
+import { type OnTokens, Strip } from "./strip";
 import { Tooltip } from "./tooltip";
-import type { Column, Lens } from "./wire";
-
-/** Hues of the palette: of probabilities, and of activations. */
-export const SHADE = 1;
-export const FEATURE = 0;
+import type { Lens } from "./wire";
 
 const NARROWEST = 62;
 const WIDEST = 96;
-const NAME = 112;
+const NAME = 120;
 const BESIDE = 4;
 
 interface Props {
@@ -32,8 +26,8 @@ interface Props {
   lens: Lens;
   /** The chosen column. */
   position: number;
-  /** The feature whose activations stand below; its values are null while they are on their way. */
-  feature: { sae: string; f: number; column: Column | null; chosen: boolean } | null;
+  /** The feature whose activations stand below. */
+  feature: OnTokens | null;
   /** Why a column cannot be chosen; "" if it can. */
   locked: (position: number) => string;
   onChoose: (position: number) => void;
@@ -154,7 +148,7 @@ export function Grid(props: Props) {
         {/* biome-ignore-start lint/a11y/useFocusableInteractive: the grid has the focus, and names the cell */}
         <div role="row" class="saew-lens-row saew-lens-head">
           <div role="columnheader" class="saew-lens-name">
-            <Small>{"\u2191 layer \u00b7 after token \u2192"}</Small>
+            <Small>{"layer \u2191, token \u2192"}</Small>
           </div>
           {columns.map((at) => (
             <div
@@ -205,7 +199,7 @@ export function Grid(props: Props) {
                     <span class="saew-lens-best">
                       <Tok t={best?.t ?? ""} />
                     </span>
-                    <span class="saew-lens-p">{chance(shade)}</span>
+                    <span class="saew-lens-p">{inCell(shade)}</span>
                   </div>
                 );
               })}
@@ -231,128 +225,6 @@ export function Grid(props: Props) {
 /** The hook with which the feature's dictionary stands, if there is a feature. */
 function rowOf({ lens, feature }: Props): number | null {
   return feature && (lens.json.saes.find(({ name }) => name === feature.sae)?.row ?? null);
-}
-
-interface StripProps extends Props {
-  columns: number[];
-  place: (position: number) => { width: string; marginLeft: string };
-}
-
-/** A feature's activation on every token, in the grid's columns. */
-function Strip({ lens, palette, feature, columns, place, position, onRemove }: StripProps) {
-  const { saes, hooks } = lens.json;
-  const sae = feature ? saes.findIndex(({ name }) => name === feature.sae) : -1;
-  const column = feature?.column ?? null;
-  const layers: Layer[] = column ? [{ hue: FEATURE, values: column.values, scale: column.row.scale }] : [];
-  return (
-    // biome-ignore lint/a11y/useSemanticElements: as the grid
-    // biome-ignore lint/a11y/useFocusableInteractive: as the grid
-    <div role="row" class="saew-lens-row saew-lens-strip" aria-rowindex={hooks.length + 2}>
-      {/* biome-ignore lint/a11y/useSemanticElements: as the grid */}
-      {/* biome-ignore lint/a11y/useFocusableInteractive: as the grid */}
-      <div role="rowheader" class="saew-lens-name">
-        {feature ? (
-          <>
-            <span class="saew-dot" style={{ background: `var(--saew-h${FEATURE})` }} />
-            <b>{feature.f}</b>
-            {feature.chosen && (
-              <Button class="saew-quiet saew-lens-remove" aria-label={`Remove feature ${feature.f}`} onClick={onRemove}>
-                {"\u00d7"}
-              </Button>
-            )}
-          </>
-        ) : (
-          <Small>a feature</Small>
-        )}
-      </div>
-      {columns.map((at) => {
-        const value = column?.values[at] ?? 0;
-        const left = sae >= 0 && uncounted(lens.saeFlags(sae, at));
-        return (
-          // biome-ignore lint/a11y/useSemanticElements: as the grid
-          // biome-ignore lint/a11y/useFocusableInteractive: as the grid
-          <div
-            key={at}
-            role="gridcell"
-            class={`saew-lens-cell saew-lens-act${at === position ? " saew-lens-on" : ""}${left ? " saew-lens-left" : ""}`}
-            style={{ ...place(at), background: left ? "" : background(layers, at, palette) }}
-            title={left ? "Left out of scales and statistics" : undefined}
-            aria-colindex={at + 2}
-          >
-            {value === 0 ? "" : num(value)}
-          </div>
-        );
-      })}
-    </div>
-  );
-}
-
-/** What the strip's colours mean. */
-export function StripLegend({ lens, feature }: Pick<Props, "lens" | "feature">) {
-  if (!feature)
-    return (
-      <p class="saew-small saew-layers-line">
-        Point at a feature of the list to see its activation on every token; click it to keep it.
-      </p>
-    );
-  const { column } = feature;
-  const sae = lens.json.saes.find(({ name }) => name === feature.sae);
-  const scale = column?.row.scale ?? Number.NaN;
-  return (
-    <p class="saew-small saew-layers-line">
-      {`Below the layers: ${sae?.activation_name ?? "activation"} of feature `}
-      <b>{feature.f}</b> {column && <Name of={column.row} />}
-      {` of ${label(feature.sae)} `}
-      {scale === 0 ? (
-        "(silent on the counted tokens)"
-      ) : (
-        <span class="saew-nowrap">
-          {"0 "}
-          <i class="saew-ramp" style={{ background: ramp(FEATURE) }} />
-          {` ${num(scale)}`}
-          {column?.values.some((value) => value < 0) && " (\u2212 hatched)"}
-        </span>
-      )}
-      {!column && " not known yet"}
-    </p>
-  );
-}
-
-/** What the shade of the cells is. */
-export function ShadeLegend({ lens }: { lens: Lens }) {
-  const { target, own } = lens.json;
-  return (
-    <p class="saew-small saew-layers-line">
-      <span class="saew-nowrap">
-        {"0 "}
-        <i class="saew-ramp" style={{ background: ramp(SHADE) }} />
-        {" 100%"}
-      </span>
-      {target ? (
-        <>
-          {": probability of the target "}
-          <b class="saew-mono">
-            <Tok t={target.str} />
-          </b>
-          {" (bold where it is the likeliest; the tokens are the likeliest ones)"}
-        </>
-      ) : (
-        ": probability of the likeliest next token"
-      )}
-      {" under the logit lens: final norm and unembedding applied to the residual stream at this hook. "}
-      {own
-        ? "At the last hook it is the model\u2019s own prediction."
-        : "At the last hook it is not the model\u2019s own prediction: the model does something more after its unembedding, or a hook changes it."}
-    </p>
-  );
-}
-
-export function shaded(p: number, palette: Palette): string {
-  return background([{ hue: SHADE, values: new Float32Array([p]), scale: 1 }], 0, palette);
-}
-
-function ramp(hue: number): string {
-  return `linear-gradient(to right, transparent, color-mix(in srgb, var(--saew-h${hue}) calc(100% * var(--saew-strength)), transparent))`;
 }
 
 function kindOf(flags: number): string | undefined {

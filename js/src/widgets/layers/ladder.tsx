@@ -11,7 +11,7 @@ import { remarks } from "../../tokens/flags";
 import type { Palette } from "../../tokens/palette";
 import { Tok, tokenName } from "../../tokens/tok";
 import { label } from "../../tokens/visible";
-import { FEATURE, shaded } from "./grid";
+import { FEATURE, shaded } from "./shade";
 import type { FeatureRow, Ladder, Lens } from "./wire";
 
 interface Props {
@@ -42,7 +42,10 @@ export function LadderView(props: Props) {
   const { position } = ladder.json;
   // One tab stop for all buttons: the one last visited.
   const [visited, setVisited] = useState("");
-  const keys = rungs(lens).flatMap((rung) => keysOf(rung, props));
+  const [bare, setBare] = useState(true);
+  const every = rungs(lens);
+  const drawn = bare ? every : every.filter(({ saes }) => saes.length > 0);
+  const keys = drawn.flatMap((rung) => keysOf(rung, props));
   const stop = keys.includes(visited) ? visited : keys[0];
   const word = tokenName(lens.json.str[position] ?? "");
   const said = remarks(lens.flags[position] ?? 0);
@@ -50,6 +53,12 @@ export function LadderView(props: Props) {
     <section class="saew-ladder" aria-label="The layers after a token">
       <Heading title={`After \u2018${word}\u2019 (position ${position})`}>
         <Small>the last layer on top; features strongest first, by magnitude</Small>
+        {every.some(({ saes }) => saes.length === 0) && (
+          <label class="saew-nowrap">
+            <input type="checkbox" checked={!bare} onChange={(event) => setBare(!event.currentTarget.checked)} />
+            {" only where there are features"}
+          </label>
+        )}
       </Heading>
       {said.map((remark) => (
         <p class="saew-small" key={remark}>
@@ -61,7 +70,7 @@ export function LadderView(props: Props) {
         onPointerLeave={() => onPoint(null)}
         onKeyDown={(event) => rove(event, "button:not(:disabled)")}
       >
-        {rungs(lens).map((rung) => (
+        {drawn.map((rung) => (
           <RungView
             key={rung.hook === null ? `sae ${rung.saes[0]}` : `hook ${rung.hook}`}
             {...props}
@@ -102,7 +111,9 @@ function RungView(props: RungProps) {
   const { hooks, saes } = lens.json;
   const name = rung.hook === null ? (saes[rung.saes[0]]?.hook ?? "") : (hooks[rung.hook]?.name ?? "");
   return (
-    <li class={rung.hook === null ? "saew-rung saew-rung-between" : "saew-rung"}>
+    <li
+      class={`saew-rung${rung.hook === null ? " saew-rung-between" : ""}${rung.saes.length === 0 ? " saew-rung-bare" : ""}`}
+    >
       <div class="saew-rung-name" title={name}>
         {rung.hook === null ? shortOf(name) : hooks[rung.hook]?.short}
       </div>
