@@ -46,10 +46,17 @@ export function Grid(props: Props) {
   const box = useRef<HTMLDivElement | null>(null);
   const [measure, width] = useWidth();
   const [scroll, setScroll] = useState(0);
-  const [cursor, setCursor] = useState<Cell>({ hook: hooks.length - 1, position });
+  const [cursor, draw] = useState<Cell>({ hook: hooks.length - 1, position });
+  /** Of now: keys come quicker than they are drawn. */
+  const now = useRef(cursor);
+  const setCursor = (to: Cell) => {
+    now.current = to;
+    draw(to);
+  };
+  const inside = (one: Cell) => ({ hook: Math.min(one.hook, hooks.length), position: Math.min(one.position, n - 1) });
   const [hover, setHover] = useState<Cell | null>(null);
   const [focused, setFocused] = useState(false);
-  const here = { hook: Math.min(cursor.hook, hooks.length), position: Math.min(cursor.position, n - 1) };
+  const here = inside(cursor);
 
   const room = Math.max(width - NAME, NARROWEST);
   const cell = Math.floor(Math.max(NARROWEST, Math.min(WIDEST, room / n)));
@@ -68,7 +75,7 @@ export function Grid(props: Props) {
   // In the layout, before the next click or key: what a quick hand did is not taken back.
   useLayoutEffect(() => setHover(null), [lens]);
   useLayoutEffect(() => {
-    setCursor((before) => ({ ...before, position }));
+    setCursor({ ...now.current, position });
     reveal(position);
   }, [position, n, width]);
 
@@ -79,7 +86,7 @@ export function Grid(props: Props) {
     reveal(to.position);
   };
   const onKey = (event: KeyboardEvent) => {
-    const { hook, position: at } = here;
+    const { hook, position: at } = inside(now.current);
     const to: Record<string, Cell> = {
       ArrowRight: { hook, position: Math.min(n - 1, at + 1) },
       ArrowLeft: { hook, position: Math.max(0, at - 1) },
