@@ -188,7 +188,7 @@ export function Grid(props: Props) {
                 {short}
               </div>
               {columns.map((at) => {
-                const best = lens.likeliest(hook, at)[0];
+                const best = lens.best(hook, at);
                 const shade = lens.shade(hook, at);
                 const hit = lens.target(hook, at)?.rank === 0;
                 return (
@@ -204,7 +204,7 @@ export function Grid(props: Props) {
                     aria-label={saidOfCell(lens, hook, at)}
                   >
                     <span class="saew-lens-best">
-                      <Tok t={best?.t ?? ""} />
+                      <Tok t={best.t} />
                     </span>
                     <span class="saew-lens-p">{inCell(shade)}</span>
                   </div>
@@ -246,8 +246,8 @@ function saidOfToken(lens: Lens, at: number, locked: string): string {
 /** What a screen reader says of a cell. */
 export function saidOfCell(lens: Lens, hook: number, at: number): string {
   const { str, hooks, target } = lens.json;
-  const best = lens.likeliest(hook, at)[0];
+  const best = lens.best(hook, at);
   const asked = lens.target(hook, at);
   const of = asked && target ? `, target ${tokenName(target.str)} ${chance(asked.p)}, rank ${asked.rank}` : "";
-  return `${hooks[hook]?.short}, after \u2018${tokenName(str[at] ?? "")}\u2019, position ${at}: ${tokenName(best?.t ?? "")} ${chance(best?.p)}${of}`;
+  return `${hooks[hook]?.short}, after \u2018${tokenName(str[at] ?? "")}\u2019, position ${at}: ${tokenName(best.t)} ${chance(best.p)}${of}`;
 }

@@ -66,17 +66,18 @@ export function useAnswers(model: Model, kernel: Kernel): Shown | null {
   const asked = useRef<string | null>(null);
   // Layout effects: they run before the next frame, not after it.
   useLayoutEffect(() => {
-    const askLadder = (lens: Lens) =>
-      kernel.ask<LadderJson>("ladder", ladderParams(model, positionOf(lens, settings.position)), {
-        onTheWay: true,
-        done: put,
-      });
+    const wanted = settings.position as number | null;
+    const askLadder = (lens: Lens) => {
+      // Which one is meant the kernel knows, also while another text's lens is on its way; a page answers by its number.
+      const position = model.get("live") ? wanted : positionOf(lens, wanted);
+      kernel.ask<LadderJson>("ladder", ladderParams(model, position), { onTheWay: true, done: put });
+    };
     if (asked.current === lensKey) {
       if (latest.current) askLadder(latest.current);
       return;
     }
     asked.current = lensKey;
-    const ladder = ladderParams(model, settings.position as number | null);
+    const ladder = ladderParams(model, wanted);
     const { text = "", target = "", k = 5 } = ladder;
     // One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
     kernel.ask<LensJson>(

@@ -96,12 +96,17 @@ export class Lens {
 
   /** The likeliest tokens after a position, best first. */
   likeliest(hook: number, position: number): Next[] {
-    const { n, k, next_str } = this.json;
-    return Array.from({ length: k }, (_, i) => {
-      const at = (hook * n + position) * k + i;
-      const place = this.#next[at] ?? 0;
-      return { t: next_str[place] ?? "", id: this.#nextIds[place] ?? 0, p: this.#p[at] ?? Number.NaN };
-    });
+    const { n, k } = this.json;
+    return Array.from({ length: k }, (_, i) => this.#nth((hook * n + position) * k + i));
+  }
+
+  best(hook: number, position: number): Next {
+    return this.#nth((hook * this.json.n + position) * this.json.k);
+  }
+
+  #nth(at: number): Next {
+    const place = this.#next[at] ?? 0;
+    return { t: this.json.next_str[place] ?? "", id: this.#nextIds[place] ?? 0, p: this.#p[at] ?? Number.NaN };
   }
 
   entropy(hook: number, position: number): number {
@@ -116,7 +121,7 @@ export class Lens {
 
   /** What shades a cell: the target's probability, or that of the likeliest token. */
   shade(hook: number, position: number): number {
-    return this.target(hook, position)?.p ?? this.likeliest(hook, position)[0]?.p ?? Number.NaN;
+    return this.target(hook, position)?.p ?? this.best(hook, position).p;
   }
 
   /** The flags of a token as a dictionary has them: whether it is a norm outlier is a matter of its layer. */

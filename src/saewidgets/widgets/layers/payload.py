@@ -12,7 +12,7 @@ from ..attribution.vocabulary import is_typed
 from ..feature.said import said_of
 from ..flags import flags
 from ..wire import Array, Json, Reply
-from .asked import AskedLadder, Chosen
+from .asked import AskedLadder
 from .found import Found
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def ladder_reply(found: Found, asked: AskedLadder, engine: Engine) -> Reply:
         for f, value in found.strongest(one.name, position, asked.top)
     ]
     names = [one.name for one in found.places]
-    chosen = [(names.index(asked.chosen.sae), asked.chosen.feature)] if _known(asked.chosen, names) else []
+    chosen = [] if asked.chosen is None else [(names.index(asked.chosen.sae), asked.chosen.feature)]
     wanted = list(dict.fromkeys([*((i, f) for i, f, _ in listed), *chosen]))
     columns, scales = _columns(found, wanted)
     here = {i: found.activations[name] for i, name in enumerate(names)}
@@ -123,10 +123,6 @@ def ladder_reply(found: Found, asked: AskedLadder, engine: Engine) -> Reply:
             "col_act": np.concatenate([np.zeros(0, np.float32), *values]).astype(np.float32),
         },
     )
-
-
-def _known(chosen: Chosen | None, names: Sequence[str]) -> bool:
-    return chosen is not None and chosen.sae in names
 
 
 def _columns(found: Found, wanted: Sequence[tuple[int, int]]) -> tuple[list[Array], list[float]]:

@@ -97,8 +97,8 @@ class LayerLens(EngineWidget, bundle="layers"):
         self._hooks = lens_hooks(engine)
         self._d_vocab = engine.worker.run(lambda _: _readable(engine))
         self._places = tuple(engine.worker.run(lambda _: placed(engine, self._hooks)))
-        self._own: bool | None = None
-        self._lenses = Kept[LogitLens]()
+        self._own = Kept[bool]()
+        self._results = Kept[Found]()
         self._activations = Kept[dict[str, FeatureActivations]]()
         super().__init__(engine, **{"text": text, "sae": self._of_index or engine.default, **traits})
         self.set_trait("indexed", self._of_index)
@@ -135,9 +135,9 @@ class LayerLens(EngineWidget, bundle="layers"):
 
     @traitlets.observe("revision")
     def _refreshed(self, _change: Mapping[str, Any]) -> None:
-        self._lenses.forget()
+        self._results.forget()
         self._activations.forget()
-        self._own = None
+        self._own.forget()
         self._parted = "" if self._given is None else parted(self.engine, self._given, self._of_index)
         self._index = None if self._parted else self._given
         self.set_trait("indexed", "" if self._index is None else self._of_index)
@@ -151,7 +151,8 @@ class LayerLens(EngineWidget, bundle="layers"):
         Raises:
             SaewidgetsError: for a target of several tokens, a text without tokens, or one longer than the context.
         """
-        return self._lens(self.text, target_of(self.engine, self.target), self.k)
+        target_of(self.engine, self.target)
+        return self._found(self._asked()).lens
 
     @property
     def activations(self) -> dict[str, FeatureActivations]:
@@ -177,29 +178,29 @@ class LayerLens(EngineWidget, bundle="layers"):
         text = cast("wire.Json", self.text)
         return AskedLadder(text, self.target, self.k, self.position, self.top_features, chosen)
 
-    def _lens(self, text: Text, target: int | None, k: int) -> LogitLens:
-        key = wire.canonical([cast("wire.Json", text), target, k])
-        tokens = () if target is None else (target,)
-        return self._lenses.of(
-            key, lambda: logit_lens(self.engine, cast("TextInput", text), tokens, hooks=self._hooks, k=k)
-        )
-
     def _acts(self, text: Text) -> dict[str, FeatureActivations]:
         key = wire.canonical(cast("wire.Json", text))
         return self._activations.of(key, lambda: self.engine.all_activations(cast("TextInput", text)))
 
     def _found(self, asked: AskedLadder | AskedLens) -> Found:
-        """What `asked` is about; a target that is none is left out, with the reason."""
+        """What `asked` is about, computed once; a target that is none is left out, with the reason."""
         text = as_text(asked.text)
-        try:
-            target, wrong = target_of(self.engine, asked.target), ""
-        except SaewidgetsError as error:
-            target, wrong = None, str(error)
-        lens, acts = self._lens(text, target, asked.k), self._acts(text)
-        if self._own is None:
-            self._own = self.engine.worker.run(lambda ticket: is_own(self.engine, self._hooks[-1], ticket))
-        notes = (*_notes(acts), *([self._parted] if self._parted else []))
-        return Found(lens, acts, self._places, wrong, self._own, self._d_vocab, notes)
+
+        def made() -> Found:
+            try:
+                target, wrong = target_of(self.engine, asked.target), ""
+            except SaewidgetsError as error:
+                target, wrong = None, str(error)
+            tokens = () if target is None else (target,)
+            lens = logit_lens(self.engine, cast("TextInput", text), tokens, hooks=self._hooks, k=asked.k)
+            acts = self._acts(text)
+            own = self._own.of(
+                "", lambda: self.engine.worker.run(lambda ticket: is_own(self.engine, self._hooks[-1], ticket))
+            )
+            notes = (*_notes(acts), *([self._parted] if self._parted else []))
+            return Found(lens, acts, self._places, wrong, own, self._d_vocab, notes)
+
+        return self._results.of(wire.canonical([cast("wire.Json", text), asked.target, asked.k]), made)
 
     # -- answers
 
