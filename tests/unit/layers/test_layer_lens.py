@@ -407,6 +407,12 @@ def test_after_a_refresh_everything_is_of_the_weights_as_they_are(engine: sw.Eng
     widget.refresh()
     now, after = good(widget, "lens", lens_params(ladder=ladder_params(position=4)))
     assert not np.allclose(after["p"], before["p"]) and now["key"] != lens["key"]
+    fresh, made = good(sw.LayerLens(engine, TEXT), "lens", lens_params(ladder=ladder_params(position=4)))
+    assert [(r["sae"], r["f"], r["a"]) for r in now["ladder"]["rows"]] == [
+        (r["sae"], r["f"], r["a"]) for r in fresh["ladder"]["rows"]
+    ]
+    assert np.array_equal(after["col_act"], made["col_act"])
+    assert not np.array_equal(after["col_act"], before["col_act"])
     assert any("no longer" in note for note in now["notes"]) and widget.indexed == ""
     message, _ = ask(widget, "card", {"f": 3})
     assert not message["ok"] and "no longer" in message["e"]["message"]
