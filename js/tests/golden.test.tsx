@@ -14,6 +14,7 @@ import comparisonWidget from "../src/widgets/comparison";
 import dashboardWidget from "../src/widgets/dashboard";
 import graphWidget from "../src/widgets/graph";
 import heatmapWidget from "../src/widgets/heatmap";
+import layersWidget from "../src/widgets/layers";
 import steeringWidget from "../src/widgets/steering";
 import { answering as heatmapAnswer, type Sent, settle } from "./fake";
 import { answering as attributionAnswer } from "./fake_attribution";
@@ -23,6 +24,7 @@ import { answering as catalogAnswer } from "./fake_catalog";
 import { answering as comparisonAnswer } from "./fake_comparison";
 import { answering as dashboardAnswer } from "./fake_dashboard";
 import { answering as graphAnswer } from "./fake_graph";
+import { answering as layersAnswer } from "./fake_layers";
 import { answering as steeringAnswer } from "./fake_steering";
 import attribution from "./golden/attribution.json";
 import blindtest from "./golden/blindtest.json";
@@ -32,6 +34,7 @@ import comparison from "./golden/comparison.json";
 import dashboard from "./golden/dashboard.json";
 import graph from "./golden/graph.json";
 import heatmap from "./golden/heatmap.json";
+import layers from "./golden/layers.json";
 import steering from "./golden/steering.json";
 
 /** What is by name: of SAEs, of facts. */
@@ -57,6 +60,7 @@ function differences(a: unknown, b: unknown, path: string): string[] {
 const WIDGETS = [
   { name: "heatmap", golden: heatmap, widget: heatmapWidget, answer: heatmapAnswer, shows: "God" },
   { name: "comparison", golden: comparison, widget: comparisonWidget, answer: comparisonAnswer, shows: "God" },
+  { name: "layers", golden: layers, widget: layersWidget, answer: layersAnswer, shows: "God" },
   { name: "dashboard", golden: dashboard, widget: dashboardWidget, answer: dashboardAnswer, shows: "a name" },
   { name: "steering", golden: steering, widget: steeringWidget, answer: steeringAnswer, shows: "feature 3" },
   { name: "blindtest", golden: blindtest, widget: blindtestWidget, answer: blindtestAnswer, shows: "a name" },

@@ -47,7 +47,9 @@ afterEach(() => stop());
 describe("heatmap", () => {
   test("of the selected feature at the selected token, or where it is strongest", async () => {
     await openHeatmap();
-    expect(requests("sources").map((m) => m.p)).toEqual([{ f: 5, text: "the cat", token: null, example: null, sae: null }]);
+    expect(requests("sources").map((m) => m.p)).toEqual([
+      { f: 5, text: "the cat", token: null, example: null, sae: null },
+    ]);
     model.push({ selected_tokens: [2] });
     await settle();
     expect(requests("sources").at(-1)?.p).toEqual({ f: 5, text: "the cat", token: 2, example: null, sae: null });
@@ -193,7 +195,9 @@ describe("dashboard", () => {
     expect(requests("sources")).toEqual([]);
     click(links()[0]);
     await settle();
-    expect(requests("sources").map((m) => m.p)).toEqual([{ f: 17, text: null, token: null, example: 170_000, sae: null }]);
+    expect(requests("sources").map((m) => m.p)).toEqual([
+      { f: 17, text: null, token: null, example: 170_000, sae: null },
+    ]);
     expect(find(".saew-origins")?.textContent).toContain("token 40 of document doc-0");
     expect(find(".saew-sources h3")?.textContent).toContain("Where feature 17 at");
     expect((model.get("selected_example") as { id: number }).id).toBe(170_000);
@@ -239,7 +243,9 @@ describe("dashboard", () => {
     await until(() => expect(button("sources of its strongest activation here")).toBeDefined());
     click(button("sources of its strongest activation here"));
     await settle();
-    expect(requests("sources").map((m) => m.p)).toEqual([{ f: 17, text: "on the hill", token: null, example: null, sae: null }]);
+    expect(requests("sources").map((m) => m.p)).toEqual([
+      { f: 17, text: "on the hill", token: null, example: null, sae: null },
+    ]);
     expect(find(".saew-test .saew-sources")).not.toBeNull();
   });
 

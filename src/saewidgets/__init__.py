@@ -84,11 +84,13 @@ if TYPE_CHECKING:
     from .widgets.explore.workbench import explore as explore
     from .widgets.graph.widget import AttributionGraphView as AttributionGraphView
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
+    from .widgets.layers.widget import LayerLens as LayerLens
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
 
 _HOMES = {
     "Attribution": "attribution.result",
     "AttributionPanel": "widgets.attribution.widget",
+    "LayerLens": "widgets.layers.widget",
     "LogitLens": "engine.lens",
     "SourceAttribution": "attribution.sources",
     "by_source": "attribution.sources",

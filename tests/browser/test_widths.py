@@ -21,7 +21,7 @@ WIDTHS = range(600, 1301, 20)
 # What is wider than a frame that hides what sticks out of it; a frame that scrolls hides nothing.
 CUT_OFF = """() => {
     const wrong = [];
-    for (const el of document.querySelectorAll('.saew svg, .saew table, .saew canvas, .saew figure')) {
+    for (const el of document.querySelectorAll('.saew svg, .saew table, .saew canvas, .saew figure, .saew [role=grid]')) {
         if (!el.getClientRects().length) continue;
         for (let frame = el.parentElement; frame; frame = frame.parentElement) {
             const overflow = getComputedStyle(frame).overflowX;
@@ -50,6 +50,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         sw.TokenFeatureHeatmap(engine, TEXT * 6, index=index, features=[best]).save(folder / "indexed.html")
         related = [TEXT, TEXT.replace("heaven", "sea"), TEXT * 3]
         sw.PromptComparison(engine, index, related, features=[best], at="max").save(folder / "comparison.html")
+        sw.LayerLens(engine, TEXT * 3, index=index, feature=best).save(folder / "layers.html")
         sw.FeatureBrowser(index, feature=best, filters={"density": [0.01, None]}).save(folder / "browser.html")
         prompts = ["In the beginning God", "God created the heaven"]
         sw.AttributionPanel(engine, index, prompts, " the", " and").save(folder / "attribution.html")
@@ -73,10 +74,12 @@ def fits_at_every_width(page: Page) -> None:
         page.wait_for_function(f"() => !({CUT_OFF})().length")
 
 
-@pytest.mark.parametrize("name", ["heatmap", "indexed", "dashboard", "browser", "comparison", "attribution", "graph"])
+@pytest.mark.parametrize(
+    "name", ["heatmap", "indexed", "dashboard", "browser", "comparison", "layers", "attribution", "graph"]
+)
 def test_nothing_is_cut_off(name: str, pages: dict[str, Path], page: Page) -> None:
     page.goto(pages[name].as_uri())
-    page.wait_for_selector(".saew svg, .saew table, .saew canvas")
+    page.wait_for_selector(".saew svg, .saew table, .saew canvas, .saew [role=grid]")
     fits_at_every_width(page)
 
 

@@ -55,6 +55,14 @@ def comparisons(engine: sw.Engine, path: Path) -> EngineWidget:
     return sw.PromptComparison(engine, index, [f"{TEXT} the heaven", f"{TEXT} the"], features=[3], limit=5)
 
 
+def layers(engine: sw.Engine, path: Path) -> EngineWidget:
+    """Of an engine of its own: an SAE and, between the hooks of the lens, neurons."""
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    index.add_explanations({int(f): "an explanation" for f in index.order("density")[:2]}, "a set")
+    several = sw.Engine(engine.model.raw, {"sae": tiny.sae(), "neurons": sw.Neurons("blocks.0.mlp.hook_post")})
+    return sw.LayerLens(several, TEXT, index=index, target=" God", feature=3, k=2, top_features=2)
+
+
 def blind_tests(engine: sw.Engine, path: Path) -> EngineWidget:
     index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
     windows = Windows(index, 4)
@@ -112,6 +120,9 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
     if name == "comparison":
         rank = {**plain(widget._asked()), "at": "max", "all_of": [0]}  # type: ignore[attr-defined]
         yield "tokens", {"texts": rank["texts"], "rank": rank}
+    if name == "layers":
+        ladder = plain(widget._asked())  # type: ignore[attr-defined]
+        yield "lens", {"text": TEXT, "target": " God created", "k": 2, "ladder": {**ladder, "position": 1}}
     if name == "browser":
         yield "list", {"name": "mine", "features": [7]}
     if name == "dashboard":
@@ -194,7 +205,18 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(
     "name",
-    ["browser", "comparison", "heatmap", "dashboard", "steering", "blindtest", "catalog", "attribution", "graph"],
+    [
+        "browser",
+        "comparison",
+        "heatmap",
+        "layers",
+        "dashboard",
+        "steering",
+        "blindtest",
+        "catalog",
+        "attribution",
+        "graph",
+    ],
 )
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
     with (
@@ -206,6 +228,7 @@ def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path)
             "heatmap": lambda: heatmaps(engine, tmp_path / "index"),
             "browser": lambda: browsers(engine, tmp_path / "index"),
             "comparison": lambda: comparisons(engine, tmp_path / "index"),
+            "layers": lambda: layers(engine, tmp_path / "index"),
             "dashboard": lambda: dashboards(engine, tmp_path / "index"),
             "steering": lambda: panels(engine),
             "blindtest": lambda: blind_tests(engine, tmp_path / "index"),

@@ -1,6 +1,6 @@
 /** A token's name in a table: with its leading spaces as signs, since " the" and "the" are two tokens. */
 
-import { label } from "./visible";
+import { alone } from "./visible";
 
 export function Tok({ t }: { t: string }) {
   if (t === "") return <bdi>{"\u2025"}</bdi>;
@@ -8,7 +8,7 @@ export function Tok({ t }: { t: string }) {
   return (
     <bdi>
       {spaces > 0 && <span class="saew-space">{"\u2423".repeat(spaces)}</span>}
-      {label(t.slice(spaces))}
+      {alone(t.slice(spaces))}
     </bdi>
   );
 }
@@ -16,5 +16,5 @@ export function Tok({ t }: { t: string }) {
 /** The same as plain text. */
 export function tokenName(t: string): string {
   const spaces = t.length - t.replace(/^ +/, "").length;
-  return t === "" ? "\u2025" : "\u2423".repeat(spaces) + label(t.slice(spaces));
+  return t === "" ? "\u2025" : "\u2423".repeat(spaces) + alone(t.slice(spaces));
 }

@@ -68,6 +68,12 @@ export function label(text: string): string {
     .replaceAll("\t", "\u21e5");
 }
 
+/** The same for a token that stands alone: of one that is all blank (a no-break space), its characters are named. */
+export function alone(text: string): string {
+  const shown = label(text);
+  return shown.trim() === "" ? [...shown].map((blank) => (blank === " " ? blank : name(blank))).join("") : shown;
+}
+
 function name(character: string): string {
   return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,7 +10,7 @@ import torch
 if TYPE_CHECKING:
     from ..engine.engine import Engine
 
-__all__ = ["by_layer", "earlier", "last"]
+__all__ = ["by_layer", "earlier", "last", "places"]
 
 
 def earlier(engine: Engine) -> dict[str, tuple[str, ...]]:
@@ -42,11 +43,20 @@ def last(engine: Engine) -> str:
     )
 
 
-def _places(engine: Engine) -> dict[str, int]:
-    """Of each hook at which a dictionary reads or writes, its place in a forward; one hook has one place, whatever its name."""
-    sites = [engine.site(one) for one in engine.dictionaries.values()]
-    named = {name: engine.model.resolve(name) for site in sites for name in (site.read_hook, site.write_hook)}
+def places(engine: Engine, hooks: Iterable[str]) -> dict[str, int]:
+    """Of each of these hooks, its place in a forward; one hook has one place, whatever its name. On the worker.
+
+    Raises:
+        HookNotFoundError, HookDidNotFireError: for a hook that is not there, or not reached.
+    """
+    named = {name: engine.model.resolve(name) for name in hooks}
     token = torch.zeros((1, 1), dtype=torch.long, device=engine.model.input_device)
     with engine.lock, torch.no_grad():
         order = list(engine.model.read(token, sorted(set(named.values()))))
     return {name: order.index(canonical) for name, canonical in named.items()}
+
+
+def _places(engine: Engine) -> dict[str, int]:
+    """Of each hook at which a dictionary reads or writes, its place in a forward."""
+    sites = [engine.site(one) for one in engine.dictionaries.values()]
+    return places(engine, [name for site in sites for name in (site.read_hook, site.write_hook)])

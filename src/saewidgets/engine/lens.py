@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..errors import SaewidgetsError
+from ..errors import NonFiniteError, SaewidgetsError
 from .arrays import Bools, Floats, Ints
 from .model.unembedding import Unembedding
 from .text.given import TextInput
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .ticket import Ticket
 
-__all__ = ["LogitLens", "logit_lens"]
+__all__ = ["LogitLens", "lens_hooks", "logit_lens"]
 
 # Logits at once, in numbers: 64 MB of float32, of which a few copies are alive.
 _CHUNK = 2**24
@@ -132,17 +132,25 @@ def logit_lens(
     Raises:
         SaewidgetsError: for several texts, one longer than the context, or a token that is several.
         HookNotFoundError: for a hook that is not there. ReadoutError: for a model without an unembedding.
+        NonFiniteError: if the stream or what is made of it is NaN or infinite.
     """
     read = engine.tokenized(text)
-    if len(read.ids) != 1 or not read.ids[0]:
+    if len(read.ids) != 1:
         raise SaewidgetsError(f"Give one text with tokens, not {len(read.ids)}.")
+    if not read.ids[0]:
+        raise SaewidgetsError("The text has no tokens: there is nothing to read. Give one with some.")
     ids = read.ids[0]
     if len(ids) > engine.context_size:
         raise SaewidgetsError(f"The text has {len(ids)} tokens, more than the context of {engine.context_size}.")
     asked = [_one(engine, token) for token in ([tokens] if isinstance(tokens, (str, int)) else tokens)]
-    n = int(engine.model.cfg.n_layers)
-    wanted = list(hooks or [*(f"blocks.{i}.hook_resid_pre" for i in range(n)), f"blocks.{n - 1}.hook_resid_post"])
+    wanted = list(hooks or lens_hooks(engine))
     return engine.worker.run(lambda ticket: _lens(engine, ids, asked, wanted, k, ticket))
+
+
+def lens_hooks(engine: Engine) -> list[str]:
+    """The hooks that a lens reads unless others are asked for: the input of each block, and the last one's output."""
+    n = int(engine.model.cfg.n_layers)
+    return [*(f"blocks.{block}.hook_resid_pre" for block in range(n)), f"blocks.{n - 1}.hook_resid_post"]
 
 
 def _one(engine: Engine, token: str | int) -> int:
@@ -178,6 +186,11 @@ def _lens(
             part = slice(at, at + step)
             logprobs = unembedding.logits(stream[part]).float().log_softmax(-1)
             p = logprobs.exp()
+            if not torch.isfinite(p).all():
+                raise NonFiniteError(
+                    f"The logits that the lens makes of {hook!r} are NaN or infinite. If the model runs in float16, its values "
+                    "overflow: load it in bfloat16 or float32."
+                )
             best = p.topk(k, -1)
             top[h, part], top_ids[h, part] = best.values.cpu().numpy(), best.indices.cpu().numpy()
             entropy[h, part] = -torch.where(p > 0, p * logprobs, torch.zeros_like(p)).sum(-1).cpu().numpy()
