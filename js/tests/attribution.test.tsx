@@ -119,19 +119,19 @@ describe("what is asked", () => {
 
   test("the dictionaries by layer: what each is worth, in the model's order, one of them listed", async () => {
     await ranked();
-    await until(() => expect(find(".saew-layers")).not.toBeNull());
-    const cells = all(".saew-layers tbody tr").map((one) => [...one.children].map((cell) => cell.textContent));
+    await until(() => expect(find(".saew-by-layer")).not.toBeNull());
+    const cells = all(".saew-by-layer tbody tr").map((one) => [...one.children].map((cell) => cell.textContent));
     expect(cells).toEqual([
       ["early", "1", "+0.500", "0", "\u2013"],
       ["late", "3", "+2.500", "\u22121.000", "25%"],
     ]);
     const pressed = () =>
-      all(".saew-layers button")
+      all(".saew-by-layer button")
         .filter((one) => one.getAttribute("aria-pressed") === "true")
         .map((one) => one.textContent);
     expect(pressed()).toEqual([STATE.sae]);
     const other = STATE.sae === "late" ? "early" : "late";
-    click(all(".saew-layers button").find((one) => one.textContent === other));
+    click(all(".saew-by-layer button").find((one) => one.textContent === other));
     expect(model.saved.at(-1)).toMatchObject({ sae: other });
     await until(() => expect(last("attribution").sae).toBe(other));
   });

@@ -137,6 +137,24 @@ def test_two_more_views_are_made_when_they_are_looked_at(bench: sw.Workbench) ->
             _ = view.engine
 
 
+def test_the_layers_are_of_the_text_that_is_looked_at(bench: sw.Workbench) -> None:
+    bench.bar.left = "layers"
+    assert (bench.layers.text, bench.layers.feature) == (TEXT, 3)
+    bench.heatmap.text = "the heaven"
+    assert bench.layers.text == "the heaven"
+    bench.layers.text = "the earth"
+    assert (bench.heatmap.text, bench.dashboard.text) == ("the earth", "the earth")
+    bench.bar.left = "heatmap"
+    bench.heatmap.text = "In the beginning"
+    assert bench.layers.text == "the earth", "nobody sees it"
+    bench.bar.front = "layers"
+    assert bench.layers.text == "In the beginning"
+    bench.heatmap.text = ["two", "texts"]
+    assert bench.layers.text == "In the beginning", "the dashboard's"
+    bench.layers.feature = 12
+    assert features(bench) == [12] * 6
+
+
 def test_what_is_steered_is_what_is_explained(bench: sw.Workbench) -> None:
     bench.bar.right = "attribution"
     bench.attribution.recipe = sw.Recipe([sw.ablate(5)]).to_dict()

@@ -27,7 +27,7 @@ export function Layers({ model, layers, shown }: Props) {
     </td>
   );
   return (
-    <table class="saew-layers">
+    <table class="saew-by-layer">
       <caption class="saew-small">
         By layer, over the tokens of the ranking. What an early layer causes goes through later ones: not to be added
         up.

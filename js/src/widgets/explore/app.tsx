@@ -10,7 +10,7 @@ import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import { OPENED } from "../../table/virtual";
 
-const LEFT: Record<string, string> = { browser: "Features", heatmap: "Text", comparison: "Compare" };
+const LEFT: Record<string, string> = { browser: "Features", heatmap: "Text", comparison: "Compare", layers: "Layers" };
 const RIGHT: Record<string, string> = { dashboard: "Dashboard", steering: "Steering", attribution: "Why" };
 /** Two views need so many pixels. */
 const WIDE = 1150;

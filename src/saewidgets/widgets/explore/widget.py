@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEFT", "RIGHT", "WorkbenchBar"]
 
-LEFT: Final = ("browser", "heatmap", "comparison")
+LEFT: Final = ("browser", "heatmap", "comparison", "layers")
 RIGHT: Final = ("dashboard", "steering", "attribution")
 
 

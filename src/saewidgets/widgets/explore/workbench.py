@@ -13,6 +13,7 @@ from ..browser.widget import FeatureBrowser
 from ..comparison.widget import PromptComparison
 from ..dashboard.widget import FeatureDashboard
 from ..heatmap.widget import TokenFeatureHeatmap
+from ..layers.widget import LayerLens
 from ..steering.widget import SteeringPanel
 from ..traits import WholeNumber
 from .widget import WorkbenchBar
@@ -39,8 +40,9 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     Attributes:
         browser, dashboard, heatmap, steering: the views. bar: which of them are in sight.
-        comparison, attribution: two more, each made when it is first looked at or asked for: a comparison of the heatmap's text
-            with itself, to change a word of, and why the model goes on from the prompt as it does.
+        comparison, layers, attribution: three more, each made when it is first looked at or asked for: a comparison of the
+            heatmap's text with itself, to change a word of; that text at every layer; and why the model goes on from the prompt
+            as it does.
 
     Traits:
         feature: the feature that is looked at.
@@ -85,7 +87,11 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
             "dashboard": self.dashboard,
             "steering": self.steering,
         }
-        self._late: dict[str, Callable[[], Any]] = {"comparison": self._compared, "attribution": self._explained}
+        self._late: dict[str, Callable[[], Any]] = {
+            "comparison": self._compared,
+            "layers": self._layered,
+            "attribution": self._explained,
+        }
         self._sae = self.heatmap.sae or engine.default
         super().__init__(children=tuple(self._views.values()))
         self.add_class("saew-explore")
@@ -95,6 +101,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         self.observe(self._selected, "feature")
         self.bar.observe(self._in_sight, ("left", "right", "front"))
         self.steering.observe(self._in_sight, "prompt")
+        self.heatmap.observe(self._in_sight, "text")
         if feature is not None:  # else there is nothing that anybody chose to colour and to steer
             self.heatmap.feature = self.steering.feature = first
         self.heatmap.observe(self._typed, "text")
@@ -106,6 +113,11 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
     def comparison(self) -> PromptComparison:
         """Two texts and the features that tell them apart."""
         return self._made("comparison")
+
+    @property
+    def layers(self) -> LayerLens:
+        """The heatmap's text at every layer."""
+        return self._made("layers")
 
     @property
     def attribution(self) -> AttributionPanel:
@@ -120,8 +132,20 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         return self._views[name]
 
     def _compared(self) -> PromptComparison:
-        text = self.heatmap.text if isinstance(self.heatmap.text, str) else self.dashboard.text
-        return PromptComparison(self._engine, self._index, [text, text], sae=self._sae, features=self._chosen())
+        return PromptComparison(
+            self._engine, self._index, [self._text, self._text], sae=self._sae, features=self._chosen()
+        )
+
+    def _layered(self) -> LayerLens:
+        chosen = next(iter(self._chosen()), None)
+        layers = LayerLens(self._engine, self._text, index=self._index, sae=self._sae, feature=chosen)
+        layers.observe(self._typed, "text")
+        return layers
+
+    @property
+    def _text(self) -> str:
+        """The text of heatmap and dashboard; the dashboard's, if the heatmap has several."""
+        return self.heatmap.text if isinstance(self.heatmap.text, str) else self.dashboard.text
 
     def _explained(self) -> AttributionPanel:
         panel = AttributionPanel(
@@ -135,12 +159,14 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         return [] if self.feature is None or self.heatmap.feature is None else [self.feature]
 
     def _in_sight(self, _change: Mapping[str, Any]) -> None:
-        """Make what is looked at; an explanation follows the prompt while it is: nobody waits for one that nobody sees."""
+        """Make what is looked at. Layers follow the text, and an explanation the prompt, only then: nobody waits for what nobody sees."""
         shown = {self.bar.left, self.bar.right, self.bar.front}
         for name in shown & self._late.keys():
             self._made(name)
         if "attribution" in shown and self.attribution.prompt != self.steering.prompt:
             self.attribution.prompt = self.steering.prompt
+        if "layers" in shown and self.layers.text != self._text:
+            self.layers.text = self._text
 
     def _prompted(self, change: Mapping[str, Any]) -> None:
         """A prompt that is typed into the explanation is steered, too; several wordings are its own matter."""
@@ -155,7 +181,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     def _is_ours(self, view: Any) -> bool:
         """Whether a view's features are of the workbench's dictionary: some can show another's, whose numbers mean others."""
-        return (getattr(view, "sae", None) or self._engine.default) == self._sae if hasattr(view, "saes") else True
+        return (view.sae or self._engine.default) == self._sae if hasattr(view, "sae") else True
 
     @traitlets.validate("feature")
     def _valid_feature(self, proposal: Mapping[str, Any]) -> int | None:
