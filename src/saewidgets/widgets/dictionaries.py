@@ -75,7 +75,7 @@ class Indexes:
         self._parted = {name: reason for name, reason in why.items() if reason}
 
 
-class OfOneLayer(traitlets.HasTraits):  # type: ignore[misc]
+class OfOneLayer(traitlets.HasTraits):
     """Base of widgets that show one dictionary of their engine at a time.
 
     A question names the dictionary that it is about: one that was asked before another was chosen is answered of its own.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ipywidgets
 import traitlets
@@ -112,23 +112,23 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
     @property
     def comparison(self) -> PromptComparison:
         """Two texts and the features that tell them apart."""
-        return self._made("comparison")
+        return cast(PromptComparison, self._made("comparison"))
 
     @property
     def layers(self) -> LayerLens:
         """The heatmap's text at every layer."""
-        return self._made("layers")
+        return cast(LayerLens, self._made("layers"))
 
     @property
     def attribution(self) -> AttributionPanel:
         """Which features the prompt's prediction came from."""
-        return self._made("attribution")
+        return cast(AttributionPanel, self._made("attribution"))
 
     def _made(self, name: str) -> Any:
         if name not in self._views:
             view = self._views[name] = self._late[name]()
             self._join(view)
-            self.children = (*self.children, view)
+            self.set_trait("children", tuple(self._views.values()))
         return self._views[name]
 
     def _compared(self) -> PromptComparison:
