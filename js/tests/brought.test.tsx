@@ -30,7 +30,7 @@ test("Python that shows the same, of a second SAE and of token ids", () => {
   const copied = (state: Record<string, unknown>) =>
     asPython(new FakeModel({ ...STATE, view: "both", theme: "auto", ...state }));
   expect(copied({ sae: "second" })).toBe('sw.TokenFeatureHeatmap(engine, text="the cat", sae="second")');
-  expect(copied({ sae: null })).toBe('sw.TokenFeatureHeatmap(engine, text="the cat")');
+  expect(copied({ sae: "sae" })).toBe('sw.TokenFeatureHeatmap(engine, text="the cat")');
   expect(copied({ text: [1, 22, 3] })).toBe("sw.TokenFeatureHeatmap(engine, text=[1, 22, 3])");
   expect(copied({ text: [[1, 22], [3]] })).toBe("sw.TokenFeatureHeatmap(engine, text=[[1, 22], [3]])");
   expect(copied({ text: ["a", "b"] })).toBe('sw.TokenFeatureHeatmap(engine, text=["a", "b"])');

@@ -73,7 +73,8 @@ export class FakeModel implements Model {
 
 export const STATE = {
   text: "the cat",
-  sae: null,
+  sae: "sae",
+  default_sae: "sae",
   feature: null,
   features: [],
   selected_tokens: [],
@@ -134,6 +135,7 @@ export function tokensAnswer(id: string, text: string, extra: Partial<TokensJson
     top: null,
     n_features: 48,
     signed: false,
+    sae: "sae",
     sources: false,
     provenance: [["model", "tiny"]],
     notes: [],
@@ -260,7 +262,8 @@ export function answering(message: Sent): FromKernel | null {
     return { t: "res", id: message.id, ok: true, r: { names }, arrays: [] };
   }
   const rank = rankAnswer(message.id, text);
-  return tokensAnswer(message.id, text, { rank: (rank as unknown as { r: RankJson }).r });
+  const of = { sae: (message.p?.sae ?? "sae") as string, rank: (rank as unknown as { r: RankJson }).r };
+  return tokensAnswer(message.id, text, of);
 }
 
 export async function settle(): Promise<void> {

@@ -166,8 +166,8 @@ function rank(p: Record<string, Json>): RankJson {
     positive: 2.5,
     negative: -1,
     layers: [
-      { name: "late", positive: 2.5, negative: -1, n: 3, error_share: 0.25 },
       { name: "early", positive: 0.5, negative: 0, n: 1, error_share: null },
+      { name: "late", positive: 2.5, negative: -1, n: 3, error_share: 0.25 },
     ],
     n_tokens: tokens.length || 2,
     basis: tokens.length ? "selected" : "all",
@@ -221,7 +221,7 @@ export function answering({ t, id, ch, p }: Sent): FromKernel | null {
   }
   if (ch === "predictions") {
     const texts = tokensOf(params.prompt).map((tokens) => ({ prompt: tokens.join(" "), next: NEXT }));
-    return answer({ texts } satisfies PredictionsJson);
+    return answer({ sae: String(params.sae), texts } satisfies PredictionsJson);
   }
   if (ch === "check") {
     kernel.checked = true;

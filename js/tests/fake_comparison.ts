@@ -15,7 +15,7 @@ export const STATE = {
   features: [],
   limit: 25,
   editable: true,
-  sae: null,
+  sae: "sae",
   indexed: false,
   theme: "light",
   error: null,
@@ -40,7 +40,7 @@ export function alignmentOf(texts: string[]): number[][] {
   return Array.from({ length: n }, (_, column) => all.map((words) => (column < words.length ? column : -1)));
 }
 
-function tokensAnswer(id: string, texts: string[], rank: DifferencesJson | null): FromKernel {
+function tokensAnswer(id: string, texts: string[], sae: string | null, rank: DifferencesJson | null): FromKernel {
   const all = wordsOf(texts);
   const str = all.flat();
   const ends = all.map((_, i) => all.slice(0, i + 1).flat().length);
@@ -52,6 +52,7 @@ function tokensAnswer(id: string, texts: string[], rank: DifferencesJson | null)
     str,
     n_features: 48,
     signed: false,
+    sae,
     activation_name: "activation",
     provenance: [["model", "tiny"]],
     notes: [],
@@ -151,5 +152,5 @@ export function answering({ t, id, ch, p = {} }: Sent): FromKernel | null {
   if (ch === "predictions") return predictionsAnswer(id, texts);
   if (ch === "differences") return answer(id, differencesOf(p), columnArrays(texts));
   const rank = p.rank as Record<string, unknown> | null | undefined;
-  return tokensAnswer(id, texts, rank ? differencesOf({ ...rank, texts }) : null);
+  return tokensAnswer(id, texts, (p.sae ?? "sae") as string, rank ? differencesOf({ ...rank, texts }) : null);
 }

@@ -104,9 +104,39 @@ describe("showing", () => {
 });
 
 describe("doing", () => {
+  test("while another dictionary is on its way, rows of the one before are none of its features", async () => {
+    model.answer = (m) => (m.t === "req" && m.p?.sae === "early" ? null : answering(m));
+    model.push({ sae: "early", features: [], feature: null });
+    await settle();
+    const saved = model.saved.length;
+    click(rows()[0]?.querySelector(".saew-feature") ?? undefined);
+    await settle();
+    expect([model.get("features"), model.saved.length]).toEqual([[], saved]);
+  });
+
+  test("tokens that failed are asked for again with the next change, whatever it is", async () => {
+    const e = { type: "FeatureIndexError", message: "no feature 40", traceback: "" };
+    model.answer = (m) => (m.t === "req" && m.ch === "tokens" ? { t: "res", id: m.id, ok: false, e } : answering(m));
+    model.push({ sae: "early" });
+    await settle();
+    expect(el.querySelector(".saew-banner-error")).not.toBeNull();
+    model.answer = answering;
+    model.push({ features: [], sort: "sum" });
+    await settle();
+    expect(requests("tokens").at(-1)?.p).toMatchObject({ sae: "early", rank: { sort: "sum" } });
+    expect(el.querySelector(".saew-banner-error")).toBeNull();
+  });
+
   test("of an engine with several dictionaries one is chosen: text and selected tokens stay, its features go", async () => {
     expect(el.querySelector(".saew-toolbar select")).toBeNull();
-    start({ saes: ["early", "late"], default_sae: "late", features: [5], feature: 5, selected_tokens: [1] });
+    start({
+      saes: ["early", "late"],
+      sae: "late",
+      default_sae: "late",
+      features: [5],
+      feature: 5,
+      selected_tokens: [1],
+    });
     await settle();
     const box = el.querySelector<HTMLSelectElement>(".saew-toolbar select");
     expect([...(box?.options ?? [])].map((one) => one.textContent)).toEqual(["early", "late"]);

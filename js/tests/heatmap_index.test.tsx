@@ -44,7 +44,7 @@ describe("what is said", () => {
     const bos = el.querySelector<HTMLElement>(".saew-t");
     bos?.dispatchEvent(new Event("pointerover", { bubbles: true }));
     await until(() => expect(find(".saew-tip")?.textContent).toContain("fires first"));
-    expect(requests("said").map(({ p }) => p)).toEqual([{ text: "the cat", sae: null, token: 0 }]);
+    expect(requests("said").map(({ p }) => p)).toEqual([{ text: "the cat", sae: "sae", token: 0 }]);
     el.querySelectorAll(".saew-t")[1]?.dispatchEvent(new Event("pointerover", { bubbles: true }));
     bos?.dispatchEvent(new Event("pointerover", { bubbles: true }));
     await settle();

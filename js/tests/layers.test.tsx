@@ -84,7 +84,7 @@ describe("the grid", () => {
     expect(tip).toContain("target \u2423God 1.0e\u22124%, rank 1,234 of 320 (0: likeliest)");
     expect(tip).toContain("entropy 3.000 nats");
     expect(cell(0, 2)?.getAttribute("aria-label")).toBe(
-      "0 resid_pre, after \u2018created\u2019, position 2: \u2423n0 25%, target \u2423God 1.0e\u22124%, rank 1234",
+      "0 resid_pre, after \u2018created\u2019, position 2: \u2423n0 25%, target \u2423God 1.0e\u22124%, rank 1234 (0: likeliest)",
     );
   });
 

@@ -48,11 +48,11 @@ describe("heatmap", () => {
   test("of the selected feature at the selected token, or where it is strongest", async () => {
     await openHeatmap();
     expect(requests("sources").map((m) => m.p)).toEqual([
-      { f: 5, text: "the cat", token: null, example: null, sae: null },
+      { f: 5, text: "the cat", token: null, example: null, sae: "sae" },
     ]);
     model.push({ selected_tokens: [2] });
     await settle();
-    expect(requests("sources").at(-1)?.p).toEqual({ f: 5, text: "the cat", token: 2, example: null, sae: null });
+    expect(requests("sources").at(-1)?.p).toEqual({ f: 5, text: "the cat", token: 2, example: null, sae: "sae" });
     model.push({ selected_tokens: [1, 2] });
     await settle();
     // Known already: not asked again.
@@ -74,7 +74,7 @@ describe("heatmap", () => {
   test("tokens, heads and what no token brought, as the kernel says them", async () => {
     await openHeatmap();
     expect(find(".saew-sources h3")?.textContent).toBe(
-      "Where feature 5 at \u2018 U+202Ecat<b>\u2019 (position 2) got its activation 3.250: by source token (hatched: against)",
+      "Where feature 5 at \u2018 U+202Ecat<b>\u2019 (position 2) got its activation 3.250: by source token (hatched: negative)",
     );
     expect(find(".saew-sources b.saew-t, .saew-sources script")).toBeNull();
     expect(tokens().map((t) => t.textContent)).toEqual(["<|bos|>", "the", " U+202Ecat<b>"]);

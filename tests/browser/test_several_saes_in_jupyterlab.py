@@ -66,7 +66,7 @@ def test_one_of_several_saes_is_shown(page: Page) -> None:
     becomes(page, "heatmap.selected_tokens", [])
     expect(listed(heatmap)).to_have_text(numbers(python(page, "first('early')")))
     expect(heatmap.locator(".saew-footer")).to_contain_text("blocks.0.hook_resid_pre")
-    python(page, "setattr(heatmap, 'sae', None)")
+    python(page, "setattr(heatmap, 'sae', '')")
     expect(layer).to_have_value("late")
     expect(listed(heatmap)).to_have_text(numbers(python(page, "first('late')")))
 

@@ -156,7 +156,7 @@ def test_traits_belong_together(engine: sw.Engine) -> None:
 def test_what_the_view_sets_is_there_in_the_next_cell(engine: sw.Engine) -> None:
     widget = sw.TokenFeatureHeatmap(engine, text="the")
     widget.comm.view_sets(selected_tokens=[1], feature=7, features=[7])
-    assert widget.value == {"text": "the", "feature": 7, "features": [7], "selected_tokens": [1]}
+    assert widget.value == {"text": "the", "sae": widget.sae, "feature": 7, "features": [7], "selected_tokens": [1]}
     widget.comm.view_sets(text="the heaven", selected_tokens=[])
     assert widget.selected_tokens == []
     assert len(widget.activations) == len(engine.to_ids("the heaven")[0])

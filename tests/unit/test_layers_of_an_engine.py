@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from attribution_made import of
+import traitlets
+from attribution_made import of, sae_named
 from dashboard_made import ROWS, TEXT, failed, good
 from front_end import rank_params, recorded
 
@@ -52,7 +53,7 @@ def dense_of(engine: sw.Engine, name: str, text: str) -> np.ndarray:
 
 def test_they_stand_in_the_models_order_and_the_first_given_is_the_default(engine: sw.Engine) -> None:
     for widget in (sw.TokenFeatureHeatmap(engine, TEXT), sw.PromptComparison(engine, texts=TWO)):
-        assert (widget.saes, widget.sae, widget.default_sae) == (["early", "mid", "late"], None, "late")
+        assert (widget.saes, widget.sae, widget.default_sae) == (["early", "mid", "late"], "late", "late")
     assert sw.AttributionPanel(engine, None, TEXT, " the").saes == ["early", "mid", "late"]
     alone = sw.Engine(tiny.hooked(), tiny.sae())
     assert len(sw.TokenFeatureHeatmap(alone, TEXT).saes) == 1
@@ -82,8 +83,8 @@ def test_another_dictionary_takes_the_features_along_and_leaves_the_text(engine:
     assert widget.activations[:, 5] == pytest.approx(dense_of(engine, "early", TEXT)[:, 5], abs=1e-5)
     widget.comm.view_sets(sae="mid", features=[4], feature=4)  # what a view brings along stays
     assert (widget.sae, widget.features) == ("mid", [4])
-    widget.sae = "late"
-    assert widget.sae is None, "the default has one name"
+    widget.sae = ""
+    assert widget.sae == "late", "one name, so that views of several dictionaries can be linked"
     with pytest.raises(KeyError, match="'mid'"):
         widget.sae = "none"
     with pytest.raises(FeatureIndexError):
@@ -159,7 +160,7 @@ def test_an_index_of_weights_that_changed_is_put_aside_alone(
     heatmap = sw.TokenFeatureHeatmap(engine, TEXT, index=list(indexes.values()), sae="mid")
     panel = sw.AttributionPanel(engine, list(indexes.values()), TEXT, " the", sae="mid")
     with torch.no_grad():
-        engine.dictionary("mid").sae.W_enc *= 1.5
+        sae_named(engine, "mid").W_enc *= 1.5
     for widget in (heatmap, panel):
         widget.refresh()
     assert not heatmap.indexed and panel.indexed == ["early"]
@@ -228,3 +229,46 @@ def test_sources_are_told_of_the_dictionary_that_reads_heads() -> None:
         active = int(engine.activations(TEXT).token(4)[0][0])
         refused = failed(widget, "sources", {"f": active, "text": TEXT, "token": 4, "example": None, "sae": None})
         assert "hook_z" in refused["message"]
+
+
+def test_features_of_the_dictionary_before_are_passed_over_with_a_new_text(engine: sw.Engine) -> None:
+    """`sae` and the features that go with it come to a view one after the other: it may ask with those of before."""
+    probes = sw.Directions(torch.randn(2, tiny.D_MODEL, generator=torch.Generator().manual_seed(0)), HOOKS["mid"])
+    with sw.Engine(tiny.hooked(), {"mid": saes()["mid"], "probes": probes}) as narrow:
+        heatmap = sw.TokenFeatureHeatmap(narrow, TEXT, features=[40])
+        r, _ = good(heatmap, "tokens", {"text": TEXT, "sae": "probes", "rank": rank_params(TEXT, features=[40, 1])})
+        assert (r["sae"], r["n_features"], [row["f"] for row in r["rank"]["selected"]]) == ("probes", 2, [1])
+        assert (
+            failed(heatmap, "rank", {**rank_params(TEXT, features=[40]), "sae": "probes"})["type"]
+            == "FeatureIndexError"
+        )
+        prompts = sw.PromptComparison(narrow, texts=TWO, features=[40])
+        r, _ = good(prompts, "tokens", {"texts": TWO, "sae": "probes", "rank": {"at": "last", "features": [40, 1]}})
+        assert (r["sae"], [row["f"] for row in r["rank"]["selected"]]) == ("probes", [1])
+
+
+def test_views_of_one_engine_are_linked_by_what_they_show(engine: sw.Engine) -> None:
+    heatmap, layers = sw.TokenFeatureHeatmap(engine, TEXT, sae="mid"), sw.LayerLens(engine, TEXT)
+    panel = sw.AttributionPanel(engine, None, TEXT, " the")
+    traitlets.link((heatmap, "sae"), (layers, "sae"))
+    traitlets.link((layers, "sae"), (panel, "sae"))
+    for view, name in ((heatmap, "late"), (layers, "early"), (panel, "mid"), (heatmap, "")):
+        view.sae = name
+        assert heatmap.sae == layers.sae == panel.sae == (name or "late")
+
+
+def test_an_index_that_is_put_aside_describes_nothing(engine: sw.Engine, indexes: dict[str, sw.FeatureIndex]) -> None:
+    heatmap = sw.TokenFeatureHeatmap(engine, TEXT, index=indexes["mid"])
+    layers = sw.LayerLens(engine, TEXT, index=indexes["mid"])
+
+    def said() -> list[Any]:
+        rows = good(heatmap, "rank", {**rank_params(TEXT), "sae": "mid"})[0]["rows"]
+        listed = layers.features
+        return [row["said"] for row in rows] + [text or None for text in listed[listed["sae"] == "mid"]["description"]]
+
+    assert any(said())
+    with torch.no_grad():
+        sae_named(engine, "mid").W_enc *= 1.5
+    for view in (heatmap, layers):
+        view.refresh()
+    assert not any(said())

@@ -203,7 +203,7 @@ def test_a_page_has_the_selected_feature_at_its_token() -> None:
     widget = sw.TokenFeatureHeatmap(engine, TEXT, features=[feature], selected_tokens=[4])
     _, answers = recorded(str(widget.page()))
     asked = [one["p"] for one in answers if one["ch"] == "sources"]
-    assert asked == [asking(feature, text=TEXT), asking(feature, text=TEXT, token=4)]
+    assert asked == [asking(feature, text=TEXT, sae=HOOK), asking(feature, text=TEXT, token=4, sae=HOOK)]
     live, _ = good(widget, "sources", asked[1])
     assert [one["r"] for one in answers if one["ch"] == "sources"][1] == live
 

@@ -78,9 +78,7 @@ def test_a_panel_is_about_the_sae_of_its_index(engine: sw.Engine, index: sw.Feat
 @pytest.mark.slow
 def test_heatmap_and_dashboard_say_which_sae_they_are_of(engine: sw.Engine, index: sw.FeatureIndex) -> None:
     assert sw.TokenFeatureHeatmap(engine, TEXT, sae="b").sae == "b"
-    assert (
-        sw.TokenFeatureHeatmap(engine, TEXT).sae is None and sw.TokenFeatureHeatmap(engine, TEXT, sae="a").sae is None
-    )
+    assert sw.TokenFeatureHeatmap(engine, TEXT).sae == sw.TokenFeatureHeatmap(engine, TEXT, sae="a").sae == "a"
     assert recorded(sw.TokenFeatureHeatmap(engine, TEXT, sae="b").page())[0]["sae"] == "b"
     dashboard = sw.FeatureDashboard(engine, index, feature=5, text=TEXT)
     found, of_a = dashboard.activations[:, 5], engine.activations(TEXT, sae="a")[:, 5]

@@ -16,7 +16,7 @@ import { tokenAt } from "../tokens/tokendom";
 import { TokenText } from "../tokens/tokentext";
 import { label } from "../tokens/visible";
 
-/** Hues of the palette: towards the activation, and (hatched) against it. */
+/** Hues of the palette: positive, and (hatched) negative parts. */
 const FOR = 1;
 const AGAINST = 4;
 /** Tokens that are also listed. */
@@ -120,7 +120,7 @@ function Told({
           {`Where feature ${r.f} at `}
           <bdi>{name(r.at)}</bdi>
           {r.text !== null && ` of text ${r.text + 1}`}
-          {!r.silent && ` got its ${r.activation_name} ${num(r.activation)}: by source token (hatched: against)`}
+          {!r.silent && ` got its ${r.activation_name} ${num(r.activation)}: by source token (hatched: negative)`}
         </h3>
       )}
       {[...r.notes, r.silent].map((note) => note && <p class="saew-small">{note}</p>)}

@@ -121,6 +121,10 @@ export function useRanked<R extends Keyed, T extends { rank: R | null }, D exten
           else askRank();
           return show();
         },
+        failed: () => {
+          // A ranking alone would be of what is on screen still: the next change asks for all of it again.
+          asked.current = null;
+        },
       },
     );
   }, [sourceKey, settingsKey]);

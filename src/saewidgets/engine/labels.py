@@ -197,6 +197,12 @@ class Labels(Mapping[int, str]):
             self._own.use(index)
             index._changed()
 
+    def unlink(self, index: Labels) -> None:
+        """Do without the names and descriptions of `index`: it is of other weights by now."""
+        if index._own in self._layers and index is not self:
+            self._layers = tuple(names for names in self._layers if names is not index._own)
+            self._changed()
+
     def watch(self, method: Callable[[], None]) -> None:
         """Call the bound `method` after every change, on whatever thread it was made, for as long as its object lives."""
         alive = [ref for ref in self._watchers if ref() is not None]

@@ -168,36 +168,43 @@ def _lens(
     tokens = torch.tensor([list(ids)], device=engine.model.input_device)
     with engine.lock, torch.no_grad():
         values = engine.model.read(tokens, hooks, ticket)
-    k = min(k, unembedding.d_vocab)
-    shape = (len(hooks), len(ids))
-    top_ids, top = np.zeros((*shape, k), np.int64), np.zeros((*shape, k), np.float32)
-    probability, rank = np.zeros((*shape, len(asked)), np.float32), np.zeros((*shape, len(asked)), np.int64)
-    entropy = np.zeros(shape, np.float32)
+    k, n = min(k, unembedding.d_vocab), len(ids)
+    for hook in hooks:
+        if (width := values[hook].shape[-1]) != int(engine.model.cfg.d_model):
+            raise SaewidgetsError(f"{hook!r} has width {width}: it is no residual stream, which the lens reads.")
+    # Rows of all hooks together: the unembedding is large, and read once a batch.
+    stream = torch.cat([values[hook][0] for hook in hooks])
+    rows = len(hooks) * n
+    flat_ids, flat = np.zeros((rows, k), np.int64), np.zeros((rows, k), np.float32)
+    of_asked, rank_of = np.zeros((rows, len(asked)), np.float32), np.zeros((rows, len(asked)), np.int64)
+    of_all = np.zeros(rows, np.float32)
     step = max(1, _CHUNK // unembedding.d_vocab)
     chosen = torch.tensor(asked, dtype=torch.long, device=unembedding.device)
-    for h, hook in enumerate(hooks):
+    for at in range(0, rows, step):
         ticket.check()
-        stream = values[hook][0]
-        if stream.shape[-1] != int(engine.model.cfg.d_model):
-            raise SaewidgetsError(
-                f"{hook!r} has width {stream.shape[-1]}: it is no residual stream, which the lens reads."
-            )
-        for at in range(0, len(ids), step):
-            part = slice(at, at + step)
+        ticket.progress(at, rows)
+        part = slice(at, at + step)
+        with torch.no_grad():
             logprobs = unembedding.logits(stream[part]).float().log_softmax(-1)
-            p = logprobs.exp()
-            if not torch.isfinite(p).all():
-                raise NonFiniteError(
-                    f"The logits that the lens makes of {hook!r} are NaN or infinite. If the model runs in float16, its values "
-                    "overflow: load it in bfloat16 or float32."
-                )
-            best = p.topk(k, -1)
-            top[h, part], top_ids[h, part] = best.values.cpu().numpy(), best.indices.cpu().numpy()
-            entropy[h, part] = -torch.where(p > 0, p * logprobs, torch.zeros_like(p)).sum(-1).cpu().numpy()
-            mine = logprobs[:, chosen]
-            probability[h, part] = mine.exp().cpu().numpy()
-            for i in range(len(asked)):
-                rank[h, part, i] = (logprobs > mine[:, i : i + 1]).sum(-1).cpu().numpy()
+        p = logprobs.exp()
+        finite = torch.isfinite(p).all(-1)
+        if not finite.all():
+            hook = hooks[(at + int((~finite).int().argmax())) // n]
+            raise NonFiniteError(
+                f"The logits that the lens makes of {hook!r} are NaN or infinite. If the model runs in float16, its values "
+                "overflow: load it in bfloat16 or float32."
+            )
+        best = p.topk(k, -1)
+        flat[part], flat_ids[part] = best.values.cpu().numpy(), best.indices.cpu().numpy()
+        of_all[part] = -torch.where(p > 0, p * logprobs, torch.zeros_like(p)).sum(-1).cpu().numpy()
+        mine = logprobs[:, chosen]
+        of_asked[part] = mine.exp().cpu().numpy()
+        for i in range(len(asked)):
+            rank_of[part, i] = (logprobs > mine[:, i : i + 1]).sum(-1).cpu().numpy()
+    shape = (len(hooks), n)
+    top_ids, top = flat_ids.reshape(*shape, k), flat.reshape(*shape, k)
+    probability, rank = of_asked.reshape(*shape, len(asked)), rank_of.reshape(*shape, len(asked))
+    entropy = of_all.reshape(shape)
     unique = {int(i) for i in np.unique(top_ids)}
     names = {i: engine.tokenizer.display([i]).strings[0] for i in {*unique, *asked}}
     return LogitLens(

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..engine.arrays import Floats, Ints
 from ..storage.array_folder import Array, Folder
+from .errors import IndexMismatchError
 from .exchange.exchanged import Exchanged
 from .explanations.described import Described
 from .record.manifest import Manifest, finished, must_open
@@ -82,7 +83,11 @@ class FeatureIndex(Exchanged, Described):
             IndexMismatchError: naming what differs.
         """
         dictionary = engine.dictionary(sae)
-        must_open(self._manifest, engine, dictionary, self.path)
+        try:
+            must_open(self._manifest, engine, dictionary, self.path)
+        except IndexMismatchError:
+            dictionary.labels.unlink(self._labels)  # what it says of features is of other weights
+            raise
         dictionary.labels.link(self._labels)
         self._pending.attach(engine, dictionary, self._manifest)
 

@@ -81,27 +81,26 @@ class OfOneLayer(traitlets.HasTraits):
     A question names the dictionary that it is about: one that was asked before another was chosen is answered of its own.
 
     Traits:
-        sae: the dictionary, by name; None: the engine's first. What is of its features (numbers!) goes with it.
+        sae: the dictionary, by name ("" sets the engine's first). What is of its features (numbers!) goes with it.
         saes (read only): all that the engine has, in the model's order; of a page: none, it has the answers of one.
         default_sae (read only): the engine's first.
         indexed (read only): whether there is an index of it.
     """
 
-    sae = traitlets.Unicode(allow_none=True, default_value=None).tag(sync=True, page=True)
+    sae = traitlets.Unicode().tag(sync=True, page=True)
     saes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
-    default_sae = traitlets.Unicode(read_only=True).tag(sync=True)
+    default_sae = traitlets.Unicode(read_only=True).tag(sync=True, page=True)
     indexed = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
 
     _indexes: Indexes
     _dictionaries: Mapping[str, Dictionary]
     _default: str
 
-    def choose_first(self, engine: Engine, index: IndexesLike, sae: str | None) -> str | None:
+    def choose_first(self, engine: Engine, index: IndexesLike, sae: str | None) -> str:
         """What `sae` starts as; before the traits are set."""
         self._indexes = Indexes(engine, index, sae)
         self._dictionaries, self._default = engine.dictionaries, engine.default
-        first = sae or next(iter(self._indexes.names), None)
-        return None if first is None or engine.dictionary(first).name == engine.default else first
+        return engine.dictionary(sae or next(iter(self._indexes.names), None)).name
 
     def tell_all(self, engine: Engine) -> None:
         """Tell the view what can be chosen; once the traits are set."""
@@ -122,13 +121,12 @@ class OfOneLayer(traitlets.HasTraits):
         return self._dictionaries[name]
 
     @traitlets.validate("sae")
-    def _valid_sae(self, proposal: Mapping[str, Any]) -> str | None:
-        name = self._of(proposal["value"]).name
-        return None if name == self._default else name
+    def _valid_sae(self, proposal: Mapping[str, Any]) -> str:
+        return self._of(proposal["value"]).name
 
     @traitlets.observe("sae")
     def _sae_changed(self, change: Mapping[str, Any]) -> None:
-        if not self.saes:
+        if not self.saes or change["old"] == change["new"]:
             return  # the dictionary that a widget is made with comes with its features
         self._layer_changed()
         self.set_trait("indexed", self._indexes.of(self._dictionary.name) is not None)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from attribution_made import sae_named
 from dashboard_made import TEXT, ask, good, make_engine, with_dead
 
 import saewidgets as sw
@@ -67,9 +68,10 @@ def test_no_selection_in_one_leaves_the_others(bench: sw.Workbench) -> None:
     [
         sw.Recipe([sw.add(3, 2.0), sw.ablate(5)]),
         sw.Recipe([sw.add([3, 5], 2.0)]),
+        sw.Recipe([sw.ablate(3)]),
         sw.Recipe([sw.add(np.ones(32), 1.0, hook="blocks.1.hook_resid_pre")]),
     ],
-    ids=["rows", "features", "direction"],
+    ids=["rows", "features", "taken out", "direction"],
 )
 def test_a_recipe_of_one_s_own_is_left_alone(bench: sw.Workbench, recipe: sw.Recipe) -> None:
     bench.steering.recipe = recipe
@@ -163,8 +165,11 @@ def test_what_is_steered_is_what_is_explained(bench: sw.Workbench) -> None:
     assert bench.attribution.prompt == "the heaven"
     bench.attribution.prompt = "the earth"
     assert bench.steering.prompt == "the earth"
-    bench.attribution.prompt = ["the earth", "the heaven"]
-    assert bench.steering.prompt == "the earth"
+    wordings = ["the earth", "the heaven"]
+    bench.attribution.prompt = wordings
+    bench.bar.left = "heatmap"
+    bench.heatmap.text = "something else"
+    assert (bench.attribution.prompt, bench.steering.prompt) == (wordings, "the earth"), "its own matter"
     bench.attribution.prompt = "the earth"
     bench.bar.right = bench.bar.front = "steering"  # nobody sees it: it follows when it is looked at again
     bench.bar.front = "browser"
@@ -178,7 +183,7 @@ def test_a_feature_of_another_layer_is_nobody_else_s(index: sw.FeatureIndex) -> 
     other = tiny.sae("standard", "blocks.0.hook_resid_pre", seed=4)
     with sw.Engine(tiny.hooked(), {"first": other, "ours": tiny.sae()}) as engine:
         with torch.no_grad():
-            engine.dictionary("ours").sae.b_enc[7] = -1e3  # as of the index
+            sae_named(engine, "ours").b_enc[7] = -1e3  # as of the index
         bench = sw.explore(engine, index, feature=3, text=TEXT)
         assert bench.heatmap.sae == bench.comparison.sae == bench.attribution.sae == "ours"
         bench.heatmap.sae, bench.attribution.sae = "first", "first"
@@ -188,6 +193,10 @@ def test_a_feature_of_another_layer_is_nobody_else_s(index: sw.FeatureIndex) -> 
         bench.browser.feature = 20
         assert (bench.feature, bench.dashboard.feature, bench.comparison.feature) == (20, 20, 20)
         assert (bench.heatmap.feature, bench.attribution.feature) == (11, 12)
+        bench.steering.recipe = sw.Recipe([sw.ablate(9, sae="first")])
+        before = bench.steering.recipe
+        bench.browser.feature = 21
+        assert bench.steering.recipe == before, "a row of another layer"
         bench.heatmap.sae = "ours"
         bench.heatmap.feature = 13
         assert (bench.feature, bench.attribution.feature) == (13, 12)

@@ -46,7 +46,7 @@ def dense_of(text: str) -> np.ndarray:
 
 def params(texts: Any = TEXTS, **changed: Any) -> dict[str, Any]:
     return {
-        "texts": texts, "sae": None, "at": "last", "positions": [], "pair": [0, 1], "all_of": [], "none_of": [], "limit": 25,
+        "texts": texts, "sae": by_hand.HOOK, "at": "last", "positions": [], "pair": [0, 1], "all_of": [], "none_of": [], "limit": 25,
         "features": [], **changed,
     }  # fmt: skip
 

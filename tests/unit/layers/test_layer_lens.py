@@ -234,7 +234,7 @@ def test_lens_and_ladder_come_in_one_answer(engine: sw.Engine) -> None:
     assert last["position"] == lens["n"] - 1 == good(widget, "ladder", ladder_params())[0]["position"]
 
 
-def test_one_forward_serves_all_dictionaries_and_one_the_lens(engine: sw.Engine) -> None:
+def test_one_forward_serves_all_dictionaries_one_the_lens_and_one_what_the_model_says(engine: sw.Engine) -> None:
     widget = sw.LayerLens(engine, TEXT)
     good(widget, "lens", lens_params("the"))  # what is measured once
     forwards: list[int] = []
@@ -242,9 +242,9 @@ def test_one_forward_serves_all_dictionaries_and_one_the_lens(engine: sw.Engine)
     try:
         good(widget, "lens", lens_params(ladder=ladder_params()))
         good(widget, "ladder", ladder_params(position=2))
-        assert widget.features is not None and len(forwards) == 2
+        assert widget.features is not None and len(forwards) == 3
         good(widget, "lens", lens_params(target=" the", ladder=ladder_params()))
-        assert len(forwards) == 3, "the activations are of the text, whatever the target"
+        assert len(forwards) == 4, "the activations are of the text, whatever the target, and so is what the model says"
     finally:
         handle.remove()
 
@@ -377,7 +377,7 @@ def test_norm_outliers_are_those_of_each_dictionary_s_layer() -> None:
         r, arrays = good(widget, "lens", lens_params(ladder=ladder_params(position=2, top=3)))
     flags = arrays["sae_flags"].reshape(2, -1)
     assert [one["name"] for one in r["saes"]] == ["early", "late"]
-    assert flags[0, 2] & 2 == 0 and flags[1, 2] & 2 and arrays["flags"][2] & 2
+    assert flags[0, 2] & 2 == 0 and flags[1, 2] & 2 and arrays["flags"][2] & 2 == 0
     assert any(note.startswith("late: 1 norm outlier") for note in r["notes"])
     late = [row for row in r["ladder"]["rows"] if row["sae"] == 1]
     assert late and all(abs(row["a"]) > row["scale"] for row in late), "the outlier is in no scale"

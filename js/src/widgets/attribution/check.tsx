@@ -79,7 +79,12 @@ export function Check({ model, state, found, onHover }: Props) {
       <ChannelStatus kernel={kernel} channel="check" unit="features taken out" />
       {json ? (
         <>
-          <Scatter rows={json.rows} feature={feature} onHover={onHover} onPick={(f) => save(model, { feature: f })} />
+          <Scatter
+            rows={json.rows}
+            feature={feature}
+            onHover={onHover}
+            onPick={(f) => model.get("sae") === found.json.sae && save(model, { feature: f })}
+          />
           <Correlations json={json} />
         </>
       ) : (

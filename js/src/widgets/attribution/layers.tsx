@@ -13,10 +13,9 @@ interface Props {
 }
 
 export function Layers({ model, layers, shown }: Props) {
-  /** In the model's order. */
-  const saes = useTrait<string[]>(model, "saes");
+  /** A page has the answers of one. */
+  const several = (useTrait<string[] | undefined>(model, "saes") ?? []).length > 1;
   const most = Math.max(...layers.map(({ positive, negative }) => Math.max(positive, -negative)));
-  const ordered = saes.flatMap((name) => layers.filter((layer) => layer.name === name));
   const worth = (value: number) => (
     <td class="saew-num saew-by">
       <span
@@ -54,14 +53,15 @@ export function Layers({ model, layers, shown }: Props) {
         </tr>
       </thead>
       <tbody>
-        {ordered.map(({ name, positive, negative, n, error_share }) => (
+        {layers.map(({ name, positive, negative, n, error_share }) => (
           <tr key={name} class={name === shown ? "saew-chosen" : undefined}>
             <th scope="row">
               <button
                 type="button"
                 class="saew-link"
                 aria-pressed={name === shown}
-                title="List the features of this dictionary"
+                disabled={!several}
+                title={several ? "List the features of this dictionary" : undefined}
                 onClick={() => save(model, { sae: name, feature: null, chosen: [] })}
               >
                 {label(name)}

@@ -23,7 +23,6 @@ export function Predictions({ model, state }: Props) {
   const foil = useTrait<string>(model, "foil");
   const measure = useTrait<string>(model, "measure");
   const editable = useTrait<boolean>(model, "editable");
-  const sae = useTrait<string>(model, "sae");
   const { predictions } = state;
   const spliced = predictions?.texts.some(({ next }) => next.some(({ after }) => after !== null));
   if (!predictions) return <ChannelStatus kernel={state.kernel} channel="predictions" />;
@@ -33,7 +32,7 @@ export function Predictions({ model, state }: Props) {
       <ChannelStatus kernel={state.kernel} channel="predictions" />
       {spliced && (
         <p class="saew-small">
-          {`With the SAE: what ${label(sae)} reconstructs stands in place of the model's own values, at every token; its error is dropped.`}
+          {`With the SAE: what ${label(predictions.sae)} reconstructs stands in place of the model's own values, at every token; its error is dropped.`}
         </p>
       )}
       {predictions.texts.map((text, i) => (

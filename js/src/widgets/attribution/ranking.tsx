@@ -27,6 +27,8 @@ export function Ranking({ model, found, rank, onHover }: Props) {
   const special = useTrait<boolean>(model, "include_special");
   const recipe = useTrait<{ interventions?: Json[] }>(model, "recipe");
   const [visited, setVisited] = useState<number | null>(null);
+  // A row of the dictionary before is no feature of the one that is on its way.
+  const pick = (f: number) => model.get("sae") === found.json.sae && save(model, { feature: feature === f ? null : f });
   const rows = rank?.rows ?? [];
   const stop = rows.find((row) => row.f === visited)?.f ?? rows[0]?.f;
   const most = rows.reduce((all, row) => Math.max(all, Math.abs(row.value)), 0);
@@ -121,7 +123,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                 key={row.f}
                 class={feature === row.f ? "saew-chosen" : undefined}
                 onPointerEnter={(event) => onHover(row.f, event.currentTarget)}
-                onClick={() => save(model, { feature: feature === row.f ? null : row.f })}
+                onClick={() => pick(row.f)}
               >
                 <td>
                   <input
@@ -154,7 +156,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                       onBlur={() => onHover(null)}
                       onClick={(event) => {
                         event.stopPropagation();
-                        save(model, { feature: feature === row.f ? null : row.f });
+                        pick(row.f);
                       }}
                     >
                       {row.f}

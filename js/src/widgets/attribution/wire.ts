@@ -111,6 +111,8 @@ export interface Next {
 }
 
 export interface PredictionsJson {
+  /** Whose reconstruction stands in the model's place. */
+  sae: string;
   texts: { prompt: string; next: Next[] }[];
 }
 

@@ -66,7 +66,6 @@ function Body({ model, root, prefix, themeVersion, kernel, shown }: BodyProps) {
   const features = useTrait<number[]>(model, "features");
   const feature = useTrait<number | null>(model, "feature");
   const indexed = useTrait<boolean>(model, "indexed");
-  const sae = useTrait<string | null>(model, "sae");
   const at = useTrait<At>(model, "at");
   const positions = useTrait<number[]>(model, "positions");
   const [hover, setHover] = useState<{ token: number; at: HTMLElement | null }>({ token: -1, at: null });
@@ -91,10 +90,13 @@ function Body({ model, root, prefix, themeVersion, kernel, shown }: BodyProps) {
     const next = alone ? now.map((p, i) => (i === text ? data.position(token) : p)) : data.choice(column);
     save(model, { at: "chosen", positions: next });
   };
-  const pick = (f: number, add: boolean) => save(model, picked(model.get("features") as number[], f, add));
+  const pick = (f: number, add: boolean) => {
+    // A row of the dictionary before is no feature of the one that is on its way.
+    if (model.get("sae") === data.json.sae) save(model, picked(model.get("features") as number[], f, add));
+  };
   const point = (f: number | null, where?: HTMLElement) => {
     setHovered(f);
-    setCard(indexed && f !== null && where ? { f, at: where, beside: { sae } } : null);
+    setCard(indexed && f !== null && where ? { f, at: where, beside: { sae: data.json.sae } } : null);
   };
   return (
     <div class="saew-body">

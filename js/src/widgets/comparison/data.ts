@@ -13,6 +13,8 @@ export interface TokensJson {
   str: string[];
   n_features: number;
   signed: boolean;
+  /** Of which dictionary it is; the trait may be ahead of it. */
+  sae: string | null;
   activation_name: string;
   provenance: [string, string][];
   notes: string[];

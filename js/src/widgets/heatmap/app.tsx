@@ -74,15 +74,14 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   const ofMax = useTrait<string>(model, "color_scale") === "max";
   const setHoverFeature = (f: number | null, at?: HTMLElement) => {
     setHovered(f);
-    setCard(indexed && f !== null && at ? { f, at, beside: { sae } } : null);
+    setCard(indexed && f !== null && at ? { f, at, beside: { sae: data.json.sae } } : null);
   };
   const text = useTrait<Json>(model, "text");
-  const sae = useTrait<string | null>(model, "sae");
   const said = useLookup<{ names: Record<string, Named> }>(
     model,
     root,
     "said",
-    data.json.described && hover.token >= 0 && hover.at ? { text, sae, token: hover.token } : null,
+    data.json.described && hover.token >= 0 && hover.at ? { text, sae: data.json.sae, token: hover.token } : null,
   );
   const [cursor, setCursor] = useState(-1);
   const [common, setCommon] = useState(false);
@@ -105,14 +104,16 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
   const entry = (f: number, hue: number): LegendEntry =>
     legendEntry(shown, f, hue, names, common && !ofMax ? features : [f], ofMax);
 
-  const pick = (f: number, add: boolean) => save(model, picked(features, f, add));
+  // A row of the dictionary before is no feature of the one that is on its way.
+  const choose = (to: Record<string, unknown>) => model.get("sae") === data.json.sae && save(model, to);
+  const pick = (f: number, add: boolean) => choose(picked(features, f, add));
   const ranking = useMemo(
     () => <Ranking model={model} shown={shown} hovered={hoverFeature} onHover={setHoverFeature} onPick={pick} />,
     [model, shown, hoverFeature, features],
   );
   const inRange = selected.filter((token) => token < data.json.n);
-  // Of what is shown: while another text is typed, or another dictionary chosen, the traits are ahead of it.
-  const shownOf = useMemo(() => ({ text: model.get("text") as Json, sae: model.get("sae") as Json }), [data]);
+  // Of what is shown: while another text is typed, the trait is ahead of it.
+  const shownText = useMemo(() => model.get("text") as Json, [data]);
   const place = inRange.length === 1 ? (inRange[0] ?? null) : null;
   return (
     <div class="saew-body">
@@ -150,7 +151,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
         {data.json.sources && feature !== null && (
           <Sources
             {...{ model, root, prefix, palette }}
-            of={{ f: feature, ...shownOf, token: place, example: null }}
+            of={{ f: feature, text: shownText, token: place, example: null, sae: data.json.sae }}
             key_of={data.json.key}
           />
         )}
@@ -170,7 +171,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
               setHoverFeature(f);
             }}
             onPick={(f, token, add) =>
-              save(model, { ...picked(features, f, add), ...(token >= 0 ? { selected_tokens: [token] } : {}) })
+              choose({ ...picked(features, f, add), ...(token >= 0 ? { selected_tokens: [token] } : {}) })
             }
           />
         )}

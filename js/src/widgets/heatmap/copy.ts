@@ -31,7 +31,7 @@ export function asPython(model: Model): string {
   const parts = [`text=${pythonText(text)}`];
   if (model.get("indexed")) parts.push("index=index");
   const sae = model.get("sae");
-  if (typeof sae === "string") parts.push(`sae=${pythonString(sae)}`);
+  if (typeof sae === "string" && sae !== model.get("default_sae")) parts.push(`sae=${pythonString(sae)}`);
   if (features.length) parts.push(`features=[${features.join(", ")}]`);
   const tokens = model.get("selected_tokens") as number[];
   if (tokens.length) parts.push(`selected_tokens=[${tokens.join(", ")}]`);

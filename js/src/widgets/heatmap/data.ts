@@ -18,6 +18,8 @@ export interface TokensJson {
   top: number | null;
   n_features: number;
   signed: boolean;
+  /** Of which dictionary it is; the trait may be ahead of it. */
+  sae: string | null;
   /** Whether an activation can be taken apart by source token and head. */
   sources: boolean;
   provenance: [string, string][];

@@ -248,6 +248,7 @@ export function saidOfCell(lens: Lens, hook: number, at: number): string {
   const { str, hooks, target } = lens.json;
   const best = lens.best(hook, at);
   const asked = lens.target(hook, at);
-  const of = asked && target ? `, target ${tokenName(target.str)} ${chance(asked.p)}, rank ${asked.rank}` : "";
+  const of =
+    asked && target ? `, target ${tokenName(target.str)} ${chance(asked.p)}, rank ${asked.rank} (0: likeliest)` : "";
   return `${hooks[hook]?.short}, after \u2018${tokenName(str[at] ?? "")}\u2019, position ${at}: ${tokenName(best.t)} ${chance(best.p)}${of}`;
 }

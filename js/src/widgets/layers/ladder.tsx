@@ -176,7 +176,7 @@ function Says({ model, palette, lens, ladder, hook, tab, onVisit }: RungProps & 
           <>
             {"target "}
             <Tok t={target.str} />
-            {` ${chance(asked.p)}, rank ${asked.rank.toLocaleString("en")} \u00b7 `}
+            {` ${chance(asked.p)}, rank ${asked.rank.toLocaleString("en")} (0: likeliest) \u00b7 `}
           </>
         )}
         {`entropy ${num(lens.entropy(hook, position))} nats`}

@@ -99,13 +99,21 @@ def attribution_reply(found: Attribution, sae: str, earlier: Sequence[str], part
 
 
 def rank_reply(
-    found: Attribution, sae: str, asked: AskedRank, effects: Mapping[int, float], corpus: Corpus | None
+    found: Attribution,
+    sae: str,
+    asked: AskedRank,
+    effects: Mapping[int, float],
+    corpus: Corpus | None,
+    order: Sequence[str],
 ) -> Reply:
-    """The "rank" channel: features by their attribution, with the true effects of those that were checked."""
+    """The "rank" channel: features by their attribution, with the true effects of those that were checked.
+
+    `order`: the dictionaries in the model's order, in which their layers are told.
+    """
     tokens = [token for token in asked.tokens if 0 <= token < len(found.tokens)]
     sums = found.sums(sae=sae, include_special=asked.include_special, tokens=tokens or None)
-    order = _order(sums, asked.sort, effects)
-    shown = order[: asked.limit]
+    listed = _order(sums, asked.sort, effects)
+    shown = listed[: asked.limit]
     labels = found.labels[sae]
     rows: list[Json] = []
     for i in shown:
@@ -133,11 +141,11 @@ def rank_reply(
     data: dict[str, Json] = {
         "key": key_of(found, sae),
         "rows": rows,
-        "total": len(order),
+        "total": len(listed),
         # Of the features as they are listed: "for" and "against" add up to these.
         "positive": float(np.maximum(sums.attribution, 0).sum()),
         "negative": float(np.minimum(sums.attribution, 0).sum()),
-        "layers": [_layer(found, name, asked, tokens) for name in found.dictionaries],
+        "layers": [_layer(found, name, asked, tokens) for name in order if name in found.dictionaries],
         "n_tokens": int(counted.sum()),
         "basis": "selected" if tokens else "all",
     }
@@ -217,9 +225,9 @@ def check_reply(checked: TrueEffects, found: Attribution, sae: str) -> Reply:
     return Reply(check_part(checked, key_of(found, sae), found.labels[sae]))
 
 
-def predictions_reply(texts: Sequence[Json]) -> Reply:
-    """The "predictions" channel: of each prompt what comes next."""
-    return Reply({"texts": list(texts)})
+def predictions_reply(texts: Sequence[Json], sae: str) -> Reply:
+    """The "predictions" channel: of each prompt what comes next, with and without which dictionary's reconstruction."""
+    return Reply({"sae": sae, "texts": list(texts)})
 
 
 def without_reply(found: Attribution, sae: str, removed: Sequence[int], texts: Sequence[Json]) -> Reply:

@@ -112,7 +112,7 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     chosen = WholeNumbers().tag(sync=True, page=True)
     recipe = RecipeTrait().tag(sync=True, page=True)
     given = traitlets.Unicode("", read_only=True).tag(sync=True, page=True)
-    saes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True, page=True)
+    saes = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)  # a page has the answers of one
     default_sae = traitlets.Unicode(read_only=True).tag(sync=True, page=True)
     indexed = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True, page=True)
     editable = traitlets.Bool(True).tag(sync=True, page=True)
@@ -256,7 +256,9 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
     def _answer_rank(self, asked: AskedRank, ticket: Ticket) -> wire.Reply:
         found = self._explained.of(asked.of, ticket)
         sae = self._shown(found, asked.of)
-        return rank_reply(found, sae, asked, self._explained.effects(asked.of, sae), self._indexes.corpus(sae))
+        return rank_reply(
+            found, sae, asked, self._explained.effects(asked.of, sae), self._indexes.corpus(sae), self.saes
+        )
 
     @channel("colour", AskedColour)
     def _answer_colour(self, asked: AskedColour, ticket: Ticket) -> wire.Reply:
@@ -267,7 +269,8 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
 
     @channel("predictions", AskedPredictions)
     def _answer_predictions(self, asked: AskedPredictions, ticket: Ticket) -> wire.Reply:
-        return predictions_reply(predictions_of(self.engine, as_text(asked.prompt), asked.sae, ticket))
+        texts = predictions_of(self.engine, as_text(asked.prompt), asked.sae, ticket)
+        return predictions_reply(texts, self.engine.dictionary(asked.sae or None).name)
 
     @channel("check", AskedCheck, long=True, remembered=True)
     def _answer_check(self, asked: AskedCheck, ticket: Ticket) -> wire.Reply:

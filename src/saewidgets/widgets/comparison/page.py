@@ -38,7 +38,7 @@ def questions(
     Every answer's `selected` holds all its listed features, so whatever is listed can be coloured; the page's host therefore
     leaves `features` out when it looks an answer up.
     """
-    yield Question("tokens", AskedTokens(asked.texts, asked.sae), tokens_reply(found))
+    yield Question("tokens", AskedTokens(asked.texts, asked.sae), tokens_reply(found, asked.sae))
     yield Question("predictions", AskedPredictions(asked.texts))
     cards: dict[int, None] = dict.fromkeys(asked.features)
     for wanted in dict.fromkeys(_wanted(found, asked)):

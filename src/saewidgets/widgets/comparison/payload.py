@@ -19,8 +19,8 @@ from .asked import AskedDifferences
 __all__ = ["choices", "differences_reply", "listed", "predictions_reply", "tokens_reply"]
 
 
-def tokens_reply(found: Comparison) -> Reply:
-    """The "tokens" channel: the texts, how they are aligned, and what a reader of the numbers must know."""
+def tokens_reply(found: Comparison, sae: str | None = None) -> Reply:
+    """The "tokens" channel: the texts, how they are aligned, of which dictionary, and what a reader of the numbers must know."""
     acts = found.activations
     data: dict[str, Json] = {
         "key": result_key(acts),
@@ -29,6 +29,7 @@ def tokens_reply(found: Comparison) -> Reply:
         "str": list(acts.tokens),
         "n_features": acts.n_features,
         "signed": acts.signed,
+        "sae": sae,
         "activation_name": acts.activation_name,
         "provenance": [[k, v] for k, v in acts.provenance.items()],
         "notes": list(acts.notes),

@@ -58,7 +58,7 @@ class PromptComparison(Coloured, OfOneLayer, EngineWidget, bundle="comparison"):
         features: coloured features, at most 6.
         limit: rows of the ranking.
         editable: whether the texts can be edited in the view.
-        sae: the dictionary that is shown, by name; None: the engine's first. `features` go with it.
+        sae: the dictionary that is shown, by name. `features` go with it.
         theme, error: see `EngineWidget`.
 
     Raises:
@@ -173,8 +173,8 @@ class PromptComparison(Coloured, OfOneLayer, EngineWidget, bundle="comparison"):
 
     @property
     def value(self) -> dict[str, wire.Json]:
-        """What is selected: {"texts", "at", "positions", "pair", "all_of", "none_of", "feature", "features"}."""
-        names = ("texts", "at", "positions", "pair", "all_of", "none_of", "feature", "features")
+        """What is selected: {"texts", "sae", "at", "positions", "pair", "all_of", "none_of", "feature", "features"}."""
+        names = ("texts", "sae", "at", "positions", "pair", "all_of", "none_of", "feature", "features")
         return {name: getattr(self, name) for name in names}
 
     def __repr__(self) -> str:
@@ -221,12 +221,16 @@ class PromptComparison(Coloured, OfOneLayer, EngineWidget, bundle="comparison"):
 
     @channel("tokens", AskedTokens)
     def _answer_tokens(self, asked: AskedTokens, ticket: Ticket) -> wire.Reply:
-        tokens = tokens_reply(self._result(as_text(asked.texts), asked.sae, ticket))
+        found = self._result(as_text(asked.texts), asked.sae, ticket)
+        tokens = tokens_reply(found, self._of(asked.sae).name)
         if asked.rank is None:
             return tokens
         # One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
         try:
-            ranked = self._answer_differences(replace(asked.rank, texts=asked.texts, sae=asked.sae), ticket)
+            # Features that it does not have are those of the dictionary before: they are on their way out.
+            there = tuple(f for f in asked.rank.features if 0 <= f < found.activations.n_features)
+            wanted = replace(asked.rank, texts=asked.texts, sae=asked.sae, features=there)
+            ranked = self._answer_differences(wanted, ticket)
         except ComparisonError:
             return tokens  # the texts are shown; why they cannot be compared is said when the ranking is asked for
         return wire.Reply({**tokens.data, "rank": ranked.data}, {**tokens.arrays, **ranked.arrays})

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 import ipywidgets
 import traitlets
 
+from ...errors import SaewidgetsError
 from ..attribution.widget import AttributionPanel
 from ..browser.widget import FeatureBrowser
 from ..comparison.widget import PromptComparison
 from ..dashboard.widget import FeatureDashboard
 from ..heatmap.widget import TokenFeatureHeatmap
 from ..layers.widget import LayerLens
+from ..steering.asked import AskedPrompt
 from ..steering.widget import SteeringPanel
 from ..traits import WholeNumber
 from .widget import WorkbenchBar
@@ -72,8 +74,9 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         sae: str | None = None,
         theme: str = "auto",
     ) -> None:
-        self._busy = False
+        self._busy = self._closed = False
         self._engine, self._index = engine, index
+        self._followed: dict[str, Any] = {}
         self.dashboard = FeatureDashboard(engine, index, feature=feature, text=text, sae=sae)
         first = self.dashboard.feature
         self.browser = FeatureBrowser(index, feature=first, card=False)
@@ -100,7 +103,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
             self._join(view)
         self.observe(self._selected, "feature")
         self.bar.observe(self._in_sight, ("left", "right", "front"))
-        self.steering.observe(self._in_sight, "prompt")
+        self.steering.observe(self._in_sight, ("prompt", "chat", "messages"))
         self.heatmap.observe(self._in_sight, "text")
         if feature is not None:  # else there is nothing that anybody chose to colour and to steer
             self.heatmap.feature = self.steering.feature = first
@@ -125,6 +128,8 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         return cast(AttributionPanel, self._made("attribution"))
 
     def _made(self, name: str) -> Any:
+        if self._closed:
+            raise RuntimeError("This workbench was closed; make a new one.")
         if name not in self._views:
             view = self._views[name] = self._late[name]()
             self._join(view)
@@ -138,6 +143,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     def _layered(self) -> LayerLens:
         chosen = next(iter(self._chosen()), None)
+        self._followed["layers"] = self._text
         layers = LayerLens(self._engine, self._text, index=self._index, sae=self._sae, feature=chosen)
         layers.observe(self._typed, "text")
         return layers
@@ -148,8 +154,9 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         return self.heatmap.text if isinstance(self.heatmap.text, str) else self.dashboard.text
 
     def _explained(self) -> AttributionPanel:
+        self._followed["attribution"] = self._steered
         panel = AttributionPanel(
-            self._engine, self._index, self.steering.prompt, sae=self._sae, feature=next(iter(self._chosen()), None)
+            self._engine, self._index, self._steered, sae=self._sae, feature=next(iter(self._chosen()), None)
         )
         traitlets.link((self.steering, "recipe"), (panel, "recipe"))
         panel.observe(self._prompted, "prompt")
@@ -163,15 +170,28 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         shown = {self.bar.left, self.bar.right, self.bar.front}
         for name in shown & self._late.keys():
             self._made(name)
-        if "attribution" in shown and self.attribution.prompt != self.steering.prompt:
-            self.attribution.prompt = self.steering.prompt
-        if "layers" in shown and self.layers.text != self._text:
-            self.layers.text = self._text
+        for name, trait, now in (("attribution", "prompt", self._steered), ("layers", "text", self._text)):
+            # What was set there otherwise, such as several wordings, stays until the text or prompt changes again.
+            if name in shown and now != self._followed[name]:
+                self._followed[name] = now
+                setattr(self._views[name], trait, now)
 
     def _prompted(self, change: Mapping[str, Any]) -> None:
-        """A prompt that is typed into the explanation is steered, too; several wordings are its own matter."""
-        if isinstance(change["new"], str):
+        """A prompt that is typed into the explanation is steered, too; several wordings are its own matter, and a chat is."""
+        if isinstance(change["new"], str) and not (self.steering.chat or self.steering.messages):
+            self._followed["attribution"] = change["new"]
             self.steering.prompt = change["new"]
+
+    @property
+    def _steered(self) -> str | list[int]:
+        """What is steered: the prompt, or of a chat its token ids, with the template's."""
+        panel = self.steering
+        if not (panel.chat or panel.messages):
+            return cast("str | list[int]", panel.prompt)
+        try:
+            return list(AskedPrompt(panel.prompt, panel.chat, tuple(panel.messages)).read(self._engine).ids)
+        except SaewidgetsError:
+            return ""  # the steering panel says why
 
     # -- one feature
 
@@ -203,10 +223,14 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
             self._busy = False
 
     def _follows(self) -> bool:
-        """Whether the recipe is of one feature, or empty: one of several is the user's own work, and looking changes none of it."""
+        """Whether the recipe is of one feature, or empty: looking changes none of the user's own work.
+
+        That is a recipe of several features, one of another layer, and what was taken out (as the explanation's "+" does).
+        """
         rows = self.steering.recipe.get("interventions", [])
         return sum(max(1, len(row.get("features") or [])) for row in rows) <= 1 and not any(
-            row.get("direction") for row in rows
+            row.get("direction") or row.get("kind") == "ablate" or (row.get("sae") or self._engine.default) != self._sae
+            for row in rows
         )
 
     def _typed(self, change: Mapping[str, Any]) -> None:
@@ -218,6 +242,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close all views."""
+        self._closed = True
         for view in self.__dict__.get("_views", {}).values():
             view.close()
         super().close()

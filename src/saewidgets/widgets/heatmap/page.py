@@ -35,7 +35,7 @@ def questions(
     Every answer's `selected` holds all its listed features and `asked.features`, so whatever is listed can be coloured;
     the page's host therefore leaves `features` out when it looks an answer up.
     """
-    yield Question("tokens", Tokens(asked.text, asked.sae), tokens_reply(acts))
+    yield Question("tokens", Tokens(asked.text, asked.sae), tokens_reply(acts, asked.sae))
     cards: dict[int, None] = dict.fromkeys(asked.features)
     choices: list[tuple[int, ...]] = [(), *((i,) for i in range(len(acts)) if len(acts) <= _CLICKABLE_TOKENS)]
     if asked.tokens not in choices:

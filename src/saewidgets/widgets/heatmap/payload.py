@@ -21,8 +21,8 @@ MAX_SENT = 500_000
 _LABELLED_PER_TOKEN = 8
 
 
-def tokens_reply(acts: FeatureActivations) -> Reply:
-    """The "tokens" channel: the text, what fires on it, and what a reader of the numbers must know."""
+def tokens_reply(acts: FeatureActivations, sae: str | None = None) -> Reply:
+    """The "tokens" channel: the text, what fires on it, of which dictionary, and what a reader of the numbers must know."""
     n = len(acts)
     top = None if len(acts.values) <= MAX_SENT else max(_LABELLED_PER_TOKEN, MAX_SENT // max(n, 1))
     rank, order = _strongest_first(acts)
@@ -42,6 +42,7 @@ def tokens_reply(acts: FeatureActivations) -> Reply:
         "top": top,
         "n_features": acts.n_features,
         "signed": acts.signed,
+        "sae": sae,
         # Whether an activation can be taken apart by source token and head.
         "sources": reads_heads(acts.provenance["hook"]),
         "provenance": [[k, v] for k, v in acts.provenance.items()],

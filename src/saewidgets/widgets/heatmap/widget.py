@@ -71,7 +71,7 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
         limit: rows of the ranking.
         view: "text", "matrix" or "both".
         editable: whether the text can be edited in the view.
-        sae: the dictionary that is shown, by name; None: the engine's first. `features` go with it, the text and its
+        sae: the dictionary that is shown, by name. `features` go with it, the text and its
             selected tokens stay.
         theme, error: see `EngineWidget`.
 
@@ -184,8 +184,8 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
 
     @property
     def value(self) -> dict[str, wire.Json]:
-        """What is selected: {"text", "feature", "features", "selected_tokens"}."""
-        return {name: getattr(self, name) for name in ("text", "feature", "features", "selected_tokens")}
+        """What is selected: {"text", "sae", "feature", "features", "selected_tokens"}."""
+        return {name: getattr(self, name) for name in ("text", "sae", "feature", "features", "selected_tokens")}
 
     def __repr__(self) -> str:
         return f"TokenFeatureHeatmap({self._dictionary.name!r}, features={self.features}, text={_short(self.text)})"
@@ -214,11 +214,13 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
     @channel("tokens", Tokens)
     def _answer_tokens(self, asked: Tokens, ticket: Ticket) -> wire.Reply:
         acts = self._result(as_text(asked.text), asked.sae, ticket)
-        tokens = tokens_reply(acts)
+        tokens = tokens_reply(acts, self._of(asked.sae).name)
         if asked.rank is None:
             return tokens
         # One answer for both: a second small message would wait for the first one's acknowledgement (some 40 ms).
-        ranked = self._rank(acts, asked.rank, asked.sae)
+        # Features that it does not have are those of the dictionary before: they are on their way out.
+        there = tuple(f for f in asked.rank.features if 0 <= f < acts.n_features)
+        ranked = self._rank(acts, replace(asked.rank, features=there), asked.sae)
         return wire.Reply({**tokens.data, "rank": ranked.data}, {**tokens.arrays, **ranked.arrays})
 
     @channel("rank", Rank)

@@ -14,7 +14,6 @@ import torch
 from ...engine.activations.result import FeatureActivations
 from ...engine.labels import said
 from ...engine.lens import LogitLens
-from ...engine.model.unembedding import Unembedding
 from ...errors import SaewidgetsError
 from ..feature.on_text import result_key
 from .placed import Placed
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "is_own", "target_of"]
 
-# Few and different tokens: whether two ways to the logits are one shows on any.
-_PROBE = 8
-_TOLERANCE = 1e-3
+# By which two ways to a prediction may differ, in probability: rounding, of bfloat16 too.
+_TOLERANCE = 1e-2
+_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +117,19 @@ def _is_one(engine: Engine, text: str) -> bool:
     return len(engine.tokenizer.answer_ids(text)) == 1
 
 
-def is_own(engine: Engine, hook: str, ticket: Ticket | None = None) -> bool:
-    """Whether final norm and unembedding of the stream at `hook` give what the model itself predicts. On the worker.
+def is_own(engine: Engine, lens: LogitLens, ticket: Ticket | None = None) -> bool:
+    """Whether the lens at its last hook gives its likeliest tokens the probability that the model itself gives them. On the worker.
 
-    They do at the last hook, unless a model does something more (a scale of its logits) or somebody's hook does.
+    It does, unless a model does something more (a scale of its logits) or somebody's hook does.
     """
     model = engine.model
-    tokens = torch.arange(min(_PROBE, engine.context_size), device=model.input_device)[None] % int(model.cfg.d_vocab)
+    tokens = torch.from_numpy(lens.token_ids)[None].to(model.input_device)
     with engine.lock, torch.no_grad():
-        stream = model.read(tokens, [hook], ticket)[hook]
-        own = model.logits(tokens, ticket=ticket).float().softmax(-1)
-        read = Unembedding(model).logits(stream).float().softmax(-1)
-    return bool(((own - read.to(own.device)).abs() < _TOLERANCE).all())
+        logits = model.logits(tokens, ticket=ticket)[0]
+    for at in range(0, len(lens.tokens), _ROWS):
+        part = slice(at, at + _ROWS)
+        p = logits[part].float().softmax(-1).cpu()
+        told = p.gather(-1, torch.from_numpy(lens.top_ids[-1, part])).numpy()
+        if not (np.abs(told - lens.top[-1, part]) < _TOLERANCE).all():
+            return False
+    return True

@@ -60,7 +60,7 @@ def fallback_of(found: Found, asked: AskedLadder, facts: Sequence[tuple[str, str
     heading = f"The layers after {lens.tokens[at]!r} (position {at})"
     if acts is not None and asked.chosen is not None:
         heading += f"; {acts.activation_name} of feature {asked.chosen.feature} of {asked.chosen.sae}, coloured from 0 to {scale:.4g}"
-    target = [f"probability of {lens.asked[0]!r}", "its rank"] if lens.asked else []
+    target = [f"probability of {lens.asked[0]!r}", "its rank (0: likeliest)"] if lens.asked else []
     own = "" if not found.own else ". At the last hook it is the model's own prediction"
     return fallback(
         heading=heading,

@@ -34,7 +34,8 @@ def lens_reply(found: Found, engine: Engine) -> Reply:
     )
     none = np.zeros(0, np.float32)
     roles = [found.activations[one.name] for one in found.places]
-    outlier = np.any([acts.outlier for acts in roles], axis=0)
+    # Of the text itself; whether a token is a norm outlier is a matter of each layer, and said there.
+    outlier = np.zeros(len(lens.tokens), bool)
     data: dict[str, Json] = {
         "key": found.key,
         "n": len(lens.tokens),

@@ -68,7 +68,7 @@ class LayerLens(EngineWidget, bundle="layers"):
         TypeError: for an unknown setting.
 
     A text longer than the model's context is an error, and so is a target of several tokens: both are said in the view. One
-    forward is for the lens, and one for all dictionaries together.
+    forward is for the lens, one for all dictionaries together, and one for what the model itself predicts.
 
     Example:
         >>> layers = sw.LayerLens(engine, "In the beginning, God created the heavens and the", target=" earth")
@@ -96,6 +96,8 @@ class LayerLens(EngineWidget, bundle="layers"):
         self._own = Kept[bool]()
         self._results = Kept[Found]()
         self._activations = Kept[dict[str, FeatureActivations]]()
+        if traits.get("sae", "") is None:
+            del traits["sae"]
         super().__init__(engine, **{"text": text, "sae": next(iter(self._indexes.names), engine.default), **traits})
         self.set_trait("indexed", self._indexes.names)
         self.names_of(*(dictionary.labels for dictionary in engine.dictionaries.values()))
@@ -189,8 +191,10 @@ class LayerLens(EngineWidget, bundle="layers"):
             tokens = () if target is None else (target,)
             lens = logit_lens(self.engine, cast("TextInput", text), tokens, hooks=self._hooks, k=asked.k)
             acts = self._acts(text)
+            ids = lens.token_ids.tolist()
             own = self._own.of(
-                "", lambda: self.engine.worker.run(lambda ticket: is_own(self.engine, self._hooks[-1], ticket))
+                wire.canonical(cast("wire.Json", ids)),
+                lambda: self.engine.worker.run(lambda ticket: is_own(self.engine, lens, ticket)),
             )
             notes = (*_notes(acts), *(why for name in acts if (why := self._indexes.parted(name))))
             return Found(lens, acts, self._places, wrong, own, self._d_vocab, notes)
