@@ -48,7 +48,7 @@ const lastAsked = () => requests("differences").at(-1)?.p;
 beforeEach(() => start());
 
 test("of an engine with several dictionaries one is chosen", async () => {
-  await start({ saes: ["early", "late"], default_sae: "early", features: [3], feature: 3 });
+  await start({ saes: ["early", "late"], sae: "early", default_sae: "early", features: [3], feature: 3 });
   const box = find<HTMLSelectElement>(".saew-compare-tools label select");
   expect(box?.value).toBe("early");
   choose(box, "late");
