@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 
 import saewidgets as sw
 from benchmarks.measure import Row
+from saewidgets.widgets import wire
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from lab import chromium, jupyterlab, run_all, run_code
@@ -94,7 +95,7 @@ def recolour(page: Page, folder: Path) -> Row:
     tokens = torch.randint(0, 1000, (TOKENS,)).tolist()
     texts = sw.TokenFeatureHeatmap(engine, text="x", view="text")
     # A model without a tokenizer has only token ids; the widget takes text, so its one result is put in place.
-    texts._results.of('"x"', lambda: engine.activations(tokens))
+    texts._results.of(wire.canonical([texts.sae, "x"]), lambda: engine.activations(tokens))
     texts.save(folder / "long.html")
     engine.close()
     page.goto((folder / "long.html").as_uri())
