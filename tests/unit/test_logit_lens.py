@@ -9,6 +9,7 @@ import torch
 from ablation_made import TEXT
 
 import saewidgets as sw
+from saewidgets.engine.model.unembedding import Unembedding
 from saewidgets.errors import SaewidgetsError
 
 
@@ -36,6 +37,25 @@ def test_each_layer_s_prediction(wrapper: str) -> None:
     table = lens.to_pandas()
     assert list(table["hook"]) == list(lens.hooks) and {"p_the", "rank_ God"} <= set(table.columns)
     assert "Logit lens" in lens.figure().layout.title.text
+
+
+@pytest.mark.parametrize("most", [1, 4, 10_000])
+def test_batches_across_hooks_and_memory_that_runs_out(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows are read at once, over the ends of hooks too, the numbers are the same; that memory ran out is said."""
+    with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
+        whole = sw.logit_lens(engine, TEXT, ["the"], k=3)
+        logits = Unembedding.logits
+
+        def scarce(self: Unembedding, stream: torch.Tensor) -> torch.Tensor:
+            if len(stream) > most:
+                raise RuntimeError("CUDA out of memory")
+            return logits(self, stream)
+
+        monkeypatch.setattr(Unembedding, "logits", scarce)
+        lens = sw.logit_lens(engine, TEXT, ["the"], k=3)
+    for name in ("top", "top_ids", "probability", "rank", "entropy"):
+        np.testing.assert_allclose(getattr(lens, name), getattr(whole, name), rtol=1e-4, atol=1e-7)
+    assert whole.notes == () and bool(lens.notes) == (most < 100)
 
 
 def test_bad_input() -> None:

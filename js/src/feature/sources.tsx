@@ -17,8 +17,8 @@ import { TokenText } from "../tokens/tokentext";
 import { label } from "../tokens/visible";
 
 /** Hues of the palette: positive, and (hatched) negative parts. */
-const FOR = 1;
-const AGAINST = 4;
+const POSITIVE = 1;
+const NEGATIVE = 4;
 /** Tokens that are also listed. */
 const LISTED = 5;
 
@@ -105,7 +105,7 @@ function Told({
   }, [r]);
   useLayoutEffect(() => {
     const scale = Math.abs(value(order[0] ?? -1));
-    line.current?.dye((i) => background([{ hue: value(i) > 0 ? FOR : AGAINST, values, scale }], i, palette), 0);
+    line.current?.dye((i) => background([{ hue: value(i) > 0 ? POSITIVE : NEGATIVE, values, scale }], i, palette), 0);
   }, [r, row, palette]);
   const point = (i: number) => {
     cursor.current = i;

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import NonFiniteError, SaewidgetsError
 from .arrays import Bools, Floats, Ints
+from .memory import in_batches
 from .model.unembedding import Unembedding
 from .text.given import TextInput
 
@@ -25,6 +26,9 @@ __all__ = ["LogitLens", "lens_hooks", "logit_lens"]
 
 # Logits at once, in numbers: 64 MB of float32, of which a few copies are alive.
 _CHUNK = 2**24
+
+# Of one hook and position: likeliest tokens and their probabilities, entropy, probabilities and ranks of those asked about.
+_Row = tuple[np.ndarray, np.ndarray, np.floating, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,6 +48,7 @@ class LogitLens:
         asked: the tokens that were asked about, as strings; asked_ids: [asked].
         probability, rank: [hooks, pos, asked] of each of them; rank 0 is the likeliest.
         entropy: [hooks, pos] in nats.
+        notes: what to know of it, such as that memory ran out on the way.
 
     Example:
         >>> lens = sw.logit_lens(engine, "In the beginning, God created the heavens and the", [" earth", " sky"])
@@ -62,6 +67,7 @@ class LogitLens:
     probability: Floats
     rank: Ints
     entropy: Floats
+    notes: tuple[str, ...] = ()
 
     def to_pandas(self, position: int = -1) -> pd.DataFrame:
         """One row a hook, after one token: hook, top, p, entropy, and of each token that was asked about p_<token>, rank_<token>.
@@ -172,39 +178,37 @@ def _lens(
     for hook in hooks:
         if (width := values[hook].shape[-1]) != int(engine.model.cfg.d_model):
             raise SaewidgetsError(f"{hook!r} has width {width}: it is no residual stream, which the lens reads.")
-    # Rows of all hooks together: the unembedding is large, and read once a batch.
-    stream = torch.cat([values[hook][0] for hook in hooks])
     rows = len(hooks) * n
-    flat_ids, flat = np.zeros((rows, k), np.int64), np.zeros((rows, k), np.float32)
-    of_asked, rank_of = np.zeros((rows, len(asked)), np.float32), np.zeros((rows, len(asked)), np.int64)
-    of_all = np.zeros(rows, np.float32)
-    step = max(1, _CHUNK // unembedding.d_vocab)
     chosen = torch.tensor(asked, dtype=torch.long, device=unembedding.device)
-    for at in range(0, rows, step):
+
+    def read(part: slice) -> list[_Row]:
+        """Rows of several hooks together, one hook after another: the unembedding is large, and read once a batch."""
         ticket.check()
-        ticket.progress(at, rows)
-        part = slice(at, at + step)
+        ticket.progress(part.start, rows)
+        spans = [(h, max(part.start - h * n, 0), min(part.stop - h * n, n)) for h in range(len(hooks))]
+        stream = torch.cat([values[hooks[h]][0, start:stop] for h, start, stop in spans if start < stop])
         with torch.no_grad():
-            logprobs = unembedding.logits(stream[part]).float().log_softmax(-1)
+            logprobs = unembedding.logits(stream).float().log_softmax(-1)
         p = logprobs.exp()
         finite = torch.isfinite(p).all(-1)
         if not finite.all():
-            hook = hooks[(at + int((~finite).int().argmax())) // n]
+            hook = hooks[(part.start + int((~finite).int().argmax())) // n]
             raise NonFiniteError(
                 f"The logits that the lens makes of {hook!r} are NaN or infinite. If the model runs in float16, its values "
                 "overflow: load it in bfloat16 or float32."
             )
         best = p.topk(k, -1)
-        flat[part], flat_ids[part] = best.values.cpu().numpy(), best.indices.cpu().numpy()
-        of_all[part] = -torch.where(p > 0, p * logprobs, torch.zeros_like(p)).sum(-1).cpu().numpy()
         mine = logprobs[:, chosen]
-        of_asked[part] = mine.exp().cpu().numpy()
-        for i in range(len(asked)):
-            rank_of[part, i] = (logprobs > mine[:, i : i + 1]).sum(-1).cpu().numpy()
+        ranks = [(logprobs > mine[:, i : i + 1]).sum(-1) for i in range(len(asked))]
+        entropy = -torch.where(p > 0, p * logprobs, torch.zeros_like(p)).sum(-1)
+        columns = (best.indices, best.values, entropy, mine.exp(), torch.stack(ranks, -1) if ranks else mine.long())
+        return list(zip(*(column.cpu().numpy() for column in columns), strict=True))
+
+    made, notes = in_batches(rows, _CHUNK // unembedding.d_vocab, read)
     shape = (len(hooks), n)
-    top_ids, top = flat_ids.reshape(*shape, k), flat.reshape(*shape, k)
-    probability, rank = of_asked.reshape(*shape, len(asked)), rank_of.reshape(*shape, len(asked))
-    entropy = of_all.reshape(shape)
+    top_ids, top, entropy, probability, rank = (
+        np.stack(column).reshape(*shape, *column[0].shape) for column in zip(*made, strict=True)
+    )
     unique = {int(i) for i in np.unique(top_ids)}
     names = {i: engine.tokenizer.display([i]).strings[0] for i in {*unique, *asked}}
     return LogitLens(
@@ -220,4 +224,5 @@ def _lens(
         probability=probability,
         rank=rank,
         entropy=entropy,
+        notes=tuple(notes),
     )

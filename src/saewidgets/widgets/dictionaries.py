@@ -9,8 +9,10 @@ import traitlets
 
 from ..attribution.order import by_layer
 from ..index.feature_index import FeatureIndex
+from .feature.card import card_reply
 from .feature.corpus import Corpus
 from .indexed import indexed, parted
+from .wire import Reply
 
 if TYPE_CHECKING:
     from ..engine.dictionary.base import Dictionary
@@ -64,6 +66,19 @@ class Indexes:
         if sae not in self._corpora:
             self._corpora[sae] = Corpus.of(index)
         return self._corpora[sae]
+
+    def card(self, sae: str, feature: int, remedy: str) -> Reply:
+        """The answer of "card" of a dictionary's feature.
+
+        Raises:
+            ValueError: if there is no index of it, saying why, or with `remedy` how to give one.
+        """
+        index = self.of(sae)
+        if index is None:
+            raise ValueError(
+                f"A card of a feature needs an index. {self.parted(sae) or f'Make it with one: {remedy}.'}"
+            )
+        return card_reply(index, feature)
 
     def parted(self, sae: str) -> str:
         """Why the index of a dictionary is put aside; "" if it is not."""

@@ -61,7 +61,9 @@ export function Layers({ model, layers, shown }: Props) {
                 class="saew-link"
                 aria-pressed={name === shown}
                 disabled={!several}
-                title={several ? "List the features of this dictionary" : undefined}
+                title={
+                  several ? "List the features of this dictionary" : "Not recorded in this page. Run it live to see it."
+                }
                 onClick={() => save(model, { sae: name, feature: null, chosen: [] })}
               >
                 {label(name)}

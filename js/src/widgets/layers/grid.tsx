@@ -6,7 +6,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useWidth } from "../../charts/width";
 import { chance, Small } from "../../controls/small";
-import { OUTLIER, remarks, SPECIAL } from "../../tokens/flags";
+import { remarks, SPECIAL } from "../../tokens/flags";
 import type { Palette } from "../../tokens/palette";
 import { Tok, tokenName } from "../../tokens/tok";
 import { FEATURE, inCell, shaded } from "./shade";
@@ -169,7 +169,7 @@ export function Grid(props: Props) {
               aria-selected={at === position}
               aria-label={saidOfToken(lens, at, locked(at))}
             >
-              <span class={kindOf(lens.flags[at] ?? 0)}>
+              <span class={(lens.flags[at] ?? 0) & SPECIAL ? "saew-special" : undefined}>
                 <Tok t={str[at] ?? ""} />
               </span>
             </div>
@@ -232,10 +232,6 @@ export function Grid(props: Props) {
 /** The hook with which the feature's dictionary stands, if there is a feature. */
 function rowOf({ lens, feature }: Props): number | null {
   return feature && (lens.json.saes.find(({ name }) => name === feature.sae)?.row ?? null);
-}
-
-function kindOf(flags: number): string | undefined {
-  return flags & SPECIAL ? "saew-special" : flags & OUTLIER ? "saew-outlier" : undefined;
 }
 
 function saidOfToken(lens: Lens, at: number, locked: string): string {

@@ -19,7 +19,7 @@ from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
 from ..dictionaries import Indexes, IndexesLike
-from ..feature.card import AskedCardOf, card_reply
+from ..feature.card import AskedCardOf
 from ..recipe_trait import RecipeLike, RecipeTrait, as_dict
 from ..remembered import Remembered
 from ..shot import Shot
@@ -293,12 +293,9 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
 
     @channel("card", AskedCardOf)
     def _answer_card(self, asked: AskedCardOf, _ticket: Ticket) -> wire.Reply:
-        name = self.engine.dictionary(asked.sae).name
-        index = self._indexes.of(name)
-        if index is None:
-            remedy = self._indexes.parted(name) or "Make it with one: AttributionPanel(engine, index, ...)."
-            raise ValueError(f"A card of a feature needs an index. {remedy}")
-        return card_reply(index, asked.feature)
+        return self._indexes.card(
+            self.engine.dictionary(asked.sae).name, asked.feature, "AttributionPanel(engine, index, ...)"
+        )
 
     # -- pictures without a kernel
 

@@ -17,7 +17,7 @@ from ..base import EngineWidget
 from ..channel import channel
 from ..constants import MAX_TEXTS
 from ..dictionaries import IndexesLike, OfOneLayer
-from ..feature.card import AskedCardOf, card_reply
+from ..feature.card import AskedCardOf
 from ..feature.coloured import Coloured
 from ..kept import Kept
 from ..shot import Shot
@@ -249,12 +249,7 @@ class PromptComparison(Coloured, OfOneLayer, EngineWidget, bundle="comparison"):
 
     @channel("card", AskedCardOf)
     def _answer_card(self, asked: AskedCardOf, _ticket: Ticket) -> wire.Reply:
-        name = self._of(asked.sae).name
-        index = self._indexes.of(name)
-        if index is None:
-            remedy = self._indexes.parted(name) or "Make it with one: PromptComparison(engine, index, texts=...)."
-            raise ValueError(f"A card of a feature needs an index. {remedy}")
-        return card_reply(index, asked.feature)
+        return self._indexes.card(self._of(asked.sae).name, asked.feature, "PromptComparison(engine, index, texts=...)")
 
     # -- pictures without a kernel
 

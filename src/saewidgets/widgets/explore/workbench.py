@@ -95,7 +95,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
             "layers": self._layered,
             "attribution": self._explained,
         }
-        self._sae = self.heatmap.sae or engine.default
+        self._sae = self.heatmap.sae
         super().__init__(children=tuple(self._views.values()))
         self.add_class("saew-explore")
         self.feature, self.theme = first, theme
@@ -201,7 +201,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     def _is_ours(self, view: Any) -> bool:
         """Whether a view's features are of the workbench's dictionary: some can show another's, whose numbers mean others."""
-        return (view.sae or self._engine.default) == self._sae if hasattr(view, "sae") else True
+        return not hasattr(view, "sae") or view.sae == self._sae
 
     @traitlets.validate("feature")
     def _valid_feature(self, proposal: Mapping[str, Any]) -> int | None:

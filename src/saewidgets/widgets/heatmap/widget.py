@@ -20,7 +20,7 @@ from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
 from ..dictionaries import IndexesLike, OfOneLayer
-from ..feature.card import AskedCardOf, card_reply
+from ..feature.card import AskedCardOf
 from ..feature.coloured import Coloured
 from ..feature.on_text import result_key
 from ..feature.sources import AskedSources, place_in_text, sources_reply
@@ -169,8 +169,7 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
     def _go_without(self) -> None:
         """Without an index there are no densities and scales of a corpus: those of before are of other weights."""
         if self._indexes.of(self._dictionary.name) is None:
-            self.color_scale, self.max_density = "text", 1.0
-            self.sort = "max" if self.sort == "density" else self.sort
+            self.reset(color_scale="text", max_density=1.0, sort="max" if self.sort == "density" else self.sort)
 
     def _remedy(self, sae: str) -> str:
         return self._indexes.parted(sae) or "Make it with one: TokenFeatureHeatmap(engine, index=index)."
@@ -246,11 +245,7 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
 
     @channel("card", AskedCardOf)
     def _answer_card(self, asked: AskedCardOf, _ticket: Ticket) -> wire.Reply:
-        name = self._of(asked.sae).name
-        index = self._indexes.of(name)
-        if index is None:
-            raise ValueError(f"A card of a feature needs an index. {self._remedy(name)}")
-        return card_reply(index, asked.feature)
+        return self._indexes.card(self._of(asked.sae).name, asked.feature, "TokenFeatureHeatmap(engine, index=index)")
 
     # -- pictures without a kernel
 

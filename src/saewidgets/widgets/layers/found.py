@@ -29,6 +29,8 @@ __all__ = ["Found", "is_own", "target_of"]
 # By which two ways to a prediction may differ, in probability: rounding, of bfloat16 too.
 _TOLERANCE = 1e-2
 _ROWS = 256
+# Logits of one forward (4 bytes each).
+_LOGITS = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,14 +122,16 @@ def _is_one(engine: Engine, text: str) -> bool:
 def is_own(engine: Engine, lens: LogitLens, ticket: Ticket | None = None) -> bool:
     """Whether the lens at its last hook gives its likeliest tokens the probability that the model itself gives them. On the worker.
 
-    It does, unless a model does something more (a scale of its logits) or somebody's hook does.
+    It does, unless a model does something more (a scale of its logits) or somebody's hook does. Compared after every token; of a
+    text whose logits would take much memory after its first ones, as many as fit.
     """
     model = engine.model
-    tokens = torch.from_numpy(lens.token_ids)[None].to(model.input_device)
+    n = min(len(lens.tokens), max(1, _LOGITS // int(model.cfg.d_vocab)))
+    tokens = torch.from_numpy(lens.token_ids[:n])[None].to(model.input_device)
     with engine.lock, torch.no_grad():
         logits = model.logits(tokens, ticket=ticket)[0]
-    for at in range(0, len(lens.tokens), _ROWS):
-        part = slice(at, at + _ROWS)
+    for at in range(0, n, _ROWS):
+        part = slice(at, min(at + _ROWS, n))
         p = logits[part].float().softmax(-1).cpu()
         told = p.gather(-1, torch.from_numpy(lens.top_ids[-1, part])).numpy()
         if not (np.abs(told - lens.top[-1, part]) < _TOLERANCE).all():

@@ -34,8 +34,6 @@ def lens_reply(found: Found, engine: Engine) -> Reply:
     )
     none = np.zeros(0, np.float32)
     roles = [found.activations[one.name] for one in found.places]
-    # Of the text itself; whether a token is a norm outlier is a matter of each layer, and said there.
-    outlier = np.zeros(len(lens.tokens), bool)
     data: dict[str, Json] = {
         "key": found.key,
         "n": len(lens.tokens),
@@ -68,7 +66,7 @@ def lens_reply(found: Found, engine: Engine) -> Reply:
         data,
         {
             "tok_id": lens.token_ids.astype(np.uint32),
-            "flags": flags(roles[0].parts, lens.special, outlier),
+            "flags": flags(roles[0].parts, lens.special),  # norm outliers are a matter of each layer, and said there
             "sae_flags": np.stack([flags(a.parts, a.special, a.outlier, a.beyond_context) for a in roles]),
             "next_id": ids.astype(np.uint32),
             "next": places.ravel().astype(np.uint32),

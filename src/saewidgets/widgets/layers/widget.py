@@ -16,7 +16,7 @@ from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
 from ..dictionaries import Indexes, IndexesLike
-from ..feature.card import AskedCardOf, card_reply
+from ..feature.card import AskedCardOf
 from ..kept import Kept
 from ..shot import Shot
 from ..traits import Text, TextOrIds, WholeNumber, as_text, is_ids
@@ -196,7 +196,7 @@ class LayerLens(EngineWidget, bundle="layers"):
                 wire.canonical(cast("wire.Json", ids)),
                 lambda: self.engine.worker.run(lambda ticket: is_own(self.engine, lens, ticket)),
             )
-            notes = (*_notes(acts), *(why for name in acts if (why := self._indexes.parted(name))))
+            notes = (*lens.notes, *_notes(acts), *(why for name in acts if (why := self._indexes.parted(name))))
             return Found(lens, acts, self._places, wrong, own, self._d_vocab, notes)
 
         return self._results.of(wire.canonical([cast("wire.Json", text), asked.target, asked.k]), made)
@@ -224,12 +224,9 @@ class LayerLens(EngineWidget, bundle="layers"):
 
     @channel("card", AskedCardOf)
     def _answer_card(self, asked: AskedCardOf, _ticket: Ticket) -> wire.Reply:
-        name = self.engine.dictionary(asked.sae).name
-        index = self._indexes.of(name)
-        if index is None:
-            remedy = self._indexes.parted(name) or "Make it with one: LayerLens(engine, text, index=index)."
-            raise ValueError(f"A card of a feature needs an index. {remedy}")
-        return card_reply(index, asked.feature)
+        return self._indexes.card(
+            self.engine.dictionary(asked.sae).name, asked.feature, "LayerLens(engine, text, index=index)"
+        )
 
     # -- pictures without a kernel
 
