@@ -14,11 +14,13 @@ import numpy as np
 
 from ..engine.arrays import Floats, Ints
 from ..storage.array_folder import Array, Folder
+from .attached import Attached
 from .errors import IndexMismatchError
 from .exchange.exchanged import Exchanged
 from .explanations.described import Described
 from .record.manifest import Manifest, finished, must_open
 from .remaining.pending import Pending
+from .scan.every import Every
 from .scan.shards import shards_in
 from .store.examples import Examples, select
 from .store.feature import Feature
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
 
 
-class FeatureIndex(Exchanged, Described):
+class FeatureIndex(Attached, Exchanged, Described):
     """Statistics, examples and weights of every feature of a dictionary on a corpus.
 
     Open one with `FeatureIndex.open(path)`, make one with `build_index`, or of the files of Neuronpedia or SAEDashboard.
@@ -87,9 +89,12 @@ class FeatureIndex(Exchanged, Described):
             must_open(self._manifest, engine, dictionary, self.path)
         except IndexMismatchError:
             dictionary.labels.unlink(self._labels)  # what it says of features is of other weights
+            if engine is self.engine:
+                self.detach()
             raise
         dictionary.labels.link(self._labels)
         self._pending.attach(engine, dictionary, self._manifest)
+        self.attach(engine, dictionary)
 
     # -- what remains to be computed
 
@@ -174,6 +179,18 @@ class FeatureIndex(Exchanged, Described):
         """One stored array over all features, such as "count", "total", "high" (see `features` for the usual ones)."""
         self._pending.must_have(name)
         return self._folder.read(name)
+
+    @property
+    def every(self) -> Every | None:
+        """All activations of the scan, if they are still on disk; None of an index that was shipped without them, or made of
+        another tool's files."""
+        shards = shards_in(self.path) if self._manifest.has_scan(self.path) else []
+        return Every(shards, len(self)) if shards else None
+
+    @property
+    def corpus_hash(self) -> str:
+        """Of all token ids of the corpus, chunk by chunk: two indexes with the same one are of the same tokens."""
+        return str(self._manifest.corpus["hash"])
 
     @property
     def folder(self) -> Folder:

@@ -1,0 +1,131 @@
+"""The activations of a few features, exactly, on tokens of an index' corpus where any of them fires.
+
+An index keeps all activations of rare features and a part of frequent ones; where it has not all, whether a feature fires on
+another one's token is not known to it. So what is shown of several features together comes, in this order, from the scan on
+disk, from features that are kept whole, or from the model, which reads the texts of kept examples again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..engine.arrays import Floats, Ints
+from ..engine.ticket import Progress, Ticket
+from ..index.errors import IndexMismatchError
+
+if TYPE_CHECKING:
+    from ..index.feature_index import FeatureIndex
+
+__all__ = ["Active", "active"]
+
+# Tokens that are read at once, between two looks at whether to go on.
+_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Active:
+    """The activations of some features on the counted tokens where any of them fires.
+
+    Attributes:
+        features: [k], in the order in which they were asked for.
+        position: [n] the tokens, counted in the corpus, ascending.
+        values: [n, k] activations, 0 where a feature is silent.
+        tokens: counted tokens that these were looked for on: all of the corpus, or those that were read again.
+        all: whether these are all such tokens of the corpus; else they are all of the texts that the index keeps as examples,
+            where the features' largest activations are, so they are no uniform sample of those of the corpus.
+        note: where they come from, if that is not all of the corpus.
+    """
+
+    features: Ints
+    position: Ints
+    values: Floats
+    tokens: int
+    all: bool
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+
+def active(
+    index: FeatureIndex,
+    features: Sequence[int],
+    *,
+    read: int = 20_000,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+) -> Active:
+    """The activations of `features` on the counted tokens of the corpus where any of them fires (activation != 0).
+
+    Args:
+        index: with its scan on disk, or else opened with its engine unless all of the features are kept whole.
+        read: tokens that the model reads again at most, where it has to: whole texts, drawn with `seed` among those that the
+            index keeps as examples of the features.
+
+    Raises:
+        FeatureIndexError: for a feature outside the index. IndexMismatchError: where the activations are neither on disk nor can
+            be read again, with the remedy.
+    """
+    wanted = [index.check_feature(f) for f in features]
+    every = index.every
+    if every is not None:
+        return _joined(index, wanted, [every.of(f) for f in wanted])
+    kept = [index.activations(f) for f in wanted]
+    if index.imported is None:
+        if all(len(position) == int(index.column("count")[f]) for f, (position, _) in zip(wanted, kept, strict=True)):
+            return _joined(index, wanted, kept)
+    else:
+        raise IndexMismatchError(
+            f"The index at {index.path} was made of {index.imported.format}'s files, which hold some windows of each feature and "
+            "not what others do on their tokens. Build an index of your own (sw.build_index), or pass an engine and texts."
+        )
+    engine = index.must_have_engine("all activations of these features")
+    return engine.worker.run(lambda ticket: _again(index, wanted, kept, read, seed, ticket), on_progress)
+
+
+def _joined(index: FeatureIndex, features: Sequence[int], found: Sequence[tuple[Ints, Floats]]) -> Active:
+    position = np.unique(np.concatenate([np.zeros(0, np.int64), *(at for at, _ in found)]))
+    values = np.zeros((len(position), len(features)), np.float32)
+    for column, (at, value) in enumerate(found):
+        values[np.searchsorted(position, at), column] = value
+    return Active(np.array(features, np.int64), position, values, index.counted, True)
+
+
+def _again(
+    index: FeatureIndex, features: list[int], kept: Sequence[tuple[Ints, Floats]], read: int, seed: int, ticket: Ticket
+) -> Active:
+    """On the engine's worker: the texts of kept examples, read again."""
+    texts, engine = index.texts, index.must_have_engine("all activations of these features")
+    chunks = np.unique(texts.chunk(np.concatenate([np.zeros(0, np.int64), *(at for at, _ in kept)])))
+    order = np.random.default_rng(seed).permutation(chunks)
+    starts, stops = texts.chunk_ptr[order], texts.chunk_ptr[order + 1]
+    taken = max(1, int(np.searchsorted(np.cumsum(stops - starts), read, side="right")))
+    order, starts, stops = order[:taken], starts[:taken], stops[:taken]
+    total, columns = int((stops - starts).sum()), list(dict.fromkeys(features))
+    position, values, counted, done = [np.zeros(0, np.int64)], [np.zeros((0, len(features)), np.float32)], 0, 0
+    while done < len(order):
+        ticket.breathe()
+        so_far = int((stops - starts)[:done].sum())
+        many = max(1, int(np.searchsorted(np.cumsum((stops - starts)[done:]), _AT_ONCE, side="right")))
+        here = slice(done, done + many)
+        ids = [list(texts.ids(int(a), int(b))) for a, b in zip(starts[here], stops[here], strict=True)]
+        at = np.concatenate([np.arange(a, b) for a, b in zip(starts[here], stops[here], strict=True)])
+        flags = np.concatenate([texts.flags(int(a), int(b)) for a, b in zip(starts[here], stops[here], strict=True)])
+        dense = engine.activations(ids, sae=index.sae, features=columns)[:, np.array(features)]
+        fires = (flags == 0) & (dense != 0).any(1)
+        position.append(at[fires])
+        values.append(dense[fires])
+        counted += int((flags == 0).sum())
+        done += many
+        ticket.progress(so_far + len(at), total)
+    where = np.concatenate(position)
+    sorting = np.argsort(where, kind="stable")
+    note = (
+        f"The index does not keep all activations of these features: {len(order):,} of the {len(chunks):,} texts that it keeps as "
+        f"examples of them ({counted:,} counted tokens) were read again. Large activations are over-represented there."
+    )
+    return Active(np.array(features), where[sorting], np.concatenate(values)[sorting], counted, False, note)
