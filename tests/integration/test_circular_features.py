@@ -1,4 +1,4 @@
-"""The circles of "Not All Language Model Features Are One-Dimensionally Linear" (Engels et al. 2024), on the SAE that they were found in."""
+"""The circles of Engels et al. 2024, "Not All Language Model Features Are Linear", on the SAE that they were found in."""
 
 from __future__ import annotations
 
