@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
     from .widgets.layers.widget import LayerLens as LayerLens
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
+    from .widgets.subspace.widget import FeatureSubspace as FeatureSubspace
 
 _HOMES = {
     "Attribution": "attribution.result",
@@ -123,6 +124,7 @@ _HOMES = {
     "FeatureDashboard": "widgets.dashboard.widget",
     "FeatureIndex": "index.feature_index",
     "FeatureMatrix": "datasets.matrix",
+    "FeatureSubspace": "widgets.subspace.widget",
     "FeatureRanking": "engine.activations.ranking",
     "Generation": "interventions.generation.generate",
     "Intervention": "interventions.recipe.intervention",
