@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,12 @@ import numpy as np
 
 from ..engine.activations.figures import escaped, visible
 from ..engine.arrays import Doubles, Ints
+from .places import Places
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from .subspace import Subspace
-
-__all__ = ["subspace_figure"]
+__all__ = ["Picture", "points_figure"]
 
 # Okabe and Ito's colours that can be told apart by everybody, and grey for the rest.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#f0e442", "#000000")
@@ -26,11 +26,26 @@ _NAMED = 16
 _SYMBOLS = ("circle", "diamond")
 
 
-def subspace_figure(of: Subspace, components: Sequence[int], colour: str) -> Figure:
-    """Points on two or three components."""
+@dataclass(frozen=True)
+class Picture:
+    """What is drawn of points.
+
+    Attributes:
+        points: [n, c]. explained: [c]. token: [n]. places: of the points. title: of the picture.
+    """
+
+    points: Doubles
+    explained: Doubles
+    token: Sequence[str]
+    places: Places
+    title: str
+
+
+def points_figure(of: Picture, components: Sequence[int], colour: str) -> Figure:
+    """Points on two or three components, coloured by "token", "position", "document" or a column of the corpus."""
     import plotly.graph_objects as go
 
-    hover = [_hover(*of.places.window(i)) for i in range(len(of))]
+    hover = [_hover(*of.places.window(i)) for i in range(len(of.points))]
     flat = len(components) == 2
     scatter = go.Scattergl if flat else go.Scatter3d
     size = 6 if flat else 3
@@ -38,7 +53,7 @@ def subspace_figure(of: Subspace, components: Sequence[int], colour: str) -> Fig
     figure = go.Figure()
     if isinstance(values, np.ndarray):
         marker = {"size": size, "color": values, "colorscale": "Viridis", "colorbar": {"title": title}, "opacity": 0.7}
-        figure.add_trace(_trace(scatter, of.points, np.arange(len(of)), components, hover, marker, title))
+        figure.add_trace(_trace(scatter, of.points, np.arange(len(values)), components, hover, marker, title))
     else:
         for k, (name, rows) in enumerate(_categories(values)):
             rest = name is None
@@ -48,10 +63,9 @@ def subspace_figure(of: Subspace, components: Sequence[int], colour: str) -> Fig
             label = "others" if name is None else visible(name) if colour == "token" else escaped(name)
             trace = _trace(scatter, of.points, rows, components, hover, marker, f"{label} ({len(rows):,})")
             figure.add_trace(trace)
-        figure.update_layout(legend_title_text=title)
+        figure.update_layout(legend_title_text=title, showlegend=True)
     axes = [f"component {c + 1} ({of.explained[c]:.1%})" for c in components]
-    features = ", ".join(map(str, of.features[:6].tolist())) + (" ..." if len(of.features) > 6 else "")
-    figure.update_layout(title=escaped(f"{of.dictionary}: {features}; {len(of):,} tokens"), margin={"t": 56})
+    figure.update_layout(title=escaped(of.title), margin={"t": 56})
     if flat:
         # One unit is as long on both axes: else an ellipse looks like a circle.
         figure.update_xaxes(title=axes[0])
@@ -87,7 +101,7 @@ def _hover(tokens: Sequence[str], at: int) -> str:
     return f"{before}<b>{visible(tokens[at])}</b>{after}"
 
 
-def _coloured(of: Subspace, colour: str) -> tuple[Doubles | list[str], str]:
+def _coloured(of: Picture, colour: str) -> tuple[Doubles | list[str], str]:
     """Numbers, or a category of each point; and what they are."""
     if colour == "token":
         return list(of.token), "token"

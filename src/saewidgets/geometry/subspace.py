@@ -128,11 +128,13 @@ class Subspace:
             GeometryError: for another number of components, one that is not there, or one named twice.
             KeyError: for a column that the corpus has not.
         """
-        from .figures import subspace_figure
+        from .figures import Picture, points_figure
 
         chosen = list(self.pair) if components is None else [int(c) for c in components]
         self.must_have(chosen)
-        return subspace_figure(self, chosen, colour)
+        named = ", ".join(map(str, self.features[:6].tolist())) + (" ..." if len(self.features) > 6 else "")
+        title = f"{self.dictionary}: {named}; {len(self):,} tokens"
+        return points_figure(Picture(self.points, self.explained, self.token, self.places, title), chosen, colour)
 
     def must_have(self, components: Sequence[int]) -> None:
         """Raise unless these are two or three different components that there are."""
