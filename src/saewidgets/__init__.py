@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .engine.engine import Engine as Engine
     from .engine.lens import LogitLens as LogitLens
     from .engine.lens import logit_lens as logit_lens
+    from .geometry.subspace import Subspace as Subspace
+    from .geometry.subspace import subspace as subspace
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
     from .widgets.layers.widget import LayerLens as LayerLens
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
+    from .widgets.subspace.widget import FeatureSubspace as FeatureSubspace
 
 _HOMES = {
     "Attribution": "attribution.result",
@@ -123,6 +126,7 @@ _HOMES = {
     "FeatureDashboard": "widgets.dashboard.widget",
     "FeatureIndex": "index.feature_index",
     "FeatureMatrix": "datasets.matrix",
+    "FeatureSubspace": "widgets.subspace.widget",
     "FeatureRanking": "engine.activations.ranking",
     "Generation": "interventions.generation.generate",
     "Intervention": "interventions.recipe.intervention",
@@ -132,6 +136,8 @@ _HOMES = {
     "PromptComparison": "widgets.comparison.widget",
     "Recipe": "interventions.recipe.recipe",
     "SAEBrowser": "widgets.catalog.widget",
+    "Subspace": "geometry.subspace",
+    "subspace": "geometry.subspace",
     "Scores": "index.autointerp.score",
     "SteeringPanel": "widgets.steering.widget",
     "TokenFeatureHeatmap": "widgets.heatmap.widget",

@@ -1,4 +1,4 @@
-"""The activations of a few features, exactly, on tokens of an index' corpus where any of them fires.
+"""The activations of a few features, exactly, on the tokens of a corpus, or of some texts, where any of them fires.
 
 An index keeps all activations of rare features and a part of frequent ones; where it has not all, whether a feature fires on
 another one's token is not known to it. So what is shown of several features together comes, in this order, from the scan on
@@ -8,7 +8,7 @@ disk, from features that are kept whole, or from the model, which reads the text
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +18,12 @@ from ..engine.ticket import Progress, Ticket
 from ..index.errors import IndexMismatchError
 
 if TYPE_CHECKING:
+    from ..engine.activations.result import FeatureActivations
+    from ..engine.engine import Engine
+    from ..engine.text.given import TextInput
     from ..index.feature_index import FeatureIndex
 
-__all__ = ["Active", "active"]
+__all__ = ["Active", "active", "active_in_texts", "drawn"]
 
 # Tokens that are read at once, between two looks at whether to go on.
 _AT_ONCE = 4096
@@ -70,21 +73,56 @@ def active(
         FeatureIndexError: for a feature outside the index. IndexMismatchError: where the activations are neither on disk nor can
             be read again, with the remedy.
     """
+    found = stored(index, features)
+    if found is not None:
+        return found
+    engine = index.must_have_engine("all activations of these features")
+    return engine.worker.run(lambda ticket: read_again(index, features, read, seed, ticket), on_progress)
+
+
+def stored(index: FeatureIndex, features: Sequence[int]) -> Active | None:
+    """The same without a model: of the scan, or of features that are kept whole; None where the index has neither.
+
+    Raises:
+        FeatureIndexError, IndexMismatchError: as `active`.
+    """
     wanted = [index.check_feature(f) for f in features]
-    every = index.every
-    if every is not None:
-        return _joined(index, wanted, [every.of(f) for f in wanted])
-    kept = [index.activations(f) for f in wanted]
-    if index.imported is None:
-        if all(len(position) == int(index.column("count")[f]) for f, (position, _) in zip(wanted, kept, strict=True)):
-            return _joined(index, wanted, kept)
-    else:
+    if index.imported is not None:
         raise IndexMismatchError(
             f"The index at {index.path} was made of {index.imported.format}'s files, which hold some windows of each feature and "
             "not what others do on their tokens. Build an index of your own (sw.build_index), or pass an engine and texts."
         )
-    engine = index.must_have_engine("all activations of these features")
-    return engine.worker.run(lambda ticket: _again(index, wanted, kept, read, seed, ticket), on_progress)
+    every = index.every
+    if every is not None:
+        return _joined(index, wanted, [every.of(f) for f in wanted])
+    kept = [index.activations(f) for f in wanted]
+    if all(len(position) == int(index.column("count")[f]) for f, (position, _) in zip(wanted, kept, strict=True)):
+        return _joined(index, wanted, kept)
+    return None
+
+
+def active_in_texts(
+    engine: Engine, texts: TextInput, features: Sequence[int], sae: str, on_progress: Progress | None = None
+) -> tuple[Active, FeatureActivations]:
+    """The activations of `features` on the counted tokens of `texts` where any of them fires, and what was read.
+
+    Args:
+        texts: anything that `engine.activations` reads. sae: name of the dictionary.
+    """
+    acts = engine.activations(texts, sae=sae, features=list(features), on_progress=on_progress)
+    dense = acts[:, np.array(features, np.int64)]
+    position = np.flatnonzero(acts.counted & (dense != 0).any(1)).astype(np.int64)
+    found = Active(np.array(features, np.int64), position, dense[position], int(acts.counted.sum()), True)
+    return found, acts
+
+
+def drawn(found: Active, n: int, seed: int) -> tuple[Active, str]:
+    """At most `n` of the tokens, drawn uniformly with `seed`, in their order; and what to say of it, "" if all are there."""
+    if len(found) <= n:
+        return found, ""
+    chosen = np.sort(np.random.default_rng(seed).choice(len(found), n, replace=False))
+    note = f"{n:,} of {len(found):,} tokens where any of these features fires were drawn (seed {seed})."
+    return replace(found, position=found.position[chosen], values=found.values[chosen]), note
 
 
 def _joined(index: FeatureIndex, features: Sequence[int], found: Sequence[tuple[Ints, Floats]]) -> Active:
@@ -95,19 +133,34 @@ def _joined(index: FeatureIndex, features: Sequence[int], found: Sequence[tuple[
     return Active(np.array(features, np.int64), position, values, index.counted, True)
 
 
-def _again(
-    index: FeatureIndex, features: list[int], kept: Sequence[tuple[Ints, Floats]], read: int, seed: int, ticket: Ticket
-) -> Active:
-    """On the engine's worker: the texts of kept examples, read again."""
-    texts, engine = index.texts, index.must_have_engine("all activations of these features")
-    chunks = np.unique(texts.chunk(np.concatenate([np.zeros(0, np.int64), *(at for at, _ in kept)])))
+def read_again(index: FeatureIndex, features: Sequence[int], read: int, seed: int, ticket: Ticket) -> Active:
+    """On the engine's worker: texts that the index keeps as examples of the features, read again."""
+    texts, wanted = index.texts, [index.check_feature(f) for f in features]
+    chunks = np.unique(texts.chunk(np.concatenate([np.zeros(0, np.int64), *(index.activations(f)[0] for f in wanted)])))
+    some = drawn_chunks(index, chunks, read, seed)
+    position, values, counted = _read(index, wanted, some, ticket)
+    note = (
+        f"The index does not keep all activations of these features: {len(some):,} of the {len(chunks):,} texts that it keeps as "
+        f"examples of them ({counted:,} counted tokens) were read again. Large activations are over-represented there."
+    )
+    return Active(np.array(wanted, np.int64), position, values, counted, False, note)
+
+
+def drawn_chunks(index: FeatureIndex, chunks: Ints, read: int, seed: int) -> Ints:
+    """Some of these chunks, in a random order that `seed` fixes, with at most `read` tokens in all but at least one chunk."""
     order = np.random.default_rng(seed).permutation(chunks)
-    starts, stops = texts.chunk_ptr[order], texts.chunk_ptr[order + 1]
-    taken = max(1, int(np.searchsorted(np.cumsum(stops - starts), read, side="right")))
-    order, starts, stops = order[:taken], starts[:taken], stops[:taken]
+    length = index.texts.chunk_ptr[order + 1] - index.texts.chunk_ptr[order]
+    taken = max(1, int(np.searchsorted(np.cumsum(length), read, side="right")))
+    return order[:taken]
+
+
+def _read(index: FeatureIndex, features: Sequence[int], chunks: Ints, ticket: Ticket) -> tuple[Ints, Floats, int]:
+    """Read chunks with the model: positions where any of the features fires, ascending, [n, k] activations; counted tokens."""
+    texts, engine = index.texts, index.must_have_engine("all activations of these features")
+    starts, stops = texts.chunk_ptr[chunks], texts.chunk_ptr[chunks + 1]
     total, columns = int((stops - starts).sum()), list(dict.fromkeys(features))
     position, values, counted, done = [np.zeros(0, np.int64)], [np.zeros((0, len(features)), np.float32)], 0, 0
-    while done < len(order):
+    while done < len(chunks):
         ticket.breathe()
         so_far = int((stops - starts)[:done].sum())
         many = max(1, int(np.searchsorted(np.cumsum((stops - starts)[done:]), _AT_ONCE, side="right")))
@@ -124,8 +177,4 @@ def _again(
         ticket.progress(so_far + len(at), total)
     where = np.concatenate(position)
     sorting = np.argsort(where, kind="stable")
-    note = (
-        f"The index does not keep all activations of these features: {len(order):,} of the {len(chunks):,} texts that it keeps as "
-        f"examples of them ({counted:,} counted tokens) were read again. Large activations are over-represented there."
-    )
-    return Active(np.array(features), where[sorting], np.concatenate(values)[sorting], counted, False, note)
+    return where[sorting], np.concatenate(values)[sorting], counted

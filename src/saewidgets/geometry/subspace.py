@@ -1,0 +1,319 @@
+"""`subspace`: the plane, or the few dimensions, in which some features draw their tokens.
+
+What only these features write at a token, Σ a_f d_f, is a point; principal components of all such points are the picture. Days
+of the week lie on a circle in GPT-2's (Engels et al. 2024, arXiv 2405.14860), where no single feature shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..engine.arrays import Doubles, Floats, Ints
+from ..index.feature_index import FeatureIndex
+from .active import Active, active_in_texts, drawn, read_again, stored
+from .circularity import circularity_of_pairs, most_circular
+from .errors import GeometryError
+from .places import CorpusPlaces, Places, TextPlaces
+from .principal import FLAT, principal
+from .scores import Scores, scores_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+    from ..engine.dictionary.base import Dictionary
+    from ..engine.engine import Engine
+    from ..engine.text.given import TextInput
+    from ..engine.ticket import Progress, Ticket
+
+__all__ = ["Subspace", "subspace"]
+
+FEWEST = 3
+"""Points that anything can be said of."""
+_BEFORE, _AFTER = 10, 5
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Subspace:
+    """What a few features write, at the tokens where any of them fires, on its principal components.
+
+    Attributes:
+        features: [k].
+        points: [n, c] coordinates on the components, c = min(5, n, d_out, k); in the hook's units, mean 0.
+        explained: [c] share of the points' variance, decreasing.
+        components: [c, d_out] unit vectors, orthogonal, in the space that the dictionary writes to; the entry of each that is
+            largest in magnitude is positive. mean: [d_out] of what the features write: mean + points @ components rebuilds it,
+            up to the components that are left out.
+        circularity: [c, c] how much each pair of components looks like a circle, 0 to 1 (`geometry.circularity`).
+        pair: the most circular one, counted from 0: what a picture shows first, and what `scores` is of. (In the paper days lie
+            on the second and third component, the first being how strongly features fire.)
+        activations: [n, k] of the features.
+        token: [n] the points' tokens. position: [n] where these stand, counted in the corpus (of texts: in all, one after another).
+        places: where these are in their texts.
+        scores: whether the pair is more than one dimension, by the paper's numbers, beside those of shuffled features.
+        dictionary: name of the dictionary. labels: feature to label, living.
+        provenance: what was done. notes: what a reader must know.
+
+    Example:
+        >>> days = sw.subspace(index, [2592, 4445, 4663, 4733, 6531, 8179, 9566, 20927, 24185])
+        >>> days.figure()
+        >>> days.to_pandas().groupby("token")[["pc2", "pc3"]].mean()
+    """
+
+    features: Ints
+    points: Doubles
+    explained: Doubles
+    components: Doubles
+    mean: Doubles
+    circularity: Doubles
+    pair: tuple[int, int]
+    activations: Floats
+    token: tuple[str, ...]
+    position: Ints
+    places: Places
+    scores: Scores
+    dictionary: str
+    labels: Mapping[int, str]
+    provenance: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Number of points."""
+        return len(self.points)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a point: token, context (10 tokens before it to 5 after), document, position_in_document, position, the corpus'
+        own columns, pc1 ..., feature_<i> ... (activations).
+
+        A column of the corpus that is called like one of ours has "document_" in front.
+        """
+        import pandas as pd
+
+        windows = [self.places.window(i, _BEFORE, _AFTER)[0] for i in range(len(self))]
+        ours: dict[str, object] = {
+            "token": list(self.token),
+            "context": ["".join(window) for window in windows],
+            "document": [self.places.document_name(i) for i in range(len(self))],
+            "position_in_document": self.places.in_document,
+            "position": self.position,
+        }
+        numbers = {f"pc{c + 1}": self.points[:, c] for c in range(self.points.shape[1])}
+        numbers |= {f"feature_{f}": self.activations[:, k] for k, f in enumerate(self.features.tolist())}
+        theirs: dict[str, object] = {}
+        for name in self.places.columns:
+            called = name
+            while called in ours or called in numbers or called in theirs:
+                called = f"document_{called}"
+            theirs[called] = self.places.column(name)
+        return pd.DataFrame({**ours, **theirs, **numbers})
+
+    def figure(
+        self,
+        components: Sequence[int] | None = None,
+        *,
+        colour: Literal["token", "position", "document"] | str = "token",
+    ) -> Figure:
+        """A plotly scatter of the points on two components, or on three.
+
+        Args:
+            components: which, counted from 0; default: `pair`.
+            colour: by "token" (the most frequent; the others grey), "position" in the document, "document", or by a column of
+                the corpus: a colour for each of its values, or a scale where they are numbers.
+
+        Raises:
+            GeometryError: for another number of components, one that is not there, or one named twice.
+            KeyError: for a column that the corpus has not.
+        """
+        from .figures import Picture, points_figure
+
+        chosen = list(self.pair) if components is None else [int(c) for c in components]
+        self.must_have(chosen)
+        named = ", ".join(map(str, self.features[:6].tolist())) + (" ..." if len(self.features) > 6 else "")
+        title = f"{self.dictionary}: {named}; {len(self):,} tokens"
+        return points_figure(Picture(self.points, self.explained, self.token, self.places, title), chosen, colour)
+
+    def must_have(self, components: Sequence[int]) -> None:
+        """Raise unless these are two or three different components that there are."""
+        c = self.points.shape[1]
+        if len(components) not in (2, 3) or len(set(components)) < len(components):
+            raise GeometryError(f"A picture has two or three different components, not {list(components)}.")
+        wrong = next((i for i in components if not 0 <= i < c), None)
+        if wrong is not None:
+            raise GeometryError(f"There is no component {wrong}: these points have {c}, counted from 0.")
+
+    def __repr__(self) -> str:
+        first, second = self.pair
+        said = self.scores
+        return (
+            f"Subspace({len(self.features)} features of {self.dictionary!r}, {len(self):,} tokens; components {first + 1} and "
+            f"{second + 1}: circularity {self.circularity[self.pair]:.2f}, separability {said.separability:.2f} bits, "
+            f"mixture {said.mixture:.2f})"
+        )
+
+
+def subspace(
+    source: Engine | FeatureIndex,
+    features: Sequence[int],
+    *,
+    texts: TextInput | None = None,
+    sae: str | None = None,
+    n: int = 20_000,
+    seed: int = 0,
+    read: int = 20_000,
+    on_progress: Progress | None = None,
+) -> Subspace:
+    """What only these features write at every token where any of them fires, on its principal components.
+
+    A point is Σ a_f d_f over the features: activation times what one unit of it adds at the hook. Only counted tokens are points
+    (neither special nor norm outliers).
+
+    Args:
+        source: an index that was opened with its engine, for its corpus; or an engine, for `texts`.
+        features: at least two. One that is named twice counts once, and is said.
+        texts: your own, instead of a corpus: anything that `engine.activations` reads.
+        sae: which dictionary of an engine; default: the first. An index is of one.
+        n: points at most; if there are more, so many are drawn uniformly, and said. (The paper takes the first 20,000.)
+        seed: of that draw, of the shuffles, and of what is read again.
+        read: tokens that are read again at most, where an index does not hold all activations of these features.
+        on_progress: called with (done, total) on the worker's thread.
+
+    Raises:
+        GeometryError: for fewer than two features; fewer than three tokens where any fires; points that are all equal; an engine
+            without texts.
+        FeatureIndexError: for a feature outside the dictionary.
+        IndexMismatchError: for an index without its engine, or one made of another tool's files.
+
+    Example:
+        >>> sw.subspace(index, [2592, 4445, 4663]).figure()
+        >>> sw.subspace(engine, [2592, 4445, 4663], texts=["Monday and Tuesday", "Friday"])
+    """
+    index = source if isinstance(source, FeatureIndex) else None
+    if n < FEWEST:
+        raise GeometryError(f"n is the number of points, at least {FEWEST}, not {n}.")
+    wanted = list(dict.fromkeys(int(f) for f in features))
+    if len(wanted) < 2:
+        named = "no feature" if not wanted else f"feature {wanted[0]} alone"
+        raise GeometryError(f"{named.capitalize()} spans no plane: name at least two different ones.")
+    engine, dictionary = _made_of(source, sae, texts)
+    dictionary.check_features(wanted)
+    twice = [f for f in wanted if list(features).count(f) > 1]
+    said = [f"Named twice, counted once: {', '.join(map(str, twice))}."] if twice else []
+
+    def compute(ticket: Ticket) -> Subspace:
+        ticket.progress(0, 100)
+        where: Places
+        if index is not None and texts is None:
+            found = stored(index, wanted) or read_again(index, wanted, read, seed, ticket.share(0, 60, 100))
+            chosen, note = drawn(found, n, seed)
+            where, provenance = CorpusPlaces(index, chosen.position), index.provenance
+        else:
+            assert texts is not None  # `_made_of` saw to it
+            found, acts = active_in_texts(engine, texts, wanted, dictionary.name)
+            chosen, note = drawn(found, n, seed)
+            where, provenance = TextPlaces(acts, chosen.position), engine.provenance(dictionary.name)
+            said.extend(acts.notes)
+        if len(chosen) < FEWEST:
+            raise GeometryError(_too_few(wanted, len(found), found.tokens))
+        notes = [*said, *filter(None, (found.note, note)), *_notes(chosen, dictionary)]
+        return _pictured(chosen, where, dictionary, provenance, notes, seed, ticket.share(60, 100, 100))
+
+    return engine.worker.run(compute, on_progress)
+
+
+def _made_of(source: Engine | FeatureIndex, sae: str | None, texts: TextInput | None) -> tuple[Engine, Dictionary]:
+    """Whose features they are: the engine that computes, and its dictionary."""
+    if isinstance(source, FeatureIndex):
+        if texts is None and source.imported is not None:
+            stored(source, [])  # raises: such an index has no engine, and says what it is
+        engine = source.must_have_engine("what its features write")
+        if sae is not None and sae != source.sae:
+            raise GeometryError(f"The index at {source.path} is of {source.sae!r}: leave out sae={sae!r}.")
+        return engine, source.dictionary()
+    if not hasattr(source, "worker"):
+        raise TypeError(f"subspace takes an engine or an index, not {type(source).__name__}.")
+    if texts is None:
+        raise GeometryError("An engine has no corpus: pass texts=[...], or an index (sw.build_index) in its place.")
+    return source, source.dictionary(sae)
+
+
+def _pictured(
+    found: Active,
+    where: Places,
+    dictionary: Dictionary,
+    provenance: Mapping[str, str],
+    notes: list[str],
+    seed: int,
+    ticket: Ticket,
+) -> Subspace:
+    decoder = contribution(dictionary, found.features)
+    shape = principal(found.values, decoder)
+    round_pairs = circularity_of_pairs(shape.points)
+    pair = most_circular(round_pairs)
+    if shape.explained[1] <= FLAT:
+        notes.append("All points lie on one line: the second component is none.")
+    return Subspace(
+        features=found.features,
+        points=shape.points,
+        explained=shape.explained,
+        components=shape.components,
+        mean=shape.mean,
+        circularity=round_pairs,
+        pair=pair,
+        activations=found.values,
+        token=where.tokens(),
+        position=found.position,
+        places=where,
+        scores=scores_of(shape, pair, found.values, decoder, seed, ticket),
+        dictionary=dictionary.name,
+        labels=dictionary.labels,
+        provenance={**provenance, "seed": str(seed)},
+        notes=tuple(notes),
+    )
+
+
+def contribution(dictionary: Dictionary, features: Ints) -> Floats:
+    """What one unit of each feature writes: [k, d_out]. On the engine's worker."""
+    import torch
+
+    with torch.no_grad():
+        rows = dictionary.contribution(torch.as_tensor(features, dtype=torch.long))
+    return np.asarray(rows.detach().cpu().numpy(), np.float32)
+
+
+def _too_few(features: Sequence[int], points: int, tokens: int) -> str:
+    named = ", ".join(map(str, features[:8])) + (" ..." if len(features) > 8 else "")
+    some = "none" if not points else f"only {points}"
+    return (
+        f"Of {tokens:,} counted tokens, {some} {'has' if points == 1 else 'have'} any of the features {named} active: a shape needs "
+        f"at least {FEWEST}. Name features that fire more often, or pass texts on which they do."
+    )
+
+
+def _notes(found: Active, dictionary: Dictionary) -> list[str]:
+    """What a reader of these points must know."""
+    notes, fires = [], found.values != 0
+    silent = found.features[~fires.any(0)]
+    if len(silent):
+        notes.append(f"Silent on these tokens, and no part of the picture: {', '.join(map(str, silent.tolist()))}.")
+    if fires.sum(1).max() < 2:
+        notes.append("No two of these features fire on one token: every point lies on the ray of one feature.")
+    if scales_by_token(dictionary):
+        notes.append(
+            f"{dictionary.name!r} normalises its input, so that decoding scales what features write anew at every token. Points "
+            "are without that scale, in the units that the activations are in."
+        )
+    return notes
+
+
+def scales_by_token(dictionary: Dictionary) -> bool:
+    """Whether decoding multiplies by what depends on the token (`Dictionary.decoder_scale`)."""
+    import torch
+
+    # Two tokens that differ in direction and in length.
+    some = torch.stack([torch.linspace(-1, 2, dictionary.d_in), torch.linspace(5, -9, dictionary.d_in)])[None]
+    scale = dictionary.decoder_scale(some if dictionary.device is None else some.to(dictionary.device))
+    return bool((scale != 1).any())
