@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from .widgets.graph.widget import AttributionGraphView as AttributionGraphView
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
     from .widgets.layers.widget import LayerLens as LayerLens
+    from .widgets.map.widget import FeatureMap as FeatureMap
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
 
 _HOMES = {
@@ -121,6 +122,7 @@ _HOMES = {
     "FeatureActivations": "engine.activations.result",
     "FeatureBrowser": "widgets.browser.widget",
     "FeatureDashboard": "widgets.dashboard.widget",
+    "FeatureMap": "widgets.map.widget",
     "FeatureIndex": "index.feature_index",
     "FeatureMatrix": "datasets.matrix",
     "FeatureRanking": "engine.activations.ranking",
