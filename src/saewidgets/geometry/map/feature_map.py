@@ -11,6 +11,7 @@ import numpy as np
 
 from ...engine.arrays import Floats, Ints
 from ...engine.ticket import Progress, Ticket
+from ...errors import CancelledError
 from ...index.errors import IndexMismatchError
 from ..errors import GeometryError
 from .clusters import clusters
@@ -51,10 +52,10 @@ def feature_map(
     map is counted and stands in the result (`kept`; about a tenth for the demo's SAE, and UMAP promises no more). Features whose
     decoder row is zero have no direction, and so no place.
 
-    The first time it takes as long as fastumap does, some 10 s for 6,144 features; the exact neighbours grow with the square of
-    their number (131,072: minutes without a GPU). They are looked for on the engine's worker, where others are let in; the
-    layout, which cannot be interrupted, is made on a thread of its own, so that every widget goes on answering. Then the map is
-    kept with the index and opened in milliseconds, without engine or UMAP. The same seed gives the same map (bit for bit on one
+    The first time 6,144 features take some 10 s, nearly all of it UMAP's; of 131,072 the exact neighbours alone take minutes
+    without a GPU, for they grow with the square of the number. They are looked for on the engine's worker, where others are let
+    in; the layout, which cannot be interrupted, is made on a thread of its own, so that every widget goes on answering. Then the
+    map is kept with the index and opened in milliseconds, without engine or UMAP. The same seed gives the same map (bit for bit on one
     machine).
 
     Args:
@@ -146,7 +147,7 @@ def _made(index: FeatureIndex, n_neighbors: int, min_dist: float, seed: int, tel
     used = min(n_neighbors, m)
     tell(_LAY_OUT, 100)
     graph = Graph(near.rows, near.neighbours, near.cosines, used)
-    found = _beside(engine, lambda: embed(graph, min_dist, seed))
+    found = _beside(engine, lambda _: embed(graph, min_dist, seed))
     tell(_GROUP, 100)
     notes = [*_left_out(near), *found.notes]
     if used < n_neighbors:
@@ -154,11 +155,12 @@ def _made(index: FeatureIndex, n_neighbors: int, min_dist: float, seed: int, tel
     x, y = _scaled(found)
     k = min(K, m - 1)
     neighbours, cosines = near.neighbours[:, :k], near.cosines[:, :k]
+    groups = _beside(engine, lambda check: clusters(neighbours, cosines, check))
     made = Stored(
         features=near.features,
         x=x,
         y=y,
-        cluster=clusters(neighbours, cosines),
+        cluster=groups,
         neighbours=near.features[neighbours],
         cosines=cosines,
         kept=neighbours_kept(neighbours, x, y),
@@ -219,24 +221,36 @@ def _scaled(found: Embedded) -> tuple[Floats, Floats]:
     return places[:, 0].astype(np.float32), places[:, 1].astype(np.float32)
 
 
-def _beside(engine: Engine, work: Callable[[], T]) -> T:
+def _beside(engine: Engine, work: Callable[[Callable[[], None]], T]) -> T:
     """What `work` gives, on a thread of its own: whoever waits for it can be interrupted, and in a job of the engine's lets
-    others in meanwhile. A layout that nobody waits for any more ends by itself, and is dropped."""
+    others in meanwhile.
+
+    Args:
+        work: called with a function that raises once nobody waits any more. What does not ask it ends by itself, for nobody.
+    """
     outcome: list[T] = []
     failed: list[BaseException] = []
+    left = threading.Event()
+
+    def check() -> None:
+        if left.is_set():
+            raise CancelledError("Nobody waits for this map any more.")
 
     def run() -> None:
         try:
-            outcome.append(work())
+            outcome.append(work(check))
         except BaseException as error:
             failed.append(error)
 
     thread = threading.Thread(target=run, name="saewidgets-map", daemon=True)
 
     def wait(breathe: Callable[[], None]) -> None:
-        while thread.is_alive():
-            breathe()
-            thread.join(_LOOK_SECONDS)
+        try:
+            while thread.is_alive():
+                breathe()
+                thread.join(_LOOK_SECONDS)
+        finally:
+            left.set()
 
     thread.start()
     if engine.worker.is_current_thread:
