@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .engine.engine import Engine as Engine
     from .engine.lens import LogitLens as LogitLens
     from .engine.lens import logit_lens as logit_lens
+    from .geometry.map.feature_map import feature_map as feature_map
+    from .geometry.map.layout import FeatureLayout as FeatureLayout
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
@@ -124,6 +126,7 @@ _HOMES = {
     "FeatureDashboard": "widgets.dashboard.widget",
     "FeatureMap": "widgets.map.widget",
     "FeatureIndex": "index.feature_index",
+    "FeatureLayout": "geometry.map.layout",
     "FeatureMatrix": "datasets.matrix",
     "FeatureRanking": "engine.activations.ranking",
     "Generation": "interventions.generation.generate",
@@ -153,6 +156,7 @@ _HOMES = {
     "explain": "index.autointerp.explain",
     "explore": "widgets.explore.workbench",
     "extend_index": "index.build",
+    "feature_map": "geometry.map.feature_map",
     "feature_matrix": "datasets.build",
     "generate": "interventions.generation.generate",
     "load_corpus": "demo",
