@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from .engine.lens import logit_lens as logit_lens
     from .geometry.subspace import Subspace as Subspace
     from .geometry.subspace import subspace as subspace
+    from .geometry.map.feature_map import feature_map as feature_map
+    from .geometry.map.layout import FeatureLayout as FeatureLayout
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from .widgets.graph.widget import AttributionGraphView as AttributionGraphView
     from .widgets.heatmap.widget import TokenFeatureHeatmap as TokenFeatureHeatmap
     from .widgets.layers.widget import LayerLens as LayerLens
+    from .widgets.map.widget import FeatureMap as FeatureMap
     from .widgets.steering.widget import SteeringPanel as SteeringPanel
     from .widgets.subspace.widget import FeatureSubspace as FeatureSubspace
 
@@ -124,7 +127,9 @@ _HOMES = {
     "FeatureActivations": "engine.activations.result",
     "FeatureBrowser": "widgets.browser.widget",
     "FeatureDashboard": "widgets.dashboard.widget",
+    "FeatureMap": "widgets.map.widget",
     "FeatureIndex": "index.feature_index",
+    "FeatureLayout": "geometry.map.layout",
     "FeatureMatrix": "datasets.matrix",
     "FeatureSubspace": "widgets.subspace.widget",
     "FeatureRanking": "engine.activations.ranking",
@@ -157,6 +162,7 @@ _HOMES = {
     "explain": "index.autointerp.explain",
     "explore": "widgets.explore.workbench",
     "extend_index": "index.build",
+    "feature_map": "geometry.map.feature_map",
     "feature_matrix": "datasets.build",
     "generate": "interventions.generation.generate",
     "load_corpus": "demo",

@@ -6,6 +6,7 @@ import { Footer } from "../../controls/footer";
 import { num } from "../../controls/format";
 import { HoverCard, PinnedCard, type Pointed } from "../../feature/card";
 import { Name } from "../../feature/said";
+import { SelectedBar } from "../../feature/selected";
 import { type Kernel, useKernel } from "../../kernel/kernel";
 import { save, useRevision, useTrait } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
@@ -14,8 +15,7 @@ import { betweens, type Filters, written } from "../../table/ranges";
 import { type Column, OPENED, VirtualTable } from "../../table/virtual";
 import { type Distribution, distributions, type Row } from "../../table/wire";
 import { usePalette } from "../../tokens/palette";
-import { SelectedBar } from "./selected";
-import { Toolbar } from "./toolbar";
+import { SELECTED, Toolbar } from "./toolbar";
 import type { BrowserJson, FeatureRow, RowsJson } from "./wire";
 
 export function App({ model, root, prefix, themeVersion }: ViewProps) {
@@ -53,6 +53,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
     descending,
     filters: betweens(filters),
     only,
+    selected: only === SELECTED ? selected : [],
   };
   return (
     <>
@@ -86,7 +87,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
           }
           onTold={(window) => setTold(window as RowsJson)}
           name="Features"
-          empty={searching ? "Nothing that is said of a feature matches." : "No feature passes the filters."}
+          empty={emptyOf(searching, only, selected.length)}
         />
         {card && feature !== null && (
           <aside aria-label={`Feature ${feature}`}>
@@ -94,7 +95,12 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
           </aside>
         )}
       </div>
-      <SelectedBar {...{ model, kernel, prefix }} lists={summary?.lists ?? []} onAdded={again} />
+      <SelectedBar
+        {...{ model, kernel, prefix }}
+        lists={summary?.lists ?? []}
+        hint="Tick features to collect them."
+        onAdded={again}
+      />
       <HoverCard
         {...{ model, root, palette, prefix }}
         pointed={pointed && !(card && pointed.f === feature) ? pointed : null}
@@ -167,6 +173,11 @@ function columnsOf(columns: Distribution[], wanted: string[], by: string): Colum
 function sorted(name: string, sort: string, descending: boolean): Record<string, unknown> {
   if (name === sort) return name === "match" ? { sort: name } : { sort: name, descending: !descending };
   return { sort: name, descending: name !== "feature" };
+}
+
+function emptyOf(searching: boolean, only: string, selected: number): string {
+  if (only === SELECTED && selected === 0) return "No feature is selected.";
+  return searching ? "Nothing that is said of a feature matches." : "No feature passes the filters.";
 }
 
 function counted({ total, of, capped }: RowsJson, searching: boolean, sort: string, descending: boolean): string {

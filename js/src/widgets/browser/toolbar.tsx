@@ -9,6 +9,9 @@ import { type Filters, Ranges } from "../../table/ranges";
 import type { Distribution } from "../../table/wire";
 import { label } from "../../tokens/visible";
 
+/** Among the lists, what is ticked (Python's `SELECTED`). */
+export const SELECTED = "selected";
+
 interface Props {
   model: Model;
   columns: Distribution[];
@@ -20,6 +23,7 @@ export function Toolbar({ model, columns, lists }: Props) {
   const by = useTrait<string>(model, "by");
   const only = useTrait<string>(model, "only");
   const filters = useTrait<Filters>(model, "filters");
+  const selected = useTrait<number[]>(model, "selected_features").length;
   const [open, setOpen] = useState(Object.keys(filters).length > 0);
   const filtered = Object.keys(filters).length;
   return (
@@ -49,14 +53,19 @@ export function Toolbar({ model, columns, lists }: Props) {
             Clear the filters
           </button>
         )}
-        {(lists.length > 0 || only !== "") && (
+        {(lists.length > 0 || only !== "" || selected > 0) && (
           <label>
             <span class="saew-small">list </span>
             <select value={only} onChange={(event) => save(model, { only: event.currentTarget.value })}>
               <option value="">any</option>
-              {lists.map(({ name, n }) => (
-                <option key={name} value={name}>{`${label(name)} (${n.toLocaleString("en")})`}</option>
-              ))}
+              {(selected > 0 || only === SELECTED) && (
+                <option value={SELECTED}>{`selected (${selected.toLocaleString("en")})`}</option>
+              )}
+              {lists
+                .filter(({ name }) => name !== SELECTED)
+                .map(({ name, n }) => (
+                  <option key={name} value={name}>{`${label(name)} (${n.toLocaleString("en")})`}</option>
+                ))}
             </select>
           </label>
         )}

@@ -4,6 +4,7 @@
  */
 
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useFull } from "../../controls/full";
 import { Name, type Named } from "../../feature/said";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
@@ -105,36 +106,4 @@ function useWide(box: HTMLElement | null): boolean {
     return () => observer.disconnect();
   }, [box]);
   return wide;
-}
-
-/** The whole screen, or where a front-end forbids it, the whole of its window. */
-function useFull(box: HTMLElement | null): { on: boolean; toggle: () => void } {
-  const [on, setOn] = useState(false);
-  useEffect(() => {
-    if (!box) return;
-    const doc = box.ownerDocument;
-    const changed = () => setOn(doc.fullscreenElement === box);
-    const key = (event: KeyboardEvent) => event.key === "Escape" && setOn(false);
-    doc.addEventListener("fullscreenchange", changed);
-    doc.addEventListener("keydown", key);
-    return () => {
-      doc.removeEventListener("fullscreenchange", changed);
-      doc.removeEventListener("keydown", key);
-    };
-  }, [box]);
-  useLayoutEffect(() => {
-    if (box) box.dataset.full = String(on);
-  }, [box, on]);
-  const toggle = () => {
-    if (!box) return;
-    const doc = box.ownerDocument;
-    if (on) {
-      if (doc.fullscreenElement) doc.exitFullscreen().catch(() => {});
-      setOn(false);
-    } else {
-      setOn(true);
-      box.requestFullscreen?.().catch(() => {});
-    }
-  };
-  return { on, toggle };
 }

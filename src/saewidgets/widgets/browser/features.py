@@ -22,9 +22,11 @@ from .brought import Brought
 if TYPE_CHECKING:
     from ...index.feature_index import FeatureIndex
 
-__all__ = ["MATCH", "Features", "Listed"]
+__all__ = ["MATCH", "SELECTED", "ChosenFeatures", "Features", "Listed", "RowsOfFeatures"]
 
 MATCH = "match"
+# Among the lists, the features that are ticked.
+SELECTED = "selected"
 # So many of what a search finds are listed: by meaning everything is near to everything.
 _MATCHES = {"words": 2000, "meaning": 500}
 # Bytes: a window of 200 rows has at most 100 kB.
@@ -56,6 +58,22 @@ _STATED: dict[str, str] = {
     "neuron_r": "Pearson r with the first correlated neuron of its file",
     "neighbour_cosine": "Cosine with the first neighbour of its file",
 }
+
+
+@dataclass(frozen=True)
+class ChosenFeatures(Chosen):
+    """Which rows; where `only` is "selected", `selected` are those that are ticked."""
+
+    selected: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowsOfFeatures:
+    """A window of the features that are chosen."""
+
+    chosen: ChosenFeatures
+    first: int = 0
+    count: int = ROWS
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +136,7 @@ class Features:
         Raises:
             ValueError: for an unknown column or list. SearchError: if something is not installed.
         """
-        of_list = self._list(chosen.only)
+        of_list = self._list(chosen)
         key = wire.canonical(cast(wire.Json, [repr(chosen), self._index.remains, of_list and list(of_list)]))
         if self._known is None or self._known[0] != key:
             self._known = key, self._list_anew(chosen, of_list)
@@ -150,9 +168,12 @@ class Features:
             features = ordered(self.columns, features, sort, chosen.descending)
         return Listed(features, matches)
 
-    def _list(self, name: str) -> tuple[int, ...] | None:
+    def _list(self, chosen: Chosen) -> tuple[int, ...] | None:
+        name = chosen.only
         if not name:
             return None
+        if name == SELECTED and isinstance(chosen, ChosenFeatures):
+            return tuple(self._index.check_feature(feature) for feature in chosen.selected)
         lists = self._index.lists
         if name not in lists:
             raise ValueError(f"There is no list {name!r}; there are {', '.join(map(repr, lists)) or 'none'}.")

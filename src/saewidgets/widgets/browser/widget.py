@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -15,14 +14,15 @@ from ..base import EngineWidget
 from ..channel import channel
 from ..constants import ROWS
 from ..feature.card import AskedCard, card_reply
+from ..feature.listed import AskedList, list_reply, lists_of
 from ..feature.payload import facts_of
 from ..shot import Question, Shot
-from ..table.asked import Chosen, Rows, Summary
+from ..table.asked import Summary
 from ..table.columns import summary
 from ..table.filters import betweens, starts, valid_filters
 from ..traits import JsonTrait, WholeNumber, WholeNumbers
 from .brought import brought
-from .features import MATCH, Features
+from .features import MATCH, SELECTED, ChosenFeatures, Features, RowsOfFeatures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,14 +33,6 @@ if TYPE_CHECKING:
     from ...engine.ticket import Ticket
 
 _FALLBACK_ROWS = 25
-
-
-@dataclass(frozen=True)
-class AskedList:
-    """Put features at the end of a named list, which is made if there is none."""
-
-    name: str
-    features: tuple[int, ...]
 
 
 class FeatureBrowser(EngineWidget, bundle="browser"):
@@ -60,7 +52,8 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         sort: a column ("density", "count", "max", "mean" ...), "feature", "match", or "": by match while something is searched
             for, else by density. descending: from the largest down.
         filters: column to [low, high], both within; None: no bound. A feature without the number is in no range.
-        only: the name of a list (`FeatureIndex.lists`) that features are in; "": any.
+        only: the name of a list (`FeatureIndex.lists`) that features are in; "": any; "selected": those that are ticked, such as
+            the ones lassoed on a `FeatureMap` that is linked (a list of that name cannot be chosen).
         card: show a card of the clicked feature beside the table.
         theme, error: see `EngineWidget`.
 
@@ -153,8 +146,11 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
             )
         return table
 
-    def _chosen(self) -> Chosen:
-        return Chosen(self.query, self.by, self.sort, self.descending, betweens(self.filters), self.only)
+    def _chosen(self) -> ChosenFeatures:
+        ticked = tuple(self.selected_features) if self.only == SELECTED else ()
+        return ChosenFeatures(
+            self.query, self.by, self.sort, self.descending, betweens(self.filters), self.only, ticked
+        )
 
     def __repr__(self) -> str:
         query = f", query={self.query!r}" if self.query else ""
@@ -162,16 +158,16 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
 
     # -- answers
 
-    @channel("rows", Rows)
-    def _answer_rows(self, asked: Rows, _ticket: Ticket) -> wire.Reply:
+    @channel("rows", RowsOfFeatures)
+    def _answer_rows(self, asked: RowsOfFeatures, _ticket: Ticket) -> wire.Reply:
         return self._features.window(asked.chosen, asked.first, asked.count)
 
     @channel("summary", Summary)
     def _answer_summary(self, _asked: Summary, _ticket: Ticket) -> wire.Reply:
         made = summary(self._features.columns)
-        lists, others = self._index.lists, self._features.brought.notes
+        others = self._features.brought.notes
         facts: dict[str, wire.Json] = {
-            "lists": [{"name": name, "n": len(features)} for name, features in lists.items()],
+            "lists": lists_of(self._index),
             "provenance": facts_of(self._index),
             "notes": [note for note in (self._index.provenance.get("notes"), self._index.remains, *others) if note],
             "shown": [*self._features.shown],
@@ -184,11 +180,7 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
 
     @channel("list", AskedList)
     def _answer_list(self, asked: AskedList, _ticket: Ticket) -> wire.Reply:
-        name = asked.name.strip()
-        if not name:
-            raise ValueError("Give the list a name.")
-        self._index.add_to_list(name, asked.features)
-        return wire.Reply({"name": name, "n": len(self._index.lists[name])})
+        return list_reply(self._index, asked)
 
     # -- pictures without a kernel
 
@@ -232,7 +224,7 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
             state={},
             questions=[
                 Question("summary", Summary()),
-                *(Question("rows", Rows(chosen, first, ROWS)) for first in starts(rows, len(listed))),
+                *(Question("rows", RowsOfFeatures(chosen, first, ROWS)) for first in starts(rows, len(listed))),
                 *(Question("card", AskedCard(feature)) for feature in shown),
             ],
             fallback=self.fallback_html(),

@@ -1,22 +1,32 @@
-/** What is selected, and putting it into a list. */
+/** What is selected, and putting it into a list (its twin is src/saewidgets/widgets/feature/listed.py). */
 
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { ChannelStatus } from "../../controls/channelstatus";
-import { count } from "../../controls/format";
-import type { Kernel } from "../../kernel/kernel";
-import { save, useTrait } from "../../kernel/traits";
-import type { Model } from "../../kernel/types";
-import { label } from "../../tokens/visible";
+import { ChannelStatus } from "../controls/channelstatus";
+import { count } from "../controls/format";
+import type { Kernel } from "../kernel/kernel";
+import { save, useTrait } from "../kernel/traits";
+import type { Model } from "../kernel/types";
+import { label } from "../tokens/visible";
 
 interface Props {
   model: Model;
   kernel: Kernel;
-  lists: { name: string; n: number }[];
+  lists: List[];
   prefix: string;
+  /** How features are selected, while none is. */
+  hint: string;
   onAdded: () => void;
+  /** What else can be done with what is selected. */
+  children?: ComponentChildren;
 }
 
-export function SelectedBar({ model, kernel, lists, prefix, onAdded }: Props) {
+export interface List {
+  name: string;
+  n: number;
+}
+
+export function SelectedBar({ model, kernel, lists, prefix, hint, onAdded, children }: Props) {
   const selected = useTrait<number[]>(model, "selected_features");
   const [name, setName] = useState("");
   const [said, setSaid] = useState("");
@@ -32,9 +42,9 @@ export function SelectedBar({ model, kernel, lists, prefix, onAdded }: Props) {
       },
     );
   return (
-    <div class="saew-browse-line saew-browse-selected">
+    <div class="saew-collect">
       <span class="saew-small" role="status">
-        {selected.length === 0 ? "Tick features to collect them." : `${count(selected.length, "feature")} selected`}
+        {selected.length === 0 ? hint : `${count(selected.length, "feature")} selected`}
       </span>
       {selected.length > 0 && (
         <>
@@ -58,6 +68,7 @@ export function SelectedBar({ model, kernel, lists, prefix, onAdded }: Props) {
           <button type="button" class="saew-link" onClick={() => save(model, { selected_features: [] })}>
             Clear
           </button>
+          {children}
         </>
       )}
       {said && (

@@ -1,0 +1,106 @@
+/** The colours of points, and of their legend: of numbers dark against light and light against dark, of groups one each. */
+
+import type { Palette } from "../../tokens/palette";
+import type { ColourJson } from "./wire";
+import { NO_LEVEL } from "./wire";
+
+export type Rgb = readonly [number, number, number];
+
+/** Viridis: even steps to the eye, also of those who see fewer colours. From dark to light. */
+const VIRIDIS: readonly Rgb[] = [
+  [68, 1, 84],
+  [72, 40, 120],
+  [62, 73, 137],
+  [49, 104, 142],
+  [38, 130, 142],
+  [31, 158, 137],
+  [53, 183, 121],
+  [110, 206, 88],
+  [181, 222, 43],
+  [253, 231, 37],
+];
+/** After the palette's six; on light, on dark. */
+const MORE: readonly (readonly [Rgb, Rgb])[] = [
+  [
+    [128, 128, 20],
+    [190, 186, 74],
+  ],
+  [
+    [136, 34, 85],
+    [219, 112, 160],
+  ],
+  [
+    [140, 109, 90],
+    [178, 150, 130],
+  ],
+  [
+    [91, 79, 201],
+    [143, 134, 255],
+  ],
+];
+
+export interface Look {
+  paper: Rgb;
+  ink: Rgb;
+  palette: Palette;
+}
+
+function isDark([r, g, b]: Rgb): boolean {
+  return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255 < 0.4;
+}
+
+/** Of the scale, from its low end to its high one: the high end stands out most. */
+export function stops({ paper }: Look): Rgb[] {
+  return isDark(paper) ? VIRIDIS.slice(1) : VIRIDIS.slice(0, -1).reverse();
+}
+
+/** Of the groups, in their order. */
+export function groupColours({ paper, palette }: Look): Rgb[] {
+  const hues = palette.hues.map((hue) => hue.split(" ").map(Number) as unknown as Rgb);
+  return [...hues, ...MORE.map(([light, dark]) => (isDark(paper) ? dark : light))];
+}
+
+/** Of what has no level. */
+export function restColour({ paper }: Look): Rgb {
+  return isDark(paper) ? [84, 92, 102] : [178, 186, 194];
+}
+
+/** [256] the colour of every level. */
+export function levels(look: Look, colour: ColourJson | null): Rgb[] {
+  const rest = restColour(look);
+  const out: Rgb[] = Array.from({ length: 256 }, () => rest);
+  if (!colour) return out;
+  if (colour.groups.length > 0) {
+    groupColours(look).forEach((rgb, i) => {
+      if (i < colour.groups.length) out[i] = rgb;
+    });
+    return out;
+  }
+  const scale = stops(look);
+  for (let level = 0; level < NO_LEVEL; level++) {
+    const at = (level / (NO_LEVEL - 1)) * (scale.length - 1);
+    const i = Math.min(scale.length - 2, Math.floor(at));
+    const [a, b] = [scale[i] as Rgb, scale[i + 1] as Rgb];
+    out[level] = [0, 1, 2].map((c) =>
+      Math.round((a[c] as number) + ((b[c] as number) - (a[c] as number)) * (at - i)),
+    ) as unknown as Rgb;
+  }
+  return out;
+}
+
+export function css([r, g, b]: Rgb): string {
+  return `rgb(${r} ${g} ${b})`;
+}
+
+/** The colours of an element as numbers, whatever its style sheet made them of; null before it has any. */
+export function readColours(el: Element): { paper: Rgb; ink: Rgb } | null {
+  const style = getComputedStyle(el);
+  const [paper, ink] = [channels(style.backgroundColor), channels(style.color)];
+  return paper && ink && { paper, ink };
+}
+
+function channels(text: string): Rgb | null {
+  const found = text.match(/[\d.]+/g)?.map(Number);
+  if (!found || found.length < 3 || !text.startsWith("rgb")) return null;
+  return found.slice(0, 3) as unknown as Rgb;
+}

@@ -1,0 +1,356 @@
+/**
+ * The picture: points on one canvas, and on another over it what follows the hand, a ring around what is pointed at, the line
+ * of a lasso. What moves is drawn from refs, frame by frame; the rest of the view is not drawn anew for it.
+ */
+
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Segments } from "../../controls/segments";
+import { type Frame, frameOf, type Look, mapX, mapY, moved, screenX, screenY, WHOLE, zoomed } from "./look";
+import { inside, nearest } from "./points";
+import { type Drawn, FAINT, FOUND, radiusOf, raster } from "./raster";
+import { useSize } from "./size";
+
+/** Pixels: of an arrow key, of a hand that clicks, between corners of a lasso, around what is meant by pointer and by key. */
+const STEP = 60;
+const STILL = 4;
+const CORNER = 3;
+const NEAR = 8;
+const AIMED = 40;
+const CLOSER = 1.4;
+
+export interface Hand {
+  /** The point that is pointed at (-1: none), and what stands beside it. */
+  onHover: (row: number, at?: HTMLElement) => void;
+  onClick: (row: number, add: boolean) => void;
+  onLasso: (rows: number[], add: boolean) => void;
+  onClear: () => void;
+}
+
+interface Props extends Hand {
+  root: HTMLElement;
+  drawn: Drawn;
+  /** Points that have a ring. */
+  hovered: number;
+  current: number;
+  accent: string;
+  name: string;
+  /** Id of what says how it is used. */
+  hint: string;
+  full: { on: boolean; toggle: () => void };
+  /** Grows when `current` is to be in the middle. */
+  wish: number;
+}
+
+export function Picture(props: Props) {
+  const { root, drawn, name, hint, hovered, current, full, wish } = props;
+  const [host, setHost] = useState<HTMLDivElement | null>(null);
+  const [tool, setTool] = useState("move");
+  const size = useSize(host);
+  const base = useRef<HTMLCanvasElement>(null);
+  const over = useRef<HTMLCanvasElement>(null);
+  const marker = useRef<HTMLDivElement>(null);
+  const look = useRef<Look>(WHOLE);
+  const image = useRef<{ data: ImageData; pixels: Uint32Array } | null>(null);
+  const waiting = useRef({ frame: 0, points: false });
+  const lasso = useRef<number[] | null>(null);
+  const drag = useRef<{ x: number; y: number; far: boolean; add: boolean } | null>(null);
+  /** Whether the middle is pointed at, by keys. */
+  const aims = useRef(false);
+  const now = useRef({ ...props, size, tool });
+  now.current = { ...props, size, tool };
+
+  const frame = (): Frame => {
+    const { drawn: it, size: box } = now.current;
+    return frameOf(it.points.box, box.width, box.height, look.current);
+  };
+  const dense = () => Math.min(3, root.ownerDocument.defaultView?.devicePixelRatio ?? 1);
+  const drawPoints = () => {
+    const el = base.current;
+    const ctx = el?.getContext("2d", { alpha: false });
+    if (!el || !ctx) return;
+    const [width, height] = pixelsOf(el, now.current.size, dense());
+    if (image.current?.data.width !== width || image.current.data.height !== height) {
+      const data = ctx.createImageData(width, height);
+      image.current = { data, pixels: new Uint32Array(data.data.buffer) };
+    }
+    raster(image.current.pixels, width, height, dense(), frame(), now.current.drawn);
+    ctx.putImageData(image.current.data, 0, 0);
+  };
+  const drawOver = () => {
+    const el = over.current;
+    const ctx = el?.getContext("2d");
+    if (!el || !ctx) return;
+    const [width, height] = pixelsOf(el, now.current.size, dense());
+    ctx.setTransform(1, 0, 0, 1, 0, 0);
+    ctx.clearRect(0, 0, width, height);
+    ctx.setTransform(dense(), 0, 0, dense(), 0, 0);
+    const { drawn: it, hovered: pointed, current: chosen, accent, size: box } = now.current;
+    const at = frame();
+    const ring = (row: number, more: number, wide: number) => {
+      if (row < 0) return;
+      ctx.lineWidth = wide;
+      ctx.beginPath();
+      const r = radiusOf(at, it.points.n, it.state[row] ?? 0) + more;
+      ctx.arc(screenX(at, it.points.x[row] ?? 0), screenY(at, it.points.y[row] ?? 0), r, 0, 2 * Math.PI);
+      ctx.stroke();
+    };
+    ctx.strokeStyle = accent;
+    ring(chosen, 5, 2.5);
+    ctx.strokeStyle = getComputedStyle(el).color;
+    ring(pointed, 3, 1.5);
+    if (aims.current) {
+      const [x, y] = [Math.round(box.width / 2) + 0.5, Math.round(box.height / 2) + 0.5];
+      ctx.lineWidth = 1;
+      ctx.beginPath();
+      for (const [dx, dy] of [
+        [1, 0],
+        [-1, 0],
+        [0, 1],
+        [0, -1],
+      ] as const) {
+        ctx.moveTo(x + 4 * dx, y + 4 * dy);
+        ctx.lineTo(x + 12 * dx, y + 12 * dy);
+      }
+      ctx.stroke();
+    }
+    const line = lasso.current;
+    if (!line) return;
+    ctx.strokeStyle = accent;
+    ctx.lineWidth = 1.5;
+    ctx.setLineDash([5, 3]);
+    ctx.beginPath();
+    for (let i = 0; i < line.length; i += 2) ctx.lineTo(line[i] ?? 0, line[i + 1] ?? 0);
+    ctx.closePath();
+    ctx.stroke();
+    ctx.globalAlpha = 0.1;
+    ctx.fillStyle = accent;
+    ctx.fill();
+    ctx.globalAlpha = 1;
+    ctx.setLineDash([]);
+  };
+  /** What tips stand beside, at the point that is pointed at. */
+  const place = () => {
+    const el = marker.current;
+    const { hovered: row, drawn: it } = now.current;
+    if (!el || row < 0) return;
+    const at = frame();
+    el.style.left = `${screenX(at, it.points.x[row] ?? 0) - NEAR}px`;
+    el.style.top = `${screenY(at, it.points.y[row] ?? 0) - NEAR}px`;
+  };
+  const soon = (points: boolean) => {
+    waiting.current.points ||= points;
+    waiting.current.frame ||= requestAnimationFrame(() => {
+      const all = waiting.current.points;
+      waiting.current = { frame: 0, points: false };
+      if (all) drawPoints();
+      drawOver();
+    });
+  };
+  const go = (to: Look) => {
+    look.current = to;
+    soon(true);
+    place();
+  };
+  useLayoutEffect(() => {
+    place();
+    drawPoints();
+    drawOver();
+  }, [drawn, size]);
+  useLayoutEffect(() => {
+    place();
+    soon(false);
+  }, [hovered, current]);
+  useLayoutEffect(() => () => cancelAnimationFrame(waiting.current.frame), []);
+  useLayoutEffect(() => {
+    const { points } = drawn;
+    if (wish === 0 || current < 0) return;
+    go({ zoom: Math.max(6, look.current.zoom), at: { x: points.x[current] ?? 0, y: points.y[current] ?? 0 } });
+  }, [wish]);
+
+  /** The point that is meant by a place: one that stands out if the place is on it, else the nearest. */
+  const meant = (px: number, py: number, distance = NEAR): number => {
+    const { drawn: it } = now.current;
+    const at = frame();
+    const { points, state } = it;
+    const [x, y] = [mapX(at, px), mapY(at, py)];
+    const large = radiusOf(at, points.n, FOUND);
+    const out = nearest(points, x, y, (large + 1) / at.scale, (row) => (state[row] ?? 0) >= FOUND);
+    return out >= 0 ? out : nearest(points, x, y, distance / at.scale, (row) => state[row] !== FAINT);
+  };
+  const placeOf = (event: MouseEvent): [number, number] => {
+    const box = base.current?.getBoundingClientRect();
+    return [event.clientX - (box?.left ?? 0), event.clientY - (box?.top ?? 0)];
+  };
+  const hover = (row: number) => {
+    if (row !== now.current.hovered) props.onHover(row, marker.current ?? undefined);
+  };
+  const aim = () => {
+    aims.current = true;
+    const { width, height } = now.current.size;
+    hover(meant(width / 2, height / 2, AIMED));
+    soon(false);
+  };
+
+  // Not passive: what zooms the map does not scroll the notebook.
+  useLayoutEffect(() => {
+    const el = base.current;
+    if (!el) return;
+    const wheel = (event: WheelEvent) => {
+      // A wheel that only passes over the map scrolls the notebook.
+      if (!event.ctrlKey && !event.metaKey && root.ownerDocument.activeElement !== el && !isFocusedIn(el)) return;
+      event.preventDefault();
+      const lines = event.deltaMode === 1 ? 16 : 1;
+      const by = Math.exp((-event.deltaY * lines) / (event.ctrlKey ? 100 : 400));
+      go(zoomed(frame(), now.current.drawn.points.box, by, ...placeOf(event)));
+      hover(meant(...placeOf(event)));
+    };
+    el.addEventListener("wheel", wheel, { passive: false });
+    return () => el.removeEventListener("wheel", wheel);
+  }, []);
+
+  const middle = (): [number, number] => [now.current.size.width / 2, now.current.size.height / 2];
+  const closer = (by: number) => () => zoomed(frame(), now.current.drawn.points.box, by, ...middle());
+  const by = (x: number, y: number) => () => moved(frame(), now.current.drawn.points.box, x, y);
+  const moves: Record<string, () => Look> = {
+    ArrowLeft: by(-STEP, 0),
+    ArrowRight: by(STEP, 0),
+    ArrowUp: by(0, -STEP),
+    ArrowDown: by(0, STEP),
+    "+": closer(CLOSER),
+    "=": closer(CLOSER),
+    "-": closer(1 / CLOSER),
+    "0": () => WHOLE,
+    Home: () => WHOLE,
+  };
+  const keys = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const to = moves[event.key];
+    if (to) {
+      go(to());
+      aim();
+    } else if (event.key === "Enter" || event.key === " ") {
+      if (now.current.hovered >= 0) props.onClick(now.current.hovered, event.key === " ");
+    } else if (event.key === "Escape") {
+      if (lasso.current) {
+        lasso.current = null;
+        drag.current = null;
+        soon(false);
+      } else if (!now.current.full.on) props.onClear();
+    } else return;
+    event.preventDefault();
+  };
+
+  const down = (event: PointerEvent) => {
+    if (event.button !== 0) return;
+    const [x, y] = placeOf(event);
+    const more = event.ctrlKey || event.metaKey;
+    const lassoes = now.current.tool === "lasso" || event.shiftKey;
+    drag.current = { x, y, far: false, add: more || (now.current.tool === "lasso" && event.shiftKey) };
+    lasso.current = lassoes ? [x, y] : null;
+    (event.currentTarget as HTMLElement).setPointerCapture?.(event.pointerId);
+  };
+  const move = (event: PointerEvent) => {
+    const [x, y] = placeOf(event);
+    const from = drag.current;
+    if (aims.current) {
+      aims.current = false;
+      soon(false);
+    }
+    if (!from) return hover(meant(x, y));
+    if (!from.far && Math.hypot(x - from.x, y - from.y) < STILL) return;
+    if (!from.far) hover(-1);
+    from.far = true;
+    const line = lasso.current;
+    if (!line) {
+      go(moved(frame(), now.current.drawn.points.box, from.x - x, from.y - y));
+      [from.x, from.y] = [x, y];
+    } else if (Math.hypot(x - (line.at(-2) ?? 0), y - (line.at(-1) ?? 0)) >= CORNER) {
+      line.push(x, y);
+      soon(false);
+    }
+  };
+  const up = (event: PointerEvent) => {
+    const from = drag.current;
+    const line = lasso.current;
+    drag.current = null;
+    lasso.current = null;
+    if (!from) return;
+    if (!from.far) return props.onClick(meant(...placeOf(event)), from.add || event.shiftKey);
+    if (!line) return hover(meant(...placeOf(event)));
+    soon(false);
+    const { points, state } = now.current.drawn;
+    const at = frame();
+    const around = line.map((value, i) => (i % 2 === 0 ? mapX(at, value) : mapY(at, value)));
+    props.onLasso(
+      inside(points, around, (row) => state[row] !== FAINT),
+      from.add,
+    );
+  };
+  const button = (says: string, what: string, to: () => Look) => (
+    <button type="button" title={what} aria-label={what} onClick={() => go(to())}>
+      {says}
+    </button>
+  );
+  return (
+    <div class="saew-map-picture" ref={setHost} data-tool={tool}>
+      <canvas
+        ref={base}
+        tabIndex={0}
+        role="img"
+        aria-label={name}
+        aria-describedby={hint}
+        onKeyDown={keys}
+        onPointerDown={down}
+        onPointerMove={move}
+        onPointerUp={up}
+        onPointerCancel={() => {
+          drag.current = null;
+          lasso.current = null;
+          soon(false);
+        }}
+        onPointerLeave={() => !drag.current && hover(-1)}
+        onBlur={() => {
+          if (!aims.current) return;
+          aims.current = false;
+          hover(-1);
+          soon(false);
+        }}
+        // On a Mac it is a click with ctrl.
+        onContextMenu={(event) => event.ctrlKey && event.preventDefault()}
+      />
+      <div class="saew-map-over" aria-hidden="true">
+        <canvas ref={over} />
+      </div>
+      <div class="saew-map-hands">
+        <Segments
+          name="What dragging does"
+          values={["move", "lasso"]}
+          texts={["Move", "Lasso"]}
+          value={tool}
+          onChange={setTool}
+        />
+        {button("+", "Zoom in", closer(CLOSER))}
+        {button("\u2212", "Zoom out", closer(1 / CLOSER))}
+        {button("fit", "Whole map", () => WHOLE)}
+        <button type="button" aria-pressed={full.on} onClick={full.toggle}>
+          {full.on ? "Leave full screen" : "Full screen"}
+        </button>
+      </div>
+      <div class="saew-map-marker" ref={marker} aria-hidden="true" />
+    </div>
+  );
+}
+
+/** Whether the keyboard is on an element inside of a shadow root, too. */
+function isFocusedIn(el: HTMLElement): boolean {
+  const home = el.getRootNode();
+  return "activeElement" in home && (home as ShadowRoot).activeElement === el;
+}
+
+/** Give a canvas as many pixels as its place on the screen has. */
+function pixelsOf(el: HTMLCanvasElement, { width, height }: { width: number; height: number }, dense: number) {
+  const [w, h] = [Math.max(1, Math.round(width * dense)), Math.max(1, Math.round(height * dense))];
+  if (el.width !== w) el.width = w;
+  if (el.height !== h) el.height = h;
+  return [w, h] as const;
+}

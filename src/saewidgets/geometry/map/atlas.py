@@ -1,0 +1,31 @@
+"""A map as embedding-atlas reads one: its rows, and of each the nearest others.
+
+The format is that project's (its widget's option `neighbors`): {"ids": [...], "distances": [...]}, the nearest first; ids are
+rows counted from zero unless a column of ids is named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .table import with_statistics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .layout import FeatureLayout
+
+__all__ = ["atlas_frame"]
+
+
+def atlas_frame(layout: FeatureLayout) -> pd.DataFrame:
+    """See `FeatureLayout.to_atlas`."""
+    frame = with_statistics(layout, None)
+    rows = np.searchsorted(layout.features, layout.neighbours)
+    distances = np.maximum(1 - layout.cosines.astype(np.float64), 0)
+    frame["neighbors"] = [
+        {"ids": ids, "distances": far} for ids, far in zip(rows.tolist(), distances.tolist(), strict=True)
+    ]
+    return frame

@@ -1,0 +1,1 @@
+"""FeatureMap, the kernel side: all features of a dictionary as points, near where their decoder rows are near."""

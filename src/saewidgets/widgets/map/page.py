@@ -1,0 +1,99 @@
+"""A map without a kernel: what a page answers, and the script-free picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...snapshot.fallback import fallback
+from ...snapshot.html_text import shown
+from ..feature.card import AskedCard
+from ..shot import Question
+from .asked import AskedColour, AskedFacts, AskedLayout, AskedMarks
+from .colours import Colours
+from .payload import NO_LEVEL, Colouring, kept_in_words, made_in_words
+
+if TYPE_CHECKING:
+    from ...geometry.map.layout import FeatureLayout
+    from ...index.feature_index import FeatureIndex
+
+__all__ = ["fallback_of", "questions"]
+
+_FALLBACK_POINTS, _FALLBACK_ROWS = 3000, 25
+_WIDTH, _MARGIN = 720, 6
+# Readable on white and on black: of numbers from the lowest to the highest, of groups one each; then of what has none.
+_SCALE = ("#b8a12c", "#7fae3c", "#35a574", "#2a8f97", "#3f78a8", "#5a5fb0", "#7a46a0")
+_GROUPS = "#e69f00 #0072b2 #009e73 #cc79a7 #d55e00 #56b4e9 #999933 #aa4499 #88766a #6699cc".split()
+_NOTHING = "#8c959f"
+
+
+def questions(colours: Sequence[str], marks: AskedMarks, features: Sequence[int]) -> Iterator[Question]:
+    """The points, the colourings, what is marked, and cards of these features."""
+    yield Question("facts", AskedFacts())
+    yield Question("layout", AskedLayout())
+    for name in colours:
+        yield Question("colour", AskedColour(name))
+    if marks.query.strip() or marks.only:
+        yield Question("marks", marks)
+    for feature in features:
+        yield Question("card", AskedCard(feature))
+
+
+def fallback_of(
+    index: FeatureIndex, layout: FeatureLayout | None, colours: Colours, colour: str, selected: Sequence[int]
+) -> str:
+    """Script-free HTML: the points as a picture, and the selected features in words."""
+    rows = []
+    for feature in selected[:_FALLBACK_ROWS]:
+        said = index.describe(feature)
+        rows.append([str(feature), "" if said is None else said.text])
+    if layout is None:
+        picture, heading, notes = "", f"Map of {len(index):,} features", ["The map is made when its view is shown."]
+    else:
+        found = colours.of(colour, layout)
+        picture, drawn = _svg(layout, found)
+        heading = f"Map of {len(layout.features):,} features"
+        notes = [f"Coloured by {found.title}: {found.says}.", kept_in_words(layout), made_in_words(layout), *layout.notes]
+        if drawn < len(layout.features):
+            notes.insert(0, f"{drawn:,} of {len(layout.features):,} points, drawn at random.")
+    words = fallback(
+        heading=heading,
+        tokens=[],
+        left_out=0,
+        caption=f"{len(rows)} of {len(selected):,} selected features" if selected else "No feature is selected",
+        columns=["feature", "description"] if rows else [],
+        rows=rows,
+        provenance=list(index.provenance.items()),
+        notes=notes,
+    )
+    return picture + words
+
+
+def _svg(layout: FeatureLayout, colouring: Colouring) -> tuple[str, int]:
+    """The picture, and how many points are in it: one path a colour, each point a line of no length with round ends."""
+    n = len(layout.features)
+    chosen = np.arange(n)
+    if n > _FALLBACK_POINTS:
+        chosen = np.sort(np.random.default_rng(0).choice(n, _FALLBACK_POINTS, replace=False))
+    left, top = float(layout.x.min()), float(layout.y.max())
+    span = max(float(layout.x.max()) - left, 1e-6)
+    unit = (_WIDTH - 2 * _MARGIN) / span
+    height = round((top - float(layout.y.min())) * unit) + 2 * _MARGIN
+    x = np.round((layout.x[chosen] - left) * unit + _MARGIN, 1)
+    y = np.round((top - layout.y[chosen]) * unit + _MARGIN, 1)
+    level = colouring.level[chosen].astype(int)
+    names = _GROUPS if colouring.groups else _SCALE
+    shade = level if colouring.groups else level * len(names) // NO_LEVEL
+    paths = []
+    for at, colour in enumerate([_NOTHING, *names]):
+        mine = level == NO_LEVEL if at == 0 else (level != NO_LEVEL) & (shade == at - 1)
+        if mine.any():
+            drawn = "".join(f"M{a:g} {b:g}h0" for a, b in zip(x[mine], y[mine], strict=True))
+            paths.append(f'<path stroke="{colour}" d="{drawn}"/>')
+    label = shown(f"{len(chosen):,} features by {colouring.title}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
+        f'role="img" aria-label="{label}"><g fill="none" stroke-width="3" stroke-linecap="round">{"".join(paths)}</g></svg>'
+    ), len(chosen)

@@ -1,0 +1,218 @@
+"""FeatureMap: all features of a dictionary as points, near where their decoder rows are near."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import traitlets
+
+from ...geometry.errors import GeometryError
+from ...index.feature_index import FeatureIndex
+from .. import wire
+from ..base import EngineWidget
+from ..channel import channel
+from ..feature.card import AskedCard, card_reply
+from ..feature.listed import AskedList, list_reply, lists_of
+from ..feature.payload import facts_of
+from ..shot import Shot
+from ..traits import WholeNumber, WholeNumbers
+from .asked import AskedColour, AskedFacts, AskedLayout, AskedMarks
+from .colours import Colours
+from .page import fallback_of, questions
+from .payload import layout_reply
+
+if TYPE_CHECKING:
+    from ...engine.ticket import Ticket
+    from ...geometry.map.layout import FeatureLayout
+
+# So many of what a search finds are marked: by meaning everything is near to everything.
+_MATCHES = {"words": 5000, "meaning": 200}
+
+
+class FeatureMap(EngineWidget, bundle="map"):
+    """All features of an index as a map: UMAP of their decoder rows (`sw.feature_map`).
+
+    The map is made when a view first asks for it, which takes seconds for thousands of features and needs the engine that the
+    index was opened with; then it is kept with the index, and found again without either. Points are coloured, searched,
+    pointed at (a card), clicked (`feature`), and lassoed (`selected_features`). How much of the decoder's own neighbourhoods
+    the map keeps stands beside it: a tenth, in two dimensions, is much.
+
+    Args:
+        index: from `build_index` or `FeatureIndex.open`.
+        layout: a map of this index that was made before; default: the one of the settings that follow.
+        n_neighbors, min_dist, seed: as of `sw.feature_map`.
+        **traits: any of the traits below.
+
+    Traits (both ways):
+        feature: the feature that was clicked last, or None. selected_features: those that were lassoed, or chosen otherwise.
+        colour: "density", "max" or another column of numbers of `FeatureBrowser`; "cluster"; "label" (whether a feature has a
+            name or an explanation); "list:<name>" (whether it is in that list).
+        query: what is searched for; by: "words" (`FeatureIndex.search`) or "meaning". What is found is marked.
+        only: the name of a list (`FeatureIndex.lists`): the others are faint, and cannot be pointed at or lassoed; "": all.
+        theme, error: see `EngineWidget`.
+
+    Raises:
+        TypeError: without an index, or for an unknown setting. FeatureIndexError: for a feature outside the index.
+        GeometryError: for a layout of other features.
+
+    Example:
+        >>> features = sw.FeatureMap(index, colour="max")
+        >>> features                          # in a notebook cell: shows it
+        >>> traitlets.link((features, "feature"), (dashboard, "feature"))
+        >>> traitlets.link((features, "selected_features"), (browser, "selected_features"))
+        >>> browser.only = "selected"         # the table has what was lassoed
+    """
+
+    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
+    selected_features = WholeNumbers().tag(sync=True, page=True)
+    colour = traitlets.Unicode("density").tag(sync=True, page=True)
+    query = traitlets.Unicode("").tag(sync=True, page=True)
+    by = traitlets.Enum(("words", "meaning"), "words").tag(sync=True, page=True)
+    only = traitlets.Unicode("").tag(sync=True, page=True)
+
+    def __init__(
+        self,
+        index: FeatureIndex,
+        *,
+        layout: FeatureLayout | None = None,
+        n_neighbors: int = 15,
+        min_dist: float = 0.05,
+        seed: int = 0,
+        **traits: object,
+    ) -> None:
+        if not isinstance(index, FeatureIndex):
+            raise TypeError("FeatureMap needs an index: FeatureMap(index). sw.build_index makes one.")
+        if layout is not None and layout.n_features != len(index):
+            raise GeometryError(
+                f"The layout is of {layout.n_features:,} features, and the index at {index.path} has {len(index):,}: "
+                "make one of this index with sw.feature_map(index)."
+            )
+        self._index, self._layout, self._colours = index, layout, Colours(index)
+        self._settings: Mapping[str, Any] = {"n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
+        super().__init__(None, **traits)
+        self.names_of(index.labels)
+
+    # -- traits
+
+    @traitlets.validate("feature", "selected_features")
+    def _valid_features(self, proposal: Mapping[str, Any]) -> int | list[int] | None:
+        value = proposal["value"]
+        several = isinstance(value, list)
+        for feature in value if several else [] if value is None else [value]:
+            self._index.check_feature(feature)
+        return list(dict.fromkeys(value)) if several else cast("int | None", value)
+
+    @traitlets.validate("query")
+    def _valid_query(self, proposal: Mapping[str, Any]) -> str:
+        return wire.sendable(proposal["value"])
+
+    @traitlets.validate("colour")
+    def _valid_colour(self, proposal: Mapping[str, Any]) -> str:
+        known = self._colours.names
+        if proposal["value"] not in known:
+            raise traitlets.TraitError(
+                f"colour is one of {', '.join(map(repr, known))} (of a list: 'list:' and its name), not {proposal['value']!r}."
+            )
+        return cast(str, proposal["value"])
+
+    # -- headless
+
+    @property
+    def index(self) -> FeatureIndex:
+        """The index behind the map."""
+        return self._index
+
+    @property
+    def feature_layout(self) -> FeatureLayout:
+        """Where the features lie; made now, if it was not made before.
+
+        Raises:
+            GeometryError: if it cannot be made, saying why. IndexMismatchError: without an engine, if none is kept.
+        """
+        return self._worker.run(self._made)
+
+    def _made(self, ticket: Ticket) -> FeatureLayout:
+        if self._layout is None:
+            from ...geometry.map.feature_map import feature_map
+
+            self._layout = feature_map(self._index, **self._settings, on_progress=ticket.progress)
+        return self._layout
+
+    def __repr__(self) -> str:
+        return f"FeatureMap({self._index!r}, colour={self.colour!r}, feature={self.feature})"
+
+    # -- answers
+
+    @channel("facts", AskedFacts)
+    def _answer_facts(self, _asked: AskedFacts, _ticket: Ticket) -> wire.Reply:
+        notes = (self._index.provenance.get("notes"), self._index.remains)
+        return wire.Reply(
+            {
+                "colours": self._colours.choices(),
+                "lists": lists_of(self._index),
+                "provenance": facts_of(self._index),
+                "notes": [note for note in notes if note],
+            }
+        )
+
+    @channel("layout", AskedLayout, long=True)
+    def _answer_layout(self, _asked: AskedLayout, ticket: Ticket) -> wire.Reply:
+        return layout_reply(self._made(ticket))
+
+    @channel("colour", AskedColour)
+    def _answer_colour(self, asked: AskedColour, ticket: Ticket) -> wire.Reply:
+        return self._colours.of(asked.colour, self._made(ticket)).reply()
+
+    @channel("marks", AskedMarks)
+    def _answer_marks(self, asked: AskedMarks, _ticket: Ticket) -> wire.Reply:
+        lists = self._index.lists
+        if asked.only and asked.only not in lists:
+            raise ValueError(f"There is no list {asked.only!r}; there are {', '.join(map(repr, lists)) or 'none'}.")
+        among = lists[asked.only] if asked.only else ()
+        found: list[int] = []
+        capped = False
+        if asked.query.strip():
+            by, most = cast('Literal["words", "meaning"]', asked.by), _MATCHES.get(asked.by, 1)
+            every = self._index.found(asked.query, by, k=most)
+            capped = len(every) >= most
+            members = set(among)
+            found = [one.feature for one in every if not asked.only or one.feature in members]
+        data: dict[str, wire.Json] = {"found": len(found), "capped": capped, "among": len(among)}
+        return wire.Reply(data, {"found": np.array(found, np.uint32), "among": np.array(among, np.uint32)})
+
+    @channel("card", AskedCard)
+    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
+        return card_reply(self._index, asked.feature)
+
+    @channel("list", AskedList)
+    def _answer_list(self, asked: AskedList, _ticket: Ticket) -> wire.Reply:
+        return list_reply(self._index, asked)
+
+    # -- pictures without a kernel
+
+    def fallback_html(self) -> str:
+        return fallback_of(self._index, self._layout, self._colours, self.colour, self._pointed())
+
+    def _pointed(self) -> list[int]:
+        """The features that a page has cards of, and a picture says the names of: the clicked one, then the selected ones."""
+        return list(dict.fromkeys([*([] if self.feature is None else [self.feature]), *self.selected_features]))
+
+    def shot(self, *, cards: int = 50, colours: tuple[str, ...] = ("density", "max", "cluster", "label")) -> Shot:
+        """The map as it is coloured and marked now; it is made first, if it was not made before.
+
+        Args:
+            cards: of how many of the selected features a card. colours: by what else it can be coloured.
+        """
+        layout = self.feature_layout
+        known = self._colours.names
+        kinds = [name for name in dict.fromkeys([self.colour, *colours]) if name in known]
+        marks = AskedMarks(self.query, self.by, self.only)
+        return Shot(
+            title=f"Map of the features of {self._index.path.name}",
+            state={},
+            questions=list(questions(kinds, marks, self._pointed()[:cards])),
+            fallback=fallback_of(self._index, layout, self._colours, self.colour, self._pointed()),
+            provenance=list(self._index.provenance.items()),
+        )
