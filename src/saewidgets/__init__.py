@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from .engine.engine import Engine as Engine
     from .engine.lens import LogitLens as LogitLens
     from .engine.lens import logit_lens as logit_lens
+    from .geometry.beside.result import Beside as Beside
+    from .geometry.beside.result import beside as beside
+    from .geometry.beside.side import Side as Side
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
@@ -75,6 +78,7 @@ if TYPE_CHECKING:
     from .interventions.recipe.intervention import Intervention as Intervention
     from .interventions.recipe.recipe import Recipe as Recipe
     from .widgets.attribution.widget import AttributionPanel as AttributionPanel
+    from .widgets.beside.widget import FeatureComparison as FeatureComparison
     from .widgets.blindtest.widget import BlindTest as BlindTest
     from .widgets.browser.widget import FeatureBrowser as FeatureBrowser
     from .widgets.catalog.widget import SAEBrowser as SAEBrowser
@@ -108,6 +112,10 @@ _HOMES = {
     "AttributionGraph": "attribution.graph.graph",
     "AttributionGraphView": "widgets.graph.widget",
     "Association": "datasets.association",
+    "Beside": "geometry.beside.result",
+    "FeatureComparison": "widgets.beside.widget",
+    "Side": "geometry.beside.side",
+    "beside": "geometry.beside.result",
     "BlindResult": "index.autointerp.blind_test",
     "BlindTest": "widgets.blindtest.widget",
     "Contrast": "datasets.contrast",
