@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from .geometry.subspace import subspace as subspace
     from .geometry.map.feature_map import feature_map as feature_map
     from .geometry.map.layout import FeatureLayout as FeatureLayout
+    from .geometry.beside.result import Beside as Beside
+    from .geometry.beside.result import beside as beside
+    from .geometry.beside.side import Side as Side
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
     from .interventions.recipe.intervention import Intervention as Intervention
     from .interventions.recipe.recipe import Recipe as Recipe
     from .widgets.attribution.widget import AttributionPanel as AttributionPanel
+    from .widgets.beside.widget import FeatureComparison as FeatureComparison
     from .widgets.blindtest.widget import BlindTest as BlindTest
     from .widgets.browser.widget import FeatureBrowser as FeatureBrowser
     from .widgets.catalog.widget import SAEBrowser as SAEBrowser
@@ -114,6 +118,10 @@ _HOMES = {
     "AttributionGraph": "attribution.graph.graph",
     "AttributionGraphView": "widgets.graph.widget",
     "Association": "datasets.association",
+    "Beside": "geometry.beside.result",
+    "FeatureComparison": "widgets.beside.widget",
+    "Side": "geometry.beside.side",
+    "beside": "geometry.beside.result",
     "BlindResult": "index.autointerp.blind_test",
     "BlindTest": "widgets.blindtest.widget",
     "Contrast": "datasets.contrast",
