@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     from .engine.engine import Engine as Engine
     from .engine.lens import LogitLens as LogitLens
     from .engine.lens import logit_lens as logit_lens
+    from .geometry.neighbours import neighbours as neighbours
+    from .geometry.network import Cooccurrence as Cooccurrence
+    from .geometry.network import cooccurrence as cooccurrence
+    from .geometry.split import Splitting as Splitting
+    from .geometry.splitting import splitting as splitting
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
@@ -164,6 +169,11 @@ _HOMES = {
     "score_explanations": "index.autointerp.score",
     "sweep": "interventions.dose_response.sweep",
     "to_code": "interventions.edit.plain_code",
+    "Cooccurrence": "geometry.network",
+    "Splitting": "geometry.split",
+    "cooccurrence": "geometry.network",
+    "neighbours": "geometry.neighbours",
+    "splitting": "geometry.splitting",
     "verify": "index.verify",
 }
 
