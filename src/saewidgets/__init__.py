@@ -49,6 +49,11 @@ if TYPE_CHECKING:
     from .geometry.beside.result import Beside as Beside
     from .geometry.beside.result import beside as beside
     from .geometry.beside.side import Side as Side
+    from .geometry.neighbours import neighbours as neighbours
+    from .geometry.network import Cooccurrence as Cooccurrence
+    from .geometry.network import cooccurrence as cooccurrence
+    from .geometry.split import Splitting as Splitting
+    from .geometry.splitting import splitting as splitting
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
@@ -184,6 +189,11 @@ _HOMES = {
     "score_explanations": "index.autointerp.score",
     "sweep": "interventions.dose_response.sweep",
     "to_code": "interventions.edit.plain_code",
+    "Cooccurrence": "geometry.network",
+    "Splitting": "geometry.split",
+    "cooccurrence": "geometry.network",
+    "neighbours": "geometry.neighbours",
+    "splitting": "geometry.splitting",
     "verify": "index.verify",
 }
 
