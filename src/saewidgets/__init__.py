@@ -42,18 +42,18 @@ if TYPE_CHECKING:
     from .engine.engine import Engine as Engine
     from .engine.lens import LogitLens as LogitLens
     from .engine.lens import logit_lens as logit_lens
-    from .geometry.subspace import Subspace as Subspace
-    from .geometry.subspace import subspace as subspace
-    from .geometry.map.feature_map import feature_map as feature_map
-    from .geometry.map.layout import FeatureLayout as FeatureLayout
     from .geometry.beside.result import Beside as Beside
     from .geometry.beside.result import beside as beside
     from .geometry.beside.side import Side as Side
+    from .geometry.map.feature_map import feature_map as feature_map
+    from .geometry.map.layout import FeatureLayout as FeatureLayout
     from .geometry.neighbours import neighbours as neighbours
     from .geometry.network import Cooccurrence as Cooccurrence
     from .geometry.network import cooccurrence as cooccurrence
     from .geometry.split import Splitting as Splitting
     from .geometry.splitting import splitting as splitting
+    from .geometry.subspace import Subspace as Subspace
+    from .geometry.subspace import subspace as subspace
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain

@@ -201,3 +201,46 @@ def test_a_feature_of_another_layer_is_nobody_else_s(index: sw.FeatureIndex) -> 
         bench.heatmap.feature = 13
         assert (bench.feature, bench.attribution.feature) == (13, 12)
         bench.close()
+
+
+def test_what_is_lassoed_is_ticked_and_spans_a_space(bench: sw.Workbench) -> None:
+    bench.bar.comm.view_sets(left="map", front="map")
+    bench.map.comm.view_sets(selected_features=[3, 5, 8])
+    assert bench.browser.selected_features == [3, 5, 8]
+    bench.bar.comm.view_sets(right="subspace", front="subspace")
+    assert bench.subspace.features == [3, 5, 8]
+    bench.browser.comm.view_sets(selected_features=[3, 5])
+    assert bench.map.selected_features == bench.subspace.features == [3, 5]
+    bench.subspace.features = [8, 9]
+    bench.heatmap.text = "the heaven"
+    assert bench.subspace.features == [8, 9], "nothing else was ticked"
+    bench.browser.selected_features = [4]
+    assert bench.subspace.features == [8, 9], "one feature spans a line"
+    bench.subspace.feature = 9
+    assert features(bench) == [9] * 6 and bench.map.feature == 9
+    bench.map.feature = 10
+    assert features(bench) == [10] * 6 and bench.subspace.features == [8, 9]
+
+
+def test_without_ticks_a_feature_is_shown_with_its_nearest(bench: sw.Workbench, index: sw.FeatureIndex) -> None:
+    rows = tiny.sae().W_dec.detach().numpy()
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    near = [f for f in np.argsort(-(rows @ rows[3]), kind="stable").tolist() if f != 3 and index.feature(f).count]
+    assert bench.subspace.features == [3, *near[:6]]
+    assert (bench.beside.feature_a, bench.beside.feature_b) == (3, near[0])
+
+
+def test_the_selected_feature_stands_beside_another(bench: sw.Workbench) -> None:
+    bench.bar.right = "beside"
+    other = bench.beside.feature_b
+    assert bench.beside.text == TEXT
+    bench.feature = 12
+    assert (bench.beside.feature_a, bench.beside.feature_b) == (12, other)
+    bench.beside.comm.view_sets(feature_b=20)
+    assert features(bench) == [12] * 6
+    bench.beside.comm.view_sets(feature_a=21)
+    assert features(bench) == [21] * 6
+    bench.heatmap.text = "the heaven"
+    assert bench.beside.text == "the heaven"
+    bench.theme = "dark"
+    assert bench.beside.theme == "dark"

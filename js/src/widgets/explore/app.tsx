@@ -11,8 +11,20 @@ import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import { OPENED } from "../../table/virtual";
 
-const LEFT: Record<string, string> = { browser: "Features", heatmap: "Text", comparison: "Compare", layers: "Layers" };
-const RIGHT: Record<string, string> = { dashboard: "Dashboard", steering: "Steering", attribution: "Why" };
+const LEFT: Record<string, string> = {
+  browser: "Features",
+  map: "Map",
+  heatmap: "Text",
+  comparison: "Compare",
+  layers: "Layers",
+};
+const RIGHT: Record<string, string> = {
+  dashboard: "Dashboard",
+  steering: "Steering",
+  attribution: "Why",
+  subspace: "Shape",
+  beside: "Pair",
+};
 /** Two views need so many pixels. */
 const WIDE = 1150;
 const BOX = ".saew-explore";

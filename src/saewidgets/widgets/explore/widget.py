@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LEFT", "RIGHT", "WorkbenchBar"]
 
-LEFT: Final = ("browser", "heatmap", "comparison", "layers")
-RIGHT: Final = ("dashboard", "steering", "attribution")
+LEFT: Final = ("browser", "map", "heatmap", "comparison", "layers")
+RIGHT: Final = ("dashboard", "steering", "attribution", "subspace", "beside")
 
 
 @dataclass(frozen=True)

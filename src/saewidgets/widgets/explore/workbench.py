@@ -10,14 +10,18 @@ import traitlets
 
 from ...errors import SaewidgetsError
 from ..attribution.widget import AttributionPanel
+from ..beside.widget import FeatureComparison
 from ..browser.widget import FeatureBrowser
 from ..comparison.widget import PromptComparison
 from ..dashboard.widget import FeatureDashboard
 from ..heatmap.widget import TokenFeatureHeatmap
 from ..layers.widget import LayerLens
+from ..map.widget import FeatureMap
 from ..steering.asked import AskedPrompt
 from ..steering.widget import SteeringPanel
+from ..subspace.widget import FeatureSubspace
 from ..traits import WholeNumber
+from .shapes import beside_its_nearest, is_group, nearest
 from .widget import WorkbenchBar
 
 if TYPE_CHECKING:
@@ -42,9 +46,11 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     Attributes:
         browser, dashboard, heatmap, steering: the views. bar: which of them are in sight.
-        comparison, layers, attribution: three more, each made when it is first looked at or asked for: a comparison of the
-            heatmap's text with itself, to change a word of; that text at every layer; and why the model goes on from the prompt
-            as it does.
+        map, comparison, layers, attribution, subspace, beside: more, each made when it is first looked at or asked for: all
+            features as a map, whose lasso ticks them in the browser; a comparison of the heatmap's text with itself, to change a
+            word of; that text at every layer; why the model goes on from the prompt as it does; the space that the ticked
+            features span (two to sixty; else the selected one with its nearest by decoder cosine); and the selected feature
+            beside another.
 
     Traits:
         feature: the feature that is looked at.
@@ -91,9 +97,12 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
             "steering": self.steering,
         }
         self._late: dict[str, Callable[[], Any]] = {
+            "map": self._mapped,
             "comparison": self._compared,
             "layers": self._layered,
             "attribution": self._explained,
+            "subspace": self._spanned,
+            "beside": self._paired,
         }
         self._sae = self.heatmap.sae
         super().__init__(children=tuple(self._views.values()))
@@ -105,12 +114,28 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         self.bar.observe(self._in_sight, ("left", "right", "front"))
         self.steering.observe(self._in_sight, ("prompt", "chat", "messages"))
         self.heatmap.observe(self._in_sight, "text")
+        self.browser.observe(self._in_sight, "selected_features")
         if feature is not None:  # else there is nothing that anybody chose to colour and to steer
             self.heatmap.feature = self.steering.feature = first
         self.heatmap.observe(self._typed, "text")
         self.dashboard.observe(self._typed, "text")
 
     # -- views that are made late
+
+    @property
+    def map(self) -> FeatureMap:
+        """All features, near where their decoder rows are near."""
+        return cast(FeatureMap, self._made("map"))
+
+    @property
+    def subspace(self) -> FeatureSubspace:
+        """Tokens in the space that a few features span."""
+        return cast(FeatureSubspace, self._made("subspace"))
+
+    @property
+    def beside(self) -> FeatureComparison:
+        """Two features side by side."""
+        return cast(FeatureComparison, self._made("beside"))
 
     @property
     def comparison(self) -> PromptComparison:
@@ -135,6 +160,24 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
             self._join(view)
             self.set_trait("children", tuple(self._views.values()))
         return self._views[name]
+
+    def _mapped(self) -> FeatureMap:
+        features = FeatureMap(self._index, feature=self.feature)
+        traitlets.link((self.browser, "selected_features"), (features, "selected_features"))
+        return features
+
+    def _spanned(self) -> FeatureSubspace:
+        self._followed["subspace"] = ticked = self._ticked
+        return FeatureSubspace(self._index, ticked or nearest(self._index, self.feature), feature=self.feature)
+
+    @property
+    def _ticked(self) -> list[int]:
+        """The ticked features, if they are a group."""
+        return self.browser.selected_features if is_group(self.browser.selected_features) else []
+
+    def _paired(self) -> FeatureComparison:
+        self._followed["beside"] = self._text
+        return beside_its_nearest(self._engine, self._index, self._sae, self.feature, self._text)
 
     def _compared(self) -> PromptComparison:
         return PromptComparison(
@@ -170,9 +213,15 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         shown = {self.bar.left, self.bar.right, self.bar.front}
         for name in shown & self._late.keys():
             self._made(name)
-        for name, trait, now in (("attribution", "prompt", self._steered), ("layers", "text", self._text)):
+        followed = {
+            "attribution": ("prompt", self._steered),
+            "layers": ("text", self._text),
+            "beside": ("text", self._text),
+            "subspace": ("features", self._ticked),
+        }
+        for name, (trait, now) in followed.items():
             # What was set there otherwise, such as several wordings, stays until the text or prompt changes again.
-            if name in shown and now != self._followed[name]:
+            if name in shown and now != self._followed[name] and (now or name != "subspace"):
                 self._followed[name] = now
                 setattr(self._views[name], trait, now)
 
@@ -196,7 +245,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
     # -- one feature
 
     def _join(self, view: Any) -> None:
-        view.observe(self._selected, "feature")
+        view.observe(self._selected, _feature_of(view))
         traitlets.link((self, "theme"), (view, "theme"))
 
     def _is_ours(self, view: Any) -> bool:
@@ -218,7 +267,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
             views: list[Any] = [self, *self._views.values()]
             for view in views:
                 if self._is_ours(view) and (view is not self.steering or self._follows()):
-                    view.feature = feature
+                    setattr(view, _feature_of(view), feature)
         finally:
             self._busy = False
 
@@ -249,6 +298,11 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"Workbench({self.browser.index!r}, feature={self.feature})"
+
+
+def _feature_of(view: Any) -> str:
+    """The trait that says which feature a view looks at: of two beside each other the first."""
+    return "feature_a" if isinstance(view, FeatureComparison) else "feature"
 
 
 explore = Workbench

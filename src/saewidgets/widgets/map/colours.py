@@ -24,7 +24,10 @@ _CLUSTERS = 10
 _WORDS = 3
 _FIRST = ("density", "max")
 _OTHERS = {
-    "cluster": ("cluster", "The largest clusters of decoder rows, with the tokens that most of their features fire on most"),
+    "cluster": (
+        "cluster",
+        "The largest clusters of decoder rows, with the tokens that most of their features fire on most",
+    ),
     "label": ("what is said", "Whether a feature has a name, or an explanation"),
 }
 
