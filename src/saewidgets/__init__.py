@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from .geometry.network import cooccurrence as cooccurrence
     from .geometry.split import Splitting as Splitting
     from .geometry.splitting import splitting as splitting
+    from .geometry.groups import CandidateGroups as CandidateGroups
+    from .geometry.groups import candidate_groups as candidate_groups
     from .geometry.subspace import Subspace as Subspace
     from .geometry.subspace import subspace as subspace
     from .index.autointerp.blind_test import BlindResult as BlindResult
@@ -154,6 +156,8 @@ _HOMES = {
     "PromptComparison": "widgets.comparison.widget",
     "Recipe": "interventions.recipe.recipe",
     "SAEBrowser": "widgets.catalog.widget",
+    "CandidateGroups": "geometry.groups",
+    "candidate_groups": "geometry.groups",
     "Subspace": "geometry.subspace",
     "subspace": "geometry.subspace",
     "Scores": "index.autointerp.score",

@@ -1,4 +1,7 @@
-"""The scores of a few features' picture, beside those of the same features shuffled against each other."""
+"""The shape that activations draw: components, the pair that is most of a circle, and its scores.
+
+Beside the scores stand those of the same features shuffled against each other.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from .circularity import circularity_of_pairs, most_circular
 from .irreducibility import Score, score
 from .principal import Principal, principal
 
-__all__ = ["SHUFFLES", "Scores", "Shuffled", "scores_of"]
+__all__ = ["SHUFFLED_POINTS", "SHUFFLES", "Scores", "Shape", "Shuffled", "shape_of"]
 
 SHUFFLES = 5
+SHUFFLED_POINTS = 5_000
+"""Points that are shuffled at most, drawn uniformly: with so many, chance adds a hundredth of a bit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,22 +82,36 @@ class Scores:
         return Score(max(0.0, self.separability - self.shuffled.mean.separability), self.mixture).product
 
 
-def scores_of(
-    found: Principal,
-    pair: tuple[int, int],
-    activations: Floats,
-    decoder: Floats,
-    seed: int,
-    ticket: Ticket,
-    repeats: int = SHUFFLES,
-) -> Scores:
-    """Scores of a pair of components, and those of features that are shuffled against each other.
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """What activations draw.
 
-    Args:
-        found: components of activations [n, k] @ decoder [k, d].
+    Attributes:
+        principal: components of what the features write. circularity: [c, c] of every pair. pair: the most circular one.
+        scores: of that pair.
     """
+
+    principal: Principal
+    circularity: Doubles
+    pair: tuple[int, int]
+    scores: Scores
+
+
+def shape_of(activations: Floats, decoder: Floats, seed: int, ticket: Ticket, repeats: int = SHUFFLES) -> Shape:
+    """The shape of activations [n, k] @ decoder [k, d].
+
+    Shuffled are at most `SHUFFLED_POINTS` of the points.
+
+    Raises:
+        GeometryError: if all points are equal, or not finite.
+    """
+    found = principal(activations, decoder)
+    round_pairs = circularity_of_pairs(found.points)
+    pair = most_circular(round_pairs)
     actual = score(found.points[:, list(pair)])
     rng = np.random.default_rng(seed)
+    if len(activations) > SHUFFLED_POINTS:
+        activations = activations[rng.choice(len(activations), SHUFFLED_POINTS, replace=False)]
     shuffled: list[Score] = []
     for done in range(repeats):
         ticket.breathe()
@@ -100,4 +119,4 @@ def scores_of(
         others = principal(rng.permuted(activations, axis=0), decoder)
         shuffled.append(score(others.points[:, list(most_circular(circularity_of_pairs(others.points)))]))
     many = Shuffled(np.array([s.separability for s in shuffled]), np.array([s.mixture for s in shuffled]))
-    return Scores(pair, actual.separability, actual.mixture, many)
+    return Shape(found, round_pairs, pair, Scores(pair, actual.separability, actual.mixture, many))

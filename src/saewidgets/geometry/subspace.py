@@ -15,11 +15,9 @@ import numpy as np
 from ..engine.arrays import Doubles, Floats, Ints
 from ..index.feature_index import FeatureIndex
 from .active import Active, active_in_texts, drawn, read_again, stored
-from .circularity import circularity_of_pairs, most_circular
 from .errors import GeometryError
 from .places import CorpusPlaces, Places, TextPlaces
-from .principal import FLAT, principal
-from .scores import Scores, scores_of
+from .scores import Scores, shape_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +99,7 @@ class Subspace:
             "position_in_document": self.places.in_document,
             "position": self.position,
         }
-        numbers = {f"pc{c + 1}": self.points[:, c] for c in range(self.points.shape[1])}
+        numbers: dict[str, Doubles | Floats] = {f"pc{c + 1}": self.points[:, c] for c in range(self.points.shape[1])}
         numbers |= {f"feature_{f}": self.activations[:, k] for k, f in enumerate(self.features.tolist())}
         theirs: dict[str, object] = {}
         for name in self.places.columns:
@@ -249,25 +247,23 @@ def _pictured(
     seed: int,
     ticket: Ticket,
 ) -> Subspace:
-    decoder = contribution(dictionary, found.features)
-    shape = principal(found.values, decoder)
-    round_pairs = circularity_of_pairs(shape.points)
-    pair = most_circular(round_pairs)
-    if shape.explained[1] <= FLAT:
-        notes.append("All points lie on one line: the second component is none.")
+    shape = shape_of(found.values, contribution(dictionary, found.features), seed, ticket)
+    inside = shape.principal
+    if inside.explained[1] == 0:
+        notes.append("All points lie on one line: there is nothing on the other components.")
     return Subspace(
         features=found.features,
-        points=shape.points,
-        explained=shape.explained,
-        components=shape.components,
-        mean=shape.mean,
-        circularity=round_pairs,
-        pair=pair,
+        points=inside.points,
+        explained=inside.explained,
+        components=inside.components,
+        mean=inside.mean,
+        circularity=shape.circularity,
+        pair=shape.pair,
         activations=found.values,
         token=where.tokens(),
         position=found.position,
         places=where,
-        scores=scores_of(shape, pair, found.values, decoder, seed, ticket),
+        scores=shape.scores,
         dictionary=dictionary.name,
         labels=dictionary.labels,
         provenance={**provenance, "seed": str(seed)},
