@@ -14,6 +14,7 @@ from benchmarks import (
     browser_bench,
     datasets_bench,
     engine_bench,
+    geometry_bench,
     graph_bench,
     index_bench,
     large_bench,
@@ -48,6 +49,7 @@ def main() -> None:
     rows += index_bench.rows(engine, index_bench.QUICK if arguments.quick else index_bench.Size())
     rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384, not arguments.no_browser)
     rows += steering_bench.rows(engine, *((8, 1) if arguments.quick else ()))
+    rows += geometry_bench.rows(*((2048, 1, 512) if arguments.quick else ()))
     rows += search_bench.rows(5_000 if arguments.quick else 100_000)
     engine.close()
     if not arguments.no_browser:

@@ -30,7 +30,7 @@ class Rule:
         cut: least masked cosine on the feature's own tokens. least_r: least r. least_together: tokens where both fire.
     """
 
-    cut: float = 0.7
+    cut: float = 0.75
     least_r: float = 0.2
     least_together: int = 5
 

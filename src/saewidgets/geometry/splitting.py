@@ -31,7 +31,7 @@ def splitting(
     index_a: FeatureIndex,
     index_b: FeatureIndex,
     *,
-    cut: float = 0.7,
+    cut: float = 0.75,
     least_r: float = 0.2,
     least_together: int = 5,
     k: int = 10,
@@ -57,7 +57,8 @@ def splitting(
     A feature's *parent* is its best partner, if they fire together on `least_together` tokens, r >= `least_r`, and the masked
     cosine on the feature's own tokens is >= `cut`: where the feature fires, its parent does the same. The masked cosine does not
     fall with the number of parts, as r does (1/sqrt(n) for n equal parts); r keeps out features that are active everywhere, which
-    go with anything on its own tokens. Features that are linked are a family, a tree.
+    go with anything on its own tokens. A cut above 0.71 keeps a feature from being the child of one half of itself. Features that
+    are linked are a family, a tree.
 
     What this does not show: a feature that is absorbed (Chanin et al. 2024, "A is for Absorption") takes the place of its parent,
     which is then silent on its tokens. They do not fire together, so no correlation links them; a large decoder cosine may hint at it.

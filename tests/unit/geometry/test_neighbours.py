@@ -1,0 +1,140 @@
+"""`sw.neighbours`: cosines, correlations and co-activation, each against NumPy on dense activations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from pairs_made import build, dense, documents
+
+import saewidgets as sw
+from saewidgets.errors import FeatureIndexError
+from saewidgets.geometry.errors import GeometryError
+from saewidgets.index.errors import IndexMismatchError
+
+HOOK = "blocks.1.hook_resid_pre"
+
+
+@pytest.fixture(scope="module", params=["topk", "abstopk"])
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[sw.FeatureIndex, Any, Any]:
+    corpus, sae = documents(10), tiny.sae(request.param, HOOK)
+    engine = sw.Engine(tiny.hooked(), sae, outlier_factor=None, labels={1: "one"})
+    index = build(engine, corpus, tmp_path_factory.mktemp("near") / "index", block=60)
+    found = dense(tiny.hooked(), tiny.sae(request.param, HOOK), corpus, None)
+    return index, found.acts[found.counted], sae.W_dec.detach().double().numpy()
+
+
+def by_hand(a: Any, f: int, g: int) -> dict[str, float]:
+    """What is told of a pair, from the definitions."""
+    x, y = a[:, f] != 0, a[:, g] != 0
+    both, n = int((x & y).sum()), len(a)
+    return {
+        "together": both,
+        "p_other": both / x.sum(),
+        "p_this": both / y.sum() if y.any() else np.nan,
+        "jaccard": both / (x | y).sum(),
+        "lift": both / (x.sum() * y.sum() / n) if y.any() else np.nan,
+        "count": y.sum(),
+    }
+
+
+def alive(a: Any) -> list[int]:
+    return [f for f in range(a.shape[1]) if (a[:, f] != 0).any()]
+
+
+def ranked(values: dict[int, float], k: int) -> list[float]:
+    return sorted((v for v in values.values() if not np.isnan(v)), reverse=True)[:k]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [5, 30])
+def test_decoder_cosines(case: tuple[sw.FeatureIndex, Any, Any], k: int) -> None:
+    index, a, rows = case
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    for f in alive(a)[:12]:
+        table = sw.neighbours(index, f, k=k)
+        wanted = {g: float(unit[f] @ unit[g]) for g in range(len(rows)) if g != f}
+        np.testing.assert_allclose(table["cosine"], ranked(wanted, k), atol=1e-5)
+        for g, row in table.iterrows():
+            assert row["cosine"] == pytest.approx(wanted[g], abs=1e-5)
+            told = by_hand(a, f, g)
+            assert row[list(told)].astype(float).to_dict() == pytest.approx(told, nan_ok=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [5, 40])
+def test_correlations(case: tuple[sw.FeatureIndex, Any, Any], k: int) -> None:
+    index, a, _ = case
+    for f in alive(a)[:12]:
+        table = sw.neighbours(index, f, by="correlation", k=k)
+        near = [g for g in alive(a) if g != f and ((a[:, f] != 0) & (a[:, g] != 0)).any()]
+        wanted = {g: float(np.corrcoef(a[:, f], a[:, g])[0, 1]) for g in near}
+        np.testing.assert_allclose(table["r"], ranked(wanted, k), atol=1e-4)
+        for g, row in table.iterrows():
+            assert row["r"] == pytest.approx(wanted[g], abs=1e-4)
+            assert row["together"] == by_hand(a, f, g)["together"]
+
+
+@pytest.mark.slow
+def test_coactivation(case: tuple[sw.FeatureIndex, Any, Any]) -> None:
+    index, a, _ = case
+    for f in alive(a):
+        table = sw.neighbours(index, f, by="coactivation", k=6)
+        near = [g for g in alive(a) if g != f and ((a[:, f] != 0) & (a[:, g] != 0)).any()]
+        np.testing.assert_allclose(table["jaccard"], ranked({g: by_hand(a, f, g)["jaccard"] for g in near}, 6))
+        for g, row in table.iterrows():
+            told = by_hand(a, f, g)
+            assert row[list(told)].astype(float).to_dict() == pytest.approx(told)
+
+
+def test_what_is_said_of_them_is_there(case: tuple[sw.FeatureIndex, Any, Any]) -> None:
+    index, a, _ = case
+    whoever = next(f for f in alive(a) if f != 1)
+    table = sw.neighbours(index, whoever, k=47)
+    assert table["description"][1] == "one" and table.index.name == "feature" and len(table) == 47
+    assert list(table) == [*("description", "cosine", "together", "p_other", "p_this", "jaccard", "lift", "count")]
+
+
+def test_a_silent_feature_fires_with_nobody(case: tuple[sw.FeatureIndex, Any, Any]) -> None:
+    index, a, _ = case
+    silent = next(f for f in range(tiny.D_SAE) if f not in alive(a))
+    assert len(sw.neighbours(index, silent, by="coactivation")) == 0
+    assert len(sw.neighbours(index, silent, by="correlation")) == 0
+    assert len(sw.neighbours(index, silent)) == 10  # its decoder row points somewhere all the same
+
+
+def test_without_a_scan_what_is_stored_is_there_and_more_says_what_it_needs(tmp_path: Path) -> None:
+    engine = sw.Engine(tiny.hooked(), tiny.sae("topk", HOOK))
+    made = build(engine, documents(6), tmp_path / "index", keep_activations=False)
+    index, f = sw.FeatureIndex.open(made.path), int(np.argmax(made.column("count")))
+    assert list(sw.neighbours(index, f)) == ["description", "cosine", "count"]
+    assert len(sw.neighbours(index, f, by="correlation", k=3)) == 3
+    for how, k, needs in (
+        ("coactivation", 5, "keep_activations"),
+        ("correlation", 40, "keep_activations"),
+        ("cosine", 40, "engine"),
+    ):
+        with pytest.raises(IndexMismatchError, match=needs):
+            sw.neighbours(index, f, by=how, k=k)  # type: ignore[arg-type]
+    assert len(sw.neighbours(made, f, k=40)) == 40
+
+
+def test_bad_input(case: tuple[sw.FeatureIndex, Any, Any]) -> None:
+    index = case[0]
+    with pytest.raises(FeatureIndexError):
+        sw.neighbours(index, tiny.D_SAE)
+    with pytest.raises(GeometryError, match="'cosine', 'correlation' or 'coactivation'"):
+        sw.neighbours(index, 0, by="dot")  # type: ignore[arg-type]
+    with pytest.raises(GeometryError, match="at least one"):
+        sw.neighbours(index, 0, k=0)
+
+
+def test_neurons_have_no_neighbours_by_decoder(tmp_path: Path) -> None:
+    engine = sw.Engine(tiny.hooked(), sw.Neurons("blocks.0.hook_mlp_out"))
+    index = build(engine, documents(4), tmp_path / "index")
+    with pytest.raises(GeometryError, match="Neurons are the basis"):
+        sw.neighbours(index, 0)
+    assert len(sw.neighbours(index, 0, by="correlation", k=3)) == 3
