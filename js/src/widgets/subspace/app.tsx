@@ -4,7 +4,6 @@ import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { Footer } from "../../controls/footer";
 import { Button } from "../../controls/small";
 import { StatusLines } from "../../controls/status";
-import { HoverCard, type Pointed } from "../../feature/card";
 import { type Kernel, useKernel } from "../../kernel/kernel";
 import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
@@ -92,12 +91,10 @@ function Body({ model, root, prefix, themeVersion, points, colouring, onFeatures
   const colour = useTrait<string>(model, "colour");
   const selected = useTrait<number[]>(model, "selected");
   const feature = useTrait<number | null>(model, "feature");
-  const indexed = useTrait<boolean>(model, "indexed");
   const live = useTrait<boolean>(model, "live");
   const palette = usePalette(root, themeVersion);
   const [hovered, setHovered] = useState(-1);
   const [only, setOnly] = useState<number[]>([]);
-  const [card, setCard] = useState<Pointed | null>(null);
   const { json } = points;
   const pair = pairOf(json, components);
   const buckets = useMemo(() => bucketsOf(colouring, json.n, palette), [points, colouring, palette]);
@@ -155,7 +152,6 @@ function Body({ model, root, prefix, themeVersion, points, colouring, onFeatures
             {...{ feature, live }}
             onFeature={(next) => save(model, { feature: next })}
             onRemove={(one) => onFeatures(json.features.map(({ f }) => f).filter((f) => f !== one))}
-            onPoint={(f, at) => setCard(at && indexed ? { f, at } : null)}
           />
           <Scores root={root} of={json} />
           <Pairs {...{ root, points, pair, buckets }} onChoose={(next) => save(model, { components: next })} />
@@ -167,7 +163,6 @@ function Body({ model, root, prefix, themeVersion, points, colouring, onFeatures
         onRemove={(one) => save(model, { selected: selected.filter((other) => other !== one) })}
         onClear={clear}
       />
-      {indexed && <HoverCard {...{ model, root, palette, prefix }} pointed={card} />}
     </>
   );
 }

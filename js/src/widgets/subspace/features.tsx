@@ -14,10 +14,9 @@ interface Props {
   live: boolean;
   onFeature: (feature: number | null) => void;
   onRemove: (feature: number) => void;
-  onPoint: (feature: number, at: HTMLElement | null) => void;
 }
 
-export function Features({ of, feature, live, onFeature, onRemove, onPoint }: Props) {
+export function Features({ of, feature, live, onFeature, onRemove }: Props) {
   return (
     <section aria-label="Features">
       <h3>Features</h3>
@@ -38,13 +37,9 @@ export function Features({ of, feature, live, onFeature, onRemove, onPoint }: Pr
             )}
           </tr>
         </thead>
-        <tbody onPointerLeave={() => onPoint(-1, null)}>
+        <tbody>
           {of.features.map((row) => (
-            <tr
-              key={row.f}
-              class={row.f === feature ? "saew-chosen" : ""}
-              onPointerEnter={(event) => onPoint(row.f, event.currentTarget)}
-            >
+            <tr key={row.f} class={row.f === feature ? "saew-chosen" : ""}>
               <th scope="row">
                 <Pick row={row} on={row.f === feature} onFeature={onFeature} />
               </th>

@@ -162,11 +162,11 @@ export function Plot(props: Props) {
   const pointed = hovered >= 0 && hovered < n;
   return (
     <div class="saew-plot" ref={measure}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys walk through its points */}
       <div
         ref={box}
         class={look.zoom > 1 ? "saew-plot-box saew-plot-near" : "saew-plot-box"}
         style={{ height: `${height + TOP + BOTTOM}px` }}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys walk through its points
         tabIndex={0}
         role="application"
         aria-roledescription="scatter plot"
@@ -206,7 +206,6 @@ export function Plot(props: Props) {
       >
         <canvas
           ref={canvas}
-          aria-hidden="true"
           style={{ left: `${LEFT}px`, top: `${TOP}px`, width: `${width}px`, height: `${height}px` }}
         />
         <svg width={LEFT + width + RIGHT} height={TOP + height + BOTTOM} aria-hidden="true">
