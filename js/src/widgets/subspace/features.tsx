@@ -104,7 +104,7 @@ export function Scores({ root, of }: { root: HTMLElement; of: SubspaceJson }) {
             name="separability"
             way="high"
             score={scores.separability}
-            say={(v) => `${num(v)}`}
+            say={(v) => v.toFixed(2)}
             unit=" bits"
           >
             The smallest mutual information of the two coordinates, over all rotations of the picture. Low: two features
@@ -152,7 +152,7 @@ function Row({ root, name, way, score, say, unit = "", children }: RowProps) {
         </Says>
       </th>
       <td class="saew-num">{say(score.value) + unit}</td>
-      <td class="saew-num">{`${say(score.mean)} (${say(score.low)} to ${say(score.high)})`}</td>
+      <td class="saew-num">{`${say(score.mean)} (${say(score.low)}\u2013${say(score.high)})`}</td>
     </tr>
   );
 }
