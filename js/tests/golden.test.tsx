@@ -16,6 +16,7 @@ import graphWidget from "../src/widgets/graph";
 import heatmapWidget from "../src/widgets/heatmap";
 import layersWidget from "../src/widgets/layers";
 import steeringWidget from "../src/widgets/steering";
+import subspaceWidget from "../src/widgets/subspace";
 import { answering as heatmapAnswer, type Sent, settle } from "./fake";
 import { answering as attributionAnswer } from "./fake_attribution";
 import { answering as blindtestAnswer } from "./fake_blindtest";
@@ -26,6 +27,7 @@ import { answering as dashboardAnswer } from "./fake_dashboard";
 import { answering as graphAnswer } from "./fake_graph";
 import { answering as layersAnswer } from "./fake_layers";
 import { answering as steeringAnswer } from "./fake_steering";
+import { answering as subspaceAnswer } from "./fake_subspace";
 import attribution from "./golden/attribution.json";
 import blindtest from "./golden/blindtest.json";
 import browser from "./golden/browser.json";
@@ -36,6 +38,7 @@ import graph from "./golden/graph.json";
 import heatmap from "./golden/heatmap.json";
 import layers from "./golden/layers.json";
 import steering from "./golden/steering.json";
+import subspace from "./golden/subspace.json";
 
 /** What is by name: of SAEs, of facts. */
 const NAMED = /\.(median_norm|provenance|labels|names)$/;
@@ -73,6 +76,7 @@ const WIDGETS = [
     answer: attributionAnswer,
     shows: "explanation",
   },
+  { name: "subspace", golden: subspace, widget: subspaceWidget, answer: subspaceAnswer, shows: "three" },
   { name: "graph", golden: graph, widget: graphWidget, answer: graphAnswer, shows: "capital-dallas" },
 ] as const;
 

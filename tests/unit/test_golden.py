@@ -63,6 +63,13 @@ def layers(engine: sw.Engine, path: Path) -> EngineWidget:
     return sw.LayerLens(several, TEXT, index=index, target=" God", feature=3, k=2, top_features=2)
 
 
+def subspaces(engine: sw.Engine, path: Path) -> EngineWidget:
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    index.add_explanations({int(f): "an explanation" for f in index.order("density")[:2]}, "a set")
+    often = [int(f) for f in index.order("density")[:3]]
+    return sw.FeatureSubspace(index, [*often, 3], colour="kind", selected=[1])
+
+
 def blind_tests(engine: sw.Engine, path: Path) -> EngineWidget:
     index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
     windows = Windows(index, 4)
@@ -123,6 +130,8 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
     if name == "layers":
         ladder = plain(widget._asked())  # type: ignore[attr-defined]
         yield "lens", {"text": TEXT, "target": " God created", "k": 2, "ladder": {**ladder, "position": 1}}
+    if name == "subspace":
+        yield "subspace", {"features": list(widget.features), "colour": "position"}  # type: ignore[attr-defined]
     if name == "browser":
         yield "list", {"name": "mine", "features": [7]}
     if name == "dashboard":
@@ -165,6 +174,7 @@ def payload(name: str, widget: EngineWidget) -> dict[str, Any]:
         "browser": {"cards": 2},
         "attribution": {"features": 3},
         "dashboard": {"sources": 1},
+        "subspace": {"texts": 3},
     }.get(name, {})
     shot = widget.shot(**options)
     answers = list(widget._recorded(shot.questions))
@@ -210,6 +220,7 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
         "comparison",
         "heatmap",
         "layers",
+        "subspace",
         "dashboard",
         "steering",
         "blindtest",
@@ -229,6 +240,7 @@ def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path)
             "browser": lambda: browsers(engine, tmp_path / "index"),
             "comparison": lambda: comparisons(engine, tmp_path / "index"),
             "layers": lambda: layers(engine, tmp_path / "index"),
+            "subspace": lambda: subspaces(engine, tmp_path / "index"),
             "dashboard": lambda: dashboards(engine, tmp_path / "index"),
             "steering": lambda: panels(engine),
             "blindtest": lambda: blind_tests(engine, tmp_path / "index"),

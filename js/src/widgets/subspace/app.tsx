@@ -4,7 +4,6 @@ import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { Footer } from "../../controls/footer";
 import { Button } from "../../controls/small";
 import { StatusLines } from "../../controls/status";
-import { HoverCard, type Pointed } from "../../feature/card";
 import { type Kernel, useKernel } from "../../kernel/kernel";
 import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
@@ -92,12 +91,10 @@ function Body({ model, root, prefix, themeVersion, points, colouring, onFeatures
   const colour = useTrait<string>(model, "colour");
   const selected = useTrait<number[]>(model, "selected");
   const feature = useTrait<number | null>(model, "feature");
-  const indexed = useTrait<boolean>(model, "indexed");
   const live = useTrait<boolean>(model, "live");
   const palette = usePalette(root, themeVersion);
   const [hovered, setHovered] = useState(-1);
   const [only, setOnly] = useState<number[]>([]);
-  const [card, setCard] = useState<Pointed | null>(null);
   const { json } = points;
   const pair = pairOf(json, components);
   const buckets = useMemo(() => bucketsOf(colouring, json.n, palette), [points, colouring, palette]);
@@ -112,7 +109,10 @@ function Body({ model, root, prefix, themeVersion, points, colouring, onFeatures
   const { texts, error, waits } = useTexts(model, root, points, still === point && point >= 0 ? [point] : []);
   const text = texts?.find((one) => one.point === point) ?? null;
   const missing = error || (still === point && !waits ? "Its text is not in this page." : "");
+  /** Of now: hands are quicker than what is drawn. */
+  const chosen = () => model.get("selected") as number[];
   const pick = (one: number, add: boolean) => {
+    const selected = chosen();
     const rest = selected.filter((other) => other !== one);
     if (add) save(model, { selected: rest.length < selected.length ? rest : [...selected, one] });
     else save(model, { selected: selected.length === 1 && rest.length === 0 ? [] : [one] });
@@ -120,54 +120,50 @@ function Body({ model, root, prefix, themeVersion, points, colouring, onFeatures
   const clear = () => save(model, { selected: [] });
   const missed = components.length === 2 && Math.max(...components) >= json.c;
   return (
-    <>
-      <div class="saew-subspace-main">
-        <div class="saew-subspace-left">
-          <Plot
-            {...{ root, points, pair, buckets, shown, selected }}
-            shownKey={`${only.join()} ${values ? "" : "-"}`}
-            hovered={point}
-            says={point >= 0 ? spoken(points, pair, point, text) : ""}
-            tip={point >= 0 && <PointTip {...{ points, pair, buckets, point, text, missing }} />}
-            onHover={setHovered}
-            onPick={pick}
-            onClear={clear}
+    <div class="saew-subspace-main">
+      <div class="saew-subspace-left">
+        <Plot
+          {...{ root, points, pair, buckets, shown, selected }}
+          shownKey={`${only.join()} ${values ? "" : "-"}`}
+          hovered={point}
+          says={point >= 0 ? spoken(points, pair, point, text) : ""}
+          tip={point >= 0 && <PointTip {...{ points, pair, buckets, point, text, missing }} />}
+          onHover={setHovered}
+          onPick={pick}
+          onClear={clear}
+        />
+        {colouring && (
+          <Legend
+            {...{ colouring, palette, only }}
+            name={json.choices.find(([value]) => value === colouring.json.colour)?.[1] ?? colour}
+            onOnly={setOnly}
           />
-          {colouring && (
-            <Legend
-              {...{ colouring, palette, only }}
-              name={json.choices.find(([value]) => value === colouring.json.colour)?.[1] ?? colour}
-              onOnly={setOnly}
-            />
-          )}
-        </div>
-        <div class="saew-subspace-side">
-          <p class="saew-small">
-            {`${json.n.toLocaleString("en")} tokens, each where any of these features is active: what they alone write there, on its principal components.`}
-          </p>
-          {missed && (
-            <p class="saew-note">
-              {`There is no PC${Math.max(...components) + 1} here: PC${pair[0] + 1} and PC${pair[1] + 1} are shown.`}
-            </p>
-          )}
-          <Features
-            of={json}
-            {...{ feature, live }}
-            onFeature={(next) => save(model, { feature: next })}
-            onRemove={(one) => onFeatures(json.features.map(({ f }) => f).filter((f) => f !== one))}
-            onPoint={(f, at) => setCard(at && indexed ? { f, at } : null)}
-          />
-          <Scores root={root} of={json} />
-          <Pairs {...{ root, points, pair, buckets }} onChoose={(next) => save(model, { components: next })} />
-        </div>
+        )}
+        <Kept
+          {...{ model, root, prefix, palette, points, pair, buckets, selected, feature }}
+          onHover={setHovered}
+          onRemove={(one) => save(model, { selected: chosen().filter((other) => other !== one) })}
+          onClear={clear}
+        />
       </div>
-      <Kept
-        {...{ model, root, prefix, palette, points, pair, buckets, selected, feature }}
-        onHover={setHovered}
-        onRemove={(one) => save(model, { selected: selected.filter((other) => other !== one) })}
-        onClear={clear}
-      />
-      {indexed && <HoverCard {...{ model, root, palette, prefix }} pointed={card} />}
-    </>
+      <div class="saew-subspace-side">
+        <p class="saew-small">
+          {`${json.n.toLocaleString("en")} tokens, each where any of these features is active: what they alone write there, on its principal components.`}
+        </p>
+        {missed && (
+          <p class="saew-note">
+            {`There is no PC${Math.max(...components) + 1} here: PC${pair[0] + 1} and PC${pair[1] + 1} are shown.`}
+          </p>
+        )}
+        <Features
+          of={json}
+          {...{ feature, live }}
+          onFeature={(next) => save(model, { feature: next })}
+          onRemove={(one) => onFeatures(json.features.map(({ f }) => f).filter((f) => f !== one))}
+        />
+        <Scores root={root} of={json} />
+        <Pairs {...{ root, points, pair, buckets }} onChoose={(next) => save(model, { components: next })} />
+      </div>
+    </div>
   );
 }

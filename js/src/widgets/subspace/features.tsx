@@ -14,10 +14,9 @@ interface Props {
   live: boolean;
   onFeature: (feature: number | null) => void;
   onRemove: (feature: number) => void;
-  onPoint: (feature: number, at: HTMLElement | null) => void;
 }
 
-export function Features({ of, feature, live, onFeature, onRemove, onPoint }: Props) {
+export function Features({ of, feature, live, onFeature, onRemove }: Props) {
   return (
     <section aria-label="Features">
       <h3>Features</h3>
@@ -38,13 +37,9 @@ export function Features({ of, feature, live, onFeature, onRemove, onPoint }: Pr
             )}
           </tr>
         </thead>
-        <tbody onPointerLeave={() => onPoint(-1, null)}>
+        <tbody>
           {of.features.map((row) => (
-            <tr
-              key={row.f}
-              class={row.f === feature ? "saew-chosen" : ""}
-              onPointerEnter={(event) => onPoint(row.f, event.currentTarget)}
-            >
+            <tr key={row.f} class={row.f === feature ? "saew-chosen" : ""}>
               <th scope="row">
                 <Pick row={row} on={row.f === feature} onFeature={onFeature} />
               </th>
@@ -109,7 +104,7 @@ export function Scores({ root, of }: { root: HTMLElement; of: SubspaceJson }) {
             name="separability"
             way="high"
             score={scores.separability}
-            say={(v) => `${num(v)}`}
+            say={(v) => v.toFixed(2)}
             unit=" bits"
           >
             The smallest mutual information of the two coordinates, over all rotations of the picture. Low: two features
@@ -157,7 +152,7 @@ function Row({ root, name, way, score, say, unit = "", children }: RowProps) {
         </Says>
       </th>
       <td class="saew-num">{say(score.value) + unit}</td>
-      <td class="saew-num">{`${say(score.mean)} (${say(score.low)} to ${say(score.high)})`}</td>
+      <td class="saew-num">{`${say(score.mean)} (${say(score.low)}\u2013${say(score.high)})`}</td>
     </tr>
   );
 }

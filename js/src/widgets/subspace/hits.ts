@@ -33,7 +33,10 @@ export class Hits {
     const next = start.slice();
     this.#order = new Uint32Array(start[cells] ?? 0);
     cell.forEach((at, i) => {
-      if (at >= 0) this.#order[next[at]++] = i;
+      if (at < 0) return;
+      const to = next[at] ?? 0;
+      this.#order[to] = i;
+      next[at] = to + 1;
     });
     this.#start = start;
   }

@@ -1,6 +1,6 @@
 /** What the colours mean; of groups, which are looked at. */
 
-import { count, num } from "../../controls/format";
+import { count, num, trueMinus } from "../../controls/format";
 import { Button, Small } from "../../controls/small";
 import type { Palette } from "../../tokens/palette";
 import { Tok, tokenName } from "../../tokens/tok";
@@ -27,9 +27,9 @@ export function Legend({ colouring, name, palette, only, onOnly }: Props) {
           <Small>No point has a number here.</Small>
         ) : (
           <p class="saew-small">
-            {`${label(name)} ${num(json.low)} `}
+            {`${label(name)} ${said(json.low)} `}
             <i class="saew-ramp" style={{ background: ramp(palette) }} />
-            {` ${num(json.high)}`}
+            {` ${said(json.high)}`}
             {json.missing > 0 && ` \u00b7 grey: ${count(json.missing, "point")} without a number`}
           </p>
         )}
@@ -69,6 +69,11 @@ export function Legend({ colouring, name, palette, only, onOnly }: Props) {
       )}
     </section>
   );
+}
+
+/** Positions and years are whole. */
+function said(value: number): string {
+  return Number.isInteger(value) ? trueMinus(String(value)) : num(value);
 }
 
 export function Swatch({ mark }: { mark: Mark }) {

@@ -100,7 +100,7 @@ function Tile({ root, points, buckets, a, b, on, best, circularity, onChoose }: 
       title={says}
       onClick={() => onChoose([a, b])}
     >
-      <canvas ref={canvas} aria-hidden="true" style={{ width: `${SIDE}px`, height: `${SIDE}px` }} />
+      <canvas ref={canvas} style={{ width: `${SIDE}px`, height: `${SIDE}px` }} />
       <span>{circularity.toFixed(2)}</span>
     </button>
   );

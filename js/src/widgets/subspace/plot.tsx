@@ -51,7 +51,7 @@ export function Plot(props: Props) {
   const [measure, whole] = useWidth();
   const canvas = useRef<HTMLCanvasElement>(null);
   const box = useRef<HTMLDivElement>(null);
-  const marker = useRef<HTMLSpanElement>(null);
+  const [marker, setMarker] = useState<HTMLElement | null>(null);
   const [look, setLook] = useState<Look>(WHOLE);
   const [here, setHere] = useState(false);
   const width = Math.max(80, whole - LEFT - RIGHT);
@@ -152,7 +152,7 @@ export function Plot(props: Props) {
       </g>
     );
   };
-  const marks = (low: number, high: number, room: number) => ticks(low, high, Math.max(2, Math.floor(room / 70)));
+  const marks = (low: number, high: number, room: number) => ticks(low, high, Math.max(2, Math.floor(room / 55)));
   const [marksX, marksY] = [
     marks(dataX(to, 0), dataX(to, width), width),
     marks(dataY(to, height), dataY(to, 0), height),
@@ -162,11 +162,11 @@ export function Plot(props: Props) {
   const pointed = hovered >= 0 && hovered < n;
   return (
     <div class="saew-plot" ref={measure}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys walk through its points */}
       <div
         ref={box}
         class={look.zoom > 1 ? "saew-plot-box saew-plot-near" : "saew-plot-box"}
         style={{ height: `${height + TOP + BOTTOM}px` }}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys walk through its points
         tabIndex={0}
         role="application"
         aria-roledescription="scatter plot"
@@ -206,7 +206,6 @@ export function Plot(props: Props) {
       >
         <canvas
           ref={canvas}
-          aria-hidden="true"
           style={{ left: `${LEFT}px`, top: `${TOP}px`, width: `${width}px`, height: `${height}px` }}
         />
         <svg width={LEFT + width + RIGHT} height={TOP + height + BOTTOM} aria-hidden="true">
@@ -238,7 +237,7 @@ export function Plot(props: Props) {
         </svg>
         {pointed && (
           <span
-            ref={marker}
+            ref={setMarker}
             class="saew-plot-mark"
             style={{
               left: `${LEFT + screenX(to, x[hovered] ?? 0) - 6}px`,
@@ -263,8 +262,8 @@ export function Plot(props: Props) {
       <p class="saew-offscreen" role="status">
         {pointed && here ? says : ""}
       </p>
-      {pointed && here && marker.current && (
-        <Tip at={marker.current} root={root}>
+      {pointed && here && marker && (
+        <Tip at={marker} root={root}>
           {tip}
         </Tip>
       )}

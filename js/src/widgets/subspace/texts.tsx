@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { num } from "../../controls/format";
 import { Button, Small } from "../../controls/small";
-import { textOf } from "../../feature/said";
+import { Name } from "../../feature/said";
 import { useLookup } from "../../kernel/lookup";
 import type { Model } from "../../kernel/types";
 import { background } from "../../tokens/paint";
@@ -79,7 +79,7 @@ export function PointTip({ points, pair, buckets, point, text, missing }: TipPro
             {text.str.length > text.at + 1 + AFTER && "\u2026"}
           </div>
           <Small>{where(text)}</Small>
-          <Active points={points} text={text} />
+          <Active points={points} text={text} most={ACTIVE} />
         </>
       ) : (
         <Small>{missing || "\u2026"}</Small>
@@ -104,16 +104,17 @@ function active(points: Points, text: TextJson) {
     .sort((one, other) => Math.abs(other.a) - Math.abs(one.a));
 }
 
-function Active({ points, text }: { points: Points; text: TextJson }) {
+/** The features that are active at a point; each in a line, or beside each other. */
+function Active({ points, text, most = Number.POSITIVE_INFINITY }: { points: Points; text: TextJson; most?: number }) {
   const found = active(points, text);
   return (
-    <div class="saew-small">
-      {found.slice(0, ACTIVE).map(({ row, a }) => (
-        <div key={row.f}>
-          <b>{row.f}</b> {textOf(row)} {num(a)}
-        </div>
+    <div class="saew-acts saew-small">
+      {found.slice(0, most).map(({ row, a }) => (
+        <span key={row.f} class="saew-act">
+          <b>{row.f}</b> <Name of={row} /> {num(a)}
+        </span>
       ))}
-      {found.length > ACTIVE && `and ${found.length - ACTIVE} more`}
+      {found.length > most && <span>{`and ${found.length - most} more`}</span>}
     </div>
   );
 }
@@ -238,20 +239,8 @@ function One({
             }
             onPoint={(at) => onHover(pointOf.get(at) ?? -1)}
           />
-          <div class="saew-small">
-            {active(points, text).map(({ row, a }, i) => (
-              <span key={row.f}>
-                {i > 0 && " \u00b7 "}
-                <b>{row.f}</b> {textOf(row)} <span class="saew-nowrap">{num(a)}</span>
-              </span>
-            ))}
-            {chosen && (
-              <span>
-                {" \u00b7 coloured: "}
-                <span class="saew-nowrap">{`activation of ${chosen.f} on tokens that are points`}</span>
-              </span>
-            )}
-          </div>
+          <Active points={points} text={text} />
+          {chosen && <Small>{`Coloured: activation of ${chosen.f} on the tokens that are points, too.`}</Small>}
         </>
       ) : (
         <Small>{waits ? "\u2026" : "Its text is not in this page. Run it live to see it."}</Small>

@@ -15,10 +15,9 @@ from ...index.feature_index import FeatureIndex
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
-from ..feature.card import AskedCard, card_reply
 from ..indexed import parted
 from ..kept import Kept
-from ..shot import Question, Shot
+from ..shot import Shot
 from ..traits import WholeNumber, WholeNumbers
 from .asked import AskedColour, AskedSubspace, AskedTexts
 from .page import fallback_of, questions, recorded_points
@@ -77,7 +76,6 @@ class FeatureSubspace(EngineWidget, bundle="subspace"):
     selected = WholeNumbers(min=0).tag(sync=True, page=True)
     feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
     n_features = traitlets.Int(0, read_only=True).tag(sync=True, page=True)
-    indexed = traitlets.Bool(False, read_only=True).tag(sync=True, page=True)
     live = traitlets.Bool(True, read_only=True).tag(sync=True, page=True)
 
     def __init__(
@@ -101,10 +99,7 @@ class FeatureSubspace(EngineWidget, bundle="subspace"):
         super().__init__(engine, features=features, **traits)
         dictionary = None if self._index is not None else self.engine.dictionary(self._sae)
         labels = dictionary.labels if dictionary is not None else cast(FeatureIndex, self._index).labels
-        self.set_trait(
-            "n_features", dictionary.n_features if dictionary is not None else len(cast(FeatureIndex, self._index))
-        )
-        self.set_trait("indexed", self._index is not None)
+        self.set_trait("n_features", dictionary.n_features if dictionary is not None else len(cast(FeatureIndex, self._index)))
         self.names_of(labels)
 
     # -- traits that belong together
@@ -241,12 +236,6 @@ class FeatureSubspace(EngineWidget, bundle="subspace"):
                 raise GeometryError(f"There is no point {i}: the points are 0 to {n - 1}.")
         return texts_reply(found, asked.points)
 
-    @channel("card", AskedCard)
-    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
-        if self._index is None:
-            raise ValueError("A card of a feature needs an index: FeatureSubspace(index, features).")
-        return card_reply(self._index, asked.feature)
-
     # -- pictures without a kernel
 
     def fallback_html(self) -> str:
@@ -254,16 +243,15 @@ class FeatureSubspace(EngineWidget, bundle="subspace"):
         return fallback_of(found, _pair(found, self.components), self.colour)
 
     def shot(self, *, texts: int = 300) -> Shot:
-        """All points, on every pair of components and in every colour; the text of those that are selected and of up to `texts`
-        points in all, drawn at random; of an index, a card of each feature.
+        """All points, on every pair of components and in every colour; the text of those that are selected, and of others drawn at
+        random, up to `texts` in all.
         """
         found = self.result
         points = recorded_points(found, self.selected_points, texts)
-        cards = [Question("card", AskedCard(f)) for f in found.features.tolist()] if self._index is not None else []
         return Shot(
             title=f"Subspace of features {_short(self.features)} of {found.dictionary}",
             state={"live": False},
-            questions=[*questions(found, self.colour, points), *cards],
+            questions=list(questions(found, self.colour, points)),
             fallback=self.fallback_html(),
             provenance=list(found.provenance.items()),
         )
