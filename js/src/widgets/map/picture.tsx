@@ -3,6 +3,7 @@
  * of a lasso. What moves is drawn from refs, frame by frame; the rest of the view is not drawn anew for it.
  */
 
+import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Segments } from "../../controls/segments";
 import { type Frame, frameOf, type Look, mapX, mapY, moved, screenX, screenY, WHOLE, zoomed } from "./look";
@@ -39,6 +40,8 @@ interface Props extends Hand {
   full: { on: boolean; toggle: () => void };
   /** Grows when `current` is to be in the middle. */
   wish: number;
+  /** What stands beside the buttons. */
+  children: ComponentChildren;
 }
 
 export function Picture(props: Props) {
@@ -292,52 +295,57 @@ export function Picture(props: Props) {
     </button>
   );
   return (
-    <div class="saew-map-picture" ref={setHost} data-tool={tool}>
-      <canvas
-        ref={base}
-        tabIndex={0}
-        role="img"
-        aria-label={name}
-        aria-describedby={hint}
-        onKeyDown={keys}
-        onPointerDown={down}
-        onPointerMove={move}
-        onPointerUp={up}
-        onPointerCancel={() => {
-          drag.current = null;
-          lasso.current = null;
-          soon(false);
-        }}
-        onPointerLeave={() => !drag.current && hover(-1)}
-        onBlur={() => {
-          if (!aims.current) return;
-          aims.current = false;
-          hover(-1);
-          soon(false);
-        }}
-        // On a Mac it is a click with ctrl.
-        onContextMenu={(event) => event.ctrlKey && event.preventDefault()}
-      />
-      <div class="saew-map-over" aria-hidden="true">
-        <canvas ref={over} />
+    <>
+      <div class="saew-map-said">
+        {props.children}
+        <div class="saew-map-hands">
+          <Segments
+            name="What dragging does"
+            values={["move", "lasso"]}
+            texts={["Move", "Lasso"]}
+            value={tool}
+            onChange={setTool}
+          />
+          {button("+", "Zoom in", closer(CLOSER))}
+          {button("\u2212", "Zoom out", closer(1 / CLOSER))}
+          {button("fit", "Whole map", () => WHOLE)}
+          <button type="button" aria-pressed={full.on} onClick={full.toggle}>
+            {full.on ? "Leave full screen" : "Full screen"}
+          </button>
+        </div>
       </div>
-      <div class="saew-map-hands">
-        <Segments
-          name="What dragging does"
-          values={["move", "lasso"]}
-          texts={["Move", "Lasso"]}
-          value={tool}
-          onChange={setTool}
+      <div class="saew-map-picture" ref={setHost} data-tool={tool}>
+        <canvas
+          ref={base}
+          tabIndex={0}
+          role="img"
+          aria-label={name}
+          aria-describedby={hint}
+          onKeyDown={keys}
+          onPointerDown={down}
+          onPointerMove={move}
+          onPointerUp={up}
+          onPointerCancel={() => {
+            drag.current = null;
+            lasso.current = null;
+            soon(false);
+          }}
+          onPointerLeave={() => !drag.current && hover(-1)}
+          onBlur={() => {
+            if (!aims.current) return;
+            aims.current = false;
+            hover(-1);
+            soon(false);
+          }}
+          // On a Mac it is a click with ctrl.
+          onContextMenu={(event) => event.ctrlKey && event.preventDefault()}
         />
-        {button("+", "Zoom in", closer(CLOSER))}
-        {button("\u2212", "Zoom out", closer(1 / CLOSER))}
-        {button("fit", "Whole map", () => WHOLE)}
-        <button type="button" aria-pressed={full.on} onClick={full.toggle}>
-          {full.on ? "Leave full screen" : "Full screen"}
-        </button>
+        <div class="saew-map-over" aria-hidden="true">
+          <canvas ref={over} />
+        </div>
+        <div class="saew-map-marker" ref={marker} aria-hidden="true" />
       </div>
-      <div class="saew-map-marker" ref={marker} aria-hidden="true" />
-    </div>
+    </>
   );
 }
 

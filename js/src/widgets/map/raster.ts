@@ -18,9 +18,10 @@ const LEFT = [0.16, 0.3, 1, 1, 1];
 const FULL = 256;
 
 export interface Ink {
-  /** What is behind, and around what is selected. */
+  /** What is behind, around what is found, and around what is selected. */
   paper: number;
   line: number;
+  accent: number;
   /** [5 * 256]: of each way to stand out, the colour of each level. */
   table: Uint32Array;
 }
@@ -40,7 +41,10 @@ export function pixel(rgb: readonly number[]): number {
 }
 
 /** The colours of every level (`levels`: [256] as red, green, blue), for every way to stand out. */
-export function inkOf(levels: readonly (readonly number[])[], paper: readonly number[], line: readonly number[]): Ink {
+export function inkOf(
+  levels: readonly (readonly number[])[],
+  [paper, line, accent]: readonly [readonly number[], readonly number[], readonly number[]],
+): Ink {
   const table = new Uint32Array(LEFT.length * 256);
   LEFT.forEach((share, state) => {
     for (let level = 0; level < 256; level++)
@@ -48,7 +52,7 @@ export function inkOf(levels: readonly (readonly number[])[], paper: readonly nu
         paper.map((back, i) => Math.round(back + ((levels[level]?.[i] ?? back) - back) * share)),
       );
   });
-  return { paper: pixel(paper), line: pixel(line), table };
+  return { paper: pixel(paper), line: pixel(line), accent: pixel(accent), table };
 }
 
 /** Rows by how they stand out, what stands out most last, so that it is drawn over the others. */
@@ -102,18 +106,20 @@ export function raster(pixels: Uint32Array, width: number, height: number, dense
   pixels.fill(ink.paper);
   const radius = (which: number) => radiusOf(frame, points.n, which) * dense;
   const stamps = [FAINT, DIM, PLAIN, FOUND, SELECTED].map((which) => stampOf(radius(which)));
-  const around = stampOf(radius(SELECTED) + Math.max(1, 1.2 * dense));
+  const around = stampOf(radius(FOUND) + dense);
+  const chosen = stampOf(radius(SELECTED) + 2 * dense);
   const scale = frame.scale * dense;
   const left = width / 2 - frame.x * scale;
   const top = height / 2 + frame.y * scale;
-  const most = around.reach;
+  const most = chosen.reach;
   for (let i = 0; i < order.length; i++) {
     const row = order[i] as number;
     const px = Math.floor(left + (points.x[row] as number) * scale);
     const py = Math.floor(top - (points.y[row] as number) * scale);
     if (px < -most || py < -most || px >= width + most || py >= height + most) continue;
     const which = state[row] as number;
-    if (which === SELECTED) put(pixels, width, height, px, py, around, ink.line);
+    if (which === SELECTED) put(pixels, width, height, px, py, chosen, ink.accent);
+    else if (which === FOUND) put(pixels, width, height, px, py, around, ink.line);
     const colour = ink.table[which * 256 + (level[row] as number)] as number;
     put(pixels, width, height, px, py, stamps[which] as Stamp, colour);
   }
