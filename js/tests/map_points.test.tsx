@@ -170,12 +170,17 @@ describe("what stands out", () => {
   test("is drawn last", () => {
     const next = dice(5);
     const state = Uint8Array.from({ length: 200 }, () => Math.floor(next() * 5));
-    const order = [...ordered(state)];
+    const order = [
+      ...ordered(
+        state,
+        Uint32Array.from({ length: 200 }, (_, row) => (7 * row) % 200),
+      ),
+    ];
     expect(new Set(order).size).toBe(200);
     expect(order.map((row) => state[row])).toEqual([...state].sort());
   });
 
-  test("every point has its colour in the middle, on paper", () => {
+  test.each([true, false])("every point has its colour in the middle, on paper; smooth: %s", (smooth) => {
     const colours = Array.from({ length: 256 }, (_, i) => [i, 2, 255 - i]);
     const ink = inkOf(colours, [
       [250, 250, 250],
@@ -186,7 +191,8 @@ describe("what stands out", () => {
     const level = Uint8Array.from({ length: points.n }, (_, row) => row);
     const frame = frameOf(points.box, 300, 200, WHOLE);
     const pixels = new Uint32Array(600 * 400);
-    raster(pixels, 600, 400, 2, frame, { points, state, order: ordered(state), level, ink });
+    const drawn = { points, state, order: ordered(state, points.grid.rows), level, ink };
+    raster(pixels, { width: 600, height: 400, dense: 2, smooth }, frame, drawn);
     for (let row = 0; row < points.n; row++) {
       const x = Math.floor(2 * screenX(frame, points.x[row] ?? 0));
       const y = Math.floor(2 * screenY(frame, points.y[row] ?? 0));
@@ -211,7 +217,7 @@ describe("what stands out", () => {
 });
 
 test("a scale has round numbers inside", () => {
-  expect(scaleTicks(2e-4, 0.3, true)).toEqual([0.001, 0.01]);
+  expect(scaleTicks(1e-5, 1, true)).toEqual([0.001, 0.01]);
   expect(scaleTicks(0, 10, false).every((tick) => tick >= 2 && tick <= 8)).toBe(true);
   expect(scaleTicks(1, 1, true)).toEqual([]);
 });

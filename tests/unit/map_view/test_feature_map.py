@@ -281,9 +281,7 @@ def test_the_picture_without_scripts(own: sw.FeatureIndex, tmp_path: Path) -> No
     widget, layout = map_of(own, selected_features=[4, 5], colour="cluster")
     html = widget.fallback_html()
     assert len(re.findall(r"M[\d.]+ [\d.]+h0", html)) == len(layout.features)
-    strokes = {
-        colour: len(re.findall("M", d)) for colour, d in re.findall(r'<path stroke="(#\w+)" d="([^"]*)"', html)
-    }
+    strokes = {colour: len(re.findall("M", d)) for colour, d in re.findall(r'<path stroke="(#\w+)" d="([^"]*)"', html)}
     assert sorted(strokes.values()) == sorted(Counter(layout.cluster.tolist()).values())
     x, y = re.search(r"M([\d.]+) ([\d.]+)h0", html).groups()  # type: ignore[union-attr]
     assert 0 <= float(x) <= 720

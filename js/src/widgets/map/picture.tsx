@@ -18,6 +18,10 @@ const CORNER = 3;
 const NEAR = 8;
 const AIMED = 40;
 const CLOSER = 1.4;
+/** More points than these are drawn in less than a frame only if they are drawn coarsely. */
+const MANY = 20_000;
+/** After so long a movement has come to rest. */
+const REST_MS = 140;
 
 export interface Hand {
   /** The point that is pointed at (-1: none), and what stands beside it. */
@@ -55,6 +59,8 @@ export function Picture(props: Props) {
   const look = useRef<Look>(WHOLE);
   const image = useRef<{ data: ImageData; pixels: Uint32Array } | null>(null);
   const waiting = useRef({ frame: 0, points: false });
+  const moving = useRef(false);
+  const rest = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const lasso = useRef<number[] | null>(null);
   const drag = useRef<{ x: number; y: number; far: boolean; add: boolean } | null>(null);
   /** Whether the middle is pointed at, by keys. */
@@ -71,13 +77,23 @@ export function Picture(props: Props) {
     const el = base.current;
     const ctx = el?.getContext("2d", { alpha: false });
     if (!el || !ctx) return;
-    const [width, height] = pixelsOf(el, now.current.size, dense());
+    const { points } = now.current.drawn;
+    // Of many points a moving picture is coarse, and fine once it rests.
+    const coarse = moving.current && points.n > MANY;
+    const fine = coarse ? 1 : dense();
+    const [width, height] = pixelsOf(el, now.current.size, fine);
     if (image.current?.data.width !== width || image.current.data.height !== height) {
       const data = ctx.createImageData(width, height);
       image.current = { data, pixels: new Uint32Array(data.data.buffer) };
     }
-    raster(image.current.pixels, width, height, dense(), frame(), now.current.drawn);
+    raster(image.current.pixels, { width, height, dense: fine, smooth: !coarse }, frame(), now.current.drawn);
     ctx.putImageData(image.current.data, 0, 0);
+    clearTimeout(rest.current);
+    if (!moving.current) return;
+    rest.current = setTimeout(() => {
+      moving.current = false;
+      soon(true);
+    }, REST_MS);
   };
   const drawOver = () => {
     const el = over.current;
@@ -151,6 +167,7 @@ export function Picture(props: Props) {
   };
   const go = (to: Look) => {
     look.current = to;
+    moving.current = true;
     soon(true);
     place();
   };
@@ -163,7 +180,13 @@ export function Picture(props: Props) {
     place();
     soon(false);
   }, [hovered, current]);
-  useLayoutEffect(() => () => cancelAnimationFrame(waiting.current.frame), []);
+  useLayoutEffect(
+    () => () => {
+      cancelAnimationFrame(waiting.current.frame);
+      clearTimeout(rest.current);
+    },
+    [],
+  );
   useLayoutEffect(() => {
     const { points } = drawn;
     if (wish === 0 || current < 0) return;

@@ -84,7 +84,9 @@ class Colours:
         tokens = cast("Ints", self._index.column("token"))[layout.features, 0].astype(np.int64)
         shown = range(min(_CLUSTERS, layout.clusters))
         words = [self._words(telling(tokens, layout.cluster == number)) for number in shown]
-        names = [f"{number + 1}: {' · '.join(found)}" if found else f"{number + 1}" for number, found in enumerate(words)]
+        names = [
+            f"{number + 1}: {' · '.join(found)}" if found else f"{number + 1}" for number, found in enumerate(words)
+        ]
         more = layout.clusters - len(names)
         rest = f"{more:,} smaller clusters, and features in none" if more else "in no cluster"
         return by_groups(title, says, layout.cluster, names, rest)
@@ -92,7 +94,7 @@ class Colours:
     def _words(self, tokens: Ints) -> list[str]:
         """The first of these as words, no word twice."""
         words = dict.fromkeys(
-            string if not string.strip() else string.strip(" ")
+            string.strip(" ") or string
             for string in (self._index.texts.string(int(token)) for token in tokens[: 4 * _WORDS])
         )
         return [*words][:_WORDS]

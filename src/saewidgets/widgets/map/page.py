@@ -55,7 +55,12 @@ def fallback_of(
         found = colours.of(colour, layout)
         picture, drawn = _svg(layout, found)
         heading = f"Map of {len(layout.features):,} features"
-        notes = [f"Coloured by {found.title}: {found.says}.", kept_in_words(layout), made_in_words(layout), *layout.notes]
+        notes = [
+            f"Coloured by {found.title}: {found.says}.",
+            kept_in_words(layout),
+            made_in_words(layout),
+            *layout.notes,
+        ]
         if drawn < len(layout.features):
             notes.insert(0, f"{drawn:,} of {len(layout.features):,} points, drawn at random.")
     words = fallback(

@@ -16,7 +16,17 @@ from ..table.columns import Column
 if TYPE_CHECKING:
     from ...geometry.map.layout import FeatureLayout
 
-__all__ = ["NO_LEVEL", "Colouring", "Group", "by_groups", "by_number", "kept_in_words", "layout_reply", "made_in_words", "quantised"]
+__all__ = [
+    "NO_LEVEL",
+    "Colouring",
+    "Group",
+    "by_groups",
+    "by_number",
+    "kept_in_words",
+    "layout_reply",
+    "made_in_words",
+    "quantised",
+]
 
 # Steps of a coordinate: at the closest zoom half a pixel.
 _STEPS = 65_535
