@@ -18,6 +18,7 @@ from benchmarks import (
     graph_bench,
     index_bench,
     large_bench,
+    map_frames_bench,
     package_bench,
     search_bench,
     steering_bench,
@@ -55,6 +56,7 @@ def main() -> None:
     if not arguments.no_browser:
         rows += browser_bench.rows()
         rows += graph_bench.rows()
+        rows += map_frames_bench.rows(*((8192, 10) if arguments.quick else ()))
     text = f"{hardware()}, torch {torch.__version__}\n\n{table(rows)}\n"
     print(text)
     if arguments.save:

@@ -130,6 +130,18 @@ describe("narrowing", () => {
     await until(() => expect(find(".saew-ranges")?.textContent).toContain("max 1.000 to 2.000"));
   });
 
+  test("only what is selected, also while that changes", async () => {
+    expect(find("select")?.textContent).not.toContain("selected");
+    model.push({ selected_features: [5, 6] });
+    await until(() => expect(find("select")?.textContent).toContain("selected (2)"));
+    expect(requests("rows").at(-1)?.p?.chosen).toMatchObject({ only: "", selected: [] });
+    choose(find("select"), "selected");
+    expect(model.get("only")).toBe("selected");
+    await until(() => expect(requests("rows").at(-1)?.p?.chosen).toMatchObject({ only: "selected", selected: [5, 6] }));
+    model.push({ selected_features: [6] });
+    await until(() => expect(requests("rows").at(-1)?.p?.chosen).toMatchObject({ only: "selected", selected: [6] }));
+  });
+
   test("what the kernel shows from the start is shown", async () => {
     const heads = () => all("th button").map(({ textContent }) => textContent?.replace(/ [\u25be\u25b4]/, ""));
     await until(() => expect(heads()).toEqual(["feature", "density", "max", "mean"]));

@@ -15,6 +15,7 @@ import dashboardWidget from "../src/widgets/dashboard";
 import graphWidget from "../src/widgets/graph";
 import heatmapWidget from "../src/widgets/heatmap";
 import layersWidget from "../src/widgets/layers";
+import mapWidget from "../src/widgets/map";
 import steeringWidget from "../src/widgets/steering";
 import subspaceWidget from "../src/widgets/subspace";
 import { answering as heatmapAnswer, type Sent, settle } from "./fake";
@@ -26,6 +27,7 @@ import { answering as comparisonAnswer } from "./fake_comparison";
 import { answering as dashboardAnswer } from "./fake_dashboard";
 import { answering as graphAnswer } from "./fake_graph";
 import { answering as layersAnswer } from "./fake_layers";
+import { answering as mapAnswer } from "./fake_map";
 import { answering as steeringAnswer } from "./fake_steering";
 import { answering as subspaceAnswer } from "./fake_subspace";
 import attribution from "./golden/attribution.json";
@@ -37,6 +39,7 @@ import dashboard from "./golden/dashboard.json";
 import graph from "./golden/graph.json";
 import heatmap from "./golden/heatmap.json";
 import layers from "./golden/layers.json";
+import map from "./golden/map.json";
 import steering from "./golden/steering.json";
 import subspace from "./golden/subspace.json";
 
@@ -78,6 +81,7 @@ const WIDGETS = [
   },
   { name: "subspace", golden: subspace, widget: subspaceWidget, answer: subspaceAnswer, shows: "three" },
   { name: "graph", golden: graph, widget: graphWidget, answer: graphAnswer, shows: "capital-dallas" },
+  { name: "map", golden: map, widget: mapWidget, answer: mapAnswer, shows: "nearest neighbours" },
 ] as const;
 
 describe.each(WIDGETS)("$name", ({ golden, widget, answer, shows }) => {

@@ -20,6 +20,7 @@ import pytest
 import tiny
 from front_end import recording
 from graph_view_made import graph_of
+from map_view_made import layout_of
 
 import saewidgets as sw
 from saewidgets.index.autointerp.windows import Windows
@@ -110,6 +111,14 @@ def graphs(engine: sw.Engine, path: Path) -> EngineWidget:
     return sw.AttributionGraphView(graph.group("a group", [next(first)]).pin(second), {1: index}, selected=second)
 
 
+def maps(engine: sw.Engine, path: Path) -> EngineWidget:
+    """Of a layout that nobody computed: the libraries that make one need not be there."""
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    index.add_to_list("mine", [3, 5])
+    layout = layout_of(len(index), (2,))
+    return sw.FeatureMap(index, layout=layout, feature=3, selected_features=[5], query="fires", only="mine")
+
+
 def catalogs() -> EngineWidget:
     """Of a release of three SAEs, of which two say little of themselves; nothing of it is of sae-lens' version."""
     sae = {"release": catalog_made.RELEASE, "sae_id": catalog_made.HERE}
@@ -133,6 +142,7 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
     if name == "subspace":
         yield "subspace", {"features": list(widget.features), "colour": "position"}  # type: ignore[attr-defined]
     if name == "browser":
+    if name in ("browser", "map"):
         yield "list", {"name": "mine", "features": [7]}
     if name == "dashboard":
         f = int(widget.feature)  # type: ignore[attr-defined]
@@ -227,6 +237,7 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
         "catalog",
         "attribution",
         "graph",
+        "map",
     ],
 )
 def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path) -> None:
@@ -247,6 +258,7 @@ def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path)
             "catalog": catalogs,
             "attribution": lambda: attributions(engine, tmp_path / "index"),
             "graph": lambda: graphs(engine, tmp_path / "index"),
+            "map": lambda: maps(engine, tmp_path / "index"),
         }[name]()
         made = json.loads(json.dumps(payload(name, widget), allow_nan=False))
         assert {one["ch"] for one in made["recorded"]} == set(widget.channels), "a channel without an answer here"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import traitlets
 from dashboard_made import DEAD, build, failed, good, make_engine
+from front_end import recorded
 
 import saewidgets as sw
 from saewidgets.index.explanations import by_meaning
@@ -40,6 +41,24 @@ def of(index: sw.FeatureIndex, f: int) -> dict[str, float]:
 
 
 # -- rows
+
+
+def test_only_what_is_selected(index: sw.FeatureIndex) -> None:
+    widget = sw.FeatureBrowser(index, only="selected", selected_features=[9, 3, 30], sort="max")
+    wanted = sorted([9, 3, 30], key=lambda f: -index.features["max"][f])
+    assert widget.features.tolist() == wanted
+    assert widget.to_pandas().index.tolist() == wanted
+    r, arrays = window(widget, only="selected", selected=[9, 3, 30], sort="feature", descending=False)
+    assert (r["total"], arrays["feature"].tolist()) == (3, [3, 9, 30])
+    assert window(widget, only="selected")[0]["total"] == 0
+    widget.selected_features = []
+    assert widget.features.tolist() == []
+    assert (
+        "outside the index"
+        in failed(widget, "rows", {"chosen": NONE | {"only": "selected", "selected": [48]}})["message"]
+    )
+    _, answers = recorded(sw.FeatureBrowser(index, only="selected", selected_features=[3]).page(rows=10, cards=1))
+    assert [one["p"]["chosen"]["selected"] for one in answers if one["ch"] == "rows"] == [[3]]
 
 
 def test_every_row_has_its_feature_s_numbers(index: sw.FeatureIndex) -> None:

@@ -12,7 +12,7 @@ import { save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import { OPENED } from "../../table/virtual";
 import { usePalette } from "../../tokens/palette";
-import { type Look, levels, readColours } from "./colours";
+import { css, type Look, levels, readColours } from "./colours";
 import { Legend } from "./legend";
 import { Picture } from "./picture";
 import type { Points } from "./points";
@@ -24,8 +24,11 @@ const HINT =
   "Drag moves the map; the wheel zooms it once it was clicked (or with Ctrl). Shift and drag, or the lasso, selects. " +
   "Keys: arrows, + and \u2212, 0 for the whole; Enter opens and Space selects what is nearest to the middle; Escape clears.";
 
+/** Before anything has a style sheet. */
+const UNREAD: Omit<Look, "palette"> = { paper: [255, 255, 255], ink: [31, 35, 40], accent: [9, 105, 218] };
+
 export function App(props: ViewProps) {
-  const { model, root, prefix } = props;
+  const { model, root } = props;
   const state = useMap(model, root);
   const full = useFull(root);
   const { kernel, facts, layout, points } = state;
@@ -48,14 +51,6 @@ export function App(props: ViewProps) {
       {!points && kernel.of("layout").busy && <Making state={state} />}
       {points && <Drawn {...props} state={state} points={points} full={full} />}
       {kernel.error && <ErrorBanner error={kernel.error} onDismiss={() => save(model, { error: null })} />}
-      <SelectedBar
-        {...{ model, kernel, prefix }}
-        lists={facts?.lists ?? []}
-        hint="Draw a line around points to select them."
-        onAdded={state.factsAgain}
-      >
-        <Unplaced points={points} selected={useTrait<number[]>(model, "selected_features")} />
-      </SelectedBar>
       {layout && (
         <Footer notes={[...layout.notes, ...(facts?.notes ?? [])]} provenance={facts?.provenance ?? []}>
           <p class="saew-small">{layout.made}</p>
@@ -68,17 +63,18 @@ export function App(props: ViewProps) {
 /** The first time takes a while. */
 function Making({ state }: { state: State }) {
   const { progress } = state.kernel.of("layout");
+  const stage = state.facts?.stages.filter(([begins]) => begins <= (progress?.done ?? -1)).at(-1)?.[1];
   return (
     <p class="saew-empty" role="status">
       {progress && <progress aria-label="How far the map is" max={progress.total} value={progress.done} />}
-      {" The map is being made; it is kept with the index, and only read from then on\u2026"}
+      {` The map is being made${stage ? `, ${stage}` : ""}\u2026 It is kept with the index, and only read from then on.`}
     </p>
   );
 }
 
 /** Selected ones that cannot be seen. */
-function Unplaced({ points, selected }: { points: Points | null; selected: number[] }) {
-  const n = points ? selected.filter((f) => (points.rowOf[f] ?? -1) < 0).length : 0;
+function Unplaced({ points, selected }: { points: Points; selected: number[] }) {
+  const n = selected.filter((f) => (points.rowOf[f] ?? -1) < 0).length;
   if (n === 0) return null;
   return (
     <span class="saew-small">{`${n.toLocaleString("en")} of them ${n === 1 ? "has" : "have"} no place on the map`}</span>
@@ -93,26 +89,23 @@ interface DrawnProps extends ViewProps {
 
 function Drawn({ model, root, prefix, themeVersion, state, points, full }: DrawnProps) {
   const feature = useTrait<number | null>(model, "feature");
+  const selected = useTrait<number[]>(model, "selected_features");
   const palette = usePalette(root, themeVersion);
   const host = useRef<HTMLDivElement>(null);
-  const [paper, setPaper] = useState<{ paper: Look["paper"]; ink: Look["ink"] }>(() => ({
-    paper: [255, 255, 255],
-    ink: [31, 35, 40],
-  }));
+  const [read, setRead] = useState<Omit<Look, "palette">>(UNREAD);
   const [hovered, setHovered] = useState<{ row: number; at: HTMLElement | null }>({ row: -1, at: null });
   const [wish, setWish] = useState(0);
   useLayoutEffect(() => {
     const found = host.current && readColours(host.current);
-    if (found) setPaper(found);
+    if (found) setRead(found);
   }, [themeVersion]);
-  const look: Look = useMemo(() => ({ ...paper, palette }), [paper, palette]);
+  const look: Look = useMemo(() => ({ ...read, palette }), [read, palette]);
   const { colour, order, state: states } = state;
-  const ink = useMemo(() => inkOf(levels(look, colour.json), look.paper, look.ink), [look, colour]);
+  const ink = useMemo(() => inkOf(levels(look, colour.json), [look.paper, look.ink, look.accent]), [look, colour]);
   const drawn = useMemo(
     () => ({ points, state: states, order, level: colour.level, ink }),
     [points, states, order, colour.level, ink],
   );
-  const accent = getComputedStyle(root).getPropertyValue("--saew-accent").trim() || "#0969da";
   const current = feature === null ? -1 : (points.rowOf[feature] ?? -1);
   const select = (rows: number[], add: boolean) => {
     const features = rows.map((row) => points.features[row] as number);
@@ -135,10 +128,11 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
   const pointed: Pointed | null =
     hovered.row >= 0 && hovered.at ? { f: points.features[hovered.row] as number, at: hovered.at } : null;
   return (
-    <div class="saew-map-body" ref={host}>
-      <Said {...{ model, state, points }} onWish={current >= 0 ? () => setWish((n) => n + 1) : undefined} />
+    <div class="saew-map-body">
+      <div class="saew-map-colours" ref={host} />
       <Picture
-        {...{ root, drawn, current, accent, full, wish }}
+        {...{ root, drawn, current, full, wish }}
+        accent={css(look.accent)}
         hovered={hovered.row}
         name={`Map of ${count(points.n, "feature")}`}
         hint={`${prefix}-hint`}
@@ -146,7 +140,9 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
         onClick={click}
         onLasso={select}
         onClear={() => save(model, { selected_features: [] })}
-      />
+      >
+        <Said {...{ model, state, points }} onWish={current >= 0 ? () => setWish((n) => n + 1) : undefined} />
+      </Picture>
       {colour.json && (
         <Legend
           colour={colour.json}
@@ -159,6 +155,15 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
           }}
         />
       )}
+      <SelectedBar
+        {...{ model, prefix }}
+        kernel={state.kernel}
+        lists={state.facts?.lists ?? []}
+        hint="Draw a line around points to select them."
+        onAdded={state.factsAgain}
+      >
+        <Unplaced points={points} selected={selected} />
+      </SelectedBar>
       <p class="saew-note">{state.layout?.kept}</p>
       <p class="saew-small" id={`${prefix}-hint`}>
         {HINT}
@@ -191,7 +196,7 @@ function Said({
     marks && searching ? `${marks.json.capped ? "the best " : ""}${marks.json.found.toLocaleString("en")} found` : "",
   ].filter((part) => part !== "");
   return (
-    <div class="saew-map-said">
+    <>
       <span class="saew-small" role="status">
         {parts.join(", ")}
       </span>
@@ -212,6 +217,6 @@ function Said({
           )}
         </span>
       )}
-    </div>
+    </>
   );
 }

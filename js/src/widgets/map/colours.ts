@@ -42,6 +42,7 @@ const MORE: readonly (readonly [Rgb, Rgb])[] = [
 export interface Look {
   paper: Rgb;
   ink: Rgb;
+  accent: Rgb;
   palette: Palette;
 }
 
@@ -93,10 +94,10 @@ export function css([r, g, b]: Rgb): string {
 }
 
 /** The colours of an element as numbers, whatever its style sheet made them of; null before it has any. */
-export function readColours(el: Element): { paper: Rgb; ink: Rgb } | null {
+export function readColours(el: Element): Omit<Look, "palette"> | null {
   const style = getComputedStyle(el);
-  const [paper, ink] = [channels(style.backgroundColor), channels(style.color)];
-  return paper && ink && { paper, ink };
+  const [paper, ink, accent] = [style.backgroundColor, style.color, style.outlineColor].map(channels);
+  return paper && ink && accent ? { paper, ink, accent } : null;
 }
 
 function channels(text: string): Rgb | null {

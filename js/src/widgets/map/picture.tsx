@@ -3,6 +3,7 @@
  * of a lasso. What moves is drawn from refs, frame by frame; the rest of the view is not drawn anew for it.
  */
 
+import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Segments } from "../../controls/segments";
 import { type Frame, frameOf, type Look, mapX, mapY, moved, screenX, screenY, WHOLE, zoomed } from "./look";
@@ -17,6 +18,10 @@ const CORNER = 3;
 const NEAR = 8;
 const AIMED = 40;
 const CLOSER = 1.4;
+/** More points than these are drawn in less than a frame only if they are drawn coarsely. */
+const MANY = 20_000;
+/** After so long a movement has come to rest. */
+const REST_MS = 140;
 
 export interface Hand {
   /** The point that is pointed at (-1: none), and what stands beside it. */
@@ -39,6 +44,8 @@ interface Props extends Hand {
   full: { on: boolean; toggle: () => void };
   /** Grows when `current` is to be in the middle. */
   wish: number;
+  /** What stands beside the buttons. */
+  children: ComponentChildren;
 }
 
 export function Picture(props: Props) {
@@ -52,6 +59,8 @@ export function Picture(props: Props) {
   const look = useRef<Look>(WHOLE);
   const image = useRef<{ data: ImageData; pixels: Uint32Array } | null>(null);
   const waiting = useRef({ frame: 0, points: false });
+  const moving = useRef(false);
+  const rest = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const lasso = useRef<number[] | null>(null);
   const drag = useRef<{ x: number; y: number; far: boolean; add: boolean } | null>(null);
   /** Whether the middle is pointed at, by keys. */
@@ -68,13 +77,23 @@ export function Picture(props: Props) {
     const el = base.current;
     const ctx = el?.getContext("2d", { alpha: false });
     if (!el || !ctx) return;
-    const [width, height] = pixelsOf(el, now.current.size, dense());
+    const { points } = now.current.drawn;
+    // Of many points a moving picture is coarse, and fine once it rests.
+    const coarse = moving.current && points.n > MANY;
+    const fine = coarse ? 1 : dense();
+    const [width, height] = pixelsOf(el, now.current.size, fine);
     if (image.current?.data.width !== width || image.current.data.height !== height) {
       const data = ctx.createImageData(width, height);
       image.current = { data, pixels: new Uint32Array(data.data.buffer) };
     }
-    raster(image.current.pixels, width, height, dense(), frame(), now.current.drawn);
+    raster(image.current.pixels, { width, height, dense: fine, smooth: !coarse }, frame(), now.current.drawn);
     ctx.putImageData(image.current.data, 0, 0);
+    clearTimeout(rest.current);
+    if (!moving.current) return;
+    rest.current = setTimeout(() => {
+      moving.current = false;
+      soon(true);
+    }, REST_MS);
   };
   const drawOver = () => {
     const el = over.current;
@@ -148,6 +167,7 @@ export function Picture(props: Props) {
   };
   const go = (to: Look) => {
     look.current = to;
+    moving.current = true;
     soon(true);
     place();
   };
@@ -160,7 +180,13 @@ export function Picture(props: Props) {
     place();
     soon(false);
   }, [hovered, current]);
-  useLayoutEffect(() => () => cancelAnimationFrame(waiting.current.frame), []);
+  useLayoutEffect(
+    () => () => {
+      cancelAnimationFrame(waiting.current.frame);
+      clearTimeout(rest.current);
+    },
+    [],
+  );
   useLayoutEffect(() => {
     const { points } = drawn;
     if (wish === 0 || current < 0) return;
@@ -292,52 +318,57 @@ export function Picture(props: Props) {
     </button>
   );
   return (
-    <div class="saew-map-picture" ref={setHost} data-tool={tool}>
-      <canvas
-        ref={base}
-        tabIndex={0}
-        role="img"
-        aria-label={name}
-        aria-describedby={hint}
-        onKeyDown={keys}
-        onPointerDown={down}
-        onPointerMove={move}
-        onPointerUp={up}
-        onPointerCancel={() => {
-          drag.current = null;
-          lasso.current = null;
-          soon(false);
-        }}
-        onPointerLeave={() => !drag.current && hover(-1)}
-        onBlur={() => {
-          if (!aims.current) return;
-          aims.current = false;
-          hover(-1);
-          soon(false);
-        }}
-        // On a Mac it is a click with ctrl.
-        onContextMenu={(event) => event.ctrlKey && event.preventDefault()}
-      />
-      <div class="saew-map-over" aria-hidden="true">
-        <canvas ref={over} />
+    <>
+      <div class="saew-map-said">
+        {props.children}
+        <div class="saew-map-hands">
+          <Segments
+            name="What dragging does"
+            values={["move", "lasso"]}
+            texts={["Move", "Lasso"]}
+            value={tool}
+            onChange={setTool}
+          />
+          {button("+", "Zoom in", closer(CLOSER))}
+          {button("\u2212", "Zoom out", closer(1 / CLOSER))}
+          {button("fit", "Whole map", () => WHOLE)}
+          <button type="button" aria-pressed={full.on} onClick={full.toggle}>
+            {full.on ? "Leave full screen" : "Full screen"}
+          </button>
+        </div>
       </div>
-      <div class="saew-map-hands">
-        <Segments
-          name="What dragging does"
-          values={["move", "lasso"]}
-          texts={["Move", "Lasso"]}
-          value={tool}
-          onChange={setTool}
+      <div class="saew-map-picture" ref={setHost} data-tool={tool}>
+        <canvas
+          ref={base}
+          tabIndex={0}
+          role="img"
+          aria-label={name}
+          aria-describedby={hint}
+          onKeyDown={keys}
+          onPointerDown={down}
+          onPointerMove={move}
+          onPointerUp={up}
+          onPointerCancel={() => {
+            drag.current = null;
+            lasso.current = null;
+            soon(false);
+          }}
+          onPointerLeave={() => !drag.current && hover(-1)}
+          onBlur={() => {
+            if (!aims.current) return;
+            aims.current = false;
+            hover(-1);
+            soon(false);
+          }}
+          // On a Mac it is a click with ctrl.
+          onContextMenu={(event) => event.ctrlKey && event.preventDefault()}
         />
-        {button("+", "Zoom in", closer(CLOSER))}
-        {button("\u2212", "Zoom out", closer(1 / CLOSER))}
-        {button("fit", "Whole map", () => WHOLE)}
-        <button type="button" aria-pressed={full.on} onClick={full.toggle}>
-          {full.on ? "Leave full screen" : "Full screen"}
-        </button>
+        <div class="saew-map-over" aria-hidden="true">
+          <canvas ref={over} />
+        </div>
+        <div class="saew-map-marker" ref={marker} aria-hidden="true" />
       </div>
-      <div class="saew-map-marker" ref={marker} aria-hidden="true" />
-    </div>
+    </>
   );
 }
 

@@ -18,9 +18,10 @@ const LEFT = [0.16, 0.3, 1, 1, 1];
 const FULL = 256;
 
 export interface Ink {
-  /** What is behind, and around what is selected. */
+  /** What is behind, around what is found, and around what is selected. */
   paper: number;
   line: number;
+  accent: number;
   /** [5 * 256]: of each way to stand out, the colour of each level. */
   table: Uint32Array;
 }
@@ -40,7 +41,10 @@ export function pixel(rgb: readonly number[]): number {
 }
 
 /** The colours of every level (`levels`: [256] as red, green, blue), for every way to stand out. */
-export function inkOf(levels: readonly (readonly number[])[], paper: readonly number[], line: readonly number[]): Ink {
+export function inkOf(
+  levels: readonly (readonly number[])[],
+  [paper, line, accent]: readonly [readonly number[], readonly number[], readonly number[]],
+): Ink {
   const table = new Uint32Array(LEFT.length * 256);
   LEFT.forEach((share, state) => {
     for (let level = 0; level < 256; level++)
@@ -48,16 +52,20 @@ export function inkOf(levels: readonly (readonly number[])[], paper: readonly nu
         paper.map((back, i) => Math.round(back + ((levels[level]?.[i] ?? back) - back) * share)),
       );
   });
-  return { paper: pixel(paper), line: pixel(line), table };
+  return { paper: pixel(paper), line: pixel(line), accent: pixel(accent), table };
 }
 
-/** Rows by how they stand out, what stands out most last, so that it is drawn over the others. */
-export function ordered(state: Uint8Array): Uint32Array {
+/**
+ * Rows by how they stand out, what stands out most last, so that it is drawn over the others; among their like those that are
+ * near each other follow each other (`rows` are), for memory is slow where one jumps.
+ */
+export function ordered(state: Uint8Array, rows: Uint32Array): Uint32Array {
   const starts = new Uint32Array(LEFT.length + 1);
   for (const one of state) starts[one + 1] = (starts[one + 1] ?? 0) + 1;
   for (let i = 0; i < LEFT.length; i++) starts[i + 1] = (starts[i + 1] ?? 0) + (starts[i] ?? 0);
   const order = new Uint32Array(state.length);
-  for (let row = 0; row < state.length; row++) {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as number;
     const one = state[row] as number;
     order[starts[one] as number] = row;
     starts[one] = (starts[one] as number) + 1;
@@ -72,62 +80,80 @@ export function radiusOf(frame: Frame, n: number, state: number): number {
   return state >= FOUND ? Math.max(radius * 1.3, radius + 1, 2.6) : radius;
 }
 
-/** A disc: which pixels around its middle, and how much of each. */
+/** A disc: which pixels around its middle, also as steps through the picture, and how much of each. */
 interface Stamp {
   reach: number;
   dx: Int16Array;
   dy: Int16Array;
+  step: Int32Array;
   share: Uint16Array;
+  /** Nothing is blended. */
+  solid: boolean;
 }
 
-function stampOf(radius: number): Stamp {
+/** Without `smooth` edges it is drawn several times as fast. */
+function stampOf(radius: number, width: number, smooth: boolean): Stamp {
   const reach = Math.ceil(radius + 0.5) - 1;
   const found: [number, number, number][] = [];
   for (let dy = -reach; dy <= reach; dy++)
     for (let dx = -reach; dx <= reach; dx++) {
-      const share = Math.round(Math.max(0, Math.min(1, radius + 0.5 - Math.hypot(dx, dy))) * FULL);
-      if (share > 8) found.push([dx, dy, share]);
+      const share = Math.max(0, Math.min(1, radius + 0.5 - Math.hypot(dx, dy)));
+      if (smooth ? share > 0.03 : share > 0.29) found.push([dx, dy, smooth ? Math.round(share * FULL) : FULL]);
     }
   return {
     reach,
     dx: Int16Array.from(found, ([dx]) => dx),
     dy: Int16Array.from(found, ([, dy]) => dy),
+    step: Int32Array.from(found, ([dx, dy]) => dy * width + dx),
     share: Uint16Array.from(found, ([, , share]) => share),
+    solid: !smooth,
   };
 }
 
 /** Draw all points into [height * width] pixels, of which there are `dense` for each of the screen's. */
-export function raster(pixels: Uint32Array, width: number, height: number, dense: number, frame: Frame, of: Drawn) {
-  const { points, order, state, level, ink } = of;
+export function raster(
+  pixels: Uint32Array,
+  { width, height, dense, smooth }: { width: number; height: number; dense: number; smooth: boolean },
+  frame: Frame,
+  { points, order, state, level, ink }: Drawn,
+): void {
   pixels.fill(ink.paper);
-  const radius = (which: number) => radiusOf(frame, points.n, which) * dense;
-  const stamps = [FAINT, DIM, PLAIN, FOUND, SELECTED].map((which) => stampOf(radius(which)));
-  const around = stampOf(radius(SELECTED) + Math.max(1, 1.2 * dense));
+  const stamp = (which: number, more = 0) =>
+    stampOf(radiusOf(frame, points.n, which) * dense + more * dense, width, smooth);
+  const stamps = [FAINT, DIM, PLAIN, FOUND, SELECTED].map((which) => stamp(which));
+  const around = stamp(FOUND, 1);
+  const chosen = stamp(SELECTED, 2);
   const scale = frame.scale * dense;
   const left = width / 2 - frame.x * scale;
   const top = height / 2 + frame.y * scale;
-  const most = around.reach;
+  const most = chosen.reach;
+  const { x, y } = points;
+  const { table } = ink;
   for (let i = 0; i < order.length; i++) {
     const row = order[i] as number;
-    const px = Math.floor(left + (points.x[row] as number) * scale);
-    const py = Math.floor(top - (points.y[row] as number) * scale);
+    const px = Math.floor(left + (x[row] as number) * scale);
+    const py = Math.floor(top - (y[row] as number) * scale);
     if (px < -most || py < -most || px >= width + most || py >= height + most) continue;
     const which = state[row] as number;
-    if (which === SELECTED) put(pixels, width, height, px, py, around, ink.line);
-    const colour = ink.table[which * 256 + (level[row] as number)] as number;
-    put(pixels, width, height, px, py, stamps[which] as Stamp, colour);
+    if (which === SELECTED) put(pixels, width, height, px, py, chosen, ink.accent);
+    else if (which === FOUND) put(pixels, width, height, px, py, around, ink.line);
+    put(pixels, width, height, px, py, stamps[which] as Stamp, table[which * 256 + (level[row] as number)] as number);
   }
 }
 
 function put(pixels: Uint32Array, width: number, height: number, px: number, py: number, stamp: Stamp, colour: number) {
-  const { dx, dy, share, reach } = stamp;
+  const { dx, dy, step, share, reach, solid } = stamp;
   const whole = px >= reach && py >= reach && px < width - reach && py < height - reach;
   const middle = py * width + px;
-  for (let k = 0; k < share.length; k++) {
-    const x = dx[k] as number;
-    const y = dy[k] as number;
-    if (!whole && (px + x < 0 || px + x >= width || py + y < 0 || py + y >= height)) continue;
-    const at = middle + y * width + x;
+  if (whole && solid) {
+    for (let k = 0; k < step.length; k++) pixels[middle + (step[k] as number)] = colour;
+    return;
+  }
+  for (let k = 0; k < step.length; k++) {
+    const x = px + (dx[k] as number);
+    const y = py + (dy[k] as number);
+    if (!whole && (x < 0 || x >= width || y < 0 || y >= height)) continue;
+    const at = middle + (step[k] as number);
     const part = share[k] as number;
     pixels[at] = part === FULL ? colour : mixed(pixels[at] as number, colour, part);
   }

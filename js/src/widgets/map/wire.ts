@@ -8,6 +8,8 @@ export interface FactsJson {
   lists: List[];
   provenance: [string, string][];
   notes: string[];
+  /** What is done while a map is made, from which percent on. */
+  stages: [number, string][];
 }
 
 export interface LayoutJson {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ...engine.arrays import Ints
+from ...engine.arrays import Bools, Ints
 from ...index.record.settings import NONE
 from .. import wire
 from ..browser.features import Features
@@ -16,18 +16,15 @@ if TYPE_CHECKING:
     from ...geometry.map.layout import FeatureLayout
     from ...index.feature_index import FeatureIndex
 
-__all__ = ["LIST", "Colours"]
+__all__ = ["LIST", "Colours", "telling"]
 
 LIST = "list:"
 # So many clusters have a colour of their own; more could not be told apart.
 _CLUSTERS = 10
-_WORDS = 3
+_WORDS = 4
 _FIRST = ("density", "max")
 _OTHERS = {
-    "cluster": (
-        "cluster",
-        "The largest clusters of decoder rows, with the tokens that most of their features fire on most",
-    ),
+    "cluster": ("cluster", "The largest clusters of decoder rows, with the tokens that tell their features apart"),
     "label": ("what is said", "Whether a feature has a name, or an explanation"),
 }
 
@@ -84,21 +81,23 @@ class Colours:
 
     def _by_cluster(self, layout: FeatureLayout) -> Colouring:
         title, says = _OTHERS["cluster"]
+        tokens = cast("Ints", self._index.column("token"))[layout.features, 0].astype(np.int64)
+        shown = range(min(_CLUSTERS, layout.clusters))
+        words = [self._words(telling(tokens, layout.cluster == number)) for number in shown]
         names = [
-            " ".join([f"{number + 1}:", *self._tokens(layout.features[layout.cluster == number])])
-            for number in range(min(_CLUSTERS, layout.clusters))
+            f"{number + 1}: {' · '.join(found)}" if found else f"{number + 1}" for number, found in enumerate(words)
         ]
         more = layout.clusters - len(names)
         rest = f"{more:,} smaller clusters, and features in none" if more else "in no cluster"
         return by_groups(title, says, layout.cluster, names, rest)
 
-    def _tokens(self, features: Ints) -> list[str]:
-        """The tokens that most of these features fire on most, the most frequent first; equally frequent ones by their number."""
-        tokens = cast("Ints", self._index.column("token"))[features, 0].astype(np.int64)
-        found, n = np.unique(tokens[tokens != NONE], return_counts=True)
-        frequent = found[np.lexsort((found, -n))]
-        words = dict.fromkeys(self._index.texts.string(int(token)).strip() for token in frequent[: 4 * _WORDS])
-        return [word for word in words if word][:_WORDS]
+    def _words(self, tokens: Ints) -> list[str]:
+        """The first of these as words, no word twice."""
+        words = dict.fromkeys(
+            string.strip(" ") or string
+            for string in (self._index.texts.string(int(token)) for token in tokens[: 4 * _WORDS])
+        )
+        return [*words][:_WORDS]
 
     def _by_words(self, features: Ints) -> Colouring:
         title, says = _OTHERS["label"]
@@ -106,3 +105,20 @@ class Colours:
         explained = np.isin(features, self._index.explanations["feature"].to_numpy())
         level = np.where(named, 0, np.where(explained, 1, -1))
         return by_groups(title, says, level, ["a name given by hand", "an explanation"], "neither")
+
+
+def telling(tokens: Ints, inside: Bools) -> Ints:
+    """The tokens that tell some features from all others, the best first; `tokens` [features]: what each fires on most.
+
+    By n log(p / q) of n features inside that fire on a token most, which are the share p of those inside, and q the share of
+    all: a token of many, and of few others. Those that are no more frequent inside are left out.
+    """
+    known = tokens != NONE
+    found, at = np.unique(tokens[known], return_inverse=True)
+    everywhere = np.bincount(at, minlength=len(found))
+    here = np.bincount(at[inside[known]], minlength=len(found))
+    some = here > 0
+    found, everywhere, here = found[some], everywhere[some], here[some]
+    score = here * np.log((here / max(here.sum(), 1)) / (everywhere / max(int(known.sum()), 1)))
+    order = np.lexsort((found, -score))
+    return found[order][score[order] > 0]

@@ -9,6 +9,7 @@ import numpy as np
 import traitlets
 
 from ...geometry.errors import GeometryError
+from ...geometry.map.feature_map import STAGES, feature_map
 from ...index.feature_index import FeatureIndex
 from .. import wire
 from ..base import EngineWidget
@@ -135,9 +136,12 @@ class FeatureMap(EngineWidget, bundle="map"):
 
     def _made(self, ticket: Ticket) -> FeatureLayout:
         if self._layout is None:
-            from ...geometry.map.feature_map import feature_map
 
-            self._layout = feature_map(self._index, **self._settings, on_progress=ticket.progress)
+            def told(done: int, total: int) -> None:
+                ticket.check()
+                ticket.progress(done, total)
+
+            self._layout = feature_map(self._index, **self._settings, on_progress=told)
         return self._layout
 
     def __repr__(self) -> str:
@@ -154,6 +158,7 @@ class FeatureMap(EngineWidget, bundle="map"):
                 "lists": lists_of(self._index),
                 "provenance": facts_of(self._index),
                 "notes": [note for note in notes if note],
+                "stages": [[begins, name] for begins, name in STAGES.items()],
             }
         )
 
