@@ -21,7 +21,7 @@ from .side import Side, called
 if TYPE_CHECKING:
     from ...index.feature_index import FeatureIndex
 
-__all__ = ["on_corpus", "shared_corpus"]
+__all__ = ["is_exact", "on_corpus", "shared_corpus"]
 
 # Tokens that are read at once, between two looks at whether to go on.
 _AT_ONCE = 4096
@@ -44,6 +44,11 @@ def shared_corpus(a: Side, b: Side) -> str:
             "same: build both of the same texts, with one context size and one BOS policy."
         )
     return ""
+
+
+def is_exact(a: Side, b: Side) -> bool:
+    """Whether the indexes have all activations of the two features, or there is no corpus: then nothing is read again."""
+    return bool(shared_corpus(a, b)) or (_whole(a) and _whole(b))
 
 
 def on_corpus(a: Side, b: Side, *, read: int = 20_000, seed: int = 0, ticket: Ticket | None = None) -> BesideCorpus:

@@ -10,7 +10,7 @@ import traitlets
 
 from ...engine.ticket import Progress, Ticket
 from ...geometry.beside.corpus import BesideCorpus
-from ...geometry.beside.on_corpus import on_corpus
+from ...geometry.beside.on_corpus import is_exact, on_corpus
 from ...geometry.beside.on_text import BesideText, on_text
 from ...geometry.beside.result import REFUSALS, Beside, decoder_cosine
 from ...geometry.beside.side import Side, SideLike, Which, labels_of, sided, with_feature
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from ...engine.text.given import TextInput
 
+_NOT_YET = "What both do on the corpus had not been read when this picture was made: the live view reads it."
+
 
 class FeatureComparison(EngineWidget, bundle="beside"):
     """Two features side by side: on one text token by token, on one corpus token against token, and in their dashboards.
@@ -43,6 +45,8 @@ class FeatureComparison(EngineWidget, bundle="beside"):
         a, b: each a pair (engine, feature) or (index, feature), an index being opened with its engine where texts shall be
             read; or a `sw.Side` with both, and a name such as "base" and "tuned".
         text: a text, or the token ids of one.
+        read: tokens that are read again at most where an index has not all activations of its feature, as one that is shipped
+            without its scan (see `BesideCorpus.all`).
         **traits: any of the traits below.
 
     Traits (both ways):
@@ -74,10 +78,11 @@ class FeatureComparison(EngineWidget, bundle="beside"):
     editable = traitlets.Bool(True).tag(sync=True, page=True)
     live = traitlets.Bool(True, read_only=True).tag(sync=True, page=True)
 
-    def __init__(self, a: SideLike, b: SideLike, *, text: TextInput = "", **traits: object) -> None:
+    def __init__(self, a: SideLike, b: SideLike, *, text: TextInput = "", read: int = 8_000, **traits: object) -> None:
         self._given: dict[Which, Side] = {"A": sided(a, "A"), "B": sided(b, "B")}
         # Why a side's index is not of what its engine has any more.
         self._parted: dict[Which, str] = {"A": "", "B": ""}
+        self._read = read
         self._texts, self._corpora = Kept[BesideText](), Kept[BesideCorpus](2)
         features = {"feature_a": self._given["A"].feature, "feature_b": self._given["B"].feature}
         # A worker of its own, which waits for those of the sides: on one of theirs, two comparisons could wait for each other.
@@ -128,6 +133,10 @@ class FeatureComparison(EngineWidget, bundle="beside"):
     @property
     def result(self) -> Beside:
         """The numbers behind the picture, as `sw.beside` gives them; parts that cannot be are None, and `notes` say why."""
+        return self._result()
+
+    def _result(self, *, quick: bool = False) -> Beside:
+        """All parts; with `quick` not what takes long and nobody has asked for yet."""
         a, b = self.a, self.b
         text: BesideText | None = None
         corpus: BesideCorpus | None = None
@@ -137,6 +146,8 @@ class FeatureComparison(EngineWidget, bundle="beside"):
         except REFUSALS as error:
             text_missing = str(error)
         try:
+            if quick and not is_exact(a, b) and self._corpora.get(_key(a, b)) is None:
+                raise GeometryError(_NOT_YET)
             corpus = self._corpus(a, b)
         except REFUSALS as error:
             corpus_missing = str(error)
@@ -168,7 +179,7 @@ class FeatureComparison(EngineWidget, bundle="beside"):
         for which in ("A", "B"):
             if self._parted[which]:
                 raise GeometryError(f"Side {which}: {self._parted[which]}")
-        return self._corpora.of(f"{a.feature} {b.feature}", lambda: on_corpus(a, b, ticket=ticket))
+        return self._corpora.of(_key(a, b), lambda: on_corpus(a, b, read=self._read, ticket=ticket))
 
     # -- answers
 
@@ -207,7 +218,8 @@ class FeatureComparison(EngineWidget, bundle="beside"):
     # -- pictures without a kernel
 
     def fallback_html(self) -> str:
-        return fallback_of(self.result)
+        # A cell that shows the widget does not wait until texts were read.
+        return fallback_of(self._result(quick=True))
 
     def shot(self, *, points: int = 200) -> Shot:
         """Both sides, the text and the corpus as they are on screen.
@@ -236,6 +248,10 @@ class FeatureComparison(EngineWidget, bundle="beside"):
             fallback=fallback_of(result),
             provenance=list(result.provenance.items()),
         )
+
+
+def _key(a: Side, b: Side) -> str:
+    return f"{a.feature} {b.feature}"
 
 
 def _heard(ticket: Ticket) -> Progress:

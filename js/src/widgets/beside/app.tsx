@@ -1,0 +1,100 @@
+/** Two features side by side: what they are, both on one text, both on one corpus, and their dashboards. */
+
+import { ErrorBanner, Notice } from "../../controls/banner";
+import { ChannelStatus } from "../../controls/channelstatus";
+import { Notes } from "../../controls/footer";
+import { minus } from "../../controls/small";
+import { useKernel } from "../../kernel/kernel";
+import { useLookup } from "../../kernel/lookup";
+import { save, useTrait } from "../../kernel/traits";
+import type { ViewProps } from "../../page/mount";
+import { usePalette } from "../../tokens/palette";
+import { label } from "../../tokens/visible";
+import { OnCorpus } from "./oncorpus";
+import { OnText } from "./ontext";
+import { Head, SideBoard } from "./side";
+import { useAnswers, useOrder } from "./state";
+import type { PairJson, SideJson, Which } from "./wire";
+
+export function App({ model, root, prefix, themeVersion }: ViewProps) {
+  const kernel = useKernel(model, root);
+  const shown = useAnswers(model, kernel);
+  const order = useOrder(model);
+  const palette = usePalette(root, themeVersion);
+  const features = { A: useTrait<number>(model, "feature_a"), B: useTrait<number>(model, "feature_b") };
+  const sides = {
+    A: useLookup<SideJson>(model, root, "side", { side: "A", f: features.A }),
+    B: useLookup<SideJson>(model, root, "side", { side: "B", f: features.B }),
+  };
+  const part = { model, root, prefix, palette, order };
+  const notes = [...(shown.text?.json.notes ?? []), ...(shown.pair?.note ? [shown.pair.note] : [])];
+  return (
+    <>
+      {kernel.silent && (
+        <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
+      )}
+      {kernel.error && <ErrorBanner error={kernel.error} onDismiss={() => save(model, { error: null })} />}
+      <div class="saew-pairs saew-heads">
+        {order.map((which, i) => (
+          <Head key={which} {...{ model, which }} looked={sides[which]} swap={i === 0} />
+        ))}
+      </div>
+      <Cosine pair={shown.pair} />
+      <ChannelStatus kernel={kernel} channel="pair" />
+      <section class="saew-panel" aria-label="On one text">
+        <OnText {...part} data={shown.text} />
+        <ChannelStatus kernel={kernel} channel="text" />
+      </section>
+      <section class="saew-panel" aria-label="On one corpus">
+        <OnCorpus {...part} data={shown.corpus} names={{ A: nameOf("A"), B: nameOf("B") }} />
+        <ChannelStatus kernel={kernel} channel="corpus" unit="tokens" />
+      </section>
+      <div class="saew-pairs">
+        {order.map((which) => (
+          <SideBoard key={which} {...{ which, palette, prefix }} looked={sides[which]} range={range()} />
+        ))}
+      </div>
+      <div class="saew-footer">
+        <Notes notes={notes} />
+        {order.map((which) => {
+          const facts = sides[which]?.reply?.r.provenance ?? [];
+          return (
+            facts.length > 0 && (
+              <p class="saew-small" key={which}>
+                <b>{which}</b>
+                {` ${facts.map(([key, value]) => `${key}: ${value}`).join(" \u00b7 ")}`}
+              </p>
+            )
+          );
+        })}
+      </div>
+    </>
+  );
+
+  function nameOf(which: Which): string {
+    return label(sides[which]?.reply?.r.name ?? which);
+  }
+
+  /** One axis for both histograms. */
+  function range(): [number, number] | null {
+    const found = order.map((which) => sides[which]?.reply?.r.card?.histogram).filter((one) => one != null);
+    if (found.length === 0) return null;
+    return [Math.min(...found.map(({ low }) => low)), Math.max(...found.map(({ high }) => high))];
+  }
+}
+
+function Cosine({ pair }: { pair: PairJson | null }) {
+  if (!pair) return null;
+  return (
+    <p class="saew-small saew-decoders">
+      {pair.missing ? (
+        label(pair.missing)
+      ) : (
+        <>
+          {"Cosine of the decoder rows "}
+          <b class="saew-strong">{minus(pair.cosine)}</b>
+        </>
+      )}
+    </p>
+  );
+}

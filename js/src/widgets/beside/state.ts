@@ -1,0 +1,61 @@
+/** What the view asks of the pair, part by part: each has its own answer, and an error in one leaves the others. */
+
+import { useLayoutEffect, useState } from "preact/hooks";
+import type { Kernel } from "../../kernel/kernel";
+import { useRevision, useTrait } from "../../kernel/traits";
+import type { Json, Model, Reply } from "../../kernel/types";
+import type { Text } from "../../tokens/editor";
+import {
+  type CorpusData,
+  type CorpusJson,
+  corpusData,
+  type PairJson,
+  type TextData,
+  type TextJson,
+  textData,
+  type Which,
+} from "./wire";
+
+/** The last answer of each part; of features that are on their way out until the next is there. */
+export interface Shown {
+  text: TextData | null;
+  corpus: CorpusData | null;
+  pair: PairJson | null;
+}
+
+export function useAnswers(model: Model, kernel: Kernel): Shown {
+  const text = useTrait<Text>(model, "text");
+  const a = useTrait<number>(model, "feature_a");
+  const b = useTrait<number>(model, "feature_b");
+  return {
+    text: usePart<TextJson, TextData>(model, kernel, "text", { text, a, b }, textData),
+    corpus: usePart<CorpusJson, CorpusData>(model, kernel, "corpus", { a, b }, corpusData),
+    pair: usePart<PairJson, PairJson>(model, kernel, "pair", { a, b }, ({ r }) => r),
+  };
+}
+
+function usePart<R, D>(
+  model: Model,
+  kernel: Kernel,
+  channel: string,
+  params: Record<string, Json>,
+  read: (reply: Reply<R>) => D,
+): D | null {
+  const revision = useRevision(model);
+  const [shown, setShown] = useState<D | null>(null);
+  // In the layout: before the next frame, not after it.
+  useLayoutEffect(() => {
+    kernel.ask<R>(channel, params, { onTheWay: true, done: (reply) => setShown(() => read(reply)) });
+  }, [JSON.stringify(params), revision]);
+  return shown;
+}
+
+/** Both sides, the one that stands first first. */
+export function useOrder(model: Model): [Which, Which] {
+  return useTrait<boolean>(model, "swapped") ? ["B", "A"] : ["A", "B"];
+}
+
+/** The trait of a side's feature. */
+export function traitOf(which: Which): "feature_a" | "feature_b" {
+  return which === "A" ? "feature_a" : "feature_b";
+}
