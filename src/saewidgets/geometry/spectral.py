@@ -67,6 +67,7 @@ def _leading(matrix: Floats, many: int, seed: int) -> tuple[Doubles, str]:
     """The eigenvectors [n, many] of the largest eigenvalues of a symmetric matrix."""
     start = np.random.default_rng(seed).uniform(-1, 1, len(matrix)).astype(np.float32)
     note = ""
+    vectors: Doubles
     try:
         values, vectors = eigsh(matrix, k=many, which="LA", v0=start, tol=1e-4)
     except ArpackError as error:  # ArpackNoConvergence is one
@@ -75,7 +76,7 @@ def _leading(matrix: Floats, many: int, seed: int) -> tuple[Doubles, str]:
         )
         n = len(matrix)
         values, vectors = eigh(matrix, subset_by_index=[n - many, n - 1])
-    vectors = vectors[:, np.argsort(-values)].astype(np.float64)
+    vectors = np.asarray(vectors[:, np.argsort(-values)], np.float64)
     # As an eigenvector's sign is nobody's choice: the entry that is largest in magnitude is positive.
     return vectors * np.sign(vectors[np.abs(vectors).argmax(0), np.arange(many)]), note
 
