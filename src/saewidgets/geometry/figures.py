@@ -86,9 +86,10 @@ def groups_figure(groups: pd.DataFrame, title: str) -> Figure:
     import plotly.graph_objects as go
 
     some = groups[groups["score"].notna()]
+    columns = (some[name].tolist() for name in ("tokens", "size", "n_points", "score"))
     hover = [
-        f"group {i}: {escaped(', '.join(row.tokens))}<br>{row.size:,} features, {row.n_points:,} tokens, score {row.score:.2f}"
-        for i, row in zip(some.index, some.itertuples(index=False), strict=True)
+        f"group {i}: {escaped(', '.join(tokens))}<br>{size:,} features, {points:,} tokens, score {score:.2f}"
+        for i, tokens, size, points, score in zip(some.index.tolist(), *columns, strict=True)
     ]
     figure = go.Figure(
         go.Scatter(

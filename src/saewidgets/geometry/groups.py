@@ -350,8 +350,8 @@ class _Search:
             notes.append(
                 f"Only the {limit:,} of {len(groups):,} groups with the largest mean cosine were scored (limit)."
             )
-        whole = {i: found for i in chosen if (found := stored(self.index, groups[i].features.tolist())) is not None}
-        rest = [i for i in chosen if i not in whole]
+        whole = {i: stored(self.index, groups[i].features.tolist()) for i in chosen}
+        rest = [i for i in chosen if whole[i] is None]
         again: Reread | None = None
         if rest:
             wanted = np.unique(np.concatenate([groups[i].features for i in rest]))
@@ -363,15 +363,17 @@ class _Search:
         found, few = list(groups), 0
         for done, i in enumerate(chosen):
             ticket.breathe()
-            ticket.progress(50 + 50 * done // len(chosen), 100)
-            points, _ = drawn(
-                whole[i] if again is None or i in whole else again.of(groups[i].features), self.n, self.seed
-            )
+            part = ticket.share(50 + 50 * done / len(chosen), 50 + 50 * (done + 1) / len(chosen), 100)
+            at = whole[i]
+            if at is None and again is not None:
+                at = again.of(groups[i].features)
+            assert at is not None
+            points, _ = drawn(at, self.n, self.seed)
             if len(points) < FEWEST_SCORED:
                 few += 1
                 continue
             try:
-                shape = shape_of(points.values, self._rows(points.features), self.seed, Ticket())
+                shape = shape_of(points.values, self._rows(points.features), self.seed, part)
             except GeometryError as error:
                 notes.append(f"No score of {groups[i].features.tolist()}: {error}")
                 continue

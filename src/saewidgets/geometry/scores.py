@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.arrays import Doubles, Floats
 from ..engine.ticket import Ticket
-from .circularity import circularity_of_pairs, most_circular
+from .circularity import LEAST, circularity_of_pairs, most_circular
 from .irreducibility import Score, score
 from .principal import Principal, principal
 
@@ -60,12 +60,14 @@ class Scores:
         pair: the components, counted from 0.
         separability: bits. LOW: two independent features of one dimension each.
         mixture: share. HIGH: mostly on one line.
+        least: the smaller of the two components' shares of the variance.
         shuffled: the same of shuffled features.
     """
 
     pair: tuple[int, int]
     separability: float
     mixture: float
+    least: float
     shuffled: Shuffled
 
     @property
@@ -77,8 +79,12 @@ class Scores:
     def rank(self) -> float:
         """(1 - mixture) x (separability - mean separability of shuffled features), at least 0: by which groups are ranked.
 
-        Few points look dependent by chance; shuffled ones do as much, so that rare groups do not come first for that.
+        Few points look dependent by chance; shuffled ones do as much, so that rare groups do not come first for that. 0 where a
+        component of the pair holds less than a hundredth of the variance: such points are on a line, and neither number feels
+        how small what is left beside it is.
         """
+        if self.least < LEAST:
+            return 0.0
         return Score(max(0.0, self.separability - self.shuffled.mean.separability), self.mixture).product
 
 
@@ -107,7 +113,7 @@ def shape_of(activations: Floats, decoder: Floats, seed: int, ticket: Ticket, re
     """
     found = principal(activations, decoder)
     round_pairs = circularity_of_pairs(found.points)
-    pair = most_circular(round_pairs)
+    pair = most_circular(round_pairs, found.explained)
     actual = score(found.points[:, list(pair)])
     rng = np.random.default_rng(seed)
     if len(activations) > SHUFFLED_POINTS:
@@ -117,6 +123,12 @@ def shape_of(activations: Floats, decoder: Floats, seed: int, ticket: Ticket, re
         ticket.breathe()
         ticket.progress(1 + done, 1 + repeats)
         others = principal(rng.permuted(activations, axis=0), decoder)
-        shuffled.append(score(others.points[:, list(most_circular(circularity_of_pairs(others.points)))]))
+        shuffled.append(score(others.points[:, list(_pair(others))]))
+    ticket.progress(1, 1)
     many = Shuffled(np.array([s.separability for s in shuffled]), np.array([s.mixture for s in shuffled]))
-    return Shape(found, round_pairs, pair, Scores(pair, actual.separability, actual.mixture, many))
+    least = float(found.explained[list(pair)].min())
+    return Shape(found, round_pairs, pair, Scores(pair, actual.separability, actual.mixture, least, many))
+
+
+def _pair(found: Principal) -> tuple[int, int]:
+    return most_circular(circularity_of_pairs(found.points), found.explained)

@@ -67,7 +67,8 @@ def components(edges: Edges, cut: float) -> Ints:
     """[n] the connected component of each feature, over edges with cosine > cut."""
     kept = edges.cosine > cut
     graph = sparse.coo_array((np.ones(int(kept.sum()), bool), (edges.one[kept], edges.other[kept])), (edges.n, edges.n))
-    return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
+    labels: Ints = connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
+    return labels
 
 
 def members(labels: Ints, fires: Bools, sizes: tuple[int, int]) -> list[Ints]:

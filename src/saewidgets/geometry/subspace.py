@@ -15,6 +15,7 @@ import numpy as np
 from ..engine.arrays import Doubles, Floats, Ints
 from ..index.feature_index import FeatureIndex
 from .active import Active, active_in_texts, drawn, read_again, stored
+from .circularity import LEAST
 from .errors import GeometryError
 from .places import CorpusPlaces, Places, TextPlaces
 from .scores import Scores, shape_of
@@ -47,8 +48,9 @@ class Subspace:
             largest in magnitude is positive. mean: [d_out] of what the features write: mean + points @ components rebuilds it,
             up to the components that are left out.
         circularity: [c, c] how much each pair of components looks like a circle, 0 to 1 (`geometry.circularity`).
-        pair: the most circular one, counted from 0: what a picture shows first, and what `scores` is of. (In the paper days lie
-            on the second and third component, the first being how strongly features fire.)
+        pair: the most circular one of those whose components hold a hundredth of the variance each, counted from 0: what a picture
+            shows first, and what `scores` is of. (In the paper days lie on the second and third component, the first being how
+            strongly features fire.)
         activations: [n, k] of the features.
         token: [n] the points' tokens. position: [n] where these stand, counted in the corpus (of texts: in all, one after another).
         places: where these are in their texts.
@@ -251,6 +253,8 @@ def _pictured(
     inside = shape.principal
     if inside.explained[1] == 0:
         notes.append("All points lie on one line: there is nothing on the other components.")
+    elif inside.explained[1] < LEAST:
+        notes.append(f"Nearly all points lie on one line: it holds {inside.explained[0]:.2%} of their variance.")
     return Subspace(
         features=found.features,
         points=inside.points,
