@@ -126,4 +126,6 @@ def _file(path: Path, dtype: type[np.generic], n: int) -> np.ndarray:
             os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error now, and no crash at a write
         else:
             file.truncate(size)
-    return np.memmap(path, dtype, "r+", shape=(n,))
+    return np.asarray(
+        np.memmap(path, dtype, "r+", shape=(n,))
+    )  # a plain array: slices of a memmap cost ten times as much

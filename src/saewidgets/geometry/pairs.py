@@ -176,18 +176,34 @@ def sums_of(a: ByFeature, b: ByFeature, f: Ints, g: Ints, breathe: Callable[[], 
     together, sums = np.zeros(n, np.int64), np.zeros((3, n))
     order = np.argsort(f, kind="stable")
     whose, start, many = np.unique(f[order], return_index=True, return_counts=True)
-    on = np.zeros(a.tokens)
+    on, lengths = np.zeros(a.tokens), b.count[g]
     for i, feature in enumerate(whose.tolist()):
         if not i % 64:
             breathe()
         _, position, value = a.of(feature, feature + 1)
         on[position] = value
-        for pair in order[start[i] : start[i] + many[i]].tolist():
-            _, there, other = b.of(int(g[pair]), int(g[pair]) + 1)
-            here = on[there]
+        for part in _parts(order[start[i] : start[i] + many[i]], lengths):
+            # All activations of these partners, one after another; then those on the feature's tokens.
+            length = lengths[part]
+            begin = np.cumsum(length) - length
+            at = np.repeat(b.ptr[g[part]] - begin, length) + np.arange(int(length.sum()))
+            here = on[b.position[at]]
             both = np.flatnonzero(here)
-            x, y = here[both], other[both].astype(np.float64)
-            together[pair] = len(both)
-            sums[:, pair] = x @ y, x @ x, y @ y
+            pair = np.repeat(np.arange(len(part)), length)[both]
+            x, y = here[both], b.value[at[both]].astype(np.float64)
+            together[part] = np.bincount(pair, minlength=len(part))
+            for row, of_token in enumerate((x * y, x * x, y * y)):
+                sums[row, part] = np.bincount(pair, of_token, len(part))
         on[position] = 0
     return PairSums(together, sums[0], sums[1], sums[2])
+
+
+def _parts(pairs: Ints, length: Ints) -> Iterator[Ints]:
+    """Pairs in parts of some million activations."""
+    ends = np.cumsum(length[pairs])
+    low = 0
+    while low < len(pairs):
+        before = int(ends[low - 1]) if low else 0
+        high = max(int(np.searchsorted(ends, before + _PRODUCTS, side="right")), low + 1)
+        yield pairs[low:high]
+        low = high

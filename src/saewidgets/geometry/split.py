@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-__all__ = ["Rule", "Side", "Splitting"]
+__all__ = ["Alone", "Rule", "Side", "Splitting"]
+
+
+Alone: TypeAlias = Literal["unmatched", "rare", "silent"]
+"""Why a feature has no family."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,13 @@ class Splitting:
         Raises:
             GeometryError: for a rule that means nothing.
         """
-        given = {"cut": cut, "least_r": least_r, "least_together": least_together}
-        return replace(self, rule=replace(self.rule, **{name: v for name, v in given.items() if v is not None}))
+        now = self.rule
+        rule = Rule(
+            now.cut if cut is None else cut,
+            now.least_r if least_r is None else least_r,
+            now.least_together if least_together is None else least_together,
+        )
+        return replace(self, rule=rule)
 
     @cached_property
     def forest(self) -> Forest:
@@ -144,12 +153,11 @@ class Splitting:
         than a link needs) and "silent" of either side."""
         kinds = self.forest.kinds()
         found = {str(kind): kinds.count(kind) for kind in KINDS}
-        alone: tuple[Kind, ...] = ("unmatched", "rare", "silent")
-        for kind in alone:
+        for kind in _ALONE:
             found |= {f"{kind}_{name}": len(self.without_family(kind, name)) for name in _SIDES}
         return found
 
-    def without_family(self, kind: Literal["unmatched", "rare", "silent"], side: SideName) -> Ints:
+    def without_family(self, kind: Alone, side: SideName) -> Ints:
         """The features of a side that have no family, and why: ascending."""
         count = self._side(side).count
         alone = (self.forest.family_a if side == "a" else self.forest.family_b) < 0
@@ -209,7 +217,7 @@ class Splitting:
         # A linked pair stands first in the row of whichever is the child.
         def of(name: str, mirrored: str) -> Floats:
             ours, theirs = getattr(self.a, name)[f, 0], getattr(self.b, mirrored)[g, 0]
-            return np.where(by_a, ours, theirs)
+            return np.asarray(np.where(by_a, ours, theirs))
 
         columns: dict[str, object] = {"family": family, "kind": [kinds[i] for i in family.tolist()], "a": f, "b": g}
         columns |= {"child": child, "r": of("r", "r"), "together": of("together", "together")}
@@ -245,9 +253,8 @@ class Splitting:
             pairs = [(feature, other) if side == "a" else (other, feature) for other in others]
             title = f"{side} {feature} is {family.kind}: its best partners, none of which is its parent"
         numbers = [self._numbers(f, g) for f, g in pairs]
-        names = {("a", f): said(self.a.labels, f) for f, _ in pairs} | {
-            ("b", g): said(self.b.labels, g) for _, g in pairs
-        }
+        names: dict[tuple[SideName, int], str] = {("a", f): said(self.a.labels, f) for f, _ in pairs}
+        names |= {("b", g): said(self.b.labels, g) for _, g in pairs}
         return family_figure(pairs, numbers, names, title, linked=bool(family.links))
 
     def _numbers(self, f: int, g: int) -> dict[str, float]:
@@ -278,3 +285,4 @@ class Splitting:
 
 
 _SIDES: tuple[SideName, ...] = ("a", "b")
+_ALONE: tuple[Alone, ...] = ("unmatched", "rare", "silent")

@@ -106,6 +106,7 @@ def test_a_silent_feature_fires_with_nobody(case: tuple[sw.FeatureIndex, Any, An
     assert len(sw.neighbours(index, silent)) == 10  # its decoder row points somewhere all the same
 
 
+@pytest.mark.slow
 def test_without_a_scan_what_is_stored_is_there_and_more_says_what_it_needs(tmp_path: Path) -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae("topk", HOOK))
     made = build(engine, documents(6), tmp_path / "index", keep_activations=False)
@@ -132,6 +133,7 @@ def test_bad_input(case: tuple[sw.FeatureIndex, Any, Any]) -> None:
         sw.neighbours(index, 0, k=0)
 
 
+@pytest.mark.slow
 def test_neurons_have_no_neighbours_by_decoder(tmp_path: Path) -> None:
     engine = sw.Engine(tiny.hooked(), sw.Neurons("blocks.0.hook_mlp_out"))
     index = build(engine, documents(4), tmp_path / "index")

@@ -119,6 +119,7 @@ def test_bad_input(index: sw.FeatureIndex) -> None:
         sw.cooccurrence(index, [1, 2], measure="dice")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_without_the_scan_it_is_of_examples_and_says_so(tmp_path: Path) -> None:
     engine = sw.Engine(model_of_tokens(), sae_of_tokens(FEATURES), outlier_factor=None)
     made: Any = build(engine, documents_of_tokens("uvwx"), tmp_path / "index", keep=3, keep_activations=False)

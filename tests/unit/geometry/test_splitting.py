@@ -232,6 +232,7 @@ def test_a_feature_or_a_side_that_is_not_there(planted: sw.Splitting) -> None:
 # -- which indexes can be compared
 
 
+@pytest.mark.slow
 def test_the_same_index_twice_has_every_feature_as_its_own(tmp_path: Path) -> None:
     engine = sw.Engine(model_of_tokens(), sae_of_tokens(A, bias={6: 1.0}), outlier_factor=None)
     index = build(engine, documents_of_tokens(rare=6), tmp_path / "index")
@@ -243,6 +244,7 @@ def test_the_same_index_twice_has_every_feature_as_its_own(tmp_path: Path) -> No
     assert any("same index" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_two_models_with_one_tokenizer(tmp_path: Path) -> None:
     corpus = documents(8)
     sides = []
@@ -253,6 +255,7 @@ def test_two_models_with_one_tokenizer(tmp_path: Path) -> None:
     assert found.tokens == sum(len(ids) - 1 for ids in corpus) and found.a.cosine is not None
 
 
+@pytest.mark.slow
 def test_another_corpus_is_refused_and_both_are_named(tmp_path: Path) -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae("topk", HIGH))
     a, b = build(engine, documents(4), tmp_path / "one"), build(engine, documents(5), tmp_path / "other")
@@ -261,6 +264,7 @@ def test_another_corpus_is_refused_and_both_are_named(tmp_path: Path) -> None:
     assert str(a.path) in str(caught.value) and str(b.path) in str(caught.value)
 
 
+@pytest.mark.slow
 def test_an_index_without_its_scan_is_refused(tmp_path: Path) -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae("topk", HIGH))
     a = build(engine, documents(4), tmp_path / "a")
@@ -269,6 +273,7 @@ def test_an_index_without_its_scan_is_refused(tmp_path: Path) -> None:
         sw.splitting(a, b)
 
 
+@pytest.mark.slow
 def test_widths_that_differ_and_missing_engines_leave_the_decoder_out(tmp_path: Path) -> None:
     corpus = documents(4)
     wide = sw.Engine(tiny.hooked(), tiny.sae("topk", "blocks.1.mlp.hook_post", d_in=tiny.D_MLP))
@@ -282,6 +287,7 @@ def test_widths_that_differ_and_missing_engines_leave_the_decoder_out(tmp_path: 
     np.testing.assert_array_equal(alone.a.partner, found.a.partner)
 
 
+@pytest.mark.slow
 def test_all_silent_is_no_error(tmp_path: Path) -> None:
     corpus = documents_of_tokens()
     a, b = (
@@ -295,6 +301,7 @@ def test_all_silent_is_no_error(tmp_path: Path) -> None:
         assert np.isnan(found.a.r).all()
 
 
+@pytest.mark.slow
 def test_nothing_that_both_count(tmp_path: Path) -> None:
     corpus = documents_of_tokens()
     sides = []
@@ -308,6 +315,7 @@ def test_nothing_that_both_count(tmp_path: Path) -> None:
         sw.splitting(a, b)
 
 
+@pytest.mark.slow
 def test_settings_that_mean_nothing(tmp_path: Path) -> None:
     index = build(sw.Engine(tiny.hooked(), tiny.sae("topk", HIGH)), documents(3), tmp_path / "index")
     for wrong in ({"k": 0}, {"cut": 2.0}, {"least_together": 0}):
@@ -315,6 +323,7 @@ def test_settings_that_mean_nothing(tmp_path: Path) -> None:
             sw.splitting(index, index, **wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_progress_is_told_and_a_cancelled_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -331,6 +340,7 @@ def test_progress_is_told_and_a_cancelled_run_leaves_nothing(tmp_path: Path, mon
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = build(sw.Engine(tiny.hooked(), tiny.sae("topk", HIGH)), documents(3), tmp_path / "index")
 
