@@ -52,7 +52,11 @@ def fallback_of(sub: Subspace, pair: tuple[int, int], colour: str) -> str:
     drawn = np.sort(np.random.default_rng(0).permutation(len(sub.points))[:_POINTS])
     names = [said(sub.labels, f) for f in sub.features.tolist()]
     listed = [f"{f} {name}".strip() for f, name in zip(sub.features.tolist(), names, strict=True)]
-    what = "all points" if len(drawn) == len(sub.points) else f"{len(drawn):,} of {len(sub.points):,} points, drawn at random"
+    what = (
+        "all points"
+        if len(drawn) == len(sub.points)
+        else f"{len(drawn):,} of {len(sub.points):,} points, drawn at random"
+    )
     axes = [f"PC{i + 1} ({sub.explained[i]:.0%} of the variance)" for i in (a, b)]
     by = "token" if groups is not found or colour == "token" else colour
     rows = [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...engine.arrays import Ints
     from ...geometry.subspace import Subspace
 
-__all__ = ["BEFORE", "AFTER", "colour_reply", "subspace_reply", "texts_reply"]
+__all__ = ["AFTER", "BEFORE", "colour_reply", "subspace_reply", "texts_reply"]
 
 # Tokens on each side of a point's own.
 BEFORE, AFTER = 20, 10
