@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .engine.engine import Engine as Engine
     from .engine.lens import LogitLens as LogitLens
     from .engine.lens import logit_lens as logit_lens
+    from .geometry.groups import CandidateGroups as CandidateGroups
+    from .geometry.groups import candidate_groups as candidate_groups
     from .geometry.subspace import Subspace as Subspace
     from .geometry.subspace import subspace as subspace
     from .index.autointerp.blind_test import BlindResult as BlindResult
@@ -136,6 +138,8 @@ _HOMES = {
     "PromptComparison": "widgets.comparison.widget",
     "Recipe": "interventions.recipe.recipe",
     "SAEBrowser": "widgets.catalog.widget",
+    "CandidateGroups": "geometry.groups",
+    "candidate_groups": "geometry.groups",
     "Subspace": "geometry.subspace",
     "subspace": "geometry.subspace",
     "Scores": "index.autointerp.score",

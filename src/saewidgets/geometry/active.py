@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
 from ..engine.arrays import Floats, Ints
 from ..engine.ticket import Progress, Ticket
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..engine.text.given import TextInput
     from ..index.feature_index import FeatureIndex
 
-__all__ = ["Active", "active", "active_in_texts", "drawn"]
+__all__ = ["Active", "Reread", "active", "active_in_texts", "drawn", "read_again", "read_draw", "stored"]
 
 # Tokens that are read at once, between two looks at whether to go on.
 _AT_ONCE = 4096
@@ -143,7 +144,7 @@ def read_again(index: FeatureIndex, features: Sequence[int], read: int, seed: in
         f"The index does not keep all activations of these features: {len(some):,} of the {len(chunks):,} texts that it keeps as "
         f"examples of them ({counted:,} counted tokens) were read again. Large activations are over-represented there."
     )
-    return Active(np.array(wanted, np.int64), position, values, counted, False, note)
+    return Active(np.array(wanted, np.int64), position, values.toarray(), counted, False, note)
 
 
 def drawn_chunks(index: FeatureIndex, chunks: Ints, read: int, seed: int) -> Ints:
@@ -154,12 +155,46 @@ def drawn_chunks(index: FeatureIndex, chunks: Ints, read: int, seed: int) -> Int
     return order[:taken]
 
 
-def _read(index: FeatureIndex, features: Sequence[int], chunks: Ints, ticket: Ticket) -> tuple[Ints, Floats, int]:
-    """Read chunks with the model: positions where any of the features fires, ascending, [n, k] activations; counted tokens."""
+def read_draw(index: FeatureIndex, features: Ints, read: int, seed: int, ticket: Ticket) -> Reread:
+    """On the engine's worker: texts drawn uniformly from the whole corpus, read again for many features at once."""
+    chunks = np.arange(len(index.texts.chunk_ptr) - 1)
+    some = drawn_chunks(index, chunks, read, seed)
+    note = f"of {len(some):,} of the corpus' {len(chunks):,} texts, drawn uniformly (seed {seed}) and read again"
+    return Reread(features, *_read(index, features.tolist(), some, ticket), note)
+
+
+@dataclass(frozen=True, eq=False)
+class Reread:
+    """Activations of many features on texts that were read again.
+
+    Attributes:
+        features: [F]. position: [n] tokens where any of them fires, counted in the corpus. values: [n, F]. tokens: counted ones.
+        note: which texts.
+    """
+
+    features: Ints
+    position: Ints
+    values: sparse.csr_array
+    tokens: int
+    note: str
+
+    def of(self, features: Ints) -> Active:
+        """Of a few of them, on the tokens where any of these fires."""
+        order = np.argsort(self.features)
+        dense = self.values[:, order[np.searchsorted(self.features[order], features)]].toarray()
+        fires = (dense != 0).any(1)
+        return Active(features, self.position[fires], dense[fires], self.tokens, False, self.note)
+
+
+def _read(
+    index: FeatureIndex, features: Sequence[int], chunks: Ints, ticket: Ticket
+) -> tuple[Ints, sparse.csr_array, int]:
+    """Read chunks with the model: positions where any of the features fires, ascending, activations [n, k]; counted tokens."""
     texts, engine = index.texts, index.must_have_engine("all activations of these features")
     starts, stops = texts.chunk_ptr[chunks], texts.chunk_ptr[chunks + 1]
     total, columns = int((stops - starts).sum()), list(dict.fromkeys(features))
-    position, values, counted, done = [np.zeros(0, np.int64)], [np.zeros((0, len(features)), np.float32)], 0, 0
+    position, counted, done = [np.zeros(0, np.int64)], 0, 0
+    values = [sparse.csr_array((0, len(features)), dtype=np.float32)]
     while done < len(chunks):
         ticket.breathe()
         so_far = int((stops - starts)[:done].sum())
@@ -171,10 +206,10 @@ def _read(index: FeatureIndex, features: Sequence[int], chunks: Ints, ticket: Ti
         dense = engine.activations(ids, sae=index.sae, features=columns)[:, np.array(features)]
         fires = (flags == 0) & (dense != 0).any(1)
         position.append(at[fires])
-        values.append(dense[fires])
+        values.append(sparse.csr_array(dense[fires]))
         counted += int((flags == 0).sum())
         done += many
         ticket.progress(so_far + len(at), total)
     where = np.concatenate(position)
     sorting = np.argsort(where, kind="stable")
-    return where[sorting], np.concatenate(values)[sorting], counted
+    return where[sorting], sparse.vstack(values).tocsr()[sorting], counted

@@ -12,7 +12,10 @@ import numpy as np
 
 from ..engine.arrays import Doubles
 
-__all__ = ["circularity", "circularity_of_pairs"]
+__all__ = ["LEAST", "circularity", "circularity_of_pairs", "most_circular"]
+
+LEAST = 0.01
+"""A share of the variance below which a component is not looked at for a shape: what is left of points on a line has one, too."""
 
 # Where the spread of the radius over its mean is this, the score halves. A filled disc has 0.354.
 _HALF = 0.25
@@ -60,7 +63,16 @@ def circularity_of_pairs(points: Doubles) -> Doubles:
     return found
 
 
-def most_circular(found: Doubles) -> tuple[int, int]:
-    """The pair with the largest circularity; the first of equals, those of more variance coming first."""
-    i, j = np.unravel_index(int(np.triu(found, 1).argmax()), found.shape)
-    return (int(i), int(j)) if i < j else (0, 1)
+def most_circular(found: Doubles, explained: Doubles) -> tuple[int, int]:
+    """The pair with the largest circularity, of components that hold a share of the variance of at least `LEAST` each.
+
+    Of equals the first, those of more variance coming first; the first two where fewer than two hold that much.
+
+    Args:
+        found: [c, c], of `circularity_of_pairs`. explained: [c] shares of the variance, decreasing.
+    """
+    enough = int((explained >= LEAST).sum())
+    if enough < 2:
+        return 0, 1
+    pairs = list(combinations(range(enough), 2))
+    return pairs[int(np.argmax([found[pair] for pair in pairs]))]

@@ -15,9 +15,10 @@ from ..engine.arrays import Doubles, Ints
 from .places import Places
 
 if TYPE_CHECKING:
+    import pandas as pd
     from plotly.graph_objects import Figure
 
-__all__ = ["Picture", "points_figure"]
+__all__ = ["Picture", "groups_figure", "points_figure"]
 
 # Okabe and Ito's colours that can be told apart by everybody, and grey for the rest.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#f0e442", "#000000")
@@ -74,6 +75,41 @@ def points_figure(of: Picture, components: Sequence[int], colour: str) -> Figure
         titles = {f"{name}axis": {"title": {"text": text}} for name, text in zip("xyz", axes, strict=True)}
         figure.update_layout(scene={**titles, "aspectmode": "data"})
     return figure
+
+
+def groups_figure(groups: pd.DataFrame, title: str) -> Figure:
+    """Separability against mixture of groups, mixture from the right to the left; coloured by score.
+
+    Args:
+        groups: rows of `CandidateGroups.to_pandas`.
+    """
+    import plotly.graph_objects as go
+
+    some = groups[groups["score"].notna()]
+    columns = (some[name].tolist() for name in ("tokens", "size", "n_points", "score"))
+    hover = [
+        f"group {i}: {escaped(', '.join(tokens))}<br>{size:,} features, {points:,} tokens, score {score:.2f}"
+        for i, tokens, size, points, score in zip(some.index.tolist(), *columns, strict=True)
+    ]
+    figure = go.Figure(
+        go.Scatter(
+            x=some["mixture"],
+            y=some["separability"],
+            mode="markers",
+            marker={
+                "size": 9,
+                "color": some["score"],
+                "colorscale": "Viridis",
+                "colorbar": {"title": "score"},
+                "opacity": 0.8,
+            },
+            customdata=hover,
+            hovertemplate="%{customdata}<br>mixture %{x:.2f}, separability %{y:.2f} bits<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="mixture (high: mostly on a line)", autorange="reversed")
+    figure.update_yaxes(title="separability, bits (low: two independent features)")
+    return figure.update_layout(title=escaped(title), margin={"t": 56})
 
 
 def _trace(

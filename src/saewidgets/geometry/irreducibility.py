@@ -60,7 +60,7 @@ def separability(points: Doubles, bins: int = BINS, angles: int = ANGLES) -> flo
     centred = points - points.mean(0)
     if is_flat(centred):
         return 0.0
-    turn = np.arange(angles) * (0.5 * np.pi / angles)
+    turn: Doubles = np.arange(angles, dtype=np.float64) * (0.5 * np.pi / angles)
     at_once = max(1, _AT_ONCE // len(points))
     found = [_information(_cells(centred, turn[i : i + at_once], bins), bins) for i in range(0, angles, at_once)]
     return float(max(0.0, np.concatenate(found).min()))
@@ -76,7 +76,8 @@ def _cells(points: Doubles, turn: Doubles, bins: int) -> Ints:
 def _bin(values: Doubles, bins: int) -> Ints:
     low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
     width = np.where(high > low, high - low, 1.0)
-    return np.minimum((values - low) * (bins / width), bins - 1).astype(np.int64)
+    found: Ints = np.minimum((values - low) * (bins / width), bins - 1).astype(np.int64)
+    return found
 
 
 def _information(cells: Ints, bins: int) -> Doubles:
@@ -88,7 +89,8 @@ def _information(cells: Ints, bins: int) -> Doubles:
 
 
 def _entropy(share: Doubles) -> Doubles:
-    return -(share * np.log2(np.where(share > 0, share, 1.0))).sum(-1)
+    found: Doubles = -(share * np.log2(np.where(share > 0, share, 1.0))).sum(-1)
+    return found
 
 
 def mixture(points: Doubles, epsilon: float = EPSILON) -> float:
@@ -102,15 +104,17 @@ def mixture(points: Doubles, epsilon: float = EPSILON) -> float:
     if is_flat(centred):
         return 1.0
     step = np.pi / _DIRECTIONS
-    turn = np.arange(_DIRECTIONS) * step
+    turn: Doubles = np.arange(_DIRECTIONS, dtype=np.float64) * step
     shares = _most_on_a_line(centred, turn, epsilon)
+    found = float(shares.max())
     for finer in _FINER:
         best = turn[np.argsort(-shares, kind="stable")[:_BEST]]
         around = np.arange(-finer + 1, finer) * (step / finer)
-        turn = np.concatenate([turn, (best[:, None] + around).ravel()])
-        shares = np.concatenate([shares, _most_on_a_line(centred, turn[len(shares) :], epsilon)])
+        turn = (best[:, None] + around).ravel()
+        shares = _most_on_a_line(centred, turn, epsilon)
+        found = max(found, float(shares.max()))
         step /= finer
-    return float(shares.max())
+    return found
 
 
 def _most_on_a_line(points: Doubles, turn: Doubles, epsilon: float) -> Doubles:

@@ -18,7 +18,7 @@ __all__ = ["FLAT", "MOST", "Principal", "is_flat", "principal"]
 MOST = 5
 """Components that are kept: as many as the paper keeps."""
 FLAT = 1e-18
-"""A share of the variance that is rounding."""
+"""A share of the variance up to which it is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Principal:
 
     Attributes:
         points: [n, c] coordinates of the centred vectors on the components.
-        explained: [c] share of the vectors' variance, decreasing.
+        explained: [c] share of the vectors' variance, decreasing; 0, as are the coordinates, where it is rounding.
         components: [c, d] orthonormal; the entry of each that is largest in magnitude is positive (the first of equals).
         mean: [d] of the vectors.
     """
@@ -71,9 +71,12 @@ def principal(activations: Floats | Doubles, decoder: Floats | Doubles, most: in
     components = right[:kept] @ basis.T
     signs = np.sign(components[np.arange(kept), np.abs(components).argmax(1)])
     variance = singular**2
+    explained = variance[:kept] / variance.sum()
+    # What is rounding alone is no coordinate: it would have a shape of its own.
+    explained[explained <= FLAT] = 0.0
     return Principal(
-        points=left[:, :kept] * (singular[:kept] * signs),
-        explained=variance[:kept] / variance.sum(),
+        points=left[:, :kept] * (singular[:kept] * signs * (explained > 0)),
+        explained=explained,
         components=components * signs[:, None],
         mean=basis @ mean,
     )

@@ -1,4 +1,7 @@
-"""The scores of a few features' picture, beside those of the same features shuffled against each other."""
+"""The shape that activations draw: components, the pair that is most of a circle, and its scores.
+
+Beside the scores stand those of the same features shuffled against each other.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ import numpy as np
 
 from ..engine.arrays import Doubles, Floats
 from ..engine.ticket import Ticket
-from .circularity import circularity_of_pairs, most_circular
+from .circularity import LEAST, circularity_of_pairs, most_circular
 from .irreducibility import Score, score
 from .principal import Principal, principal
 
-__all__ = ["SHUFFLES", "Scores", "Shuffled", "scores_of"]
+__all__ = ["SHUFFLED_POINTS", "SHUFFLES", "Scores", "Shape", "Shuffled", "shape_of"]
 
 SHUFFLES = 5
+SHUFFLED_POINTS = 5_000
+"""Points that are shuffled at most, drawn uniformly: with so many, chance adds a hundredth of a bit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +60,14 @@ class Scores:
         pair: the components, counted from 0.
         separability: bits. LOW: two independent features of one dimension each.
         mixture: share. HIGH: mostly on one line.
+        least: the smaller of the two components' shares of the variance.
         shuffled: the same of shuffled features.
     """
 
     pair: tuple[int, int]
     separability: float
     mixture: float
+    least: float
     shuffled: Shuffled
 
     @property
@@ -72,32 +79,56 @@ class Scores:
     def rank(self) -> float:
         """(1 - mixture) x (separability - mean separability of shuffled features), at least 0: by which groups are ranked.
 
-        Few points look dependent by chance; shuffled ones do as much, so that rare groups do not come first for that.
+        Few points look dependent by chance; shuffled ones do as much, so that rare groups do not come first for that. 0 where a
+        component of the pair holds less than a hundredth of the variance: such points are on a line, and neither number feels
+        how small what is left beside it is.
         """
+        if self.least < LEAST:
+            return 0.0
         return Score(max(0.0, self.separability - self.shuffled.mean.separability), self.mixture).product
 
 
-def scores_of(
-    found: Principal,
-    pair: tuple[int, int],
-    activations: Floats,
-    decoder: Floats,
-    seed: int,
-    ticket: Ticket,
-    repeats: int = SHUFFLES,
-) -> Scores:
-    """Scores of a pair of components, and those of features that are shuffled against each other.
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """What activations draw.
 
-    Args:
-        found: components of activations [n, k] @ decoder [k, d].
+    Attributes:
+        principal: components of what the features write. circularity: [c, c] of every pair. pair: the most circular one.
+        scores: of that pair.
     """
+
+    principal: Principal
+    circularity: Doubles
+    pair: tuple[int, int]
+    scores: Scores
+
+
+def shape_of(activations: Floats, decoder: Floats, seed: int, ticket: Ticket, repeats: int = SHUFFLES) -> Shape:
+    """The shape of activations [n, k] @ decoder [k, d].
+
+    Shuffled are at most `SHUFFLED_POINTS` of the points.
+
+    Raises:
+        GeometryError: if all points are equal, or not finite.
+    """
+    found = principal(activations, decoder)
+    round_pairs = circularity_of_pairs(found.points)
+    pair = most_circular(round_pairs, found.explained)
     actual = score(found.points[:, list(pair)])
     rng = np.random.default_rng(seed)
+    if len(activations) > SHUFFLED_POINTS:
+        activations = activations[rng.choice(len(activations), SHUFFLED_POINTS, replace=False)]
     shuffled: list[Score] = []
     for done in range(repeats):
         ticket.breathe()
         ticket.progress(1 + done, 1 + repeats)
         others = principal(rng.permuted(activations, axis=0), decoder)
-        shuffled.append(score(others.points[:, list(most_circular(circularity_of_pairs(others.points)))]))
+        shuffled.append(score(others.points[:, list(_pair(others))]))
+    ticket.progress(1, 1)
     many = Shuffled(np.array([s.separability for s in shuffled]), np.array([s.mixture for s in shuffled]))
-    return Scores(pair, actual.separability, actual.mixture, many)
+    least = float(found.explained[list(pair)].min())
+    return Shape(found, round_pairs, pair, Scores(pair, actual.separability, actual.mixture, least, many))
+
+
+def _pair(found: Principal) -> tuple[int, int]:
+    return most_circular(circularity_of_pairs(found.points), found.explained)

@@ -15,11 +15,10 @@ import numpy as np
 from ..engine.arrays import Doubles, Floats, Ints
 from ..index.feature_index import FeatureIndex
 from .active import Active, active_in_texts, drawn, read_again, stored
-from .circularity import circularity_of_pairs, most_circular
+from .circularity import LEAST
 from .errors import GeometryError
 from .places import CorpusPlaces, Places, TextPlaces
-from .principal import FLAT, principal
-from .scores import Scores, scores_of
+from .scores import Scores, shape_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +48,9 @@ class Subspace:
             largest in magnitude is positive. mean: [d_out] of what the features write: mean + points @ components rebuilds it,
             up to the components that are left out.
         circularity: [c, c] how much each pair of components looks like a circle, 0 to 1 (`geometry.circularity`).
-        pair: the most circular one, counted from 0: what a picture shows first, and what `scores` is of. (In the paper days lie
-            on the second and third component, the first being how strongly features fire.)
+        pair: the most circular one of those whose components hold a hundredth of the variance each, counted from 0: what a picture
+            shows first, and what `scores` is of. (In the paper days lie on the second and third component, the first being how
+            strongly features fire.)
         activations: [n, k] of the features.
         token: [n] the points' tokens. position: [n] where these stand, counted in the corpus (of texts: in all, one after another).
         places: where these are in their texts.
@@ -101,7 +101,7 @@ class Subspace:
             "position_in_document": self.places.in_document,
             "position": self.position,
         }
-        numbers = {f"pc{c + 1}": self.points[:, c] for c in range(self.points.shape[1])}
+        numbers: dict[str, Doubles | Floats] = {f"pc{c + 1}": self.points[:, c] for c in range(self.points.shape[1])}
         numbers |= {f"feature_{f}": self.activations[:, k] for k, f in enumerate(self.features.tolist())}
         theirs: dict[str, object] = {}
         for name in self.places.columns:
@@ -249,25 +249,25 @@ def _pictured(
     seed: int,
     ticket: Ticket,
 ) -> Subspace:
-    decoder = contribution(dictionary, found.features)
-    shape = principal(found.values, decoder)
-    round_pairs = circularity_of_pairs(shape.points)
-    pair = most_circular(round_pairs)
-    if shape.explained[1] <= FLAT:
-        notes.append("All points lie on one line: the second component is none.")
+    shape = shape_of(found.values, contribution(dictionary, found.features), seed, ticket)
+    inside = shape.principal
+    if inside.explained[1] == 0:
+        notes.append("All points lie on one line: there is nothing on the other components.")
+    elif inside.explained[1] < LEAST:
+        notes.append(f"Nearly all points lie on one line: it holds {inside.explained[0]:.2%} of their variance.")
     return Subspace(
         features=found.features,
-        points=shape.points,
-        explained=shape.explained,
-        components=shape.components,
-        mean=shape.mean,
-        circularity=round_pairs,
-        pair=pair,
+        points=inside.points,
+        explained=inside.explained,
+        components=inside.components,
+        mean=inside.mean,
+        circularity=shape.circularity,
+        pair=shape.pair,
         activations=found.values,
         token=where.tokens(),
         position=found.position,
         places=where,
-        scores=scores_of(shape, pair, found.values, decoder, seed, ticket),
+        scores=shape.scores,
         dictionary=dictionary.name,
         labels=dictionary.labels,
         provenance={**provenance, "seed": str(seed)},
