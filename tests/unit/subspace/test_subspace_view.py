@@ -57,14 +57,18 @@ def colour(widget: sw.FeatureSubspace, by: str) -> tuple[dict[str, Any], Any]:
 
 
 def texts_of(widget: sw.FeatureSubspace, wanted: list[int]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = good(widget, "texts", {"features": list(widget.features), "points": wanted})[0]["texts"]
+    found: list[dict[str, Any]] = good(widget, "texts", {"features": list(widget.features), "points": wanted})[0][
+        "texts"
+    ]
     return found
 
 
 def by_hand(engine: sw.Engine, text: str) -> list[tuple[int, str, list[float]]]:
     """Position, token and activations of every counted token of a text on which any of the features fires."""
     acts = engine.activations(text)
-    rows = [(i, acts.tokens[i], [float(acts[i, f]) for f in FEATURES]) for i in range(len(acts.tokens)) if acts.counted[i]]
+    rows = [
+        (i, acts.tokens[i], [float(acts[i, f]) for f in FEATURES]) for i in range(len(acts.tokens)) if acts.counted[i]
+    ]
     return [row for row in rows if any(row[2])]
 
 
@@ -199,7 +203,11 @@ def test_a_point_s_text_has_it_marked_and_says_which_tokens_are_points_too(
 ) -> None:
     found = of_corpus.result
     # Short documents are one text each: what the engine reads is what the index has.
-    whole = {str(row["id"]): str(row["text"]) for row in CORPUS if row["kind"] in ("words", "other") and row["id"] != "unicode"}
+    whole = {
+        str(row["id"]): str(row["text"])
+        for row in CORPUS
+        if row["kind"] in ("words", "other") and row["id"] != "unicode"
+    }
     wanted = [i for i in range(len(found)) if found.places.document_name(i) in whole]
     assert len(wanted) > 10
     others = 0

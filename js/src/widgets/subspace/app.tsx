@@ -45,6 +45,7 @@ export function App(props: ViewProps) {
         onStop={() => kernel.stop("subspace")}
       />
       <StatusLines
+        unit="percent"
         status={{
           busy: main.busy || colour.busy,
           progress: main.progress,

@@ -135,15 +135,20 @@ export function Plot(props: Props) {
     else return;
     event.preventDefault();
   };
+  const place = (point: number): [number, number] => [screenX(to, x[point] ?? 0), screenY(to, y[point] ?? 0)];
+  const inside = (point: number) => {
+    const [px, py] = place(point);
+    return px >= 0 && py >= 0 && px <= width && py <= height;
+  };
   /** Bring a point into a picture that is near. */
   const reveal = (point: number) => {
-    const [px, py] = [screenX(to, x[point] ?? 0), screenY(to, y[point] ?? 0)];
-    if (px < 0 || py < 0 || px > width || py > height) setLook(moved(look, to, width / 2 - px, height / 2 - py));
+    const [px, py] = place(point);
+    if (!inside(point)) setLook(moved(look, to, width / 2 - px, height / 2 - py));
   };
 
   const ring = (point: number, name: string) => {
-    const [px, py] = [screenX(to, x[point] ?? 0), screenY(to, y[point] ?? 0)];
-    if (point >= n || px < 0 || py < 0 || px > width || py > height) return null;
+    const [px, py] = place(point);
+    if (point >= n || !inside(point)) return null;
     return (
       <g key={`${name} ${point}`} class={name} transform={`translate(${LEFT + px} ${TOP + py})`} data-point={point}>
         <circle r={radius + 4} class="saew-ring-under" />
@@ -159,7 +164,7 @@ export function Plot(props: Props) {
   ];
   const axis = (component: number) =>
     `PC${component + 1} (${percent(explained[component] ?? Number.NaN)} of the variance)`;
-  const pointed = hovered >= 0 && hovered < n;
+  const pointed = hovered >= 0 && hovered < n && inside(hovered);
   return (
     <div class="saew-plot" ref={measure}>
       <div

@@ -93,7 +93,8 @@ function coordinates(points: Points, pair: [number, number], point: number): str
 }
 
 function where(text: TextJson): string {
-  return `${label(text.document)} \u00b7 token ${text.in_document.toLocaleString("en")}`;
+  const name = label(text.document);
+  return `${/^\d+$/.test(name) ? "document " : ""}${name} \u00b7 token ${text.in_document.toLocaleString("en")}`;
 }
 
 /** The features that are active there, strongest first. */

@@ -99,7 +99,9 @@ class FeatureSubspace(EngineWidget, bundle="subspace"):
         super().__init__(engine, features=features, **traits)
         dictionary = None if self._index is not None else self.engine.dictionary(self._sae)
         labels = dictionary.labels if dictionary is not None else cast(FeatureIndex, self._index).labels
-        self.set_trait("n_features", dictionary.n_features if dictionary is not None else len(cast(FeatureIndex, self._index)))
+        self.set_trait(
+            "n_features", dictionary.n_features if dictionary is not None else len(cast(FeatureIndex, self._index))
+        )
         self.names_of(labels)
 
     # -- traits that belong together
