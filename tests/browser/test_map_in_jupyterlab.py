@@ -108,7 +108,9 @@ def test_a_lasso_selects_in_python_and_filters_the_table(lab: Lab, notebooks: Pa
         page.mouse.move(x, y, steps=8)
     page.mouse.up()
     becomes(page, "sorted(features.selected_features)", wanted)
-    expect(page.locator(".saew-map [role=status]", has_text="selected")).to_have_text(f"{len(wanted)} features selected")
+    expect(page.locator(".saew-map [role=status]", has_text="selected")).to_have_text(
+        f"{len(wanted)} features selected"
+    )
 
     # The table that is linked has just these.
     page.locator(".saew-browser select").select_option("selected")
