@@ -2,8 +2,13 @@
 
 fastumap (MIT) comes first: it loads in milliseconds and compiles nothing. umap-learn, of the method's authors (McInnes, Healy
 and Melville, "UMAP: Uniform Manifold Approximation and Projection for Dimension Reduction", 2018), compiles itself for a minute
-when it first runs, and steps in where fastumap is not installed or fails. Both are given the exact neighbours, so they differ
-in the layout alone. Nothing here needs torch.
+when it first runs, and steps in where fastumap is not installed or fails. Both are given the exact neighbours and the same
+start, so they differ in the layout alone. Nothing here needs torch.
+
+The start is not the spectral one that is usual. Its eigenvectors need not converge where features form many tight families:
+fastumap then raises ArpackNoConvergence, of 1,000 rows after 20 s, and of more so much later that it seems to hang. Principal
+components always exist, serve as well (Kobak and Linderman, "Initialization is critical for preserving global data structure
+in both t-SNE and UMAP", 2021), and on the demo's SAE the map keeps as many neighbours from either.
 """
 
 from __future__ import annotations
@@ -16,13 +21,14 @@ from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 
 import numpy as np
+from scipy.linalg import eigh
 
 from ...engine.arrays import Doubles, Floats, Ints
 from ..errors import GeometryError
 
 __all__ = ["Embedded", "Graph", "embed"]
 
-_MISSING = "A map needs UMAP: pip install 'saewidgets[map]'"
+_INSTALL = "A map needs UMAP: pip install 'saewidgets[map]'"
 # Cosines that differ by less are equal up to the rounding of float32: what is closer lies at no distance.
 _EQUAL = 1e-6
 # umap-learn's warnings are caught by a filter that is the process's own.
@@ -59,7 +65,7 @@ class Embedded:
 
     Attributes:
         places: [m, 2].
-        method: the library and its version. init: where it started from, "spectral" (its own choice) or "principal components".
+        method: the library and its version. init: where it started from, "principal components" or "random places".
         notes: what did not work before.
     """
 
@@ -70,35 +76,33 @@ class Embedded:
 
 
 def embed(graph: Graph, min_dist: float, seed: int) -> Embedded:
-    """The plane layout of a graph: the first that succeeds of fastumap from its own start, fastumap from principal components,
-    and umap-learn.
+    """The plane layout of a graph, by the first that succeeds: fastumap from principal components, fastumap from random places,
+    umap-learn from principal components.
 
     Raises:
         GeometryError: if neither library is installed, or none could do it, with what each said.
     """
     failed: list[str] = []
-    missing = 0
-    for library, init, lay_out in _WAYS:
+    missing: set[str] = set()
+    for library, init in _WAYS:
+        if library in missing:
+            continue
         try:
             module = _imported(library)
         except ImportError as error:
-            # Once for both starts of one library.
-            said = f"{library} cannot be loaded ({_told(error)})"
-            if said not in failed:
-                failed.append(said)
-                missing += isinstance(error, ModuleNotFoundError)
+            missing.add(library)
+            failed.append(f"{library} cannot be loaded ({_told(error)})")
             continue
         try:
-            places, notes = lay_out(module, graph, min_dist, seed)
+            places, notes = _LAY_OUT[library](module, graph, min_dist, seed, _START[init](graph.rows, seed))
             _must_be_places(places, len(graph.rows))
         except Exception as error:
-            failed.append(f"{_method(library)} started from {init} failed ({_told(error)})")
+            failed.append(f"{_method(library)} failed, started from {init} ({_told(error)})")
             continue
-        # That the first of the two is not installed explains the method; it is no failure.
         return Embedded(places, _method(library), init, (*(f"{what}." for what in failed), *notes))
-    if missing == len({library for library, _, _ in _WAYS}):
-        raise GeometryError(f"{_MISSING}.")
-    raise GeometryError(f"No map could be made: {'; '.join(failed)}. {_MISSING} brings both libraries.")
+    if missing == set(_MODULES):
+        raise GeometryError(f"{_INSTALL}: {'; '.join(failed)}.")
+    raise GeometryError(f"No map could be made: {'; '.join(failed)}. {_INSTALL}, which brings both libraries.")
 
 
 def _imported(library: str) -> object:
@@ -107,7 +111,9 @@ def _imported(library: str) -> object:
         return import_module(_MODULES[library])
 
 
-def _by_fastumap(module: object, graph: Graph, min_dist: float, seed: int, init: Doubles | None) -> Doubles:
+def _fastumap(
+    module: object, graph: Graph, min_dist: float, seed: int, init: Doubles
+) -> tuple[Doubles, tuple[str, ...]]:
     project = module.umap_project  # type: ignore[attr-defined]
     with np.errstate(all="ignore"):  # what is not finite is told by its result
         found = project(
@@ -120,20 +126,12 @@ def _by_fastumap(module: object, graph: Graph, min_dist: float, seed: int, init:
             precomputed_knn=graph.with_itself(),
             init=init,
         )
-    return np.asarray(found, np.float64)
+    return np.asarray(found, np.float64), ()
 
 
-def _fastumap(module: object, graph: Graph, min_dist: float, seed: int) -> tuple[Doubles, tuple[str, ...]]:
-    return _by_fastumap(module, graph, min_dist, seed, None), ()
-
-
-def _fastumap_from_components(
-    module: object, graph: Graph, min_dist: float, seed: int
+def _umap_learn(
+    module: object, graph: Graph, min_dist: float, seed: int, init: Doubles
 ) -> tuple[Doubles, tuple[str, ...]]:
-    return _by_fastumap(module, graph, min_dist, seed, _components(graph.rows, seed)), ()
-
-
-def _umap_learn(module: object, graph: Graph, min_dist: float, seed: int) -> tuple[Doubles, tuple[str, ...]]:
     with _warned, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = module.UMAP(  # type: ignore[attr-defined]
@@ -144,6 +142,7 @@ def _umap_learn(module: object, graph: Graph, min_dist: float, seed: int) -> tup
             random_state=seed,
             n_jobs=1,  # what a seed makes of it anyway, with a warning
             precomputed_knn=graph.with_itself(),
+            init=init.astype(np.float32),
         )
         found = fitted.fit_transform(graph.rows)
     # That no further points can be added later is no concern of a map.
@@ -153,21 +152,37 @@ def _umap_learn(module: object, graph: Graph, min_dist: float, seed: int) -> tup
     )
 
 
-_MODULES = {"fastumap": "fastumap", "umap-learn": "umap"}
-_WAYS: tuple[tuple[str, str, Callable[[object, Graph, float, int], tuple[Doubles, tuple[str, ...]]]], ...] = (
-    ("fastumap", "spectral", _fastumap),
-    ("fastumap", "principal components", _fastumap_from_components),
-    ("umap-learn", "spectral", _umap_learn),
-)
-
-
 def _components(rows: Floats, seed: int) -> Doubles:
-    """The first two principal components [m, 2], as large as a spectral start is scaled to, with its noise."""
+    """The first two principal components [m, 2], as large as UMAP scales its own start, with its noise."""
     centred = rows - rows.mean(0)
-    _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-    places = centred @ vectors[:, -2:]
+    last = rows.shape[1] - 1
+    _, vectors = eigh((centred.T @ centred).astype(np.float64), subset_by_index=(max(last - 1, 0), last))
+    places = np.zeros((len(rows), 2))
+    places[:, : vectors.shape[1]] = centred @ vectors[:, ::-1]
     places *= 10 / max(float(np.abs(places).max()), 1e-12)
-    return np.asarray(places + np.random.default_rng(seed).normal(0, 1e-4, places.shape), np.float64)
+    return places + _noise(places, seed)
+
+
+def _anywhere(rows: Floats, seed: int) -> Doubles:
+    """Random places [m, 2] of the same size."""
+    return np.random.default_rng(seed).uniform(-10, 10, (len(rows), 2))
+
+
+def _noise(places: Doubles, seed: int) -> Doubles:
+    return np.random.default_rng(seed).normal(0, 1e-4, places.shape)
+
+
+_MODULES = {"fastumap": "fastumap", "umap-learn": "umap"}
+_START: dict[str, Callable[[Floats, int], Doubles]] = {"principal components": _components, "random places": _anywhere}
+_LAY_OUT: dict[str, Callable[[object, Graph, float, int, Doubles], tuple[Doubles, tuple[str, ...]]]] = {
+    "fastumap": _fastumap,
+    "umap-learn": _umap_learn,
+}
+_WAYS = (
+    ("fastumap", "principal components"),
+    ("fastumap", "random places"),
+    ("umap-learn", "principal components"),
+)
 
 
 def _must_be_places(places: Doubles, m: int) -> None:

@@ -189,7 +189,7 @@ def _near(index: FeatureIndex, k: int, ticket: Ticket) -> _Near:
             "or build an index of them as they are now."
         )
     with torch.no_grad():
-        rows = dictionary.contribution(torch.arange(dictionary.n_features))
+        rows = dictionary.decoder()
         if not torch.isfinite(rows).all():
             raise GeometryError(
                 f"Decoder rows of {dictionary.name!r} hold NaN or infinity: the training run probably diverged; load an earlier "
