@@ -21,7 +21,8 @@ from saewidgets.geometry.errors import GeometryError
 from saewidgets.geometry.map.layout import FeatureLayout
 from saewidgets.widgets.map import widget as module
 from saewidgets.widgets.map.colours import telling
-from saewidgets.widgets.map.payload import NO_LEVEL
+from saewidgets.widgets.map.payload import NO_LEVEL, by_groups, by_number, layout_reply
+from saewidgets.widgets.table.columns import Column
 
 pytestmark = pytest.mark.usefixtures("fake_comm")
 
@@ -61,8 +62,6 @@ def test_what_a_map_is_worth_and_how_it_was_made_is_said(index: sw.FeatureIndex)
 
 
 def test_a_large_map_takes_four_bytes_a_point_and_a_colour_one(index: sw.FeatureIndex) -> None:
-    from saewidgets.widgets.map.payload import by_groups, layout_reply
-
     reply = layout_reply(layout_of(131_072))
     assert sum(array.nbytes for array in reply.arrays.values()) == 4 * 131_072
     level = by_groups("", "", np.arange(131_072) % 10, [str(i) for i in range(10)], "").reply().arrays["level"]
@@ -94,6 +93,25 @@ def test_a_number_is_a_step_of_its_scale(index: sw.FeatureIndex, column: str) ->
             else (value - r["low"]) / (r["high"] - r["low"])
         )
         assert abs(found - 254 * min(1, max(0, share))) <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_beyond_the_ends_of_a_scale_is_the_end_s_colour(log: bool) -> None:
+    values = np.random.default_rng(2).lognormal(0, 2, 1000)
+    values[:3] = np.nan, 0, -1
+    found = by_number(Column("", "", values, log), np.arange(1000))
+    known = sorted(v for v in values if (v > 0 if log else not math.isnan(v)))
+    low, high = known[round(0.01 * (len(known) - 1))], known[round(0.99 * (len(known) - 1))]
+    assert (found.low, found.high, found.below, found.above) == (low, high, True, True)
+    assert found.rest.n == 1000 - len(known)
+    for value, level in zip(values.tolist(), found.level.tolist(), strict=True):
+        if value not in known:
+            assert level == NO_LEVEL
+        elif value >= high or value <= low:
+            assert level == (254 if value >= high else 0)
+        else:
+            share = math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
+            assert abs(level - 254 * share) <= 0.5 + 1e-6
 
 
 def test_a_feature_that_never_fires_has_no_density(index: sw.FeatureIndex) -> None:
@@ -266,8 +284,6 @@ def test_a_page_has_points_colours_marks_and_cards(own: sw.FeatureIndex) -> None
 
 @pytest.mark.slow
 def test_a_page_of_a_large_map_is_small(index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    from saewidgets.widgets.map.payload import by_groups, layout_reply
-
     layout = layout_of(131_072)
     reply = layout_reply(layout)
     level = by_groups("", "", np.arange(131_072) % 10, [str(i) for i in range(10)], "").reply()
