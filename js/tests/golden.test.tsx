@@ -7,6 +7,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { FromKernel, Json } from "../src/kernel/types";
 import { type Bundle, RecordedModel } from "../src/page/host";
 import attributionWidget from "../src/widgets/attribution";
+import besideWidget from "../src/widgets/beside";
 import blindtestWidget from "../src/widgets/blindtest";
 import browserWidget from "../src/widgets/browser";
 import catalogWidget from "../src/widgets/catalog";
@@ -20,6 +21,7 @@ import steeringWidget from "../src/widgets/steering";
 import subspaceWidget from "../src/widgets/subspace";
 import { answering as heatmapAnswer, type Sent, settle } from "./fake";
 import { answering as attributionAnswer } from "./fake_attribution";
+import { answering as besideAnswer } from "./fake_beside";
 import { answering as blindtestAnswer } from "./fake_blindtest";
 import { answering as browserAnswer } from "./fake_browser";
 import { answering as catalogAnswer } from "./fake_catalog";
@@ -31,6 +33,7 @@ import { answering as mapAnswer } from "./fake_map";
 import { answering as steeringAnswer } from "./fake_steering";
 import { answering as subspaceAnswer } from "./fake_subspace";
 import attribution from "./golden/attribution.json";
+import beside from "./golden/beside.json";
 import blindtest from "./golden/blindtest.json";
 import browser from "./golden/browser.json";
 import catalog from "./golden/catalog.json";
@@ -66,6 +69,7 @@ function differences(a: unknown, b: unknown, path: string): string[] {
 const WIDGETS = [
   { name: "heatmap", golden: heatmap, widget: heatmapWidget, answer: heatmapAnswer, shows: "God" },
   { name: "comparison", golden: comparison, widget: comparisonWidget, answer: comparisonAnswer, shows: "God" },
+  { name: "beside", golden: beside, widget: besideWidget, answer: besideAnswer, shows: "explanation" },
   { name: "layers", golden: layers, widget: layersWidget, answer: layersAnswer, shows: "God" },
   { name: "dashboard", golden: dashboard, widget: dashboardWidget, answer: dashboardAnswer, shows: "a name" },
   { name: "steering", golden: steering, widget: steeringWidget, answer: steeringAnswer, shows: "feature 3" },

@@ -56,6 +56,13 @@ def comparisons(engine: sw.Engine, path: Path) -> EngineWidget:
     return sw.PromptComparison(engine, index, [f"{TEXT} the heaven", f"{TEXT} the"], features=[3], limit=5)
 
 
+def besides(engine: sw.Engine, path: Path) -> EngineWidget:
+    index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
+    index.add_explanations({int(f): "an explanation" for f in index.order("density")[:2]}, "a set")
+    dense = [int(f) for f in index.order("density")[:2]]
+    return sw.FeatureComparison((index, dense[0]), (index, dense[1]), text=TEXT)
+
+
 def layers(engine: sw.Engine, path: Path) -> EngineWidget:
     """Of an engine of its own: an SAE and, between the hooks of the lens, neurons."""
     index = sw.build_index(engine, TEXTS, path, progress=False, wait=True)
@@ -136,6 +143,8 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
     if name == "comparison":
         rank = {**plain(widget._asked()), "at": "max", "all_of": [0]}  # type: ignore[attr-defined]
         yield "tokens", {"texts": rank["texts"], "rank": rank}
+    if name == "beside":
+        yield "context", {"a": 3, "b": 5, "position": 2}
     if name == "layers":
         ladder = plain(widget._asked())  # type: ignore[attr-defined]
         yield "lens", {"text": TEXT, "target": " God created", "k": 2, "ladder": {**ladder, "position": 1}}
@@ -185,6 +194,7 @@ def payload(name: str, widget: EngineWidget) -> dict[str, Any]:
         "attribution": {"features": 3},
         "dashboard": {"sources": 1},
         "subspace": {"texts": 3},
+        "beside": {"points": 3},
     }.get(name, {})
     shot = widget.shot(**options)
     answers = list(widget._recorded(shot.questions))
@@ -226,6 +236,7 @@ def forms(made: dict[str, Any]) -> dict[str, set[str]]:
 @pytest.mark.parametrize(
     "name",
     [
+        "beside",
         "browser",
         "comparison",
         "heatmap",
@@ -248,6 +259,7 @@ def test_the_wire_is_as_the_front_end_s_tests_have_it(name: str, tmp_path: Path)
     ):
         widget = {
             "heatmap": lambda: heatmaps(engine, tmp_path / "index"),
+            "beside": lambda: besides(engine, tmp_path / "index"),
             "browser": lambda: browsers(engine, tmp_path / "index"),
             "comparison": lambda: comparisons(engine, tmp_path / "index"),
             "layers": lambda: layers(engine, tmp_path / "index"),

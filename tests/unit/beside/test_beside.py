@@ -127,6 +127,7 @@ def test_several_texts_are_no_text(world: World) -> None:
 # -- on a corpus
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("a", "b"), PAIRS)
 def test_a_corpus_has_every_token_where_either_fires(world: World, a: str, b: str) -> None:
     f, g = world.dense(a, 2), world.dense(b, 3)
@@ -143,6 +144,7 @@ def test_a_corpus_has_every_token_where_either_fires(world: World, a: str, b: st
     assert len(table) == len(where) and found.figure().data
 
 
+@pytest.mark.slow
 def test_only_tokens_that_both_count_are_compared(world: World) -> None:
     f, g = world.dense("one"), world.dense("strict", 1)
     found = sw.beside(world.side("one", f), world.side("strict", g)).corpus
@@ -163,6 +165,7 @@ def shipped(world: World, name: str, path: Path) -> sw.FeatureIndex:
     return build(engine, path, sae=name, keep=SMALL, keep_activations=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixed", [False, True])
 def test_without_a_scan_texts_are_read_again_and_the_sample_says_so(world: World, tmp_path: Path, mixed: bool) -> None:
     f, g = world.dense("one"), world.dense("other", 1)
@@ -190,6 +193,7 @@ def test_without_a_scan_texts_are_read_again_and_the_sample_says_so(world: World
         found.window(int(outside[0]))
 
 
+@pytest.mark.slow
 def test_two_features_of_one_such_index_are_read_together(world: World, tmp_path: Path) -> None:
     f, g = world.dense("two"), world.dense("two", 1)
     part = shipped(world, "two", tmp_path / "two")
@@ -199,6 +203,7 @@ def test_two_features_of_one_such_index_are_read_together(world: World, tmp_path
     check(found.together, values[found.read[counts.all(1)[found.read]]])
 
 
+@pytest.mark.slow
 def test_without_a_scan_and_an_engine_the_corpus_is_left_out(world: World, tmp_path: Path) -> None:
     path = shipped(world, "one", tmp_path / "one").path
     found = sw.beside((sw.FeatureIndex.open(path), world.dense("one")), (sw.FeatureIndex.open(path), 3), "a text")
@@ -210,6 +215,7 @@ def test_without_a_scan_and_an_engine_the_corpus_is_left_out(world: World, tmp_p
         found.figure()
 
 
+@pytest.mark.slow
 def test_other_corpora_are_refused_with_both_named(world: World, tmp_path: Path) -> None:
     elsewhere = build(world.tuned, tmp_path / "elsewhere", ROWS[:5])
     found = sw.beside(world.side("one", 1), (elsewhere, 2), TEXT)

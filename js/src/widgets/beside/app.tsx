@@ -5,27 +5,22 @@ import { ChannelStatus } from "../../controls/channelstatus";
 import { Notes } from "../../controls/footer";
 import { minus } from "../../controls/small";
 import { useKernel } from "../../kernel/kernel";
-import { useLookup } from "../../kernel/lookup";
-import { save, useTrait } from "../../kernel/traits";
+import { save } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
 import { OnCorpus } from "./oncorpus";
 import { OnText } from "./ontext";
 import { Head, SideBoard } from "./side";
-import { useAnswers, useOrder } from "./state";
-import type { PairJson, SideJson, Which } from "./wire";
+import { useAnswers, useOrder, useSide } from "./state";
+import type { PairJson, Which } from "./wire";
 
 export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const kernel = useKernel(model, root);
   const shown = useAnswers(model, kernel);
   const order = useOrder(model);
   const palette = usePalette(root, themeVersion);
-  const features = { A: useTrait<number>(model, "feature_a"), B: useTrait<number>(model, "feature_b") };
-  const sides = {
-    A: useLookup<SideJson>(model, root, "side", { side: "A", f: features.A }),
-    B: useLookup<SideJson>(model, root, "side", { side: "B", f: features.B }),
-  };
+  const sides = { A: useSide(model, root, "A"), B: useSide(model, root, "B") };
   const part = { model, root, prefix, palette, order };
   const notes = [...(shown.text?.json.notes ?? []), ...(shown.pair?.note ? [shown.pair.note] : [])];
   return (

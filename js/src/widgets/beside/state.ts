@@ -1,7 +1,8 @@
 /** What the view asks of the pair, part by part: each has its own answer, and an error in one leaves the others. */
 
-import { useLayoutEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Kernel } from "../../kernel/kernel";
+import { type Looked, useLookup } from "../../kernel/lookup";
 import { useRevision, useTrait } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
 import type { Text } from "../../tokens/editor";
@@ -10,6 +11,7 @@ import {
   type CorpusJson,
   corpusData,
   type PairJson,
+  type SideJson,
   type TextData,
   type TextJson,
   textData,
@@ -48,6 +50,15 @@ function usePart<R, D>(
     kernel.ask<R>(channel, params, { onTheWay: true, done: (reply) => setShown(() => read(reply)) });
   }, [JSON.stringify(params), revision]);
   return shown;
+}
+
+/** What is known of a side; of the feature before until the next one's answer is there. */
+export function useSide(model: Model, root: HTMLElement, which: Which): Looked<SideJson> | null {
+  const f = useTrait<number>(model, traitOf(which));
+  const looked = useLookup<SideJson>(model, root, "side", { side: which, f });
+  const before = useRef<Looked<SideJson> | null>(null);
+  if (looked) before.current = looked;
+  return before.current;
 }
 
 /** Both sides, the one that stands first first. */

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...engine.arrays import Floats, Ints
+from ...engine.arrays import Doubles, Floats, Ints
 
 __all__ = ["BOTH", "KINDS", "ONLY_A", "ONLY_B", "Together", "kinds_of", "together"]
 
@@ -99,7 +99,7 @@ def kinds_of(values: Floats) -> Ints:
     return np.where(fires.all(1), BOTH, np.where(fires[:, 0], ONLY_A, ONLY_B)).astype(np.int64)
 
 
-def _pearson(values: Floats, n: int) -> float | None:
+def _pearson(values: Doubles, n: int) -> float | None:
     """Pearson r of two columns over n rows, of which those that are not in `values` [m, 2] are 0 in both."""
     silent = n - len(values)
     if n < 2 or any(_constant(column, silent) for column in values.T):
@@ -112,7 +112,7 @@ def _pearson(values: Floats, n: int) -> float | None:
     return float(np.clip(product / np.sqrt(squares.prod()), -1.0, 1.0))
 
 
-def _constant(column: Floats, silent: int) -> bool:
+def _constant(column: Doubles, silent: int) -> bool:
     if len(column) == 0:
         return True
     return bool(np.ptp(column) == 0 and (silent == 0 or column[0] == 0))
