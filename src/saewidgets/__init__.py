@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .geometry.split import Splitting as Splitting
     from .geometry.splitting import splitting as splitting
     from .geometry.groups import CandidateGroups as CandidateGroups
+    from .geometry.candidates import CandidateGroups as CandidateGroups
     from .geometry.groups import candidate_groups as candidate_groups
     from .geometry.subspace import Subspace as Subspace
     from .geometry.subspace import subspace as subspace
@@ -156,7 +157,7 @@ _HOMES = {
     "PromptComparison": "widgets.comparison.widget",
     "Recipe": "interventions.recipe.recipe",
     "SAEBrowser": "widgets.catalog.widget",
-    "CandidateGroups": "geometry.groups",
+    "CandidateGroups": "geometry.candidates",
     "candidate_groups": "geometry.groups",
     "Subspace": "geometry.subspace",
     "subspace": "geometry.subspace",
