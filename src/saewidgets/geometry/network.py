@@ -103,7 +103,7 @@ class Cooccurrence:
 
         i, j = np.triu_indices(len(self), 1)
         together, count = self.together[i, j], self.count
-        columns = {
+        columns: dict[str, object] = {
             "a": self.features[i],
             "b": self.features[j],
             "together": together,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
-import numpy.typing as npt
 
 from ..engine.arrays import Doubles, Ints
 from ..index.scan.every import Every
 
-__all__ = ["jaccard", "lift", "phi", "share", "together_with"]
+__all__ = ["Count", "jaccard", "lift", "phi", "share", "together_with"]
+
+Count: TypeAlias = Ints | int
+"""Tokens where a feature fires: of one, or of several."""
 
 
 def together_with(every: Every, feature: int) -> Ints:
@@ -24,28 +28,27 @@ def together_with(every: Every, feature: int) -> Ints:
     return found
 
 
-def share(together: Ints, count: npt.ArrayLike) -> Doubles:
+def share(together: Ints, count: Count) -> Doubles:
     """P(the other fires | this one does): together / count; NaN where it never fires."""
     return _ratio(together, count)
 
 
-def jaccard(together: Ints, count_a: npt.ArrayLike, count_b: npt.ArrayLike) -> Doubles:
+def jaccard(together: Ints, count_a: Count, count_b: Count) -> Doubles:
     """Tokens where both fire, as a share of those where either does; NaN where neither ever fires."""
-    return _ratio(together, np.asarray(count_a, np.float64) + count_b - together)
+    return _ratio(together, np.asarray(count_a, np.float64) + np.asarray(count_b) - together)
 
 
-def lift(together: Ints, count_a: npt.ArrayLike, count_b: npt.ArrayLike, n: int) -> Doubles:
+def lift(together: Ints, count_a: Count, count_b: Count, n: int) -> Doubles:
     """Tokens where both fire / those expected if they were independent, count_a * count_b / n; NaN where one never fires."""
-    return _ratio(np.asarray(together, np.float64) * n, np.asarray(count_a, np.float64) * count_b)
+    return _ratio(np.asarray(together, np.float64) * n, np.asarray(count_a, np.float64) * np.asarray(count_b))
 
 
-def phi(together: Ints, count_a: npt.ArrayLike, count_b: npt.ArrayLike, n: int) -> Doubles:
+def phi(together: Ints, count_a: Count, count_b: Count, n: int) -> Doubles:
     """Pearson's r of "fires" (1) and "does not" (0) over n tokens; NaN where one always or never does."""
     a, b = np.asarray(count_a, np.float64), np.asarray(count_b, np.float64)
     return _ratio(np.asarray(together, np.float64) * n - a * b, np.sqrt(a * (n - a) * b * (n - b)))
 
 
-def _ratio(above: npt.ArrayLike, below: npt.ArrayLike) -> Doubles:
-    above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
+def _ratio(above: Ints | Doubles, below: Count | Doubles) -> Doubles:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(below > 0, above / below, np.nan))
+        return np.asarray(np.where(np.asarray(below) > 0, above / np.asarray(below, np.float64), np.nan))
