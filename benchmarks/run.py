@@ -19,6 +19,7 @@ from benchmarks import (
     index_bench,
     large_bench,
     map_frames_bench,
+    map_bench,
     package_bench,
     search_bench,
     steering_bench,
@@ -51,6 +52,7 @@ def main() -> None:
     rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384, not arguments.no_browser)
     rows += steering_bench.rows(engine, *((8, 1) if arguments.quick else ()))
     rows += geometry_bench.rows(*((2048, 1, 512) if arguments.quick else ()))
+    rows += map_bench.rows(engine, 500 if arguments.quick else None)
     rows += search_bench.rows(5_000 if arguments.quick else 100_000)
     engine.close()
     if not arguments.no_browser:
