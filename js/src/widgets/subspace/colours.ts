@@ -4,6 +4,8 @@ import type { Palette } from "../../tokens/palette";
 import { type Colouring, OTHER } from "./wire";
 
 const HUES = 6;
+/** How much of the ink is in the hues of squares: where points are small, shapes are not told apart. */
+const INK = 0.42;
 export const LEVELS = 32;
 /** Of viridis, as far as it is told apart from a light and from a dark ground. */
 const VIRIDIS = [
@@ -25,7 +27,11 @@ export interface Mark {
 /** How a group is drawn. */
 export function markOf(group: number, palette: Palette): Mark {
   if (group >= OTHER) return { colour: palette.neutral, square: false };
-  return { colour: `rgb(${palette.hues[group % HUES]})`, square: group >= HUES };
+  const hue = palette.hues[group % HUES] ?? "";
+  if (group < HUES) return { colour: `rgb(${hue})`, square: false };
+  const ink = channels(palette.ink);
+  const mixed = channels(hue).map((one, k) => Math.round(one + INK * ((ink[k] ?? 0) - one)));
+  return { colour: `rgb(${mixed.join(" ")})`, square: true };
 }
 
 /** The colour of a number, 0 the least and 1 the largest. */
@@ -44,11 +50,14 @@ export function ramp(palette: Palette): string {
 
 /** Whether the ground is dark: the ink is light then. */
 function isDark({ ink }: Palette): boolean {
-  const hex = ink.match(/^#(..)(..)(..)$/)?.slice(1);
-  const [r = 0, g = 0, b = 0] = hex
-    ? hex.map((part) => Number.parseInt(part, 16))
-    : (ink.match(/[\d.]+/g) ?? []).map(Number);
+  const [r = 0, g = 0, b = 0] = channels(ink);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 128;
+}
+
+/** Red, green and blue of a colour as style sheets have it. */
+function channels(colour: string): number[] {
+  const hex = colour.match(/^#(..)(..)(..)$/)?.slice(1);
+  return hex ? hex.map((part) => Number.parseInt(part, 16)) : (colour.match(/[\d.]+/g) ?? []).slice(0, 3).map(Number);
 }
 
 /** Points that are drawn alike: one bucket a group, or a level of the ramp; the last bucket is what has none. */

@@ -22,9 +22,10 @@ __all__ = ["fallback_of", "questions", "recorded_points"]
 
 # Of the picture without scripts, which every saved notebook holds.
 _POINTS, _SIZE, _EDGE = 1500, 360, 12
-# Discs, then squares, of Okabe and Ito's colours: as the view has them (js/src/page/theme.css).
+# Okabe and Ito's colours as discs, then darker as squares: as the view has them (js/src/widgets/subspace/colours.ts).
 _HUES = ("#e69f00", "#0072b2", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 _REST = "#8c959f"
+_MARKS = (*_HUES, *("#926b11", "#0d5178", "#0d6a54", "#835572", "#894511", "#3f7798"))
 
 
 def recorded_points(sub: Subspace, selected: Sequence[int], texts: int, seed: int = 0) -> list[int]:
@@ -96,7 +97,7 @@ def _picture(sub: Subspace, pair: tuple[int, int], groups: Groups, drawn: Ints, 
     for group in [OTHER, *range(len(groups.names))]:
         here = drawn[groups.group[drawn] == group]
         if len(here):
-            colour = _REST if group == OTHER else _HUES[group % len(_HUES)]
+            colour = _REST if group == OTHER else _MARKS[group]
             cap = "square" if len(_HUES) <= group < OTHER else "round"
             moves = "".join(f"M{x} {y}h0" for x, y in at[here].tolist())
             paths.append(f'<path d="{moves}" stroke="{colour}" stroke-width="4" stroke-linecap="{cap}" fill="none"/>')
