@@ -314,5 +314,17 @@ def test_the_picture_without_scripts(own: sw.FeatureIndex, tmp_path: Path) -> No
     assert "&lt;b&gt;named&lt;/b&gt;" in html
     assert "style=" not in html
     assert "keeps 12%" in html
+    static = widget.page().split('id="saew-static">')[1].split("<script")[0]
+    assert "<svg" in static
+    assert "style" not in static
+    groups, _ = colours(widget, "cluster")
+    assert [one["name"] for one in groups["groups"]] == [
+        text.rsplit(" (", 1)[0] for text in re.findall(r"<text[^>]*>([^<]*)</text>", html)
+    ][:3]
+    widget.colour = "density"
+    begins = [float(value) for value in re.findall(r">from ([^<]+)</text>", widget.fallback_html())]
+    r, _ = colours(widget, "density")
+    wanted = [r["low"] * (r["high"] / r["low"]) ** (i / 7) for i in range(7)]
+    np.testing.assert_allclose(begins, wanted, rtol=5e-3)
     large = layout_of(len(own), x=np.zeros(48), y=np.zeros(48))
     assert "<svg" in sw.FeatureMap(own, layout=large).fallback_html()
