@@ -226,6 +226,8 @@ def test_bad_values_are_refused(index: sw.FeatureIndex) -> None:
         sw.FeatureMap(index, color="max")
     with pytest.raises(GeometryError, match="is of 9 features.*has 48"):
         sw.FeatureMap(index, layout=layout_of(9))
+    with pytest.raises(TypeError, match="what sw.feature_map gives"):
+        sw.FeatureMap(index, layout="10px")  # type: ignore[arg-type]
     widget.selected_features = np.array([4, 4, 9])
     assert widget.selected_features == [4, 9]
 
@@ -237,6 +239,13 @@ def test_names_are_told_to_views(own: sw.FeatureIndex) -> None:
 
 
 # -- the map itself
+
+
+def test_a_map_of_another_dictionary_is_refused(index: sw.FeatureIndex, own: sw.FeatureIndex) -> None:
+    assert index.made_with["dictionary"] != own.made_with["dictionary"]  # a feature of it was made silent
+    sw.FeatureMap(own, layout=layout_of(48, index=own))
+    with pytest.raises(GeometryError, match="of another SAE"):
+        sw.FeatureMap(own, layout=layout_of(48, index=index))
 
 
 def test_it_is_made_when_it_is_asked_for_and_only_once(index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,5 +314,17 @@ def test_the_picture_without_scripts(own: sw.FeatureIndex, tmp_path: Path) -> No
     assert "&lt;b&gt;named&lt;/b&gt;" in html
     assert "style=" not in html
     assert "keeps 12%" in html
+    static = widget.page().split('id="saew-static">')[1].split("<script")[0]
+    assert "<svg" in static
+    assert "style" not in static
+    groups, _ = colours(widget, "cluster")
+    assert [one["name"] for one in groups["groups"]] == [
+        text.rsplit(" (", 1)[0] for text in re.findall(r"<text[^>]*>([^<]*)</text>", html)
+    ][:3]
+    widget.colour = "density"
+    begins = [float(value) for value in re.findall(r">from ([^<]+)</text>", widget.fallback_html())]
+    r, _ = colours(widget, "density")
+    wanted = [r["low"] * (r["high"] / r["low"]) ** (i / 7) for i in range(7)]
+    np.testing.assert_allclose(begins, wanted, rtol=5e-3)
     large = layout_of(len(own), x=np.zeros(48), y=np.zeros(48))
     assert "<svg" in sw.FeatureMap(own, layout=large).fallback_html()

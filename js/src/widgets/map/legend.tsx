@@ -89,7 +89,7 @@ function Scale({ colour, look, low, high }: { colour: ColourJson; look: Look; lo
 export function scaleTicks(low: number, high: number, log: boolean): number[] {
   if (!(high > low)) return [];
   // The ends have numbers of their own, which take room.
-  const [from, to] = [0.28, 0.72];
+  const [from, to] = [0.28, 0.78];
   if (!log)
     return ticks(low, high, 3)
       .filter((tick) => between((tick - low) / (high - low), from, to))

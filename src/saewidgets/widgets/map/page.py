@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...snapshot.fallback import fallback
+from ...snapshot.fallback import fallback, fallback_css
 from ...snapshot.html_text import shown
 from ..feature.card import AskedCard
 from ..shot import Question
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["fallback_of", "questions"]
 
 _FALLBACK_POINTS, _FALLBACK_ROWS = 3000, 25
-_WIDTH, _MARGIN = 720, 6
+_WIDTH, _MARGIN, _LINE = 720, 6, 18
 # Readable on white and on black: of numbers from the lowest to the highest, of groups one each; then of what has none.
 _SCALE = ("#b8a12c", "#7fae3c", "#35a574", "#2a8f97", "#3f78a8", "#5a5fb0", "#7a46a0")
 _GROUPS = "#e69f00 #0072b2 #009e73 #cc79a7 #d55e00 #56b4e9 #999933 #aa4499 #88766a #6699cc".split()
@@ -72,8 +72,9 @@ def fallback_of(
         rows=rows,
         provenance=list(index.provenance.items()),
         notes=notes,
+        with_style=False,
     )
-    return picture + words
+    return f"<style>{fallback_css()}</style>{picture}{words}"
 
 
 def _svg(layout: FeatureLayout, colouring: Colouring) -> tuple[str, int]:
@@ -98,7 +99,28 @@ def _svg(layout: FeatureLayout, colouring: Colouring) -> tuple[str, int]:
             drawn = "".join(f"M{a:g} {b:g}h0" for a, b in zip(x[mine], y[mine], strict=True))
             paths.append(f'<path stroke="{colour}" d="{drawn}"/>')
     label = shown(f"{len(chosen):,} features by {colouring.title}")
+    legend = _legend(colouring)
+    lines = [
+        f'<circle cx="{_MARGIN + 4}" cy="{height + _LINE * i + 8}" r="4" fill="{colour}"/>'
+        f'<text x="{_MARGIN + 16}" y="{height + _LINE * i + 12}">{shown(says)}</text>'
+        for i, (colour, says) in enumerate(legend)
+    ]
+    tall = height + _LINE * len(legend) + _MARGIN
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        f'role="img" aria-label="{label}"><g fill="none" stroke-width="3" stroke-linecap="round">{"".join(paths)}</g></svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {tall}" width="{_WIDTH}" height="{tall}" '
+        f'role="img" aria-label="{label}"><g fill="none" stroke-width="3" stroke-linecap="round">{"".join(paths)}</g>'
+        f'<g fill="currentColor" font-size="12" font-family="sans-serif">{"".join(lines)}</g></svg>'
     ), len(chosen)
+
+
+def _legend(colouring: Colouring) -> list[tuple[str, str]]:
+    """Colours with what they mean: groups, or the steps of a scale from where each begins."""
+    rest = [(_NOTHING, f"{colouring.rest.name} ({colouring.rest.n:,})")] if colouring.rest.n else []
+    if colouring.groups:
+        return [*((_GROUPS[i], f"{one.name} ({one.n:,})") for i, one in enumerate(colouring.groups)), *rest]
+    low, high = colouring.low, colouring.high
+    if low is None or high is None:
+        return rest
+    shares = np.arange(len(_SCALE)) / len(_SCALE)
+    begins = low * (high / low) ** shares if colouring.log else low + (high - low) * shares
+    return [*((colour, f"from {value:.3g}") for colour, value in zip(_SCALE, begins.tolist(), strict=True)), *rest]

@@ -10,6 +10,7 @@ import traitlets
 
 from ...geometry.errors import GeometryError
 from ...geometry.map.feature_map import STAGES, feature_map
+from ...geometry.map.layout import FeatureLayout
 from ...index.feature_index import FeatureIndex
 from .. import wire
 from ..base import EngineWidget
@@ -26,7 +27,6 @@ from .payload import layout_reply
 
 if TYPE_CHECKING:
     from ...engine.ticket import Ticket
-    from ...geometry.map.layout import FeatureLayout
 
 # So many of what a search finds are marked: by meaning everything is near to everything.
 _MATCHES = {"words": 5000, "meaning": 200}
@@ -55,8 +55,9 @@ class FeatureMap(EngineWidget, bundle="map"):
         theme, error: see `EngineWidget`.
 
     Raises:
-        TypeError: without an index, or for an unknown setting. FeatureIndexError: for a feature outside the index.
-        GeometryError: for a layout of other features.
+        TypeError: without an index, for a layout that is none, or for an unknown setting.
+        FeatureIndexError: for a feature outside the index.
+        GeometryError: for a layout of another dictionary.
 
     Example:
         >>> features = sw.FeatureMap(index, colour="max")
@@ -85,11 +86,8 @@ class FeatureMap(EngineWidget, bundle="map"):
     ) -> None:
         if not isinstance(index, FeatureIndex):
             raise TypeError("FeatureMap needs an index: FeatureMap(index). sw.build_index makes one.")
-        if layout is not None and layout.n_features != len(index):
-            raise GeometryError(
-                f"The layout is of {layout.n_features:,} features, and the index at {index.path} has {len(index):,}: "
-                "make one of this index with sw.feature_map(index)."
-            )
+        if layout is not None:
+            _must_be_of(index, layout)
         self._index, self._layout, self._colours = index, layout, Colours(index)
         self._settings: Mapping[str, Any] = {"n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
         super().__init__(None, **traits)
@@ -220,4 +218,20 @@ class FeatureMap(EngineWidget, bundle="map"):
             questions=list(questions(kinds, marks, self._pointed()[:cards])),
             fallback=fallback_of(self._index, layout, self._colours, self.colour, self._pointed()),
             provenance=list(self._index.provenance.items()),
+        )
+
+
+def _must_be_of(index: FeatureIndex, layout: object) -> None:
+    """Raise unless `layout` is a map of the dictionary that `index` is of."""
+    if not isinstance(layout, FeatureLayout):
+        raise TypeError(f"layout is what sw.feature_map gives, not {type(layout).__name__}.")
+    remedy = "make one of this index with sw.feature_map(index)."
+    if layout.n_features != len(index):
+        raise GeometryError(
+            f"The layout is of {layout.n_features:,} features, and the index at {index.path} has {len(index):,}: {remedy}"
+        )
+    other = layout.index
+    if other is not None and other.made_with.get("dictionary") != index.made_with.get("dictionary"):
+        raise GeometryError(
+            f"The layout is of the index at {other.path}, of another SAE than that at {index.path}: {remedy}"
         )
