@@ -148,6 +148,16 @@ def test_the_workbench_looks_at_one_feature(lab: Lab, notebooks: Path, watched: 
             found = page.evaluate("rules => axe.run('.saew-explore', {runOnly: rules})", RULES)
             assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
 
+    # Views that are made when they are looked at, of what is selected.
+    page.get_by_role("button", name="Map", exact=True).click()
+    expect(page.locator(".saew-map canvas").first).to_be_visible()
+    page.get_by_role("button", name="Shape", exact=True).click()
+    expect(page.locator(".saew-subspace canvas").first).to_be_visible()
+    becomes(page, "bench.subspace.features[0]", chosen)
+    page.get_by_role("button", name="Pair", exact=True).click()
+    expect(page.locator(".saew-beside canvas").first).to_be_visible()
+    becomes(page, "(bench.beside.feature_a, bench.map.feature)", [chosen, chosen])
+
     # Narrow: one at a time.
     page.set_viewport_size({"width": 1000, "height": 1000})
     expect(box).to_have_attribute("data-wide", "false")

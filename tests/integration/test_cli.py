@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
 STEERING = QUICKSTART.with_name("steering.ipynb")
 FIND = QUICKSTART.with_name("find.ipynb")
 WHY = QUICKSTART.with_name("why.ipynb")
+SHAPES = QUICKSTART.with_name("shapes.ipynb")
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ def test_the_shipped_notebook_is_the_example() -> None:
     assert shipped.read_bytes() == QUICKSTART.read_bytes()
 
 
-@pytest.mark.parametrize("path", [QUICKSTART, STEERING, FIND, WHY], ids=["quickstart", "steering", "find", "why"])
+@pytest.mark.parametrize("path", [QUICKSTART, STEERING, FIND, WHY, SHAPES], ids=["quickstart", "steering", "find", "why", "shapes"])
 def test_the_notebook_is_clean(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -258,3 +260,20 @@ def test_the_notebook_of_reasons_gives_them(
     told = checked.correlations().set_index(["measure", "among"])["pearson"]
     assert told["attribution", "all"] > 0.8 > told["activation", "all"]
     assert list(panel.attribution.features) == list(found.features)
+
+
+def test_the_shapes_notebook_finds_numbers_and_no_days(
+    demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its text says: few tokens are read here, on which groups are the same and their scores rough."""
+    monkeypatch.setenv("SAEWIDGETS_CACHE", str(tmp_path))  # where the map is kept
+    monkeypatch.setattr(sw, "candidate_groups", partial(sw.candidate_groups, read=2_000))
+    names = run_notebook(SHAPES, demo_engine, tmp_path, monkeypatch)
+    groups, view, layout, pair = (names[name] for name in ("groups", "view", "layout", "pair"))
+    assert isinstance(groups, sw.CandidateGroups) and isinstance(view, sw.FeatureSubspace)
+    assert isinstance(layout, sw.FeatureLayout) and isinstance(pair, sw.FeatureComparison)
+    days = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
+    assert all(len(days & {token.strip() for token in group.tokens}) < 3 for group in groups.groups)
+    points = view.result.to_pandas()
+    digits = points[points["token"].str.strip().isin(["1", "2", "3"])]
+    assert len(digits) > len(points) / 10
