@@ -66,8 +66,9 @@ def texts_of(widget: sw.FeatureSubspace, wanted: list[int]) -> list[dict[str, An
 def by_hand(engine: sw.Engine, text: str) -> list[tuple[int, str, list[float]]]:
     """Position, token and activations of every counted token of a text on which any of the features fires."""
     acts = engine.activations(text)
+    columns = [acts[:, f].tolist() for f in FEATURES]
     rows = [
-        (i, acts.tokens[i], [float(acts[i, f]) for f in FEATURES]) for i in range(len(acts.tokens)) if acts.counted[i]
+        (i, acts.tokens[i], [float(column[i]) for column in columns]) for i in np.flatnonzero(acts.counted).tolist()
     ]
     return [row for row in rows if any(row[2])]
 
@@ -198,6 +199,7 @@ def test_what_points_cannot_be_coloured_by_is_said_with_all_that_they_can(of_cor
 # -- texts
 
 
+@pytest.mark.slow
 def test_a_point_s_text_has_it_marked_and_says_which_tokens_are_points_too(
     engine: sw.Engine, of_corpus: sw.FeatureSubspace
 ) -> None:
@@ -210,12 +212,13 @@ def test_a_point_s_text_has_it_marked_and_says_which_tokens_are_points_too(
     }
     wanted = [i for i in range(len(found)) if found.places.document_name(i) in whole]
     assert len(wanted) > 10
+    read = {name: (engine.activations(whole[name]), by_hand(engine, whole[name])) for name in sorted(whole)}
     others = 0
     for text in texts_of(of_corpus, wanted):
         i = text["point"]
         name = found.places.document_name(i)
-        acts = engine.activations(whole[name])
-        here = {at: a for at, _, a in by_hand(engine, whole[name])}
+        acts, active = read[name]
+        here = {at: a for at, _, a in active}
         at = text["in_document"]
         assert text["document"] == name
         assert text["str"][text["at"]] == acts.tokens[at]
@@ -232,9 +235,10 @@ def test_a_point_s_text_has_it_marked_and_says_which_tokens_are_points_too(
 
 def test_of_texts_of_one_s_own_a_point_stands_in_its_text(engine: sw.Engine, of_texts: sw.FeatureSubspace) -> None:
     wanted = [(k, at, a) for k, text in enumerate(TEXTS) for at, _, a in by_hand(engine, text)]
+    read = [engine.activations(text).tokens for text in TEXTS]
     answers = texts_of(of_texts, list(range(len(wanted))))
     for (k, at, a), text in zip(wanted, answers, strict=True):
-        tokens = engine.activations(TEXTS[k]).tokens
+        tokens = read[k]
         assert (text["document"], text["in_document"]) == (f"text {k}", at)
         assert text["str"] == list(tokens[max(0, at - 20) : at + 11])
         np.testing.assert_allclose(text["a"], a, rtol=1e-4, atol=1e-5)
@@ -314,7 +318,8 @@ def test_an_error_is_said_in_the_view_which_goes_on(of_texts: sw.FeatureSubspace
 
 
 def test_fewer_than_three_points_are_said_and_no_obstacle_to_a_display(engine: sw.Engine) -> None:
-    silent = [f for f in range(tiny.D_SAE) if not engine.activations("the")[:, f].any()][:2]
+    acts = engine.activations("the")
+    silent = [f for f in range(tiny.D_SAE) if not acts[:, f].any()][:2]
     widget = sw.FeatureSubspace(engine, silent, texts=["the"])
     assert failed(widget, "subspace", {"features": silent, "colour": None})["type"] == "GeometryError"
     assert "GeometryError" in str(widget._repr_mimebundle_()[0]["text/html"])
