@@ -17,6 +17,7 @@ from benchmarks import (
     graph_bench,
     index_bench,
     large_bench,
+    map_bench,
     map_frames_bench,
     package_bench,
     search_bench,
@@ -49,6 +50,7 @@ def main() -> None:
     rows += index_bench.rows(engine, index_bench.QUICK if arguments.quick else index_bench.Size())
     rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384, not arguments.no_browser)
     rows += steering_bench.rows(engine, *((8, 1) if arguments.quick else ()))
+    rows += map_bench.rows(engine, 500 if arguments.quick else None)
     rows += search_bench.rows(5_000 if arguments.quick else 100_000)
     engine.close()
     if not arguments.no_browser:

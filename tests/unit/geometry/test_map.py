@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from saewidgets.engine.worker import Turn
 from saewidgets.errors import CancelledError
 from saewidgets.geometry.errors import GeometryError
 from saewidgets.geometry.map import embed as libraries
+from saewidgets.geometry.map import feature_map
 from saewidgets.index.errors import IndexMismatchError
 
 
@@ -260,6 +262,26 @@ def test_a_job_is_cancelled_while_a_layout_is_made(index: sw.FeatureIndex, monke
     assert job.finished.wait(60) and isinstance(job.error, CancelledError)
     free.set()
     assert not (index.path / "maps").exists()
+
+
+def test_what_nobody_waits_for_any_more_is_told_so(index: sw.FeatureIndex) -> None:
+    engine = index.engine
+    assert engine is not None
+    begun, ended = threading.Event(), threading.Event()
+
+    def work(check: Callable[[], None]) -> None:
+        begun.set()
+        try:
+            while True:
+                check()
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    job = engine.worker.submit(lambda ticket: feature_map._beside(engine, work))
+    assert begun.wait(60)
+    job.cancel()
+    assert ended.wait(60) and job.finished.wait(60) and isinstance(job.error, CancelledError)
 
 
 # -- no map

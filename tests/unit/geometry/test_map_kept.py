@@ -117,6 +117,15 @@ def test_no_single_merger_of_two_clusters_raises_modularity_nor_does_any_partiti
         assert modularity(weights, tried, 1.5) < reached
 
 
+def test_an_edge_is_there_if_either_end_has_the_other_among_its_nearest() -> None:
+    """A chain 1 - 0 - 2 - 3, whose two halves have the largest modularity; by the arrows alone 2 would not know of 3."""
+    near = np.array([[1], [0], [0], [2]])
+    cosines = np.array([[0.9], [0.9], [0.5], [0.5]], np.float32)
+    weights = weights_of(near, cosines)
+    assert clusters(near, cosines, resolution=1.0).tolist() == [0, 0, 1, 1]
+    assert modularity(weights, np.array([0, 0, 1, 1]), 1.0) > modularity(weights, np.array([0, 0, 0, 0]), 1.0)
+
+
 def test_a_row_without_a_cosine_above_zero_is_in_no_cluster() -> None:
     near = np.array([[1, 2], [0, 2], [0, 1], [0, 1]])
     cosines = np.array([[0.9, 0.8], [0.9, 0.8], [0.8, 0.8], [-0.1, -0.2]], np.float32)

@@ -31,6 +31,8 @@ __all__ = ["Embedded", "Graph", "embed"]
 _INSTALL = "A map needs UMAP: pip install 'saewidgets[map]'"
 # Cosines that differ by less are equal up to the rounding of float32: what is closer lies at no distance.
 _EQUAL = 1e-6
+# UMAP scales the starts that it makes to [-10, 10].
+_SPAN = 10.0
 # umap-learn's warnings are caught by a filter that is the process's own.
 _warned = Lock()
 
@@ -153,23 +155,22 @@ def _umap_learn(
 
 
 def _components(rows: Floats, seed: int) -> Doubles:
-    """The first two principal components [m, 2], as large as UMAP scales its own start, with its noise."""
+    """The first two principal components [m, 2], each with a standard deviation of a third of what UMAP's own start spans.
+
+    What lies beyond three of these stands at the edge: one tight family far out would else press all others together.
+    """
     centred = rows - rows.mean(0)
     last = rows.shape[1] - 1
     _, vectors = eigh((centred.T @ centred).astype(np.float64), subset_by_index=(max(last - 1, 0), last))
     places = np.zeros((len(rows), 2))
     places[:, : vectors.shape[1]] = centred @ vectors[:, ::-1]
-    places *= 10 / max(float(np.abs(places).max()), 1e-12)
-    return places + _noise(places, seed)
+    places = np.clip(places / np.maximum(places.std(0), 1e-12) * (_SPAN / 3), -_SPAN, _SPAN)
+    return places + np.random.default_rng(seed).normal(0, 1e-4, places.shape)
 
 
 def _anywhere(rows: Floats, seed: int) -> Doubles:
     """Random places [m, 2] of the same size."""
-    return np.random.default_rng(seed).uniform(-10, 10, (len(rows), 2))
-
-
-def _noise(places: Doubles, seed: int) -> Doubles:
-    return np.random.default_rng(seed).normal(0, 1e-4, places.shape)
+    return np.random.default_rng(seed).uniform(-_SPAN, _SPAN, (len(rows), 2))
 
 
 _MODULES = {"fastumap": "fastumap", "umap-learn": "umap"}
