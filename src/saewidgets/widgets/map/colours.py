@@ -121,4 +121,5 @@ def telling(tokens: Ints, inside: Bools) -> Ints:
     found, everywhere, here = found[some], everywhere[some], here[some]
     score = here * np.log((here / max(here.sum(), 1)) / (everywhere / max(int(known.sum()), 1)))
     order = np.lexsort((found, -score))
-    return found[order][score[order] > 0]
+    best: Ints = found[order][score[order] > 0]
+    return best
