@@ -38,9 +38,9 @@ beforeEach(() => start());
 
 describe("the sides", () => {
   test("have a letter, a number and a name each, and go by their traits", async () => {
-    expect(all(".saew-heads .saew-badge").map((one) => one.textContent)).toEqual(["A", "B"]);
-    await until(() => expect(find(".saew-heads")?.textContent).toContain("cats"));
-    expect(find(".saew-heads")?.textContent).toContain("tuned");
+    expect(all(".saew-side-heads .saew-badge").map((one) => one.textContent)).toEqual(["A", "B"]);
+    await until(() => expect(find(".saew-side-heads")?.textContent).toContain("cats"));
+    expect(find(".saew-side-heads")?.textContent).toContain("tuned");
     expect(named<HTMLInputElement>("Feature of A")?.value).toBe("3");
     type(named("Feature of B"), "7");
     expect(model.get("feature_b")).toBe(7);
@@ -68,7 +68,7 @@ describe("the sides", () => {
     expect(lookOf(tokens()[3])).toMatch(new RegExp(`${a}.*${b}`));
     click(named("Swap the places of A and B"));
     expect(model.get("swapped")).toBe(true);
-    await until(() => expect(all(".saew-heads .saew-badge").map((one) => one.textContent)).toEqual(["B", "A"]));
+    await until(() => expect(all(".saew-side-heads .saew-badge").map((one) => one.textContent)).toEqual(["B", "A"]));
     await until(() => expect(lookOf(tokens()[3])).toMatch(new RegExp(`${b}.*${a}`)));
     expect(cloud()?.getAttribute("aria-label")).toContain("A: feature 3 of base against B: feature 5 of tuned");
     expect(panel("On one text")?.textContent).toContain("B above, up to 10");

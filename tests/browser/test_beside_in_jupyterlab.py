@@ -128,7 +128,7 @@ def test_a_feature_set_in_python_keeps_the_other(notebook: Watched) -> None:
     becomes(page, "[pair.feature_a, pair.feature_b]", [11, int(b)])
     page.get_by_role("button", name="Swap the places").click()
     becomes(page, "pair.swapped", True)
-    expect(page.locator(f"{WIDGET} .saew-heads .saew-badge")).to_have_text(["B", "A"])
+    expect(page.locator(f"{WIDGET} .saew-side-heads .saew-badge")).to_have_text(["B", "A"])
     assert notebook.errors == []
 
 

@@ -29,7 +29,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
         <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
       )}
       {kernel.error && <ErrorBanner error={kernel.error} onDismiss={() => save(model, { error: null })} />}
-      <div class="saew-pairs saew-heads">
+      <div class="saew-pairs saew-side-heads">
         {order.map((which, i) => (
           <Head key={which} {...{ model, which }} looked={sides[which]} swap={i === 0} />
         ))}

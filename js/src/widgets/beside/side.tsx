@@ -134,7 +134,7 @@ function Card({ which, palette, prefix, range, card, arrays }: CardProps) {
         <div key={key}>
           <SmallLine>{title}</SmallLine>
           {examples.map(({ id, start, n, b }) => (
-            <div class="saew-glance-line" key={id}>
+            <div class="saew-side-line" key={id}>
               {Array.from({ length: n }, (_, i) => {
                 const token = start + i;
                 const look = uncounted(arrays.flags?.[token]) ? "" : background(layers, token, palette);

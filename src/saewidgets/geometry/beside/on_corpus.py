@@ -16,7 +16,7 @@ from ...engine.ticket import Ticket
 from ..active import active
 from ..errors import GeometryError
 from .corpus import BesideCorpus
-from .side import Side, called
+from .side import Side, Which, called
 
 if TYPE_CHECKING:
     from ...index.feature_index import FeatureIndex
@@ -136,9 +136,8 @@ def _texts_to_read(sides: Sequence[Side], counts: Bools, read: int, seed: int) -
     chosen = np.sort(order[:taken])
     stretches = [np.arange(texts.chunk_ptr[c], texts.chunk_ptr[c + 1]) for c in chosen.tolist()]
     where = np.concatenate([np.zeros(0, np.int64), *stretches])
-    which = " and ".join(
-        f"{called(side, which)}" for side, which in zip(sides, ("A", "B"), strict=True) if not _whole(side)
-    )
+    names: tuple[Which, Which] = ("A", "B")
+    which = " and ".join(called(side, name) for side, name in zip(sides, names, strict=True) if not _whole(side))
     note = (
         f"A biased sample: the index of {which} does not keep all activations of its feature, so {len(chosen):,} of the "
         f"{len(chunks):,} texts that the indexes keep as examples of the two features ({int(counts[where].sum()):,} tokens counted "

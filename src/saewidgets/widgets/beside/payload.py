@@ -89,7 +89,7 @@ def text_reply(a: int, b: int, found: BesideText | None, missing: str = "") -> R
         "names": [acts.activation_name for acts in sides],
         "notes": list(found.notes),
     }
-    arrays = {
+    arrays: dict[str, Array] = {
         "flags": bits,
         "act_a": found.values[:, 0],
         "act_b": found.values[:, 1],
