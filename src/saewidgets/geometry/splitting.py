@@ -68,7 +68,7 @@ def splitting(
         cut, least_r, least_together: what makes a parent. `Splitting.linked` links anew without computing again.
         k: partners that are kept of each feature; memory grows with k and not with all pairs.
         on_progress: called with products done and in all. The work goes on the worker of the indexes' engine if they have one;
-            it takes 20 bytes an activation of temporary files (see `tempfile`).
+            it takes some 30 bytes an activation of temporary files (see `tempfile`).
 
     Raises:
         IndexMismatchError: for indexes of two corpora (both named), without their scan, or of another tool's files.
@@ -122,7 +122,7 @@ def _sides(
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise IndexWriteError(
-                f"There is no room for temporary files at {name} ({error.strerror}): 20 bytes for every activation. Free some "
+                f"There is no room for temporary files at {name} ({error.strerror}): some 30 bytes for every activation. Free some "
                 "space, or name a larger place in the environment variable TMPDIR."
             ) from error
         return (
