@@ -127,7 +127,9 @@ def test_the_shipped_notebook_is_the_example() -> None:
     assert shipped.read_bytes() == QUICKSTART.read_bytes()
 
 
-@pytest.mark.parametrize("path", [QUICKSTART, STEERING, FIND, WHY, SHAPES], ids=["quickstart", "steering", "find", "why", "shapes"])
+@pytest.mark.parametrize(
+    "path", [QUICKSTART, STEERING, FIND, WHY, SHAPES], ids=["quickstart", "steering", "find", "why", "shapes"]
+)
 def test_the_notebook_is_clean(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)

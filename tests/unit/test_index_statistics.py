@@ -397,3 +397,10 @@ def test_building_and_ablating_change_nothing_of_the_user(wrapper: str, architec
         index = sw.build_index(engine, TEXTS[:4], tmp_path / "index", progress=False, wait=True)
         ablate(engine, "In the beginning", int(index.order("density")[0]))
     assert _state(model, sae) == before
+
+
+def test_an_index_of_one_direction_has_no_others_to_go_with(tmp_path: Path) -> None:
+    direction = sw.Directions(torch.ones(1, tiny.D_MODEL), "blocks.1.hook_resid_pre")
+    with sw.Engine(tiny.hooked(), direction) as engine:
+        found = sw.build_index(engine, TEXTS, tmp_path / "one", progress=False, wait=True).feature(0)
+    assert found.count and (found.correlated, found.neighbours) == ((), ())

@@ -19,6 +19,7 @@ __all__ = ["CUTS", "Cut", "Edges", "chosen_cut", "edges_of", "members"]
 
 CUTS = tuple(round(0.2 + 0.05 * i, 2) for i in range(16))
 """Cuts that are tried: .2 to .95."""
+_GIANT = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +81,19 @@ def members(labels: Ints, fires: Bools, sizes: tuple[int, int]) -> list[Ints]:
 
 
 def chosen_cut(edges: Edges, fires: Bools, sizes: tuple[int, int]) -> tuple[float, tuple[Cut, ...]]:
-    """The cut that gives most groups of an allowed size (of equals that with more features, then the higher), and all tried."""
+    """The cut that gives most groups of an allowed size (of equals that with more features, then the higher), and all tried.
+
+    Of cuts at which no component holds over a hundredth of the features (and more than are allowed): below these the graph hangs
+    together, and what is one group at a higher cut is lost in what nobody could look at. The highest cut if there is none such.
+    """
     tried = []
     for cut in CUTS:
         labels = components(edges, cut)
         found = members(labels, fires, sizes)
         largest = int(np.bincount(labels[fires], minlength=1).max())
         tried.append(Cut(cut, len(found), sum(map(len, found)), largest))
-    return max(tried, key=lambda one: (one.groups, one.features, one.cut)).cut, tuple(tried)
+    apart = [one for one in tried if one.largest <= max(sizes[1], _GIANT * fires.sum())] or tried[-1:]
+    return max(apart, key=lambda one: (one.groups, one.features, one.cut)).cut, tuple(tried)
 
 
 def mean_cosine(rows: Floats | Doubles) -> float:

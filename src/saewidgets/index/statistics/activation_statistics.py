@@ -164,6 +164,8 @@ def largest(rows: Array, k: int) -> Ints:
     # Floats as integers of the same order, and the column below them: no two keys are equal.
     order = np.where(bits >> 31, ~bits, bits | np.uint32(2**31)).astype(np.uint64)
     keys = (order << np.uint64(32)) | (np.uint64(2**32 - 1) - np.arange(rows.shape[1], dtype=np.uint64))
+    if not k:
+        return np.zeros((len(rows), 0), np.int64)
     if k < rows.shape[1]:
         found = np.argpartition(keys, rows.shape[1] - k, axis=1)[:, rows.shape[1] - k :]
     else:
