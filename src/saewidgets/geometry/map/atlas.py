@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .table import with_statistics
+from ...engine.arrays import Floats, Ints
+from .table import Placed, with_statistics
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .layout import FeatureLayout
-
 __all__ = ["atlas_frame"]
 
 
-def atlas_frame(layout: FeatureLayout) -> pd.DataFrame:
-    """See `FeatureLayout.to_atlas`."""
+def atlas_frame(layout: Placed, neighbours: Ints, cosines: Floats) -> pd.DataFrame:
+    """See `FeatureLayout.to_atlas`; `neighbours` and `cosines` [m, k] are the layout's."""
     frame = with_statistics(layout, None)
-    rows = np.searchsorted(layout.features, layout.neighbours)
-    distances = np.maximum(1 - layout.cosines.astype(np.float64), 0)
+    rows = np.searchsorted(layout.features, neighbours)
+    distances = np.maximum(1 - cosines.astype(np.float64), 0)
     frame["neighbors"] = [
         {"ids": ids, "distances": far} for ids, far in zip(rows.tolist(), distances.tolist(), strict=True)
     ]

@@ -8,12 +8,10 @@ import numpy as np
 
 from ...engine.arrays import Doubles
 from ..errors import GeometryError
-from .table import map_frame
+from .table import Placed, map_frame
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-    from .layout import FeatureLayout
 
 __all__ = ["map_figure"]
 
@@ -21,8 +19,8 @@ _LOGARITHMIC = ("density", "count")
 _CLUSTERS_SHOWN = 20
 
 
-def map_figure(layout: FeatureLayout, colour: str) -> Figure:
-    """See `FeatureLayout.figure`."""
+def map_figure(layout: Placed, colour: str, kept: str) -> Figure:
+    """See `FeatureLayout.figure`; `kept`: what the title says of how good the map is."""
     from plotly import graph_objects as go
     from plotly.colors import qualitative
 
@@ -34,27 +32,27 @@ def map_figure(layout: FeatureLayout, colour: str) -> Figure:
                 f"{text}<br>{_plain(value)}" if value is not None else text
                 for text, value in zip(said, frame[name], strict=True)
             ]
-    marker: dict[str, object] = {"size": 4 if len(layout) < 20_000 else 2}
+    marker: dict[str, object] = {"size": 4 if len(layout.features) < 20_000 else 2}
     if colour == "cluster":
         # The largest have colours of their own, the others share a grey: more could not be told apart.
         palette = qualitative.Dark24[:_CLUSTERS_SHOWN]
         marker["color"] = [palette[c] if 0 <= c < len(palette) else "#bbbbbb" for c in layout.cluster.tolist()]
-        title = f"{layout.clusters:,} clusters, the largest {min(layout.clusters, len(palette))} in colour"
+        many = int(layout.cluster.max(initial=-1)) + 1
+        title = f"{many:,} clusters, the largest {min(many, len(palette))} in colour"
     else:
         values = _numbers(layout, colour)
         title = f"log10 {colour}" if colour in _LOGARITHMIC else colour
         marker |= {"color": values, "colorscale": "Cividis", "colorbar": {"title": {"text": title}}}
     figure = go.Figure(go.Scattergl(x=layout.x, y=layout.y, mode="markers", marker=marker, text=said, hoverinfo="text"))
-    kept = f"keeps {layout.kept:.1%} of each one's {layout.k} nearest (by chance {layout.chance:.1%})"
     figure.update_layout(
-        title=f"{len(layout):,} features by {layout.method}, {kept}<br>coloured by {title}",
+        title=f"{len(layout.features):,} features {kept}<br>coloured by {title}",
         xaxis={"visible": False},
         yaxis={"visible": False, "scaleanchor": "x"},
     )
     return figure.update_layout(template="simple_white")
 
 
-def _numbers(layout: FeatureLayout, name: str) -> Doubles:
+def _numbers(layout: Placed, name: str) -> Doubles:
     import pandas as pd
 
     table = None if layout.index is None else layout.index.features

@@ -95,7 +95,7 @@ class FeatureLayout:
             >>> from embedding_atlas.widget import EmbeddingAtlasWidget
             >>> EmbeddingAtlasWidget(layout.to_atlas(), x="x", y="y", text="label", neighbors="neighbors")
         """
-        return atlas_frame(self)
+        return atlas_frame(self, self.neighbours, self.cosines)
 
     def figure(self, colour: str = "density") -> Figure:
         """The map, as a plotly figure.
@@ -106,7 +106,8 @@ class FeatureLayout:
         Raises:
             GeometryError: if there are no such numbers.
         """
-        return map_figure(self, colour)
+        kept = f"keeps {self.kept:.1%} of each one's {self.k} nearest (by chance {self.chance:.1%})"
+        return map_figure(self, colour, f"by {self.method}, {kept}")
 
     def __repr__(self) -> str:
         return (

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from ...engine.arrays import Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .layout import FeatureLayout
+    from ...index.feature_index import FeatureIndex
 
-__all__ = ["map_frame", "with_statistics"]
+__all__ = ["Placed", "map_frame", "with_statistics"]
+
+
+class Placed(Protocol):
+    """What tables and pictures ask of a `FeatureLayout`."""
+
+    @property
+    def features(self) -> Ints: ...
+    @property
+    def x(self) -> Floats: ...
+    @property
+    def y(self) -> Floats: ...
+    @property
+    def cluster(self) -> Ints: ...
+    @property
+    def index(self) -> FeatureIndex | None: ...
+
 
 _SHOWN = ("label", "density", "count", "max", "top_token")
 
 
-def map_frame(layout: FeatureLayout) -> pd.DataFrame:
+def map_frame(layout: Placed) -> pd.DataFrame:
     """See `FeatureLayout.to_pandas`."""
     return with_statistics(layout, _SHOWN)
 
 
-def with_statistics(layout: FeatureLayout, names: tuple[str, ...] | None) -> pd.DataFrame:
+def with_statistics(layout: Placed, names: tuple[str, ...] | None) -> pd.DataFrame:
     """Feature, x, y and cluster, and beside them these columns of the index; None: all of them."""
     import pandas as pd
 
