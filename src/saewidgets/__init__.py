@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .engine.engine import Engine as Engine
     from .engine.lens import LogitLens as LogitLens
     from .engine.lens import logit_lens as logit_lens
-    from .geometry.groups import CandidateGroups as CandidateGroups
+    from .geometry.candidates import CandidateGroups as CandidateGroups
     from .geometry.groups import candidate_groups as candidate_groups
     from .geometry.subspace import Subspace as Subspace
     from .geometry.subspace import subspace as subspace
@@ -138,7 +138,7 @@ _HOMES = {
     "PromptComparison": "widgets.comparison.widget",
     "Recipe": "interventions.recipe.recipe",
     "SAEBrowser": "widgets.catalog.widget",
-    "CandidateGroups": "geometry.groups",
+    "CandidateGroups": "geometry.candidates",
     "candidate_groups": "geometry.groups",
     "Subspace": "geometry.subspace",
     "subspace": "geometry.subspace",

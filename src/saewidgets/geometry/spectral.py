@@ -53,7 +53,7 @@ def affinity_of(decoder: Floats, ticket: Ticket) -> Floats:
     """[n, n] float32, 1 - arccos(cosine) / π of every two rows; rows of zeros have cosine 0 with all others."""
     rows = np.asarray(decoder, np.float32)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    rows = rows / np.where(norms > 0, norms, 1)
+    rows = (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
     found = np.empty((len(rows), len(rows)), np.float32)
     for first in range(0, len(rows), _ROWS):
         ticket.breathe()
