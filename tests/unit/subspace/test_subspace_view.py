@@ -383,14 +383,11 @@ def test_the_picture_without_scripts_has_the_mean_place_of_groups(of_corpus: sw.
     assert row in html
     drawn = re.findall(r"M(\d+) (\d+)h0", html)
     assert len(drawn) == len(found)  # fewer than 1,500
-    # Both axes in the same units, upwards.
-    place = np.array(sorted({(int(x), int(y)) for x, y in drawn}))
-    spread = place.max(0) - place.min(0)
-    wide = np.ptp(found.points[:, [0, 2]], axis=0)
-    assert spread[0] / spread[1] == pytest.approx(wide[0] / wide[1], rel=0.05)
-    top = int(found.points[:, 2].argmax())
-    assert min(int(y) for _, y in drawn) == 12 or spread[0] > spread[1]
-    assert found.points[top, 2] > 0
+    # Both axes in the same units, to the right and upwards, in a square of 360 with an edge of 12.
+    (low, high), (bottom, top) = ((found.points[:, i].min(), found.points[:, i].max()) for i in (0, 2))
+    unit = 336 / max(high - low, top - bottom)
+    wanted = [(180 + (p[0] - (low + high) / 2) * unit, 180 - (p[2] - (bottom + top) / 2) * unit) for p in found.points]
+    assert sorted((int(x), int(y)) for x, y in drawn) == sorted((round(x), round(y)) for x, y in wanted)
     of_corpus.colour = "position"  # numbers: the groups are tokens
     assert row in of_corpus.fallback_html()
 
