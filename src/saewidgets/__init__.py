@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from .geometry.beside.result import Beside as Beside
     from .geometry.beside.result import beside as beside
     from .geometry.beside.side import Side as Side
+    from .geometry.candidates import CandidateGroups as CandidateGroups
+    from .geometry.groups import CandidateGroups as CandidateGroups
+    from .geometry.groups import candidate_groups as candidate_groups
     from .geometry.map.feature_map import feature_map as feature_map
     from .geometry.map.layout import FeatureLayout as FeatureLayout
     from .geometry.neighbours import neighbours as neighbours
@@ -52,9 +55,6 @@ if TYPE_CHECKING:
     from .geometry.network import cooccurrence as cooccurrence
     from .geometry.split import Splitting as Splitting
     from .geometry.splitting import splitting as splitting
-    from .geometry.groups import CandidateGroups as CandidateGroups
-    from .geometry.candidates import CandidateGroups as CandidateGroups
-    from .geometry.groups import candidate_groups as candidate_groups
     from .geometry.subspace import Subspace as Subspace
     from .geometry.subspace import subspace as subspace
     from .index.autointerp.blind_test import BlindResult as BlindResult
