@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from .geometry.beside.result import beside as beside
     from .geometry.beside.side import Side as Side
     from .geometry.candidates import CandidateGroups as CandidateGroups
-    from .geometry.groups import CandidateGroups as CandidateGroups
     from .geometry.groups import candidate_groups as candidate_groups
     from .geometry.map.feature_map import feature_map as feature_map
     from .geometry.map.layout import FeatureLayout as FeatureLayout
