@@ -4,7 +4,7 @@ import { tickLabel, ticks } from "../../charts/axis";
 import type { Palette } from "../../tokens/palette";
 import { HUE, type Points, type Which } from "./wire";
 
-export const MARGIN = { left: 44, right: 10, top: 10, bottom: 34 };
+export const MARGIN = { left: 48, right: 10, top: 10, bottom: 38 };
 /** How near the pointer must be, in pixels. */
 const REACH = 10;
 const BOTH = 0;
@@ -99,7 +99,7 @@ export function draw(
     context.globalAlpha = 0.25;
     line(xOf(at, tick), top, xOf(at, tick), bottom);
     context.globalAlpha = 1;
-    context.fillText(tickLabel(tick, across), xOf(at, tick), bottom + 4);
+    context.fillText(tickLabel(tick, across), xOf(at, tick), bottom + 8);
   }
   context.textAlign = "right";
   context.textBaseline = "middle";
@@ -107,7 +107,7 @@ export function draw(
     context.globalAlpha = 0.25;
     line(left, yOf(at, tick), right, yOf(at, tick));
     context.globalAlpha = 1;
-    context.fillText(tickLabel(tick, up), left - 5, yOf(at, tick));
+    context.fillText(tickLabel(tick, up), left - 8, yOf(at, tick));
   }
   // Zero of either: what stands on it is silent in the other.
   line(xOf(at, 0), top, xOf(at, 0), bottom);
