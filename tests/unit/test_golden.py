@@ -150,7 +150,6 @@ def asked_besides(name: str, widget: EngineWidget) -> Iterator[tuple[str, dict[s
         yield "lens", {"text": TEXT, "target": " God created", "k": 2, "ladder": {**ladder, "position": 1}}
     if name == "subspace":
         yield "subspace", {"features": list(widget.features), "colour": "position"}  # type: ignore[attr-defined]
-    if name == "browser":
     if name in ("browser", "map"):
         yield "list", {"name": "mine", "features": [7]}
     if name == "dashboard":
