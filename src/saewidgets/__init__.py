@@ -45,17 +45,17 @@ if TYPE_CHECKING:
     from .geometry.beside.result import Beside as Beside
     from .geometry.beside.result import beside as beside
     from .geometry.beside.side import Side as Side
-    from .geometry.candidates import CandidateGroups as CandidateGroups
-    from .geometry.groups import candidate_groups as candidate_groups
+    from .geometry.groups.candidates import CandidateGroups as CandidateGroups
+    from .geometry.groups.groups import candidate_groups as candidate_groups
     from .geometry.map.feature_map import feature_map as feature_map
     from .geometry.map.layout import FeatureLayout as FeatureLayout
-    from .geometry.neighbours import neighbours as neighbours
-    from .geometry.network import Cooccurrence as Cooccurrence
-    from .geometry.network import cooccurrence as cooccurrence
-    from .geometry.split import Splitting as Splitting
-    from .geometry.splitting import splitting as splitting
-    from .geometry.subspace import Subspace as Subspace
-    from .geometry.subspace import subspace as subspace
+    from .geometry.splitting.split import Splitting as Splitting
+    from .geometry.splitting.splitting import splitting as splitting
+    from .geometry.subspace.subspace import Subspace as Subspace
+    from .geometry.subspace.subspace import subspace as subspace
+    from .geometry.together.neighbours import neighbours as neighbours
+    from .geometry.together.network import Cooccurrence as Cooccurrence
+    from .geometry.together.network import cooccurrence as cooccurrence
     from .index.autointerp.blind_test import BlindResult as BlindResult
     from .index.autointerp.explain import Explained as Explained
     from .index.autointerp.explain import explain as explain
@@ -156,10 +156,10 @@ _HOMES = {
     "PromptComparison": "widgets.comparison.widget",
     "Recipe": "interventions.recipe.recipe",
     "SAEBrowser": "widgets.catalog.widget",
-    "CandidateGroups": "geometry.candidates",
-    "candidate_groups": "geometry.groups",
-    "Subspace": "geometry.subspace",
-    "subspace": "geometry.subspace",
+    "CandidateGroups": "geometry.groups.candidates",
+    "candidate_groups": "geometry.groups.groups",
+    "Subspace": "geometry.subspace.subspace",
+    "subspace": "geometry.subspace.subspace",
     "Scores": "index.autointerp.score",
     "SteeringPanel": "widgets.steering.widget",
     "TokenFeatureHeatmap": "widgets.heatmap.widget",
@@ -193,11 +193,11 @@ _HOMES = {
     "score_explanations": "index.autointerp.score",
     "sweep": "interventions.dose_response.sweep",
     "to_code": "interventions.edit.plain_code",
-    "Cooccurrence": "geometry.network",
-    "Splitting": "geometry.split",
-    "cooccurrence": "geometry.network",
-    "neighbours": "geometry.neighbours",
-    "splitting": "geometry.splitting",
+    "Cooccurrence": "geometry.together.network",
+    "Splitting": "geometry.splitting.split",
+    "cooccurrence": "geometry.together.network",
+    "neighbours": "geometry.together.neighbours",
+    "splitting": "geometry.splitting.splitting",
     "verify": "index.verify",
 }
 

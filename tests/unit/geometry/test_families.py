@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saewidgets.geometry.families import Family, Forest, forest_of
+from saewidgets.geometry.splitting.families import Family, Forest, forest_of
 
 
 def random_forest(seed: int, n_a: int = 30, n_b: int = 50) -> tuple[Forest, np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -12,10 +12,10 @@ import pytest
 
 import saewidgets as sw
 from saewidgets.errors import CancelledError
-from saewidgets.geometry import groups as module
-from saewidgets.geometry.candidates import CandidateGroups
 from saewidgets.geometry.errors import GeometryError
-from saewidgets.geometry.similar import CUTS, chosen_cut, components, edges_of, mean_cosine, members
+from saewidgets.geometry.groups import groups as module
+from saewidgets.geometry.groups.candidates import CandidateGroups
+from saewidgets.geometry.groups.similar import CUTS, chosen_cut, components, edges_of, mean_cosine, members
 from saewidgets.index.errors import IndexMismatchError
 
 

@@ -13,7 +13,7 @@ from pairs_made import build, dense, documents, documents_of_tokens, model_of_to
 import saewidgets as sw
 from saewidgets.errors import FeatureIndexError
 from saewidgets.geometry.errors import GeometryError
-from saewidgets.geometry.layout import layout
+from saewidgets.geometry.together.layout import layout
 from saewidgets.index.errors import IndexMismatchError
 
 HOOK = "blocks.1.hook_resid_pre"

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pytest
 
 from saewidgets.engine.ticket import Ticket
-from saewidgets.geometry import irreducibility
-from saewidgets.geometry.circularity import circularity, circularity_of_pairs, most_circular
 from saewidgets.geometry.errors import GeometryError
-from saewidgets.geometry.irreducibility import mixture, separability
-from saewidgets.geometry.principal import principal
-from saewidgets.geometry.scores import shape_of
+from saewidgets.geometry.subspace import irreducibility
+from saewidgets.geometry.subspace.circularity import circularity, circularity_of_pairs, most_circular
+from saewidgets.geometry.subspace.irreducibility import mixture, separability
+from saewidgets.geometry.subspace.principal import principal
+from saewidgets.geometry.subspace.scores import shape_of
 
 Points = npt.NDArray[np.float64]
 DICE = np.random.default_rng
@@ -201,7 +201,7 @@ def test_a_circle_is_more_than_its_features_shuffled_and_independent_features_ar
 def test_shuffling_keeps_each_feature_and_breaks_them_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     activations, rows = ring(200)
     seen = []
-    monkeypatch.setattr("saewidgets.geometry.scores.principal", lambda a, d: seen.append(a) or principal(a, d))
+    monkeypatch.setattr("saewidgets.geometry.subspace.scores.principal", lambda a, d: seen.append(a) or principal(a, d))
     shape = shape_of(activations.astype(np.float32), rows.astype(np.float32), 4, Ticket(), repeats=3)
     assert len(seen) == 4 and len(shape.scores.shuffled.separability) == 3
     for others in seen[1:]:

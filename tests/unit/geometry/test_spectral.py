@@ -11,9 +11,9 @@ from scipy.sparse.linalg import ArpackNoConvergence
 
 import saewidgets as sw
 from saewidgets.engine.ticket import Ticket
-from saewidgets.geometry import spectral
 from saewidgets.geometry.errors import GeometryError
-from saewidgets.geometry.spectral import affinity_of, spectral_clusters
+from saewidgets.geometry.groups import spectral
+from saewidgets.geometry.groups.spectral import affinity_of, spectral_clusters
 
 DICE = np.random.default_rng(0)
 FAMILY = DICE.permutation(np.repeat(np.arange(6), 20))

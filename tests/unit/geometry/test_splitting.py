@@ -13,8 +13,8 @@ from pairs_made import Dense, build, dense, documents, documents_of_tokens, mode
 
 import saewidgets as sw
 from saewidgets.errors import CancelledError, FeatureIndexError
-from saewidgets.geometry import pairs
 from saewidgets.geometry.errors import GeometryError
+from saewidgets.geometry.splitting import pairs
 from saewidgets.index.errors import IndexMismatchError
 
 K = 4

@@ -16,7 +16,7 @@ from .colours import OTHER, Groups, choices, coloured
 
 if TYPE_CHECKING:
     from ...engine.arrays import Ints
-    from ...geometry.subspace import Subspace
+    from ...geometry.subspace.subspace import Subspace
 
 __all__ = ["fallback_of", "questions", "recorded_points"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import traitlets
 
 from ...geometry.errors import GeometryError
-from ...geometry.subspace import Subspace, subspace
+from ...geometry.subspace.subspace import Subspace, subspace
 from ...index.errors import IndexMismatchError
 from ...index.feature_index import FeatureIndex
 from .. import wire

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from ..engine.arrays import Ints
-from .errors import GeometryError
-from .figures import groups_figure
-from .scores import Scores
+from ...engine.arrays import Ints
+from ..errors import GeometryError
+from ..subspace.figures import groups_figure
+from ..subspace.scores import Scores
+from ..subspace.subspace import Subspace, subspace
 from .similar import Cut
-from .subspace import Subspace, subspace
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-    from ..index.feature_index import FeatureIndex
+    from ...index.feature_index import FeatureIndex
 
 __all__ = ["CandidateGroups", "Group", "Method"]
 

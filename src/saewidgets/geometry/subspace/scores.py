@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.arrays import Doubles, Floats
-from ..engine.ticket import Ticket
+from ...engine.arrays import Doubles, Floats
+from ...engine.ticket import Ticket
 from .circularity import LEAST, circularity_of_pairs, most_circular
 from .irreducibility import Score, score
 from .principal import Principal, principal

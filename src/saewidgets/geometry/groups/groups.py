@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from ..engine.arrays import Bools, Floats, Ints
-from ..engine.ticket import Ticket
-from ..index.feature_index import FeatureIndex
-from .active import Reread, drawn, read_draw, stored
+from ...engine.arrays import Bools, Floats, Ints
+from ...engine.ticket import Ticket
+from ...index.feature_index import FeatureIndex
+from ..active import Reread, drawn, read_draw, stored
+from ..errors import GeometryError
+from ..subspace.scores import shape_of
+from ..subspace.subspace import FEWEST, contribution
 from .candidates import CandidateGroups, Group, Method
-from .errors import GeometryError
-from .scores import shape_of
 from .similar import Cut, Edges, chosen_cut, components, edges_of, mean_cosine, members
 from .spectral import PER_CLUSTER, spectral_clusters
-from .subspace import FEWEST, contribution
 
 if TYPE_CHECKING:
-    from ..engine.ticket import Progress
+    from ...engine.ticket import Progress
 
 __all__ = ["candidate_groups"]
 
@@ -158,7 +158,7 @@ class _Search:
             return self.index.column("neighbour").astype(np.int64), self.index.column("neighbour_cosine")
         import torch
 
-        from ..index.statistics.neighbours import neighbours
+        from ...index.statistics.neighbours import neighbours
 
         rows = torch.from_numpy(self._rows(np.arange(len(self.index))))
         norms = rows.norm(dim=1).clamp(min=1e-12)

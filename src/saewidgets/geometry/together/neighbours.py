@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from ..engine.arrays import Doubles, Ints
-from ..engine.labels import said
-from ..index.errors import IndexMismatchError
-from ..index.scan.every import Every
-from ..index.statistics.coactivation import Correlated
-from .directions import cosines_with_all
-from .errors import GeometryError
-from .same_corpus import every_of
+from ...engine.arrays import Doubles, Ints
+from ...engine.labels import said
+from ...index.errors import IndexMismatchError
+from ...index.scan.every import Every
+from ...index.statistics.coactivation import Correlated
+from ..directions import cosines_with_all
+from ..errors import GeometryError
+from ..same_corpus import every_of
 from .together import jaccard, lift, share, together_with
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..index.feature_index import FeatureIndex
+    from ...index.feature_index import FeatureIndex
 
 __all__ = ["By", "neighbours"]
 

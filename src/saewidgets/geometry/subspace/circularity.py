@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..engine.arrays import Doubles
+from ...engine.arrays import Doubles
 
 __all__ = ["LEAST", "circularity", "circularity_of_pairs", "most_circular"]
 

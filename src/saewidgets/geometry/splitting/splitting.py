@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine.arrays import Doubles, Floats, Ints
-from ..engine.ticket import Progress, Ticket
-from ..index.errors import IndexWriteError
+from ...engine.arrays import Doubles, Floats, Ints
+from ...engine.ticket import Progress, Ticket
+from ...index.errors import IndexWriteError
+from ..directions import cosines_between, why_no_cosines
+from ..errors import GeometryError
+from ..same_corpus import SharedTokens, every_of, shared_tokens
 from .by_feature import ByFeature
-from .directions import cosines_between, why_no_cosines
-from .errors import GeometryError
 from .pairs import NOBODY, Partners, best_partners, sums_of
-from .same_corpus import SharedTokens, every_of, shared_tokens
 from .split import Rule, Side, Splitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..index.feature_index import FeatureIndex
+    from ...index.feature_index import FeatureIndex
 
 __all__ = ["splitting"]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.arrays import Doubles, Floats
-from .errors import GeometryError
+from ...engine.arrays import Doubles, Floats
+from ..errors import GeometryError
 
 __all__ = ["FLAT", "MOST", "Principal", "is_flat", "principal"]
 

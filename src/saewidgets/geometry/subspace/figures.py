@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine.activations.figures import escaped, visible
-from ..engine.arrays import Doubles, Ints
+from ...engine.activations.figures import escaped, visible
+from ...engine.arrays import Doubles, Ints
 from .places import Places
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.arrays import Doubles, Ints
+from ...engine.arrays import Doubles, Ints
 from .principal import is_flat
 
 __all__ = ["BINS", "EPSILON", "Score", "mixture", "score", "separability"]

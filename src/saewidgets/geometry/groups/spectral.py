@@ -12,9 +12,9 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-from ..engine.arrays import Doubles, Floats, Ints
-from ..engine.ticket import Ticket
-from .errors import GeometryError
+from ...engine.arrays import Doubles, Floats, Ints
+from ...engine.ticket import Ticket
+from ..errors import GeometryError
 
 __all__ = ["MOST_FEATURES", "PER_CLUSTER", "affinity_of", "spectral_clusters"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from ..engine.arrays import Bools, Doubles, Floats, Ints
+from ...engine.arrays import Bools, Doubles, Floats, Ints
 
 __all__ = ["CUTS", "Cut", "Edges", "chosen_cut", "edges_of", "members"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine.activations.figures import escaped
-from ..engine.arrays import Doubles
+from ...engine.activations.figures import escaped
+from ...engine.arrays import Doubles
 
 if TYPE_CHECKING:
     import pandas as pd

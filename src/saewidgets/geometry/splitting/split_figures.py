@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine.activations.figures import escaped
-from ..engine.arrays import Floats
+from ...engine.activations.figures import escaped
+from ...engine.arrays import Floats
 from .families import SideName
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from ..engine.arrays import Bools, Ints
+from ...engine.arrays import Bools, Ints
 
 __all__ = ["KINDS", "Family", "Forest", "Kind", "Link", "SideName", "forest_of"]
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..engine.arrays import Doubles, Floats, Ints
-from ..index.feature_index import FeatureIndex
-from .active import Active, active_in_texts, drawn, read_again, stored
+from ...engine.arrays import Doubles, Floats, Ints
+from ...index.feature_index import FeatureIndex
+from ..active import Active, active_in_texts, drawn, read_again, stored
+from ..errors import GeometryError
 from .circularity import LEAST
-from .errors import GeometryError
 from .places import CorpusPlaces, Places, TextPlaces
 from .scores import Scores, shape_of
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-    from ..engine.dictionary.base import Dictionary
-    from ..engine.engine import Engine
-    from ..engine.text.given import TextInput
-    from ..engine.ticket import Progress, Ticket
+    from ...engine.dictionary.base import Dictionary
+    from ...engine.engine import Engine
+    from ...engine.text.given import TextInput
+    from ...engine.ticket import Progress, Ticket
 
 __all__ = ["Subspace", "subspace"]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from ..engine.arrays import Bools, Doubles, Floats, Ints
-from ..index.scan.every import Every
-from ..index.scan.shards import Shard
+from ...engine.arrays import Bools, Doubles, Floats, Ints
+from ...index.scan.every import Every
+from ...index.scan.shards import Shard
 
 __all__ = ["ByFeature"]
 

@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..engine.arrays import Doubles, Ints
-from ..index.scan.every import Every
+from ...engine.arrays import Doubles, Ints
+from ...index.scan.every import Every
 
 __all__ = ["Count", "jaccard", "lift", "phi", "share", "together_with"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from ..engine.arrays import Doubles, Ints
-from ..engine.labels import said
-from ..engine.ticket import Progress
-from .active import active
-from .errors import GeometryError
+from ...engine.arrays import Doubles, Ints
+from ...engine.labels import said
+from ...engine.ticket import Progress
+from ..active import active
+from ..errors import GeometryError
 from .layout import layout
 from .together import jaccard, lift, phi
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-    from ..index.feature_index import FeatureIndex
+    from ...index.feature_index import FeatureIndex
 
 __all__ = ["Cooccurrence", "Measure", "cooccurrence"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from ..engine.arrays import Floats, Ints
-from ..engine.labels import said
-from ..errors import FeatureIndexError
-from .errors import GeometryError
+from ...engine.arrays import Floats, Ints
+from ...engine.labels import said
+from ...errors import FeatureIndexError
+from ..errors import GeometryError
 from .families import KINDS, Family, Forest, Kind, SideName, forest_of
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.arrays import Doubles
+from ...engine.arrays import Doubles
 
 __all__ = ["layout"]
 

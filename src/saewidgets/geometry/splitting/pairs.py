@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from ..engine.arrays import Doubles, Floats, Ints
-from ..index.statistics.activation_statistics import scatter
+from ...engine.arrays import Doubles, Floats, Ints
+from ...index.statistics.activation_statistics import scatter
 from .by_feature import ByFeature
 
 __all__ = ["NOBODY", "PairSums", "Partners", "best_partners", "sums_of"]

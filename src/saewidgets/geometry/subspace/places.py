@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ..engine.arrays import Ints
+from ...engine.arrays import Ints
 
 if TYPE_CHECKING:
-    from ..engine.activations.result import FeatureActivations
-    from ..index.feature_index import FeatureIndex
+    from ...engine.activations.result import FeatureActivations
+    from ...index.feature_index import FeatureIndex
 
 __all__ = ["CorpusPlaces", "Places", "TextPlaces"]
 

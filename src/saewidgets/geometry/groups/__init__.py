@@ -1,0 +1,1 @@
+"""Groups of features that may draw a shape together."""

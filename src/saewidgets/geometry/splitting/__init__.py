@@ -1,0 +1,1 @@
+"""The features of one dictionary against those of another: partners, families."""

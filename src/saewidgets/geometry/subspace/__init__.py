@@ -1,0 +1,1 @@
+"""What a few features write on tokens, as points: components, circles, scores."""

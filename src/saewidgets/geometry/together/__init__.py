@@ -1,0 +1,1 @@
+"""Which features are near one another, and which fire together."""
