@@ -46,7 +46,9 @@ def rows(engine: Engine, features: int | None = None) -> list[Row]:
     neighbours, cosines = found[0]
     m = len(unit)
     table = [Row(f"map of {m:,} features: exact {K} nearest of each", "-", f"{searching:.1f} s", None)]
-    seconds, kept, method = {}, {}, {}
+    seconds: dict[str, float] = {}
+    kept: dict[str, float] = {}
+    method: dict[str, str] = {}
     with TemporaryDirectory() as folder:
         given = Path(folder) / "given.npz"
         np.savez(given, rows=unit.cpu().numpy(), neighbours=neighbours, cosines=cosines, n_neighbors=K)

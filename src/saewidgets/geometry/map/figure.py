@@ -57,14 +57,14 @@ def _numbers(layout: Placed, name: str) -> Doubles:
 
     table = None if layout.index is None else layout.index.features
     if table is None or name not in table or not pd.api.types.is_numeric_dtype(table[name]):
-        known = [] if table is None else [c for c in table if pd.api.types.is_numeric_dtype(table[c])]
+        known = [] if table is None else [str(c) for c in table.columns if pd.api.types.is_numeric_dtype(table[c])]
         raise GeometryError(
             f"There are no numbers {name!r} to colour by: choose one of {', '.join(['cluster', *known])}."
         )
     values = table[name].to_numpy(np.float64, na_value=np.nan)[layout.features]
     if name in _LOGARITHMIC:
         # The silent have no logarithm: they are drawn without a colour.
-        return np.log10(values, out=np.full(len(values), np.nan), where=values > 0)
+        return np.asarray(np.log10(values, out=np.full(len(values), np.nan), where=values > 0), np.float64)
     return np.asarray(values, np.float64)
 
 
