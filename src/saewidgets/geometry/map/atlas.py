@@ -21,10 +21,10 @@ __all__ = ["atlas_frame"]
 
 def atlas_frame(layout: Placed, neighbours: Ints, cosines: Floats) -> pd.DataFrame:
     """See `FeatureLayout.to_atlas`; `neighbours` and `cosines` [m, k] are the layout's."""
+    import pandas as pd
+
     frame = with_statistics(layout, None)
     rows = np.searchsorted(layout.features, neighbours)
     distances = np.maximum(1 - cosines.astype(np.float64), 0)
-    frame["neighbors"] = [
-        {"ids": ids, "distances": far} for ids, far in zip(rows.tolist(), distances.tolist(), strict=True)
-    ]
-    return frame
+    near = [{"ids": ids, "distances": far} for ids, far in zip(rows.tolist(), distances.tolist(), strict=True)]
+    return frame.assign(neighbors=pd.Series(near, index=frame.index, dtype=object))

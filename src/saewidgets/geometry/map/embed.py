@@ -162,10 +162,10 @@ def _components(rows: Floats, seed: int) -> Doubles:
     centred = rows - rows.mean(0)
     last = rows.shape[1] - 1
     _, vectors = eigh((centred.T @ centred).astype(np.float64), subset_by_index=(max(last - 1, 0), last))
-    places = np.zeros((len(rows), 2))
+    places: Doubles = np.zeros((len(rows), 2))
     places[:, : vectors.shape[1]] = centred @ vectors[:, ::-1]
-    places = np.clip(places / np.maximum(places.std(0), 1e-12) * (_SPAN / 3), -_SPAN, _SPAN)
-    return places + np.random.default_rng(seed).normal(0, 1e-4, places.shape)
+    inside: Doubles = np.clip(places / np.maximum(places.std(0), 1e-12) * (_SPAN / 3), -_SPAN, _SPAN)
+    return inside + np.random.default_rng(seed).normal(0, 1e-4, places.shape)
 
 
 def _anywhere(rows: Floats, seed: int) -> Doubles:

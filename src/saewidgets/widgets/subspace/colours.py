@@ -110,8 +110,8 @@ def _groups(names: Sequence[str]) -> Groups:
 
 def _scale(value: Floats) -> Scale:
     known = value[np.isfinite(value)]
-    ends = (float(known.min()), float(known.max())) if len(known) else (None, None)
-    return Scale(value, *ends, len(value) - len(known))
+    low, high = (float(known.min()), float(known.max())) if len(known) else (None, None)
+    return Scale(value, low, high, len(value) - len(known))
 
 
 def _column(values: Sequence[object]) -> Groups | Scale:
