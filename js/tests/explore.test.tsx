@@ -50,7 +50,7 @@ beforeEach(async () => {
 
 describe("in sight", () => {
   test("one view where there is room for one, two where there is for two", async () => {
-    expect(named("View")?.textContent).toBe("FeaturesTextCompareLayersDashboardSteeringWhy");
+    expect(named("View")?.textContent).toBe("FeaturesMapTextCompareLayersDashboardSteeringWhyShapePair");
     resize(1400);
     await until(() => expect(box.dataset.shown).toBe("browser dashboard"));
     expect(box.dataset.wide).toBe("true");

@@ -15,7 +15,7 @@ import saewidgets as sw
 from saewidgets.errors import CancelledError, FeatureIndexError
 from saewidgets.geometry.errors import GeometryError
 from saewidgets.geometry.splitting import pairs
-from saewidgets.index.errors import IndexMismatchError
+from saewidgets.index.errors import IndexMismatchError, IndexWriteError
 
 K = 4
 LOW, HIGH = "blocks.0.hook_resid_pre", "blocks.1.hook_resid_post"
@@ -348,5 +348,5 @@ def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(sw.geometry.splitting.IndexWriteError, match="TMPDIR"):
+    with pytest.raises(IndexWriteError, match="TMPDIR"):
         sw.splitting(index, index)
