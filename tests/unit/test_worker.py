@@ -185,3 +185,24 @@ def test_close_answers_what_waits_and_lets_the_worker_go() -> None:
     assert ref() is None
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_a_step_inside_a_job_can_count_for_itself() -> None:
+    """What a job asks of the same worker counts its own tokens; the job says what part of the whole these are."""
+    told: list[tuple[int, int]] = []
+    inner: list[tuple[int, int]] = []
+    worker = Worker()
+
+    def step(ticket: Ticket) -> None:
+        ticket.progress(5, 10)
+
+    def job(ticket: Ticket) -> None:
+        ticket.progress(0, 100)
+        worker.run(step, lambda done, of: inner.append((done, of)))
+        ticket.progress(50, 100)
+        worker.run(step)
+
+    worker.run(job, lambda done, of: told.append((done, of)))
+    worker.close()
+    assert inner == [(5, 10)]
+    assert told == [(0, 100), (50, 100), (5, 10)]

@@ -63,6 +63,12 @@ class Ticket:
         piece._on_progress = lambda done, of: self.progress(int(start + (stop - start) * done / max(of, 1)), total)
         return piece
 
+    def told_to(self, on_progress: Progress) -> Ticket:
+        """A ticket for a step of this job that counts for itself: its progress goes to `on_progress`."""
+        step = copy.copy(self)  # the same cancelling, queue and parts
+        step._reached, step._on_progress = (0, 0), on_progress
+        return step
+
     def part(self, data: object) -> None:
         """Hand over a part of the result before there is all of it."""
         if self._on_part is not None:

@@ -235,10 +235,11 @@ class Worker:
     def run(self, fn: Callable[[Ticket], T], on_progress: Progress | None = None) -> T:
         """Run `fn` on the worker and wait for its result; an interrupted wait cancels the job and waits for its end.
 
-        Inside a job it runs at once, under that job's ticket.
+        Inside a job it runs at once, under that job's ticket; with `on_progress` what it counts is told there instead.
         """
         if self.is_current_thread:
-            return fn(self._queue.running[-1].ticket)
+            ticket = self._queue.running[-1].ticket
+            return fn(ticket if on_progress is None else ticket.told_to(on_progress))
         job = self.submit(fn, on_progress=on_progress)
         try:
             while not job.finished.wait(0.5):

@@ -203,7 +203,8 @@ def _read(
         ids = [list(texts.ids(int(a), int(b))) for a, b in zip(starts[here], stops[here], strict=True)]
         at = np.concatenate([np.arange(a, b) for a, b in zip(starts[here], stops[here], strict=True)])
         flags = np.concatenate([texts.flags(int(a), int(b)) for a, b in zip(starts[here], stops[here], strict=True)])
-        dense = engine.activations(ids, sae=index.sae, features=columns)[:, np.array(features)]
+        told = ticket.share(so_far, so_far + len(at), total).progress
+        dense = engine.activations(ids, sae=index.sae, features=columns, on_progress=told)[:, np.array(features)]
         fires = (flags == 0) & (dense != 0).any(1)
         position.append(at[fires])
         values.append(sparse.csr_array(dense[fires]))

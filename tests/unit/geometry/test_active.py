@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import planted_shapes as shapes
 import pytest
+import tiny
 
 import saewidgets as sw
 from saewidgets.engine.ticket import Ticket
@@ -116,3 +120,20 @@ def test_an_index_of_files_says_what_to_do(planted: sw.FeatureIndex, monkeypatch
     ):
         with pytest.raises(IndexMismatchError, match="Neuronpedia.*build_index"):
             call()
+
+
+def test_progress_of_texts_that_are_read_again_grows(tmp_path: Path) -> None:
+    """Also in several steps, each of which counts its own tokens inside."""
+    engine = sw.Engine(tiny.hooked(), tiny.sae("standard"))
+    path = tmp_path / "index"
+    sw.build_index(engine, ["In the beginning God created the heaven"] * 300, path, keep=sw.Keeping(2, 1, 1)).wait(
+        progress=False
+    )
+    for shard in path.glob("shard-*"):
+        shutil.rmtree(shard)
+    index = sw.FeatureIndex.open(path, engine=engine)
+    told: list[tuple[int, int]] = []
+    feature = int(np.argmax(index.column("count")))
+    active(index, [feature, 0], read=20_000, on_progress=lambda *p: told.append(p))
+    shares = [done / of for done, of in told]
+    assert len(told) > 1 and shares == sorted(shares) and shares[-1] == 1

@@ -54,7 +54,8 @@ def candidate_groups(
         index: opened with its engine; without one there are neither scores nor cosines, and only method="graph".
         method: "graph", connected components of the nearest neighbours by decoder cosine; or "spectral", spectral clusters.
         cut: of the graph, the cosine that an edge must exceed; default: of .2, .25, ... .95 that which gives most groups of an
-            allowed size on this SAE (`.cuts` shows all). The paper takes .5.
+            allowed size on this SAE, among those at which no component holds over a hundredth of its features (`.cuts` shows
+            all). The paper takes .5.
         top: of the graph, nearest neighbours of each feature, itself not counted, at most 20.
         clusters: of the spectral clusters; default: one for 25 features that fire, about as many as the paper's.
         sizes: the smallest and the largest number of features of a group.
