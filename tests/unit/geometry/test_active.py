@@ -122,13 +122,14 @@ def test_an_index_of_files_says_what_to_do(planted: sw.FeatureIndex, monkeypatch
             call()
 
 
-def test_progress_of_texts_that_are_read_again_grows(tmp_path: Path) -> None:
+def test_progress_of_texts_that_are_read_again_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in several steps, each of which counts its own tokens inside."""
+    monkeypatch.setattr("saewidgets.geometry.active._AT_ONCE", 60)
     engine = sw.Engine(tiny.hooked(), tiny.sae("standard"))
     path = tmp_path / "index"
-    sw.build_index(engine, ["In the beginning God created the heaven"] * 300, path, keep=sw.Keeping(2, 1, 1)).wait(
-        progress=False
-    )
+    sw.build_index(
+        engine, ["In the beginning God created the heaven"] * 300, path, keep=sw.Keeping(complete=2, top=20, interval=2)
+    ).wait(progress=False)
     for shard in path.glob("shard-*"):
         shutil.rmtree(shard)
     index = sw.FeatureIndex.open(path, engine=engine)
