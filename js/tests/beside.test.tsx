@@ -6,6 +6,7 @@ import { type Bundle, RecordedModel } from "../src/page/host";
 import { LIGHT } from "../src/tokens/palette";
 import widget from "../src/widgets/beside";
 import { layout, nearest, walk } from "../src/widgets/beside/scatter";
+import type { SideJson } from "../src/widgets/beside/wire";
 import type { FakeModel, Sent } from "./fake";
 import { answering, refused, STATE } from "./fake_beside";
 import golden from "./golden/beside.json";
@@ -230,6 +231,47 @@ describe("a part that cannot be", () => {
     type(named("Feature of A"), "8");
     await until(() => expect(cloud()).not.toBeNull());
     expect(all(".saew-banner-error").length).toBe(0);
+  });
+
+  test("a failure takes along what is of other features, and nothing seems to be on its way", async () => {
+    expect(panel("On one corpus")?.textContent).toContain("Tokens compared 2,000");
+    model.answer = failing("corpus", "no luck");
+    type(named("Feature of B"), "7");
+    await until(() => expect(panel("On one corpus")?.textContent).toContain("Broken no luck"));
+    expect(panel("On one corpus")?.textContent).not.toContain("Tokens compared");
+    expect(panel("On one corpus")?.querySelector(".saew-skeleton")).toBeNull();
+  });
+
+  test("numbers that have to wait say of which features they still are", async () => {
+    let held: Sent | null = null;
+    model.answer = (m) => {
+      if (m.t !== "req" || m.ch !== "corpus") return answering(m);
+      held = m;
+      return null;
+    };
+    type(named("Feature of B"), "7");
+    await until(() =>
+      expect(panel("On one corpus")?.textContent).toContain("Still of feature 3 (A) and feature 5 (B)."),
+    );
+    expect(panel("On one text")?.textContent).not.toContain("Still of");
+    const late = answering(held as unknown as Sent);
+    model.receive(late as unknown as Parameters<typeof model.receive>[0]);
+    await until(() => expect(panel("On one corpus")?.textContent).not.toContain("Still of"));
+  });
+
+  test("a feature that never fires has no heading of examples", async () => {
+    const silent = (m: Sent): FromKernel | null => {
+      const reply = answering(m);
+      if (m.t !== "req" || m.ch !== "side" || reply?.t !== "res" || !reply.ok) return reply;
+      const r = structuredClone(reply.r) as unknown as SideJson;
+      for (const group of r.card?.examples.groups ?? []) group.examples = [];
+      return { ...reply, r: r as unknown as Json };
+    };
+    await until(() => expect(panel("Feature A")?.querySelector(".saew-side-line")).not.toBeNull());
+    const heading = panel("Feature A")?.querySelector(".saew-side-line")?.previousSibling?.textContent ?? "?";
+    await start({}, silent);
+    await until(() => expect(panel("Feature A")?.textContent).toContain("density"));
+    expect(panel("Feature A")?.textContent).not.toContain(heading);
   });
 
   test("a side that fails says so alone", async () => {

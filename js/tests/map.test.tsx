@@ -115,6 +115,21 @@ describe("what is shown", () => {
     await until(() => expect(el.textContent).toContain("laying out"));
     expect(find("progress")?.getAttribute("value")).toBe("40");
   });
+
+  test("it can be stopped, and begun again", async () => {
+    open(widget, { ...STATE }, (m) => (m.ch === "layout" ? null : answering(m)));
+    await until(() => expect(requests("layout").length).toBe(1));
+    const id = requests("layout")[0]?.id ?? "";
+    await until(() => expect(button("Stop")).not.toBeUndefined());
+    click(button("Stop"));
+    expect(model.sent.some((m) => m.t === "cancel" && m.id === id)).toBe(true);
+    model.receive({ t: "res", id, ok: false, e: { type: "Cancelled", message: "stopped", traceback: "" } });
+    await until(() => expect(el.textContent).not.toContain("The map is being made"));
+    expect(find(".saew-banner-error")).toBeNull();
+    model.answer = answering;
+    click(button("Try again"));
+    await until(() => expect(find(".saew-map-legend")).not.toBeNull());
+  });
 });
 
 describe("the pointer", () => {

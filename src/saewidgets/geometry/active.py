@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..engine.text.given import TextInput
     from ..index.feature_index import FeatureIndex
 
-__all__ = ["Active", "Reread", "active", "active_in_texts", "drawn", "read_again", "read_draw", "stored"]
+__all__ = ["Active", "Reread", "active", "active_in_texts", "drawn", "is_stored", "read_again", "read_draw", "stored"]
 
 # Tokens that are read at once, between two looks at whether to go on.
 _AT_ONCE = 4096
@@ -96,10 +96,18 @@ def stored(index: FeatureIndex, features: Sequence[int]) -> Active | None:
     every = index.every
     if every is not None:
         return _joined(index, wanted, [every.of(f) for f in wanted])
-    kept = [index.activations(f) for f in wanted]
-    if all(len(position) == int(index.column("count")[f]) for f, (position, _) in zip(wanted, kept, strict=True)):
-        return _joined(index, wanted, kept)
-    return None
+    if not is_stored(index, wanted):
+        return None
+    return _joined(index, wanted, [index.activations(f) for f in wanted])
+
+
+def is_stored(index: FeatureIndex, features: Sequence[int]) -> bool:
+    """Whether nothing need be read again for `stored`: the index has all their activations, or is one that it refuses."""
+    return index.imported is not None or index.every is not None or all(_whole(index, f) for f in features)
+
+
+def _whole(index: FeatureIndex, feature: int) -> bool:
+    return len(index.activations(feature)[0]) == int(index.column("count")[feature])
 
 
 def active_in_texts(

@@ -21,6 +21,7 @@ from saewidgets.geometry.errors import GeometryError
 from saewidgets.geometry.map.layout import FeatureLayout
 from saewidgets.widgets.map import widget as module
 from saewidgets.widgets.map.colours import telling
+from saewidgets.widgets.map.page import _legend
 from saewidgets.widgets.map.payload import NO_LEVEL, by_groups, by_number, layout_reply
 from saewidgets.widgets.table.columns import Column
 
@@ -301,6 +302,22 @@ def test_a_page_of_a_large_map_is_small(index: sw.FeatureIndex, monkeypatch: pyt
     assert len(widget.page().encode()) < 2_000_000
 
 
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (
+            np.array([-50.0, *[0.0] * 199, *[7.0] * 199, 50.0]),
+            ["below 1", "from 1", "from 2", *(f"from {i}" for i in (3, 4, 5, 6))],
+        ),
+        (np.full(400, 2.5), ["2.5"]),
+    ],
+    ids=["beyond its ends", "all equal"],
+)
+def test_the_legend_of_a_picture_without_scripts_is_true_of_every_value(values: Any, says: list[str]) -> None:
+    column = Column("", "", values)
+    assert [text for _, text in _legend(by_number(column, np.arange(len(values))))] == says
+
+
 def test_the_picture_without_scripts(own: sw.FeatureIndex, tmp_path: Path) -> None:
     own.set_label(4, "<b>named</b>")
     widget, layout = map_of(own, selected_features=[4, 5], colour="cluster")
@@ -322,9 +339,14 @@ def test_the_picture_without_scripts(own: sw.FeatureIndex, tmp_path: Path) -> No
         text.rsplit(" (", 1)[0] for text in re.findall(r"<text[^>]*>([^<]*)</text>", html)
     ][:3]
     widget.colour = "density"
-    begins = [float(value) for value in re.findall(r">from ([^<]+)</text>", widget.fallback_html())]
+    html = widget.fallback_html()
+    begins = [float(value) for value in re.findall(r">from ([^<]+)</text>", html)]
     r, _ = colours(widget, "density")
     wanted = [r["low"] * (r["high"] / r["low"]) ** (i / 7) for i in range(7)]
-    np.testing.assert_allclose(begins, wanted, rtol=5e-3)
+    # The first colour is that of what is below the scale, too.
+    np.testing.assert_allclose(begins, wanted[r["below"] :], rtol=5e-3)
+    assert [float(value) for value in re.findall(r">below ([^<]+)</text>", html)] == (
+        [pytest.approx(wanted[1], rel=5e-3)] if r["below"] else []
+    )
     large = layout_of(len(own), x=np.zeros(48), y=np.zeros(48))
     assert "<svg" in sw.FeatureMap(own, layout=large).fallback_html()

@@ -19,6 +19,7 @@ from front_end import recorded
 import saewidgets as sw
 from saewidgets.errors import FeatureIndexError
 from saewidgets.geometry.errors import GeometryError
+from saewidgets.index.statistics.kept_examples import Keeping
 
 pytestmark = pytest.mark.usefixtures("fake_comm")
 
@@ -390,6 +391,22 @@ def test_the_picture_without_scripts_has_the_mean_place_of_groups(of_corpus: sw.
     assert sorted((int(x), int(y)) for x, y in drawn) == sorted((round(x), round(y)) for x, y in wanted)
     of_corpus.colour = "position"  # numbers: the groups are tokens
     assert row in of_corpus.fallback_html()
+
+
+def test_showing_the_widget_waits_for_no_reading(
+    engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = build(engine, tmp_path / "part", CORPUS, keep=Keeping(complete=2, top=2, interval=1), keep_activations=False)
+    widget = sw.FeatureSubspace(part, [3, 11], read=60)
+    forwards: list[object] = []
+    monkeypatch.setattr(engine.worker, "run", lambda *asked: forwards.append(asked))
+    assert "had not been read again when this picture was made" in widget.fallback_html()
+    assert forwards == []
+    monkeypatch.undo()
+    assert "were read again" in " ".join(widget.result.notes)
+    assert "Circularity of this pair" in widget.fallback_html()
+    # A page is asked for by hand, and has its points.
+    assert "Circularity of this pair" in sw.FeatureSubspace(part, [3, 11], read=60).page()
 
 
 def test_a_closed_widget_says_so(of_texts: sw.FeatureSubspace) -> None:

@@ -6,13 +6,14 @@ import { Notes } from "../../controls/footer";
 import { minus } from "../../controls/small";
 import { useKernel } from "../../kernel/kernel";
 import { save } from "../../kernel/traits";
+import type { Model } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
 import { OnCorpus } from "./oncorpus";
 import { OnText } from "./ontext";
 import { Head, SideBoard } from "./side";
-import { useAnswers, useOrder, useSide } from "./state";
+import { useAnswers, useOrder, useSide, useStale } from "./state";
 import type { PairJson, Which } from "./wire";
 
 export function App({ model, root, prefix, themeVersion }: ViewProps) {
@@ -35,13 +36,23 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
         ))}
       </div>
       <Cosine pair={shown.pair} />
+      <Still model={model} of={shown.pair} />
       <ChannelStatus kernel={kernel} channel="pair" />
       <section class="saew-panel" aria-label="On one text">
-        <OnText {...part} data={shown.text} />
+        <OnText {...part} data={shown.text}>
+          <Still model={model} of={shown.text?.json ?? null} />
+        </OnText>
         <ChannelStatus kernel={kernel} channel="text" />
       </section>
       <section class="saew-panel" aria-label="On one corpus">
-        <OnCorpus {...part} data={shown.corpus} names={{ A: nameOf("A"), B: nameOf("B") }} />
+        <OnCorpus
+          {...part}
+          data={shown.corpus}
+          waits={kernel.of("corpus").busy}
+          names={{ A: nameOf("A"), B: nameOf("B") }}
+        >
+          <Still model={model} of={shown.corpus?.json ?? null} />
+        </OnCorpus>
         <ChannelStatus kernel={kernel} channel="corpus" unit="tokens" />
       </section>
       <div class="saew-pairs">
@@ -76,6 +87,16 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
     if (found.length === 0) return null;
     return [Math.min(...found.map(({ low }) => low)), Math.max(...found.map(({ high }) => high))];
   }
+}
+
+/** Under numbers that have to wait for the features that are named. */
+function Still({ model, of }: { model: Model; of: { a: number; b: number } | null }) {
+  const says = useStale(model, of);
+  return says ? (
+    <p class="saew-note" role="status">
+      {says}
+    </p>
+  ) : null;
 }
 
 function Cosine({ pair }: { pair: PairJson | null }) {

@@ -1,5 +1,6 @@
 /** Both features on one corpus: how they go together, a scatter, and the strongest tokens where both fire or one alone. */
 
+import type { ComponentChildren } from "preact";
 import { Notes } from "../../controls/footer";
 import { count } from "../../controls/format";
 import { Button, Small, SmallLine } from "../../controls/small";
@@ -24,15 +25,20 @@ interface Props {
   palette: Palette;
   order: [Which, Which];
   data: CorpusData | null;
+  /** Whether an answer is on its way. */
+  waits: boolean;
   names: Record<Which, string>;
+  /** What is to be said of the numbers. */
+  children: ComponentChildren;
 }
 
-export function OnCorpus({ model, root, palette, order, data, names }: Props) {
+export function OnCorpus({ model, root, palette, order, data, waits, names, children }: Props) {
   const position = useTrait<number | null>(model, "position");
   const part = { model, root, palette, order };
   return (
     <>
       <h3>On one corpus</h3>
+      {children}
       {data?.json.missing && <p class="saew-missing">{label(data.json.missing)}</p>}
       {data?.json.together && (
         <>
@@ -81,7 +87,7 @@ export function OnCorpus({ model, root, palette, order, data, names }: Props) {
           )}
         </>
       )}
-      {!data && <div class="saew-skeleton" aria-hidden="true" />}
+      {!data && waits && <div class="saew-skeleton" aria-hidden="true" />}
     </>
   );
 }

@@ -1,5 +1,6 @@
 /** Both features on one text: a band for each behind every token, and the numbers of the one under the pointer. */
 
+import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { num } from "../../controls/format";
 import { Tip } from "../../controls/tip";
@@ -24,9 +25,11 @@ interface Props {
   palette: Palette;
   order: [Which, Which];
   data: TextData | null;
+  /** What is to be said of the numbers. */
+  children: ComponentChildren;
 }
 
-export function OnText({ model, root, prefix, palette, order, data }: Props) {
+export function OnText({ model, root, prefix, palette, order, data, children }: Props) {
   const [hover, setHover] = useState<{ token: number; at: HTMLElement | null }>({ token: -1, at: null });
   // In the layout, before the next pointer: of other tokens there is nothing under it.
   useLayoutEffect(() => setHover({ token: -1, at: null }), [data]);
@@ -39,6 +42,7 @@ export function OnText({ model, root, prefix, palette, order, data }: Props) {
     <>
       <h3>On one text</h3>
       <Editor model={model} along={ALONG} />
+      {children}
       {data?.json.missing && <p class="saew-missing">{label(data.json.missing)}</p>}
       {data && look && data.json.together && (
         <>

@@ -130,24 +130,26 @@ function Card({ which, palette, prefix, range, card, arrays }: CardProps) {
     <>
       <Facts card={card} />
       {histogram && <Histogram {...{ which, palette, prefix, range, histogram, scale, card }} />}
-      {groups.map(({ key, title, examples }) => (
-        <div key={key}>
-          <SmallLine>{title}</SmallLine>
-          {examples.map(({ id, start, n, b }) => (
-            <div class="saew-side-line" key={id}>
-              {Array.from({ length: n }, (_, i) => {
-                const token = start + i;
-                const look = uncounted(arrays.flags?.[token]) ? "" : background(layers, token, palette);
-                return (
-                  <span key={i} class={i === b ? "saew-focus" : undefined} style={{ background: look }}>
-                    {label(str[token] ?? "")}
-                  </span>
-                );
-              })}
-            </div>
-          ))}
-        </div>
-      ))}
+      {groups.map(({ key, title, examples }) =>
+        examples.length === 0 ? null : (
+          <div key={key}>
+            <SmallLine>{title}</SmallLine>
+            {examples.map(({ id, start, n, b }) => (
+              <div class="saew-side-line" key={id}>
+                {Array.from({ length: n }, (_, i) => {
+                  const token = start + i;
+                  const look = uncounted(arrays.flags?.[token]) ? "" : background(layers, token, palette);
+                  return (
+                    <span key={i} class={i === b ? "saew-focus" : undefined} style={{ background: look }}>
+                      {label(str[token] ?? "")}
+                    </span>
+                  );
+                })}
+              </div>
+            ))}
+          </div>
+        ),
+      )}
       {card.promotes.length > 0 ? (
         <>
           <Ends promotes={card.promotes} suppresses={card.suppresses} most={most} />

@@ -1,7 +1,7 @@
 /** What the view asks of the pair, part by part: each has its own answer, and an error in one leaves the others. */
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Kernel } from "../../kernel/kernel";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { type Kernel, wasDropped } from "../../kernel/kernel";
 import { type Looked, useLookup } from "../../kernel/lookup";
 import { useRevision, useTrait } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
@@ -17,6 +17,9 @@ import {
   textData,
   type Which,
 } from "./wire";
+
+/** Sooner nobody could have read it. */
+const SLOW_MS = 300;
 
 /** The last answer of each part; of features that are on their way out until the next is there. */
 export interface Shown {
@@ -47,9 +50,31 @@ function usePart<R, D>(
   const [shown, setShown] = useState<D | null>(null);
   // In the layout: before the next frame, not after it.
   useLayoutEffect(() => {
-    kernel.ask<R>(channel, params, { onTheWay: true, done: (reply) => setShown(() => read(reply)) });
+    kernel.ask<R>(channel, params, {
+      onTheWay: true,
+      done: (reply) => setShown(() => read(reply)),
+      // Numbers of other features than those that are named would be taken for theirs.
+      failed: (error) => {
+        if (!wasDropped(error)) setShown(null);
+      },
+    });
   }, [JSON.stringify(params), revision]);
   return shown;
+}
+
+/** Whether what is shown has long been of other features than those that are named, and of which. */
+export function useStale(model: Model, of: { a: number; b: number } | null): string {
+  const a = useTrait<number>(model, "feature_a");
+  const b = useTrait<number>(model, "feature_b");
+  const [slow, setSlow] = useState(false);
+  const stale = of !== null && (of.a !== a || of.b !== b);
+  useEffect(() => {
+    setSlow(false);
+    if (!stale) return;
+    const timer = setTimeout(() => setSlow(true), SLOW_MS);
+    return () => clearTimeout(timer);
+  }, [stale]);
+  return of && stale && slow ? `Still of feature ${of.a} (A) and feature ${of.b} (B).` : "";
 }
 
 /** What is known of a side; of the feature before until the next one's answer is there. */

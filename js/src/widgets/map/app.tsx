@@ -67,7 +67,10 @@ function Making({ state }: { state: State }) {
   return (
     <p class="saew-empty" role="status">
       {progress && <progress aria-label="How far the map is" max={progress.total} value={progress.done} />}
-      {` The map is being made${stage ? `, ${stage}` : ""}\u2026 It is kept with the index, and only read from then on.`}
+      {` The map is being made${stage ? `, ${stage}` : ""}\u2026 It is kept with the index, and only read from then on. `}
+      <button type="button" onClick={() => state.kernel.stop("layout")}>
+        Stop
+      </button>
     </p>
   );
 }

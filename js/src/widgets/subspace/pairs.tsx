@@ -61,7 +61,10 @@ export function Pairs(props: Props) {
           </span>
         ))}
       </div>
-      <Small>Number: circularity, 0 to 1; bold where it is largest. Share of the variance beside each component.</Small>
+      <Small>
+        Number: circularity, 0 to 1; bold where it is largest, of components that hold at least 1% of the variance.
+        Share of the variance beside each component.
+      </Small>
     </section>
   );
 }
@@ -90,7 +93,7 @@ function Tile({ root, points, buckets, a, b, on, best, circularity, onChoose }: 
     const scene = { x: points.on(a), y: points.on(b), buckets, shown: () => true };
     paint(ctx, scene, to, 1.2, Math.max(1, Math.ceil(n / MOST)));
   }, [points, buckets, a, b]);
-  const says = `PC${a + 1} and PC${b + 1}: circularity ${circularity.toFixed(2)}${best ? ", the most circular" : ""}`;
+  const says = `PC${a + 1} and PC${b + 1}: circularity ${circularity.toFixed(2)}${best ? ", the pair that is shown first" : ""}`;
   return (
     <button
       type="button"

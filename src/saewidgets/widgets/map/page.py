@@ -121,6 +121,11 @@ def _legend(colouring: Colouring) -> list[tuple[str, str]]:
     low, high = colouring.low, colouring.high
     if low is None or high is None:
         return rest
+    if low == high and not (colouring.below or colouring.above):
+        return [(_SCALE[0], f"{low:.3g}"), *rest]
     shares = np.arange(len(_SCALE)) / len(_SCALE)
-    begins = low * (high / low) ** shares if colouring.log else low + (high - low) * shares
-    return [*((colour, f"from {value:.3g}") for colour, value in zip(_SCALE, begins.tolist(), strict=True)), *rest]
+    begins: list[float] = (low * (high / low) ** shares if colouring.log else low + (high - low) * shares).tolist()
+    says = [f"from {value:.3g}" for value in begins]
+    if colouring.below:  # what is below the scale has its first colour
+        says[0] = f"below {begins[1]:.3g}"
+    return [*zip(_SCALE, says, strict=True), *rest]

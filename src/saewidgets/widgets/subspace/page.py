@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...engine.arrays import Ints
     from ...geometry.subspace.subspace import Subspace
 
-__all__ = ["fallback_of", "questions", "recorded_points"]
+__all__ = ["fallback_of", "not_yet", "questions", "recorded_points"]
 
 # Of the picture without scripts, which every saved notebook holds.
 _POINTS, _SIZE, _EDGE = 1500, 360, 12
@@ -42,6 +42,15 @@ def questions(sub: Subspace, colour: str, points: Sequence[int]) -> Iterator[Que
     for one in dict.fromkeys([colour, *(value for value, _ in choices(sub))]):
         yield Question("colour", AskedColour(features, one))
     yield Question("texts", AskedTexts(features, tuple(points)))
+
+
+def not_yet(features: Sequence[int]) -> str:
+    """The same of features that nobody has read yet."""
+    named = ", ".join(map(str, features[:8])) + (" ..." if len(features) > 8 else "")
+    return (
+        f"<p>Subspace of features {named}: the index does not keep all their activations, and their texts had not been read "
+        "again when this picture was made. The live view reads them; showing the widget again then keeps a picture.</p>"
+    )
 
 
 def fallback_of(sub: Subspace, pair: tuple[int, int], colour: str) -> str:

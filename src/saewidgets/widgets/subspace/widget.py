@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 
+from ...geometry.active import is_stored
 from ...geometry.errors import GeometryError
 from ...geometry.subspace.subspace import Subspace, subspace
 from ...index.errors import IndexMismatchError
@@ -20,7 +21,7 @@ from ..kept import Kept
 from ..shot import Shot
 from ..traits import WholeNumber, WholeNumbers
 from .asked import AskedColour, AskedSubspace, AskedTexts
-from .page import fallback_of, questions, recorded_points
+from .page import fallback_of, not_yet, questions, recorded_points
 from .payload import colour_reply, subspace_reply, texts_reply
 
 if TYPE_CHECKING:
@@ -241,6 +242,18 @@ class FeatureSubspace(EngineWidget, bundle="subspace"):
     # -- pictures without a kernel
 
     def fallback_html(self) -> str:
+        # A cell that shows the widget does not wait until texts of a corpus were read: its view could not ask meanwhile.
+        return not_yet(self.features) if self._waits() else self._drawn()
+
+    def _waits(self) -> bool:
+        """Whether there is no result yet, and it takes the reading of a corpus."""
+        if self._texts is not None or self._index is None or self._engine is None or self._parted:
+            return False
+        features = tuple(self.features)
+        known = len(features) < 2 or self._results.get(_key(features)) is not None
+        return not known and not is_stored(self._index, features)
+
+    def _drawn(self) -> str:
         found = self.result
         return fallback_of(found, _pair(found, self.components), self.colour)
 
@@ -254,7 +267,7 @@ class FeatureSubspace(EngineWidget, bundle="subspace"):
             title=f"Subspace of features {_short(self.features)} of {found.dictionary}",
             state={"live": False},
             questions=list(questions(found, self.colour, points)),
-            fallback=self.fallback_html(),
+            fallback=self._drawn(),
             provenance=list(found.provenance.items()),
         )
 
