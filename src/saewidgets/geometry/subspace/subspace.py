@@ -213,7 +213,8 @@ def subspace(
             where, provenance = CorpusPlaces(index, chosen.position), index.provenance
         else:
             assert texts is not None  # `_made_of` saw to it
-            found, acts = active_in_texts(engine, texts, wanted, dictionary.name)
+            told = ticket.share(0, 60, 100).progress
+            found, acts = active_in_texts(engine, texts, wanted, dictionary.name, told)
             chosen, note = drawn(found, n, seed)
             where, provenance = TextPlaces(acts, chosen.position), engine.provenance(dictionary.name)
             said.extend(acts.notes)

@@ -49,8 +49,8 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         map, comparison, layers, attribution, subspace, beside: more, each made when it is first looked at or asked for: all
             features as a map, whose lasso ticks them in the browser; a comparison of the heatmap's text with itself, to change a
             word of; that text at every layer; why the model goes on from the prompt as it does; the space that the ticked
-            features span (two to sixty; else the selected one with its nearest by decoder cosine); and the selected feature
-            beside another.
+            features span (two to sixty; as long as none were ticked, what was selected first, with its nearest by decoder
+            cosine); and the selected feature beside another.
 
     Traits:
         feature: the feature that is looked at.
