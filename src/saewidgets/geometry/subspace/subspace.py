@@ -207,7 +207,8 @@ def subspace(
         ticket.progress(0, 100)
         where: Places
         if index is not None and texts is None:
-            found = stored(index, wanted) or read_again(index, wanted, read, seed, ticket.share(0, 60, 100))
+            there = stored(index, wanted)  # an empty one, of features that never fire, is one
+            found = read_again(index, wanted, read, seed, ticket.share(0, 60, 100)) if there is None else there
             chosen, note = drawn(found, n, seed)
             where, provenance = CorpusPlaces(index, chosen.position), index.provenance
         else:
