@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -283,3 +284,39 @@ def loud() -> Iterator[None]:
 
 def test_no_division_by_nothing(loud: None) -> None:
     assert mean_cosine(np.zeros((3, 4))) == 0
+
+
+@pytest.mark.slow
+def test_the_activations_of_one_group_are_held_at_a_time(
+    planted: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: weakref.WeakSet[object] = weakref.WeakSet()
+    most = 0
+
+    def counted(index: sw.FeatureIndex, features: list[int]) -> object:
+        nonlocal most
+        made = whole(index, features)
+        if made is not None:
+            alive.add(made)
+        most = max(most, len(alive))
+        return made
+
+    whole = module.stored
+    monkeypatch.setattr(module, "stored", counted)
+    sw.candidate_groups(planted, sizes=(2, 30))
+    assert most <= 2  # the next one, and the one before until that is there
+
+
+@pytest.mark.slow
+def test_progress_has_no_part_for_what_is_not_read(planted: sw.FeatureIndex) -> None:
+    seen: list[float] = []
+    sw.candidate_groups(planted, sizes=(2, 30), on_progress=lambda done, total: seen.append(done / total))
+    # Four groups, from 40 percent on: the first of them is a quarter of what is left.
+    assert any(0.4 < share <= 0.56 for share in seen)
+
+
+def test_neurons_have_no_groups(planted: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(planted.folder.facts, "decoder_missing", "Neurons are the basis itself.")
+    for method in ("graph", "spectral"):
+        with pytest.raises(GeometryError, match="no groups by cosine: Neurons are the basis"):
+            sw.candidate_groups(planted, method=method)  # type: ignore[arg-type]
