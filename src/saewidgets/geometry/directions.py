@@ -23,7 +23,9 @@ def why_no_cosines(a: FeatureIndex, b: FeatureIndex) -> str:
     """Why there are no decoder cosines between the two; "" if there are."""
     without = [str(index.path) for index in (a, b) if index.engine is None]
     if without:
-        return f"Decoder cosines are left out: {' and '.join(dict.fromkeys(without))} was opened without its engine."
+        named = list(dict.fromkeys(without))
+        were = "was opened without its engine" if len(named) == 1 else "were opened without their engines"
+        return f"Decoder cosines are left out: {' and '.join(named)} {were}."
     first, second = (int(index.decoder([0]).shape[1]) for index in (a, b))
     if first != second:
         return f"Decoder cosines are left out: the rows of a have {first:,} numbers, those of b {second:,}."

@@ -285,6 +285,25 @@ def test_lists_begin_with_the_strongest(world: World, kind: Any) -> None:
         found.top("neither")  # type: ignore[arg-type]
 
 
+def test_lists_pass_over_what_is_inside_a_window_and_nothing_of_the_text_beside_it(
+    world: World, tmp_path: Path
+) -> None:
+    # Texts of a few tokens: a window of ten tokens would reach over several of them, were it not clipped.
+    words = "God created heaven earth night day beginning without form".split()
+    rows = [{"text": f"{a} {b}"} for a in words for b in words]
+    index = build(world.base, tmp_path / "short", rows, sae="two")
+    f, g = (int(index.order("density")[k]) for k in (0, 3))
+    found = sw.beside((index, f), (index, g)).corpus
+    assert found is not None
+    ends = np.cumsum([len(ids_of(row["text"])) for row in rows])
+    text_of = np.searchsorted(ends, found.position, side="right")
+    for kind in ("only_a", "only_b", "both"):
+        here = np.array([name == kind for name in found.to_pandas()["fires"]])
+        # A window holds the whole of these texts, so that each that is not another's copy is listed once.
+        listed = found.top(kind, k=10_000)  # type: ignore[arg-type]
+        assert len(listed) + sum(one.repeats for one in listed) >= len(set(text_of[here].tolist())) > 0
+
+
 def test_a_sample_of_points_keeps_what_is_rare() -> None:
     kinds = np.repeat([0, 1, 2], [20_000, 9_000, 30])
     drawn = sampled(kinds, 3000)

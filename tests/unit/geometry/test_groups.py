@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import planted_shapes as shapes
 import pytest
+import tiny
 
 import saewidgets as sw
 from saewidgets.errors import CancelledError
@@ -201,7 +204,7 @@ def test_groups_with_few_points_are_kept_without_a_score(
     few = sw.candidate_groups(planted, sizes=(2, 30))
     assert few.groups[-1].features.tolist() == shapes.TWINS and few.groups[-1].scores is None
     assert np.isnan(few.groups[-1].score) and few.groups[-1].pair is None
-    assert any("1 groups have fewer than 500" in note for note in few.notes)
+    assert any("fewer than 500 tokens where any feature fires: 1 of the groups" in note for note in few.notes)
     assert len(few.figure().data[0].x) == 3
 
 
@@ -283,3 +286,46 @@ def loud() -> Iterator[None]:
 
 def test_no_division_by_nothing(loud: None) -> None:
     assert mean_cosine(np.zeros((3, 4))) == 0
+
+
+@pytest.mark.slow
+def test_the_activations_of_one_group_are_held_at_a_time(
+    planted: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: weakref.WeakSet[object] = weakref.WeakSet()
+    most = 0
+
+    def counted(index: sw.FeatureIndex, features: list[int]) -> object:
+        nonlocal most
+        made = whole(index, features)
+        if made is not None:
+            alive.add(made)
+        most = max(most, len(alive))
+        return made
+
+    whole = module.stored
+    monkeypatch.setattr(module, "stored", counted)
+    sw.candidate_groups(planted, sizes=(2, 30))
+    assert most <= 2  # the next one, and the one before until that is there
+
+
+@pytest.mark.slow
+def test_progress_has_no_part_for_what_is_not_read(planted: sw.FeatureIndex) -> None:
+    seen: list[float] = []
+    sw.candidate_groups(planted, sizes=(2, 30), on_progress=lambda done, total: seen.append(done / total))
+    # Four groups, from 40 percent on: the first of them is a quarter of what is left.
+    assert any(0.4 < share <= 0.56 for share in seen)
+
+
+def test_neurons_have_no_groups(planted: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(planted.folder.facts, "decoder_missing", "Neurons are the basis itself.")
+    for method in ("graph", "spectral"):
+        with pytest.raises(GeometryError, match="no groups by cosine: Neurons are the basis"):
+            sw.candidate_groups(planted, method=method)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_groups_of_an_sae_that_scales_what_it_decodes_say_so(tmp_path: Path) -> None:
+    with sw.Engine(tiny.hooked(), tiny.sae("layer_norm")) as engine:
+        index = sw.build_index(engine, tiny.TEXTS, tmp_path / "index", progress=False, wait=True)
+        assert any("anew at every token" in note for note in sw.candidate_groups(index, sizes=(2, 30)).notes)

@@ -422,3 +422,12 @@ def test_fastumap_keeps_more_neighbours_than_chance(tmp_path: Path, monkeypatch:
         assert layout.kept > 3 * layout.chance
         again = sw.feature_map(index, fresh=True)
         np.testing.assert_array_equal(again.x, layout.x)
+
+
+def test_over_a_feature_without_a_top_token_no_token_is_told(
+    index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = sw.feature_map(index)
+    table = index.features.assign(top_token=lambda t: t["top_token"].where(t.index > 0, np.nan), label=None)
+    monkeypatch.setattr(sw.FeatureIndex, "features", table)
+    assert layout.features[0] == 0 and layout.figure().data[0].text[0] == "feature 0"

@@ -266,3 +266,11 @@ def test_the_order_and_place_of_points_do_not_matter(of: Callable[[Points], floa
     points = SHAPES["half moon"]
     other = points[DICE(0).permutation(N)] + [3.0, -1.0]
     assert of(other) == pytest.approx(of(points), abs=5e-3)
+
+
+def test_a_shuffle_after_which_all_points_are_equal_is_a_line() -> None:
+    """Three points of two features with one decoder row: where 1 meets 3, 2 meets 2 and 3 meets 1, all are the same."""
+    activations = np.array([[1, 1], [2, 2], [3, 3]], np.float32)
+    rows = np.array([[1, 0, 0], [1, 0, 0]], np.float32)
+    shapes = [shape_of(activations, rows, seed, Ticket()).scores.shuffled for seed in range(20)]
+    assert all(shape.separability.tolist() == [0.0] * 5 and shape.mixture.tolist() == [1.0] * 5 for shape in shapes)

@@ -285,6 +285,8 @@ def test_widths_that_differ_and_missing_engines_leave_the_decoder_out(tmp_path: 
     alone = sw.splitting(sw.FeatureIndex.open(a.path), b)
     assert alone.a.cosine is None and any(f"{a.path} was opened without" in note for note in alone.notes)
     np.testing.assert_array_equal(alone.a.partner, found.a.partner)
+    neither = sw.splitting(sw.FeatureIndex.open(a.path), sw.FeatureIndex.open(b.path))
+    assert any(f"{a.path} and {b.path} were opened without their engines" in note for note in neither.notes)
 
 
 @pytest.mark.slow

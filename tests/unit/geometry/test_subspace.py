@@ -239,3 +239,9 @@ def test_progress_reaches_the_end(planted: sw.FeatureIndex) -> None:
     sw.subspace(planted, shapes.CIRCLE, on_progress=lambda done, total: seen.append((done, total)))
     shares = [done / total for done, total in seen]
     assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
+
+
+def test_features_that_never_fire_are_told_of_the_whole_corpus(planted: sw.FeatureIndex) -> None:
+    counted = sum(len(ids) for ids in shapes.corpus())
+    with pytest.raises(GeometryError, match=f"Of {counted:,} counted tokens, none"):
+        sw.subspace(planted, shapes.SILENT)

@@ -71,20 +71,18 @@ def cut(
     """
     found: list[_Span] = []
     by_tokens: dict[tuple[int, ...], _Span] = {}
-    taken = np.zeros(0, np.int64)
     for one in wanted:
         if k is not None and len(found) >= k:
             break
         span = _span(indexes[0], one, window)
         if k is not None:
-            if len(taken) and bool((np.abs(taken - one) <= window).any()):
+            if any(other.start <= one < other.stop for other in found):
                 continue
             before = by_tokens.get(span.ids)
             if before is not None:
                 before.repeats += 1
                 continue
             by_tokens[span.ids] = span
-            taken = np.append(taken, one)
         found.append(span)
     return tuple(_window(indexes, position, values, span) for span in found)
 

@@ -13,7 +13,7 @@ from ...index.feature_index import FeatureIndex
 from ..active import Reread, drawn, read_draw, stored
 from ..errors import GeometryError
 from ..subspace.scores import shape_of
-from ..subspace.subspace import FEWEST, contribution
+from ..subspace.subspace import FEWEST, contribution, scaled_by_token
 from .candidates import CandidateGroups, Group, Method
 from .similar import Cut, Edges, chosen_cut, components, edges_of, mean_cosine, members
 from .spectral import PER_CLUSTER, spectral_clusters
@@ -67,7 +67,8 @@ def candidate_groups(
         on_progress: called with (done, total) on the worker's thread.
 
     Raises:
-        GeometryError: for an unknown method or sizes, cut, top, clusters that cannot be; more features than spectral clusters take.
+        GeometryError: for an unknown method or sizes, cut, top, clusters that cannot be; more features than spectral clusters take;
+            neurons, whose rows are the basis itself.
         IndexMismatchError: for an index without its engine where one is needed, or one made of another tool's files.
 
     Example:
@@ -78,6 +79,9 @@ def candidate_groups(
     _check(method, cut, top, sizes, n, limit)
     if index.imported is not None:
         stored(index, [])  # raises, and says what it is
+    why = index.folder.facts.get("decoder_missing")
+    if why is not None:
+        raise GeometryError(f"There are no groups by cosine: {why}")
     fires: Bools = np.asarray(index.column("count")) > 0
     task = _Search(index, fires, sizes, n, seed)
     needs = score or method == "spectral"
@@ -143,6 +147,7 @@ class _Search:
             )
         groups = self._groups(lists, notes)
         if score:
+            notes += filter(None, [scaled_by_token(self.index.dictionary())])
             groups = self._scored(groups, limit, read, notes, ticket.share(40, 100, 100))
         order = np.lexsort(
             [
@@ -212,23 +217,24 @@ class _Search:
             notes.append(
                 f"Only the {limit:,} of {len(groups):,} groups with the largest mean cosine were scored (limit)."
             )
-        whole = {i: stored(self.index, groups[i].features.tolist()) for i in chosen}
-        rest = [i for i in chosen if whole[i] is None]
+        rest = self._not_stored(groups, chosen, ticket)
         again: Reread | None = None
         if rest:
-            wanted = np.unique(np.concatenate([groups[i].features for i in rest]))
+            wanted = np.unique(np.concatenate([groups[i].features for i in sorted(rest)]))
             again = read_draw(self.index, wanted, read, self.seed, ticket.share(0, 50, 100))
             notes.append(
                 f"The index does not keep all activations: {len(rest):,} groups are scored on {again.tokens:,} counted tokens "
                 f"{again.note}."
             )
+        begun = 50 if rest else 0
         found, few = list(groups), 0
         for done, i in enumerate(chosen):
             ticket.breathe()
-            part = ticket.share(50 + 50 * done / len(chosen), 50 + 50 * (done + 1) / len(chosen), 100)
-            at = whole[i]
-            if at is None and again is not None:
-                at = again.of(groups[i].features)
+            step = (100 - begun) / len(chosen)
+            part = ticket.share(begun + step * done, begun + step * (done + 1), 100)
+            # One group's at a time: of frequent features they are as long as the corpus.
+            here = groups[i].features
+            at = again.of(here) if again is not None and i in rest else stored(self.index, here.tolist())
             assert at is not None
             points, _ = drawn(at, self.n, self.seed)
             if len(points) < FEWEST_SCORED:
@@ -247,9 +253,20 @@ class _Search:
             )
         if few:
             notes.append(
-                f"{few:,} groups have fewer than {FEWEST_SCORED} tokens where any feature fires: they have no score."
+                f"Without a score, for fewer than {FEWEST_SCORED} tokens where any feature fires: {few:,} of the groups."
             )
         return found
+
+    def _not_stored(self, groups: list[Group], chosen: list[int], ticket: Ticket) -> set[int]:
+        """Which of them have features whose activations the index does not have all of."""
+        if self.index.every is not None:
+            return set()
+        missing = set()
+        for i in chosen:
+            ticket.breathe()
+            if stored(self.index, groups[i].features.tolist()) is None:
+                missing.add(i)
+        return missing
 
 
 def _duplicates(edges: Edges) -> list[str]:

@@ -29,7 +29,7 @@ def map_figure(layout: Placed, colour: str, kept: str) -> Figure:
     for name in ("label", "top_token"):
         if name in frame:
             said = [
-                f"{text}<br>{_plain(value)}" if value is not None else text
+                f"{text}<br>{_plain(value)}" if isinstance(value, str) else text
                 for text, value in zip(said, frame[name], strict=True)
             ]
     marker: dict[str, object] = {"size": 4 if len(layout.features) < 20_000 else 2}

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...engine.arrays import Doubles, Floats
 from ...engine.ticket import Ticket
+from ..errors import GeometryError
 from .circularity import LEAST, circularity_of_pairs, most_circular
 from .irreducibility import Score, score
 from .principal import Principal, principal
@@ -122,12 +123,19 @@ def shape_of(activations: Floats, decoder: Floats, seed: int, ticket: Ticket, re
     for done in range(repeats):
         ticket.breathe()
         ticket.progress(1 + done, 1 + repeats)
-        others = principal(rng.permuted(activations, axis=0), decoder)
-        shuffled.append(score(others.points[:, list(_pair(others))]))
+        shuffled.append(_shuffled(rng.permuted(activations, axis=0), decoder))
     ticket.progress(1, 1)
     many = Shuffled(np.array([s.separability for s in shuffled]), np.array([s.mixture for s in shuffled]))
     least = float(found.explained[list(pair)].min())
     return Shape(found, round_pairs, pair, Scores(pair, actual.separability, actual.mixture, least, many))
+
+
+def _shuffled(activations: Floats, decoder: Floats) -> Score:
+    try:
+        found = principal(activations, decoder)
+    except GeometryError:  # shuffled, a few points can all be equal: as much on a line as can be
+        return Score(0.0, 1.0)
+    return score(found.points[:, list(_pair(found))])
 
 
 def _pair(found: Principal) -> tuple[int, int]:

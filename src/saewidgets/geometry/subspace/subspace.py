@@ -207,7 +207,7 @@ def subspace(
         ticket.progress(0, 100)
         where: Places
         if index is not None and texts is None:
-            there = stored(index, wanted)
+            there = stored(index, wanted)  # an empty one, of features that never fire, is one
             found = read_again(index, wanted, read, seed, ticket.share(0, 60, 100)) if there is None else there
             chosen, note = drawn(found, n, seed)
             where, provenance = CorpusPlaces(index, chosen.position), index.provenance
@@ -303,19 +303,22 @@ def _notes(found: Active, dictionary: Dictionary) -> list[str]:
         notes.append(f"Silent on these tokens, and no part of the picture: {', '.join(map(str, silent.tolist()))}.")
     if fires.sum(1).max() < 2:
         notes.append("No two of these features fire on one token: every point lies on the ray of one feature.")
-    if scales_by_token(dictionary):
-        notes.append(
-            f"{dictionary.name!r} normalises its input, so that decoding scales what features write anew at every token. Points "
-            "are without that scale, in the units that the activations are in."
-        )
+    scaled = scaled_by_token(dictionary)
+    if scaled:
+        notes.append(scaled)
     return notes
 
 
-def scales_by_token(dictionary: Dictionary) -> bool:
-    """Whether decoding multiplies by what depends on the token (`Dictionary.decoder_scale`)."""
+def scaled_by_token(dictionary: Dictionary) -> str:
+    """What to say of points where decoding multiplies by what depends on the token (`Dictionary.decoder_scale`); "" elsewhere."""
     import torch
 
     # Two tokens that differ in direction and in length.
     some = torch.stack([torch.linspace(-1, 2, dictionary.d_in), torch.linspace(5, -9, dictionary.d_in)])[None]
     scale = dictionary.decoder_scale(some if dictionary.device is None else some.to(dictionary.device))
-    return bool((scale != 1).any())
+    if not (scale != 1).any():
+        return ""
+    return (
+        f"{dictionary.name!r} normalises its input, so that decoding scales what features write anew at every token. Points "
+        "are without that scale, in the units that the activations are in."
+    )

@@ -42,8 +42,8 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
     a part of this feature; the other way round: it is a part of the other. And `count`, tokens where the other fires, and
     `description`, its label or what else is said of it.
 
-    Features that fire on no token with it, and of "correlation" those that never vary, are no neighbours. What an index
-    stores (the 20 nearest by cosine and by correlation) is taken from it; more, and co-activation, is computed exactly.
+    Of "correlation" and "coactivation" features that fire on no token with it are no neighbours. What an index stores (the 20
+    nearest by cosine and by correlation) is taken from it; more, and co-activation, is computed exactly.
 
     Args:
         k: how many, at most.
