@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from ...engine.arrays import Floats, Ints
 from .shards import Shard, blocks_of
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 __all__ = ["Every"]
 
@@ -41,6 +44,8 @@ class Every:
 
     def by_token(self, shard: Shard) -> sparse.csr_array:
         """A shard's activations [its tokens, n_features], by token: in memory, 8 bytes each and as much while it is turned."""
+        from scipy import sparse  # an index opens without it
+
         ptr, position, value = shard.entries(0, self.n_features)
         columns = sparse.csc_array(
             (value.astype(np.float32), position.astype(np.int32), ptr.astype(np.int64)), (len(shard), self.n_features)
