@@ -81,6 +81,9 @@ def embed(graph: Graph, min_dist: float, seed: int) -> Embedded:
     """The plane layout of a graph, by the first that succeeds: fastumap from principal components, fastumap from random places,
     umap-learn from principal components.
 
+    On a thread that does nothing else: what umap-learn is made of (numba) sets how many threads OpenMP takes in the one that calls it,
+    and torch would no longer compute there, bit for bit, what it computes elsewhere.
+
     Raises:
         GeometryError: if neither library is installed, or none could do it, with what each said.
     """
