@@ -99,7 +99,7 @@ def test_a_lasso_selects_in_python_and_filters_the_table(lab: Lab, notebooks: Pa
     line = (ordered[gap] + ordered[gap + 1]) / 2
     wanted = at.features[at.x < line].tolist()
     assert 5 < len(wanted) < len(at.features)
-    page.get_by_role("button", name="Lasso").click()
+    page.get_by_role("button", name="Lasso", exact=True).click()
     left, top = at.box["x"] + 1, at.box["y"] + 1
     bottom = at.box["y"] + at.box["height"] - 2
     page.mouse.move(left, top)
@@ -207,7 +207,7 @@ def test_131072_points_are_shown_moved_and_zoomed(lab: Lab, notebooks: Path, wat
     page.locator(".saew-map canvas").first.focus()
     page.keyboard.press("Home")
     page.wait_for_function(f"sum => ({PICTURE})().sum === sum", arg=first["sum"])
-    page.get_by_role("button", name="Lasso").click()
+    page.get_by_role("button", name="Lasso", exact=True).click()
     page.mouse.move(x - 60, y - 60)
     page.mouse.down()
     for dx, dy in ((60, -60), (60, 60), (-60, 60)):
