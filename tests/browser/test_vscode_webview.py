@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, Watched, becomes, new_context
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, TimeoutError, expect
 from test_dashboard_in_jupyterlab import SETUP
 
 pytestmark = pytest.mark.browser
@@ -96,7 +96,10 @@ def webview(browser: Browser, lab: Lab, bundle: Path) -> Iterator[Watched]:
 
     page.route("**/vscode/**", serve)
     page.goto(f"{lab.base}/vscode/index.html?token={lab.token}")
-    page.wait_for_function("window.ready || window.fatal")
+    try:
+        page.wait_for_function("window.ready || window.fatal")
+    except TimeoutError as late:
+        raise AssertionError(f"Stuck at {page.evaluate('window.stage')}; {watched.errors}") from late
     assert page.evaluate("window.fatal ?? null") is None
     run(page, SETUP + SHOW)
     expect(page.locator(".saew-heatmap .saew-ranking tbody tr").first).to_be_visible()

@@ -67,6 +67,31 @@ window.setTheme = (name) => {
   document.body.dataset.vscodeThemeKind = name;
 };
 
+/** A kernel that answers. On a busy server one may be connected before it listens and stay deaf: then another is started. */
+async function started(kernels) {
+  for (let seconds = 30; ; seconds *= 2) {
+    const late = new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    window.stage = "starting a kernel";
+    const kernel = await Promise.race([kernels.startNew({ name: "python3" }), late]);
+    if (!kernel) continue;
+    let state = "waiting";
+    kernel.info.then(() => {
+      state = "known";
+    });
+    late.then(() => {
+      if (state === "waiting") state = "deaf";
+    });
+    while (state === "waiting") {
+      window.stage = `asking a kernel that is ${kernel.connectionStatus} and ${kernel.status}`;
+      kernel.requestKernelInfo().catch(() => {});
+      await Promise.race([kernel.info, late, new Promise((resolve) => setTimeout(resolve, 2000))]);
+    }
+    if (state === "known") return kernel;
+    kernel.shutdown().catch(() => {});
+    kernel.dispose();
+  }
+}
+
 async function main() {
   window.setTheme("vscode-light");
   activate();
@@ -77,16 +102,8 @@ async function main() {
     token: asked.get("token"),
     appendToken: true,
   });
-  const kernel = await new KernelManager({ serverSettings }).startNew({ name: "python3" });
-  // A server that is busy may connect before the kernel listens: then the first request goes unanswered.
-  let known = false;
-  kernel.info.then(() => {
-    known = true;
-  });
-  while (!known) {
-    kernel.requestKernelInfo().catch(() => {});
-    await Promise.race([kernel.info, new Promise((resolve) => setTimeout(resolve, 2000))]);
-  }
+  const kernel = await started(new KernelManager({ serverSettings }));
+  window.stage = "widgets";
   const out = document.getElementById("out");
   window.failures = [];
   const manager = new window.vscIPyWidgets.WidgetManager(
