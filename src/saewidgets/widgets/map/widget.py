@@ -134,12 +134,7 @@ class FeatureMap(EngineWidget, bundle="map"):
 
     def _made(self, ticket: Ticket) -> FeatureLayout:
         if self._layout is None:
-
-            def told(done: int, total: int) -> None:
-                ticket.check()
-                ticket.progress(done, total)
-
-            self._layout = feature_map(self._index, **self._settings, on_progress=told)
+            self._layout = feature_map(self._index, **self._settings, on_progress=ticket.heard)
         return self._layout
 
     def __repr__(self) -> str:
