@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from ...engine.arrays import Doubles, Floats, Ints
 from ...index.feature_index import FeatureIndex
-from ..active import Active, active_in_texts, drawn, read_again, stored
+from ..active import Active, active_in_texts, drawn, must_be_ours, stored
 from ..errors import GeometryError
+from ..read_again import read_again
 from .circularity import LEAST
 from .places import CorpusPlaces, Places, TextPlaces
 from .scores import Scores, shape_of
@@ -229,8 +228,8 @@ def subspace(
 def _made_of(source: Engine | FeatureIndex, sae: str | None, texts: TextInput | None) -> tuple[Engine, Dictionary]:
     """Whose features they are: the engine that computes, and its dictionary."""
     if isinstance(source, FeatureIndex):
-        if texts is None and source.imported is not None:
-            stored(source, [])  # raises: such an index has no engine, and says what it is
+        if texts is None:
+            must_be_ours(source)  # the others have no engine, and say what they are
         engine = source.must_have_engine("what its features write")
         if sae is not None and sae != source.sae:
             raise GeometryError(f"The index at {source.path} is of {source.sae!r}: leave out sae={sae!r}.")
@@ -251,7 +250,7 @@ def _pictured(
     seed: int,
     ticket: Ticket,
 ) -> Subspace:
-    shape = shape_of(found.values, contribution(dictionary, found.features), seed, ticket)
+    shape = shape_of(found.values, dictionary.written(found.features), seed, ticket)
     inside = shape.principal
     if inside.explained[1] == 0:
         notes.append("All points lie on one line: there is nothing on the other components.")
@@ -275,15 +274,6 @@ def _pictured(
         provenance={**provenance, "seed": str(seed)},
         notes=tuple(notes),
     )
-
-
-def contribution(dictionary: Dictionary, features: Ints) -> Floats:
-    """What one unit of each feature writes: [k, d_out]. On the engine's worker."""
-    import torch
-
-    with torch.no_grad():
-        rows = dictionary.contribution(torch.as_tensor(features, dtype=torch.long))
-    return np.asarray(rows.detach().cpu().numpy(), np.float32)
 
 
 def _too_few(features: Sequence[int], points: int, tokens: int) -> str:
