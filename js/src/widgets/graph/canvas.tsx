@@ -5,6 +5,8 @@
 
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { densityOf, penOf } from "../../charts/size";
+import { useWheel } from "../../charts/wheel";
 import { useWidth } from "../../charts/width";
 import { Tip } from "../../controls/tip";
 import { LinkLayer } from "./layer";
@@ -42,14 +44,9 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
   const rest = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const draw = () => {
     waiting.current = 0;
-    const el = canvas.current;
-    const ctx = el?.getContext("2d");
-    if (!el || !ctx) return;
-    const dense = root.ownerDocument.defaultView?.devicePixelRatio ?? 1;
-    const [w, h] = [Math.round(now.current.width * dense), Math.round(now.current.height * dense)];
-    if (el.width !== w) el.width = w;
-    if (el.height !== h) el.height = h;
-    ctx.setTransform(dense, 0, 0, dense, 0, 0);
+    const dense = densityOf(root);
+    const ctx = penOf(canvas.current, now.current, dense);
+    if (!ctx) return;
     const to = frame();
     let fresh = true;
     paint(ctx, now.current.scene, to, () => {
@@ -100,21 +97,10 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
     nearest(now.current.scene.places, now.current.scene.shown, frame(), ...at(event));
   const drag = useRef<{ x: number; y: number; far: boolean } | null>(null);
 
-  // Not passive: what zooms the picture does not scroll the notebook.
-  useLayoutEffect(() => {
-    const el = canvas.current;
-    if (!el) return;
-    const wheel = (event: WheelEvent) => {
-      // A wheel that only passes over the picture scrolls the notebook.
-      if (!event.ctrlKey && !event.metaKey && root.ownerDocument.activeElement !== el) return;
-      event.preventDefault();
-      const lines = event.deltaMode === 1 ? 16 : 1;
-      if (event.shiftKey) go({ ...look.current, x: look.current.x + (event.deltaY || event.deltaX) * lines });
-      else go(zoomed(look.current, Math.exp((-event.deltaY * lines) / (event.ctrlKey ? 100 : 400)), ...at(event)));
-    };
-    el.addEventListener("wheel", wheel, { passive: false });
-    return () => el.removeEventListener("wheel", wheel);
-  }, []);
+  useWheel(canvas, (event, by, pixels) => {
+    if (event.shiftKey) go({ ...look.current, x: look.current.x + pixels });
+    else go(zoomed(look.current, by, ...at(event)));
+  });
 
   const middle = (): [number, number] => [now.current.width / 2, now.current.height / 2];
   const closer = () => zoomed(look.current, CLOSER, ...middle());
