@@ -1,7 +1,8 @@
 /** The map of all features: what it is searched and coloured by, the picture, what its colours mean, what is selected. */
 
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ErrorBanner } from "../../controls/banner";
+import { MAX_SELECTED } from "../../../../src/saewidgets/widgets/constants.json";
+import { ErrorBanner, Notice } from "../../controls/banner";
 import { ChannelStatus } from "../../controls/channelstatus";
 import { Footer } from "../../controls/footer";
 import { count } from "../../controls/format";
@@ -98,10 +99,12 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
   const [read, setRead] = useState<Omit<Look, "palette">>(UNREAD);
   const [hovered, setHovered] = useState<{ row: number; at: HTMLElement | null }>({ row: -1, at: null });
   const [wish, setWish] = useState(0);
+  const [tooMany, setTooMany] = useState(0);
   useLayoutEffect(() => {
     const found = host.current && readColours(host.current);
     if (found) setRead(found);
   }, [themeVersion]);
+  useLayoutEffect(() => setTooMany(0), [selected]);
   const look: Look = useMemo(() => ({ ...read, palette }), [read, palette]);
   const { colour, order, state: states } = state;
   const ink = useMemo(() => inkOf(levels(look, colour.json), [look.paper, look.ink, look.accent]), [look, colour]);
@@ -110,15 +113,21 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
     [points, states, order, colour.level, ink],
   );
   const current = feature === null ? -1 : (points.rowOf[feature] ?? -1);
+  /** Too many stay out of the traits, which every view is sent: the selection stays as it was, and that is said. */
+  const choose = (features: number[]) => {
+    const many = features.length > MAX_SELECTED;
+    setTooMany(many ? features.length : 0);
+    if (!many) save(model, { selected_features: features });
+  };
   const select = (rows: number[], add: boolean) => {
     const features = rows.map((row) => points.features[row] as number);
     // Of now, and not of when it was drawn: hands are quick.
     const held = model.get("selected_features") as number[];
-    save(model, { selected_features: add ? [...new Set([...held, ...features])] : features });
+    choose(add ? [...new Set([...held, ...features])] : features);
   };
   const toggle = (f: number) => {
     const held = model.get("selected_features") as number[];
-    save(model, { selected_features: held.includes(f) ? held.filter((one) => one !== f) : [...held, f] });
+    choose(held.includes(f) ? held.filter((one) => one !== f) : [...held, f]);
   };
   const click = (row: number, add: boolean) => {
     if (row < 0) return;
@@ -142,7 +151,7 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
         onHover={(row, at) => setHovered({ row, at: at ?? null })}
         onClick={click}
         onLasso={select}
-        onClear={() => save(model, { selected_features: [] })}
+        onClear={() => choose([])}
       >
         <Said {...{ model, state, points }} onWish={current >= 0 ? () => setWish((n) => n + 1) : undefined} />
       </Picture>
@@ -156,6 +165,12 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
               if (colour.level[row] === level && states[row] !== FAINT) rows.push(row);
             select(rows, add);
           }}
+        />
+      )}
+      {tooMany > 0 && (
+        <Notice
+          text={`That would select ${count(tooMany, "feature")}, more than the ${MAX_SELECTED.toLocaleString("en")} that can be selected together: the selection is as it was. Zoom in, and select a part of them.`}
+          onDismiss={() => setTooMany(0)}
         />
       )}
       <SelectedBar
