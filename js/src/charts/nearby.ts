@@ -5,7 +5,7 @@ import type { Box } from "./plane";
 /** Points of a cell, on average. */
 const IN_CELL = 4;
 
-export type May = (row: number) => boolean;
+type May = (row: number) => boolean;
 const ANY: May = () => true;
 
 export interface Nearby {

@@ -7,7 +7,7 @@ export const CLOSEST = 40;
 /** Share of the plot that the points take. */
 const ROOM = 0.93;
 
-export type Extent = readonly [number, number];
+type Extent = readonly [number, number];
 
 export function frameOf(ex: Extent, ey: Extent, width: number, height: number, look: Look): Frame {
   const box = { left: ex[0], right: ex[1], bottom: ey[0], top: ey[1] };
