@@ -146,9 +146,26 @@ def good(widget: Any, channel: str, **params: Any) -> dict[str, Any]:
     return dict(message["r"])
 
 
-def recorded(html: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The state and the recorded answers of a page."""
+def views_in(html: str) -> dict[str, dict[str, Any]]:
+    """The views of a page by name, each array of their answers where it belongs."""
+    inner = inner_of(html)
+    for view in inner["views"]:
+        for answer in view["recorded"]:
+            for array in answer["arrays"]:
+                if "at" in array:
+                    array["b64"] = inner["shared"][array.pop("at")]
+    return {view["name"]: view for view in inner["views"]}
+
+
+def inner_of(html: str) -> dict[str, Any]:
+    """What the data block of a page holds."""
     block = re.search(r'<script type="application/json" id="saew-data">(.*?)</script>', html, re.S)
     assert block
-    inner = json.loads(gzip.decompress(base64.b64decode(json.loads(block[1])["gz"])))
-    return inner["state"], inner["recorded"]
+    inner: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(json.loads(block[1])["gz"])))
+    return inner
+
+
+def recorded(html: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The state and the recorded answers of a page of one widget."""
+    (view,) = views_in(html).values()
+    return view["state"], view["recorded"]
