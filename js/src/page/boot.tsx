@@ -2,13 +2,14 @@
 
 import { fromBase64 } from "../kernel/arrays";
 import { save } from "../kernel/traits";
-import type { ArraySpec, Json } from "../kernel/types";
+import type { Json } from "../kernel/types";
 import { type ChoiceJson, choices } from "./choices";
 import { RecordedModel } from "./host";
 import { type Widget, widget } from "./mount";
 import type { Recorded } from "./offline";
 import { type PartsJson, parts } from "./parts";
 import { followAddress } from "./permalink";
+import { expanded } from "./sharing";
 
 const VERSION = 2;
 
@@ -16,18 +17,14 @@ interface ViewJson {
   name: string;
   widget: string;
   state: Record<string, Json>;
-  recorded: Packed[];
+  recorded: Recorded[];
   choices: ChoiceJson[];
   /** Why it is not there. */
   missing: string;
 }
 
-/** An answer as the page has it: arrays that several have stand in one place. */
-type Packed = Omit<Recorded, "arrays"> & { arrays: (ArraySpec & { at?: number })[] };
-
 interface BundleJson {
   views: ViewJson[];
-  shared: string[];
   /** (view, trait) of traits that have one value. */
   links: [string, string][][];
   parts: PartsJson | null;
@@ -57,22 +54,13 @@ async function start(widgets: Record<string, Widget>): Promise<void> {
   if (outer.version !== VERSION)
     throw new Error(`The page has data of version ${outer.version}; this script reads version ${VERSION}.`);
   const bundle = await unpack<BundleJson>(outer.gz);
-  const late = bundle.parts
-    ? parts(bundle.parts, async (packed) => {
-        const { recorded, shared } = await unpack<{ recorded: Packed[]; shared: string[] }>(packed);
-        return whole(recorded, shared);
-      })
-    : undefined;
+  const late = bundle.parts ? parts(bundle.parts, unpack<Recorded[]>) : undefined;
   const several = bundle.views.length > 1;
   const opened = new Map<string, Opened>();
   for (const view of bundle.views) {
     const found = widgets[view.widget];
     if (!found) throw new Error(`This script has no widget ${view.widget}.`);
-    const model = new RecordedModel(
-      { state: view.state, recorded: whole(view.recorded, bundle.shared) },
-      found.offline,
-      late,
-    );
+    const model = new RecordedModel(view, found.offline, late);
     const opens = found.offline?.opens;
     opened.set(view.name, {
       model,
@@ -124,14 +112,8 @@ function missing(name: string, why: string): Widget {
   return widget(name, () => <p class="saew-empty">{why}</p>);
 }
 
-function whole(recorded: Packed[], shared: string[]): Recorded[] {
-  return recorded.map((item) => ({
-    ...item,
-    arrays: item.arrays.map(({ at, ...spec }) => (at === undefined ? spec : { ...spec, b64: shared[at] ?? "" })),
-  }));
-}
-
 async function unpack<T>(gz: string): Promise<T> {
   const stream = new Blob([fromBase64(gz) as BlobPart]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text()) as T;
+  const { shared, value } = JSON.parse(await new Response(stream).text()) as { shared: Json[]; value: T };
+  return expanded(shared, value);
 }

@@ -16,15 +16,14 @@ import gzip
 import hashlib
 import html
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import cast
 
 from .fallback import fallback_css
 from .html_text import shown
-
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+from .sharing import Json as Json
+from .sharing import share
 
 BUNDLE_VERSION = 2
 PLAIN = "Where scripts run, this page can be clicked through. Here is a picture of what it shows first."
@@ -107,11 +106,9 @@ def page(
     js = _inert(script, "</script")
     if "<!--" in js and "<script" in js.lower():
         raise ValueError("The script holds both '<!--' and '<script', which together change how HTML reads it.")
-    drawn, shared = _share(views)
     packed = pack(
         {
-            "views": [cast(Json, asdict(view)) for view in drawn],
-            "shared": shared,
+            "views": [cast(Json, asdict(view)) for view in views],
             "links": cast(Json, [[list(end) for end in link] for link in links]),
             "parts": None
             if parts is None
@@ -144,41 +141,17 @@ def page(
 
 def parts_of(groups: Sequence[tuple[Sequence[int], Sequence[Recorded]]]) -> Parts:
     """Features, and the answers about them, as files: each hands its answers over to the page, and does nothing else."""
-    packed = []
-    for _, recorded in groups:
-        (view,), shared = _share([View("", "", {}, recorded)])
-        packed.append(pack({"recorded": [cast(Json, asdict(one)) for one in view.recorded], "shared": shared}))
+    packed = [pack([cast(Json, asdict(one)) for one in recorded]) for _, recorded in groups]
     key = hashlib.sha256("\n".join(packed).encode()).hexdigest()[:16]
     scripts = [f'saewPart("{key}",{number},"{one}");\n' for number, one in enumerate(packed)]
     return Parts([features for features, _ in groups], key, scripts)
 
 
-def pack(data: Mapping[str, Json]) -> str:
-    """JSON, gzipped, as base64: nothing of what it holds can act, wherever it stands."""
-    inner = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def pack(data: Json) -> str:
+    """JSON with what is there several times once, gzipped, as base64: nothing of what it holds can act, wherever it stands."""
+    shared, value = share(data)
+    inner = json.dumps({"shared": shared, "value": value}, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(inner.encode(), 9, mtime=0)).decode()
-
-
-def _share(views: Sequence[View]) -> tuple[list[View], list[Json]]:
-    """The views with each array that several answers have in one place: gzip only sees 32 kB back."""
-    times = Counter(str(spec["b64"]) for view in views for spec in _specs(view))
-    places = {text: i for i, text in enumerate(text for text, n in times.items() if n > 1)}
-
-    def pointed(spec: Json) -> Json:
-        place = places.get(str(cast("dict[str, Json]", spec)["b64"]))
-        if place is None:
-            return spec
-        return {**{k: v for k, v in cast("dict[str, Json]", spec).items() if k != "b64"}, "at": place}
-
-    return [
-        replace(view, recorded=[replace(one, arrays=[pointed(spec) for spec in one.arrays]) for one in view.recorded])
-        for view in views
-    ], list(places)
-
-
-def _specs(view: View) -> Iterator[dict[str, Json]]:
-    for one in view.recorded:
-        yield from cast("Sequence[dict[str, Json]]", one.arrays)
 
 
 def _policies(js: str, css: str, parts: bool) -> Iterator[str]:

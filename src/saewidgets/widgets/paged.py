@@ -94,7 +94,7 @@ class Page:
             for channel in {one.ch for one in view.recorded}:
                 answers = [one for one in view.recorded if one.ch == channel]
                 number[f"{of}{channel}"] = len(answers)
-                found[f"{of}{channel}"] = len(pack({"": [cast("wire.Json", vars(one)) for one in answers]}))
+                found[f"{of}{channel}"] = len(pack([cast("wire.Json", vars(one)) for one in answers]))
         empty = replace(self, views=[replace(view, recorded=()) for view in self.views], fallback="")
         found["program and styles"] = len(empty.html().encode())
         found["picture without scripts"] = len(self.fallback.encode())
