@@ -25,6 +25,7 @@ CARRIED = [
     "saewidgets/__init__.py",
     "saewidgets/py.typed",
     *(f"saewidgets/static/{w}{end}" for w in WIDGETS for end in (".js", ".css", ".snapshot.js")),
+    *(f"saewidgets/static/{w}.snapshot.css" for w, how in WIDGETS.items() if how.get("page")),
     "saewidgets/interventions/recipe/kinds.json",
     "saewidgets/widgets/constants.json",
     "saewidgets/demo/assets/cfg.json",

@@ -1,25 +1,29 @@
 /** Which theme the surroundings have: every front-end says it differently, and some say it wrongly. */
 
-const SYSTEM = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"];
+const SYSTEM = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)", "print"];
 const WATCHED = "class style theme data-theme data-jp-theme-light data-jp-theme-name".split(" ");
 
 export type Theme = "light" | "dark" | "contrast";
 
 /** The theme for `root`; `wanted` is the widget's trait. */
 export function themeOf(root: HTMLElement, wanted: unknown): Theme {
+  // A page of our own is printed on paper.
+  if (root.closest("#saew-root") && holds(root, "print")) return "light";
   if (wanted === "light" || wanted === "dark" || wanted === "contrast") return wanted;
-  const view = root.ownerDocument.defaultView;
-  if (view?.matchMedia?.("(forced-colors: active), (prefers-contrast: more)").matches) return "contrast";
+  if (holds(root, "(forced-colors: active), (prefers-contrast: more)")) return "contrast";
   const { body } = root.ownerDocument;
   if (/vscode-high-contrast/.test(body.className) || /high contrast/i.test(body.dataset.jpThemeName ?? ""))
     return "contrast";
   return surroundings(root);
 }
 
+function holds(root: HTMLElement, media: string): boolean | undefined {
+  return root.ownerDocument.defaultView?.matchMedia?.(media).matches;
+}
+
 /** Whether what is around `root` is light or dark. */
 function surroundings(root: HTMLElement): "light" | "dark" {
   const { body } = root.ownerDocument;
-  const view = root.ownerDocument.defaultView;
   const jupyter = body.dataset.jpThemeLight;
   if (jupyter !== undefined) return jupyter === "true" ? "light" : "dark";
   // The light high contrast theme has the name of the dark one as well.
@@ -32,7 +36,7 @@ function surroundings(root: HTMLElement): "light" | "dark" {
   }
   const behind = luminanceBehind(root);
   if (behind !== null) return behind < 0.4 ? "dark" : "light";
-  return view?.matchMedia?.("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  return holds(root, "(prefers-color-scheme: dark)") ? "dark" : "light";
 }
 
 /** Parents through shadow roots (marimo). */

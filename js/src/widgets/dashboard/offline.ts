@@ -2,20 +2,19 @@
 
 import type { Json } from "../../kernel/types";
 import { fields, type Offline } from "../../page/offline";
+import { opened } from "./opened";
 
 /** Which groups of examples a choice of them shows. */
 const GROUPS: Record<string, RegExp> = { top: /^(top|bottom)$/, intervals: /^\d$/, silent: /^(near|silent)$/ };
 
 export const offline: Offline = {
+  opens: opened,
   made: {
-    random: (params, page) => {
-      const list = JSON.stringify(fields(params)?.list ?? null);
-      const others = page.all.filter(({ ch, p }) => {
-        const asked = fields(p);
-        return ch === "feature" && JSON.stringify(asked?.list ?? null) === list && asked?.f !== page.trait("feature");
-      });
+    random: (params) => {
+      const asked = fields(params);
+      const others = ((asked?.list ?? []) as number[]).filter((f) => f !== asked?.f);
       const drawn = others[Math.floor(Math.random() * others.length)];
-      return drawn && { ch: "random", p: params, r: { f: fields(drawn.p)?.f ?? null }, arrays: [] };
+      return drawn === undefined ? undefined : { ch: "random", p: params, r: { f: drawn }, arrays: [] };
     },
     examples: (params, page) => {
       const asked = fields(params);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -20,7 +20,7 @@ from ..shot import Question, Shot
 from ..table.asked import Summary
 from ..table.columns import summary
 from ..table.filters import betweens, starts, valid_filters
-from ..traits import JsonTrait
+from ..traits import JsonTrait, wholes
 from .brought import brought
 from .features import MATCH, SELECTED, ChosenFeatures, Features, RowsOfFeatures
 
@@ -176,16 +176,16 @@ class FeatureBrowser(OfAllFeatures, bundle="browser"):
             notes=[*self._features.brought.notes],
         )
 
-    def shot(self, *, rows: int = 1000, cards: int = 50) -> Shot:
+    def shot(self, *, rows: int = 1000, cards: int = 50, features: Sequence[int] = ()) -> Shot:
         """The table as it is sorted and filtered now.
 
         Args:
-            rows: how many of its rows a page has. cards: of how many of them a card.
+            rows: how many of its rows a page has. cards: of how many of them a card. features: of which others a card, too.
         """
         chosen = self._chosen()
         listed = self._features.listed(chosen).features
-        features = listed[:cards].tolist()
-        shown = list(dict.fromkeys([*([] if self.feature is None else [self.feature]), *features]))
+        own = [] if self.feature is None else [self.feature]
+        shown = list(dict.fromkeys([*own, *map(self._index.check_feature, wholes(features)), *listed[:cards].tolist()]))
         return Shot(
             title=f"Features of {self._index.path.name}",
             state={},

@@ -21,6 +21,7 @@ from ..steering.asked import AskedPrompt
 from ..steering.widget import SteeringPanel
 from ..subspace.widget import FeatureSubspace
 from ..traits import WholeNumber
+from .page import WorkbenchPages
 from .shapes import beside_its_nearest, is_group, nearest
 from .widget import WorkbenchBar
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Workbench", "explore"]
 
 
-class Workbench(ipywidgets.Box):  # type: ignore[misc]
+class Workbench(WorkbenchPages, ipywidgets.Box):  # type: ignore[misc]
     """Views of one dictionary, side by side where there is room for two and behind tabs where there is not.
 
     A feature that is selected in one of them is selected in all; only a recipe of several features stays as it is, and a view
@@ -64,6 +65,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         >>> bench                              # in a notebook cell: shows it
         >>> bench.feature = 2717
         >>> bench.steering.value               # the recipe, in the next cell
+        >>> bench.to_html("bench.html")        # its views, linked, in one file
     """
 
     feature = WholeNumber(allow_none=True, default_value=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..feature.listed import lists_of
 from ..feature.of_all import OfAllFeatures
 from ..feature.payload import facts_of
 from ..shot import Shot
+from ..traits import wholes
 from .asked import AskedColour, AskedFacts, AskedLayout, AskedMarks
 from .colours import Colours
 from .page import fallback_of, questions
@@ -164,20 +165,28 @@ class FeatureMap(OfAllFeatures, bundle="map"):
         """The features that a page has cards of, and a picture says the names of: the clicked one, then the selected ones."""
         return list(dict.fromkeys([*([] if self.feature is None else [self.feature]), *self.selected_features]))
 
-    def shot(self, *, cards: int = 50, colours: tuple[str, ...] = ("density", "max", "cluster", "label")) -> Shot:
+    def shot(
+        self,
+        *,
+        cards: int = 50,
+        features: Sequence[int] = (),
+        colours: Sequence[str] = ("density", "max", "cluster", "label"),
+    ) -> Shot:
         """The map as it is coloured and marked now; it is made first, if it was not made before.
 
         Args:
-            cards: of how many of the selected features a card. colours: by what else it can be coloured.
+            cards: of how many of the selected features a card. features: of which others, too.
+            colours: by what else it can be coloured.
         """
         layout = self.feature_layout
         known = self._colours.names
         kinds = [name for name in dict.fromkeys([self.colour, *colours]) if name in known]
         marks = AskedMarks(self.query, self.by, self.only)
+        carded = [*self._pointed()[:cards], *map(self._index.check_feature, wholes(features))]
         return Shot(
             title=f"Map of the features of {self._index.path.name}",
             state={},
-            questions=list(questions(kinds, marks, self._pointed()[:cards])),
+            questions=list(questions(kinds, marks, list(dict.fromkeys(carded)))),
             fallback=fallback_of(self._index, layout, self._colours, self.colour, self._pointed()),
             provenance=list(self._index.provenance.items()),
         )
