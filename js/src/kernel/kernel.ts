@@ -56,7 +56,7 @@ export function useClient(
   const client = useRef<Client | null>(null);
   useLayoutEffect(() => {
     if (!on) return;
-    const encoding = encodingFor(root.ownerDocument.body);
+    const encoding = encodingFor(root.ownerDocument.body, model.get("encoding"));
     const made = new Client(model, { ...options, encoding, onUnsent: () => isGone(root) });
     client.current = made;
     return () => {

@@ -23,6 +23,7 @@ from .assets import live_asset
 from .channel import Channel, channels_of, parse, plain
 from .paged import Paged
 from .remembered import Remembered
+from .visitor import at_once, way_back
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -43,10 +44,13 @@ class EngineWidget(Paged, anywidget.AnyWidget):
     Traits:
         theme: "auto", "light", "dark" or "contrast".
         error: the last failure a view met, as {type, message, traceback}, or None.
+        encoding: how numbers travel to a view: "binary", "base64" where a front-end or a proxy loses binary messages, or
+            "auto": binary except in VS Code, where base64 is faster. A view takes it over when it is shown.
     """
 
     theme = traitlets.Enum(("auto", "light", "dark", "contrast"), "auto").tag(sync=True, page=True)
     error = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    encoding = traitlets.Enum(("auto", "binary", "base64"), "auto").tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
     """Grows with `refresh()`; views then ask again."""
 
@@ -71,6 +75,7 @@ class EngineWidget(Paged, anywidget.AnyWidget):
         self._closed = False
         self._jobs: dict[str, Job[wire.Reply]] = {}
         self._brought: Collection[str] = ()
+        self._deliver = way_back()
         self._remembered = Remembered()
         super().__init__(**traits)
         self.on_msg(self._on_message)
@@ -89,6 +94,10 @@ class EngineWidget(Paged, anywidget.AnyWidget):
         return self._engine
 
     # -- messages
+
+    def send(self, content: object, buffers: Sequence[bytes] | None = None) -> None:
+        """Send a message to the views, from any thread."""
+        self._deliver(partial(super().send, content, buffers))
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Apply a message of the front-end, whose traits belong together."""
@@ -229,6 +238,7 @@ class EngineWidget(Paged, anywidget.AnyWidget):
             self._worker.close()
         self._engine = None
         self._closed = True
+        self._deliver = at_once
         super().close()
 
 

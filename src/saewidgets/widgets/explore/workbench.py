@@ -55,7 +55,7 @@ class Workbench(WorkbenchPages, ipywidgets.Box):  # type: ignore[misc]
 
     Traits:
         feature: the feature that is looked at.
-        theme: "auto", "light", "dark" or "contrast", for all of them.
+        theme: "auto", "light", "dark" or "contrast"; encoding: "auto", "binary" or "base64"; for all of them.
 
     Raises:
         IndexMismatchError: if engine and index do not belong together. FeatureIndexError: for a feature outside the index.
@@ -70,6 +70,7 @@ class Workbench(WorkbenchPages, ipywidgets.Box):  # type: ignore[misc]
 
     feature = WholeNumber(allow_none=True, default_value=None)
     theme = traitlets.Enum(("auto", "light", "dark", "contrast"), "auto")
+    encoding = traitlets.Enum(("auto", "binary", "base64"), "auto")
 
     def __init__(
         self,
@@ -81,6 +82,7 @@ class Workbench(WorkbenchPages, ipywidgets.Box):  # type: ignore[misc]
         prompt: str = "",
         sae: str | None = None,
         theme: str = "auto",
+        encoding: str = "auto",
     ) -> None:
         self._busy = self._closed = False
         self._engine, self._index = engine, index
@@ -109,7 +111,7 @@ class Workbench(WorkbenchPages, ipywidgets.Box):  # type: ignore[misc]
         self._sae = self.heatmap.sae
         super().__init__(children=tuple(self._views.values()))
         self.add_class("saew-explore")
-        self.feature, self.theme = first, theme
+        self.feature, self.theme, self.encoding = first, theme, encoding
         for view in self._views.values():
             self._join(view)
         self.observe(self._selected, "feature")
@@ -248,7 +250,8 @@ class Workbench(WorkbenchPages, ipywidgets.Box):  # type: ignore[misc]
 
     def _join(self, view: Any) -> None:
         view.observe(self._selected, _feature_of(view))
-        traitlets.link((self, "theme"), (view, "theme"))
+        for name in ("theme", "encoding"):
+            traitlets.link((self, name), (view, name))
 
     def _is_ours(self, view: Any) -> bool:
         """Whether a view's features are of the workbench's dictionary: some can show another's, whose numbers mean others."""
