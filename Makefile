@@ -19,8 +19,11 @@ BUNDLE := src/saewidgets/static/heatmap.js
 JS_SOURCES := js/build.mjs js/widgets.json src/saewidgets/widgets/constants.json src/saewidgets/interventions/recipe/kinds.json $(shell find js/src -type f)
 
 # JupyterLab refuses root unless told; and without a display its URL is printed rather than a text browser started.
+# What else stands in .venv for the tests stays out: it takes seconds to load, and voila turns on other people's warnings.
 LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) \
-  $(if $(filter Linux,$(shell uname)$(DISPLAY)$(WAYLAND_DISPLAY)$(BROWSER)),--no-browser)
+  $(if $(filter Linux,$(shell uname)$(DISPLAY)$(WAYLAND_DISPLAY)$(BROWSER)),--no-browser) \
+  $(foreach other,panel.io.jupyter_server_extension solara.server.jupyter.server_extension voila.server_extension, \
+    --ServerApp.jpserver_extensions=$(other)=False)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -70,7 +73,7 @@ chromium: ## make sure there is a browser for the tests
 	apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends chromium fonts-dejavu fonts-noto-core
 
 demo: setup js ## open the demo notebook in JupyterLab
-	$(BIN)/saewidgets demo -- $(LAB_OPTIONS)
+	@$(BIN)/saewidgets demo -- $(LAB_OPTIONS)
 
 test: setup js chromium test-js ## every test
 	$(PYTEST) $(PYTEST_ARGS) tests/browser tests/integration tests/unit

@@ -6,25 +6,19 @@ Nothing heavy is imported until a subcommand needs it: `saewidgets --help` shoul
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from . import __version__
+from .demo.lab import open_lab
 from .errors import SaewidgetsError
 
 if TYPE_CHECKING:
     from .engine.engine import Engine
     from .index.corpus.documents import Corpus
 
-NOTEBOOK = "quickstart.ipynb"
 TEXT = "In the beginning, God created the heavens and the earth. On Monday it rained; on Tuesday it did not."
 _FAILED, _INTERRUPTED = 1, 130
 
@@ -120,37 +114,6 @@ def write_page(out: Path, text: str, features: Sequence[int]) -> None:
         heatmap = TokenFeatureHeatmap(engine, text=text, features=features)
         heatmap.to_html(out)
     print(f"{out} ({out.stat().st_size / 1000:,.0f} kB)")
-
-
-def open_lab(folder: Path, options: Sequence[str] = ()) -> int:
-    """Open JupyterLab, with `options`, on a copy of the quickstart notebook; returns its exit status."""
-    if find_spec("jupyterlab") is None:
-        raise SaewidgetsError(
-            "The demo opens in JupyterLab, which is not installed in this environment. "
-            "Run: pip install 'saewidgets[demo]' (or write a page instead: saewidgets demo --html demo.html)"
-        )
-    notebook = copy_notebook(folder)
-    print(f"Opening {notebook} in JupyterLab; Ctrl-C ends it")
-    # Ctrl-C reaches JupyterLab as well, which asks before it shuts down; dying of it here would kill it meanwhile. A
-    # handler that does nothing and not SIG_IGN, which JupyterLab would inherit.
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        # As a module of this Python: the `jupyter` found on PATH may belong to another environment.
-        status = subprocess.call([sys.executable, "-m", "jupyterlab", str(notebook), *options])
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if status and "--allow-root" not in options and getattr(os, "geteuid", lambda: -1)() == 0:
-        print("saewidgets: JupyterLab runs as root only if told so: saewidgets demo -- --allow-root", file=sys.stderr)
-    return status
-
-
-def copy_notebook(folder: Path) -> Path:
-    """The quickstart notebook in `folder`. One that is there already is kept: it may hold the user's work."""
-    target = folder / NOTEBOOK
-    if not target.exists():
-        with (files("saewidgets.demo") / "assets" / NOTEBOOK).open("rb") as source, target.open("xb") as copy:
-            shutil.copyfileobj(source, copy)
-    return target
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -16,6 +16,7 @@ import tiny
 
 import saewidgets as sw
 from saewidgets import cli
+from saewidgets.demo import lab
 from saewidgets.interventions.effects.answers import AnswerEffects
 from saewidgets.interventions.effects.result import EditEffects
 
@@ -85,25 +86,16 @@ def test_wrong_arguments_are_usage_errors(arguments: list[str], capsys: pytest.C
     assert caught.value.code == 2 and "usage:" in capsys.readouterr().err
 
 
-def test_jupyterlab_is_started_on_a_copy_of_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[list[str]] = []
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "find_spec", lambda name: object())
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: started.append(command) or 0)
-    assert cli.main(["demo"]) == 0
-    assert started == [[sys.executable, "-m", "jupyterlab", str(tmp_path / "quickstart.ipynb")]]
-    assert (tmp_path / "quickstart.ipynb").read_bytes() == QUICKSTART.read_bytes()
-
-
-def test_a_notebook_that_is_there_is_kept(tmp_path: Path) -> None:
+def test_the_notebook_is_copied_and_one_that_is_there_is_kept(tmp_path: Path) -> None:
+    assert lab.copy_notebook(tmp_path).read_bytes() == QUICKSTART.read_bytes()
     (tmp_path / "quickstart.ipynb").write_text("my work")
-    assert cli.copy_notebook(tmp_path).read_text() == "my work"
+    assert lab.copy_notebook(tmp_path).read_text() == "my work"
 
 
 def test_missing_jupyterlab_names_the_extra(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(lab, "find_spec", lambda name: None)
     assert cli.main(["demo"]) == 1
     assert "pip install 'saewidgets[demo]'" in capsys.readouterr().err
 
