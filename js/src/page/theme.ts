@@ -5,11 +5,12 @@ const WATCHED = "class style theme data-theme data-jp-theme-light data-jp-theme-
 
 export type Theme = "light" | "dark" | "contrast";
 
-/** The theme for `root`; `wanted` is the widget's trait. */
+/** The theme for `root`; `wanted` is the widget's trait, over which only a system goes that forces its colours on all. */
 export function themeOf(root: HTMLElement, wanted: unknown): Theme {
-  if (wanted === "light" || wanted === "dark" || wanted === "contrast") return wanted;
   const view = root.ownerDocument.defaultView;
-  if (view?.matchMedia?.("(forced-colors: active), (prefers-contrast: more)").matches) return "contrast";
+  if (view?.matchMedia?.("(forced-colors: active)").matches) return "contrast";
+  if (wanted === "light" || wanted === "dark" || wanted === "contrast") return wanted;
+  if (view?.matchMedia?.("(prefers-contrast: more)").matches) return "contrast";
   const { body } = root.ownerDocument;
   if (/vscode-high-contrast/.test(body.className) || /high contrast/i.test(body.dataset.jpThemeName ?? ""))
     return "contrast";
