@@ -266,7 +266,7 @@ describe("the legend", () => {
   beforeEach(() => start());
 
   test("has the largest groups with their numbers, and the others in one", () => {
-    expect(groups().map((one) => one.textContent)).toEqual(["\u2423h02", "\u2423h12", "\u2423h22", "9 others18"]);
+    expect(groups().map((one) => one.textContent)).toEqual(["\u2423h0 2", "\u2423h1 2", "\u2423h2 2", "9 others 18"]);
   });
 
   test("a group that is clicked is looked at alone: nothing else is pointed at", async () => {

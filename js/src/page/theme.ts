@@ -5,12 +5,13 @@ const WATCHED = "class style theme data-theme data-jp-theme-light data-jp-theme-
 
 export type Theme = "light" | "dark" | "contrast";
 
-/** The theme for `root`; `wanted` is the widget's trait. */
+/** The theme for `root`; `wanted` is the widget's trait, over which only a system goes that forces its colours on all. */
 export function themeOf(root: HTMLElement, wanted: unknown): Theme {
   // A page of our own is printed on paper.
   if (root.closest("#saew-root") && holds(root, "print")) return "light";
+  if (holds(root, "(forced-colors: active)")) return "contrast";
   if (wanted === "light" || wanted === "dark" || wanted === "contrast") return wanted;
-  if (holds(root, "(forced-colors: active), (prefers-contrast: more)")) return "contrast";
+  if (holds(root, "(prefers-contrast: more)")) return "contrast";
   const { body } = root.ownerDocument;
   if (/vscode-high-contrast/.test(body.className) || /high contrast/i.test(body.dataset.jpThemeName ?? ""))
     return "contrast";

@@ -23,6 +23,7 @@ export function Predictions({ model, state }: Props) {
   const foil = useTrait<string>(model, "foil");
   const measure = useTrait<string>(model, "measure");
   const editable = useTrait<boolean>(model, "editable");
+  const choosing = editable && measure !== "given";
   const { predictions } = state;
   const spliced = predictions?.texts.some(({ next }) => next.some(({ after }) => after !== null));
   if (!predictions) return <ChannelStatus kernel={state.kernel} channel="predictions" />;
@@ -38,7 +39,7 @@ export function Predictions({ model, state }: Props) {
       {predictions.texts.map((text, i) => (
         <div key={`${i} ${text.prompt}`}>
           {predictions.texts.length > 1 && <p class="saew-small">{label(text.prompt)}</p>}
-          <Table head={["token", ">as it is", ...(spliced ? [">with the SAE"] : []), ""]}>
+          <Table head={["token", ">as it is", ...(spliced ? [">with the SAE"] : []), ...(choosing ? ["choose"] : [])]}>
             {text.next.map((one) => (
               <tr key={one.id} class={one.typed && one.str === target ? "saew-chosen" : undefined}>
                 <th scope="row">
@@ -46,26 +47,24 @@ export function Predictions({ model, state }: Props) {
                 </th>
                 <Num>{chance(one.before)}</Num>
                 {spliced && <Num>{chance(one.after ?? undefined)}</Num>}
-                <td class="saew-nowrap">
-                  {editable && measure !== "given" && (
-                    <>
+                {choosing && (
+                  <td class="saew-nowrap">
+                    <Choose
+                      says="target"
+                      one={one}
+                      chosen={target}
+                      onChoose={(str) => explain(model, { target: str })}
+                    />
+                    {measure === "logits" && (
                       <Choose
-                        says="target"
+                        says="foil"
                         one={one}
-                        chosen={target}
-                        onChoose={(str) => explain(model, { target: str })}
+                        chosen={foil}
+                        onChoose={(str) => explain(model, { foil: str === foil ? "" : str })}
                       />
-                      {measure === "logits" && (
-                        <Choose
-                          says="foil"
-                          one={one}
-                          chosen={foil}
-                          onChoose={(str) => explain(model, { foil: str === foil ? "" : str })}
-                        />
-                      )}
-                    </>
-                  )}
-                </td>
+                    )}
+                  </td>
+                )}
               </tr>
             ))}
           </Table>
@@ -89,7 +88,7 @@ function Choose({ says, one, chosen, onChoose }: ChooseProps) {
       disabled={!one.typed}
       title={one.typed ? undefined : `No text is read as this token. In Python: metric=sw.logit(${one.id})`}
       aria-pressed={one.typed && one.str === chosen}
-      aria-label={`${says === "target" ? "Explain" : "Against"} ${tokenName(one.str)}`}
+      aria-label={`${says}: ${tokenName(one.str)}`}
       onClick={() => onChoose(one.str)}
     >
       {says}

@@ -106,13 +106,9 @@ function Row({ model, row, order, palette, data, on }: RowProps) {
   const more = row.more > 0 ? `, and ${row.more} more like it` : "";
   return (
     <div class="saew-row" title={label(`${row.doc}, token ${row.at}${more}`)}>
-      <Button
-        class="saew-quiet"
-        aria-pressed={on}
-        aria-label={`Token ${row.at} of ${label(row.doc)}`}
-        onClick={() => save(model, { position: on ? null : row.position })}
-      >
+      <Button class="saew-quiet" aria-pressed={on} onClick={() => save(model, { position: on ? null : row.position })}>
         <Values a={row.a} b={row.b} order={order} />
+        <span class="saew-offscreen">{` token ${row.at} of ${label(row.doc)}`}</span>
       </Button>
       <WindowLine {...{ row, order, palette }} tokens={data.windows} />
     </div>

@@ -170,7 +170,7 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
       <div class="saew-graph-zoom">
         {button("+", "Zoom in", closer)}
         {button("\u2212", "Zoom out", farther)}
-        {button("fit", "Whole graph", () => WHOLE)}
+        {button("fit", "fit the whole graph", () => WHOLE)}
       </div>
       <div class="saew-graph-marker" ref={marker} aria-hidden="true" />
       {tip && marker.current && (

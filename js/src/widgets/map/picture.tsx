@@ -318,7 +318,7 @@ export function Picture(props: Props) {
           />
           {button("+", "Zoom in", closer(CLOSER))}
           {button("\u2212", "Zoom out", closer(1 / CLOSER))}
-          {button("fit", "Whole map", () => WHOLE)}
+          {button("fit", "fit the whole map", () => WHOLE)}
           <button type="button" aria-pressed={full.on} onClick={full.toggle}>
             {full.on ? "Leave full screen" : "Full screen"}
           </button>

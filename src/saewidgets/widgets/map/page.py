@@ -26,7 +26,7 @@ _FALLBACK_POINTS, _FALLBACK_ROWS = 3000, 25
 _WIDTH, _MARGIN, _LINE = 720, 6, 18
 # Readable on white and on black: of numbers from the lowest to the highest, of groups one each.
 _SCALE = ("#b8a12c", "#7fae3c", "#35a574", "#2a8f97", "#3f78a8", "#5a5fb0", "#7a46a0")
-_GROUPS = (*HUES, "#999933", "#aa4499", "#88766a", "#6699cc")
+_GROUPS = (*HUES, "#516142", "#331031", "#6f1f18", "#412a95")
 
 
 def questions(colours: Sequence[str], marks: AskedMarks, features: Sequence[int]) -> Iterator[Question]:
