@@ -5,9 +5,10 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import type { Rgb } from "../src/charts/viridis";
 import { background } from "../src/tokens/paint";
 import { LIGHT, type Palette } from "../src/tokens/palette";
-import { groupColours, type Look, levels, type Rgb, restColour } from "../src/widgets/map/colours";
+import { groupColours, type Look, levels, restColour } from "../src/widgets/map/colours";
 import { markOf, shade } from "../src/widgets/subspace/colours";
 
 type Matrix = readonly (readonly number[])[];
