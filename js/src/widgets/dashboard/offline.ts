@@ -10,9 +10,11 @@ const GROUPS: Record<string, RegExp> = { top: /^(top|bottom)$/, intervals: /^\d$
 export const offline: Offline = {
   opens: opened,
   made: {
-    random: (params) => {
+    random: (params, page) => {
       const asked = fields(params);
-      const others = ((asked?.list ?? []) as number[]).filter((f) => f !== asked?.f);
+      // A list is all in the page, or in files beside it; without one there is what the page itself has.
+      const recorded = () => page.all.filter(({ ch }) => ch === "feature").map(({ p }) => fields(p)?.f);
+      const others = ((asked?.list ?? recorded()) as number[]).filter((f) => f !== page.trait("feature"));
       const drawn = others[Math.floor(Math.random() * others.length)];
       return drawn === undefined ? undefined : { ch: "random", p: params, r: { f: drawn }, arrays: [] };
     },
