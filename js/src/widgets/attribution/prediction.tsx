@@ -6,6 +6,7 @@ import { num, signed } from "../../controls/format";
 import { Button, chance, Heading, Token } from "../../controls/small";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
+import { useRoving } from "../../table/rove";
 import { Num, Table } from "../../table/table";
 import { tokenName } from "../../tokens/tok";
 import { label } from "../../tokens/visible";
@@ -19,6 +20,7 @@ interface Props {
 
 /** Next tokens, each of which can be the target or the foil. */
 export function Predictions({ model, state }: Props) {
+  const roving = useRoving<HTMLElement>(".saew-choose-target", ".saew-choose-foil");
   const target = useTrait<string>(model, "target");
   const foil = useTrait<string>(model, "foil");
   const measure = useTrait<string>(model, "measure");
@@ -28,7 +30,7 @@ export function Predictions({ model, state }: Props) {
   const spliced = predictions?.texts.some(({ next }) => next.some(({ after }) => after !== null));
   if (!predictions) return <ChannelStatus kernel={state.kernel} channel="predictions" />;
   return (
-    <section class="saew-predicted" aria-label="What comes next">
+    <section class="saew-predicted" aria-label="What comes next" {...roving}>
       <Heading title="What comes next" />
       <ChannelStatus kernel={state.kernel} channel="predictions" />
       {spliced && (
@@ -84,7 +86,7 @@ interface ChooseProps {
 function Choose({ says, one, chosen, onChoose }: ChooseProps) {
   return (
     <Button
-      class="saew-quiet saew-choose"
+      class={`saew-quiet saew-choose saew-choose-${says}`}
       disabled={!one.typed}
       title={one.typed ? undefined : `No text is read as this token. In Python: metric=sw.logit(${one.id})`}
       aria-pressed={one.typed && one.str === chosen}

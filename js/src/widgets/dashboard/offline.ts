@@ -11,10 +11,10 @@ export const offline: Offline = {
   opens: opened,
   made: {
     random: (params, page) => {
-      const asked = fields(params);
       // A list is all in the page, or in files beside it; without one there is what the page itself has.
-      const recorded = () => page.all.filter(({ ch }) => ch === "feature").map(({ p }) => fields(p)?.f);
-      const others = ((asked?.list ?? recorded()) as number[]).filter((f) => f !== page.trait("feature"));
+      const listed = (fields(params)?.list ?? []) as number[];
+      const recorded = () => page.all.filter(({ ch }) => ch === "feature").map(({ p }) => fields(p)?.f as number);
+      const others = (listed.length > 0 ? listed : recorded()).filter((f) => f !== page.trait("feature"));
       const drawn = others[Math.floor(Math.random() * others.length)];
       return drawn === undefined ? undefined : { ch: "random", p: params, r: { f: drawn }, arrays: [] };
     },

@@ -129,11 +129,12 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
   );
   return (
     <div class="saew-graph-picture" ref={measure}>
+      {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: a screen reader has to leave it its keys */}
       <canvas
         ref={canvas}
         style={{ height: `${height}px` }}
         tabIndex={0}
-        role="img"
+        role="application"
         aria-label={name}
         onKeyDown={keys}
         onPointerDown={(event) => {

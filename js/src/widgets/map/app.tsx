@@ -207,7 +207,7 @@ function Said({
   const only = useTrait<string>(model, "only");
   const searching = query.trim() !== "";
   const without = (layout?.of ?? 0) - points.n;
-  const all = `${count(points.n, "feature")}${without > 0 ? ` (${without.toLocaleString("en")} have no place)` : ""}`;
+  const all = `${count(points.n, "feature")}${without > 0 ? ` (${without.toLocaleString("en")} ${without === 1 ? "has" : "have"} no place)` : ""}`;
   const parts = [
     all,
     marks && only !== "" ? `${marks.json.among.toLocaleString("en")} in the list` : "",

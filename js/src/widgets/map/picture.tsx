@@ -325,10 +325,11 @@ export function Picture(props: Props) {
         </div>
       </div>
       <div class="saew-map-picture" ref={setHost} data-tool={tool}>
+        {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: a screen reader has to leave it its keys */}
         <canvas
           ref={base}
           tabIndex={0}
-          role="img"
+          role="application"
           aria-label={name}
           aria-describedby={hint}
           onKeyDown={keys}

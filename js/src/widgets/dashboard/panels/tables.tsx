@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { num, percent, signed } from "../../../controls/format";
 import { Name, type Named } from "../../../feature/said";
 import type { FeatureJson, TokenRow } from "../../../feature/wire";
+import { useRoving } from "../../../table/rove";
 import { Num, Table } from "../../../table/table";
 import { Tok } from "../../../tokens/tok";
 
@@ -17,9 +18,10 @@ interface RelationProps<R> {
 }
 
 function Relation<R>({ title, hint, head, rows, missing, row }: RelationProps<R>) {
+  const roving = useRoving<HTMLElement>("button");
   const none = missing ?? (rows.length === 0 ? "There are none." : null);
   return (
-    <section class="saew-panel" aria-label={title}>
+    <section class="saew-panel" aria-label={title} {...roving}>
       <h3 title={hint}>{title}</h3>
       {none !== null ? <p class="saew-missing">{none}</p> : <Table head={head}>{rows.map(row)}</Table>}
     </section>
