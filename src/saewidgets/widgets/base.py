@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -54,6 +54,19 @@ def asset(name: str) -> str:
 def live_asset(name: str) -> str | Path:
     """Like `asset`, but a watched path when developing with ANYWIDGET_HMR=1."""
     return _STATIC / name if os.environ.get("ANYWIDGET_HMR") == "1" else asset(name)
+
+
+def with_picture(bundle: Any, picture_of: Callable[[], str]) -> Any:
+    """What a widget is displayed as, with its picture for places that show no widgets; None (no widgets here) stays None."""
+    if bundle is None:
+        return None
+    data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+    try:
+        picture = picture_of()
+    except Exception as error:
+        # The live view shows the error, with its traceback; displaying the widget must not fail for a picture of it.
+        picture = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
+    return {**data, "text/html": as_saved(picture)}, metadata
 
 
 class EngineWidget(anywidget.AnyWidget):
@@ -218,17 +231,7 @@ class EngineWidget(anywidget.AnyWidget):
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        try:
-            picture = self.fallback_html()
-        except Exception as error:
-            # The live view shows the error, with its traceback; displaying the widget must not fail for a picture of it.
-            picture = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
-        data["text/html"] = as_saved(picture)
-        return data, metadata
+        return with_picture(super()._repr_mimebundle_(**kwargs), self.fallback_html)
 
     def shot(self, *args: Any, **options: Any) -> Shot:
         """What a page holds; `options` are those of `to_html`."""
