@@ -60,7 +60,8 @@ def accessible(page: Page, root: str, rules: Sequence[str] = RULES) -> None:
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text("utf-8"))
     found: dict[str, Any] = page.evaluate("([root, rules]) => axe.run(root, {runOnly: rules})", [root, list(rules)])
-    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
+    wrong = [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["any"]) for v in found["violations"]]
+    assert not wrong, wrong
 
 
 def fits(page: Page, root: str) -> None:
