@@ -336,10 +336,10 @@ describe("what is selected", () => {
 
   test("the whole screen, and back; Escape there keeps the selection", async () => {
     model.push({ selected_features: [5] });
-    click(button("Full screen"));
+    click(named("Full screen"));
     await until(() => expect(find(".saew-map")?.dataset.full).toBe("true"));
     press(canvas(), "Escape");
-    await until(() => expect(find(".saew-map")?.dataset.full).toBe("false"));
+    await until(() => expect(find(".saew-map")?.dataset.full).toBeUndefined());
     expect(selected()).toEqual([5]);
   });
 });

@@ -7,7 +7,7 @@ fails is answered as data, so the view can show it and stays usable.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -32,6 +32,19 @@ if TYPE_CHECKING:
     from .shot import Question
 
 _PROGRESS_SECONDS = 0.1
+
+
+def with_picture(bundle: Any, picture_of: Callable[[], str]) -> Any:
+    """What a widget is displayed as, with its picture for places that show no widgets; None (no widgets here) stays None."""
+    if bundle is None:
+        return None
+    data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+    try:
+        picture = picture_of()
+    except Exception as error:
+        # The live view shows the error, with its traceback; displaying the widget must not fail for a picture of it.
+        picture = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
+    return {**data, "text/html": as_saved(picture)}, metadata
 
 
 class EngineWidget(Paged, anywidget.AnyWidget):
@@ -204,17 +217,7 @@ class EngineWidget(Paged, anywidget.AnyWidget):
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        try:
-            picture = self.fallback_html()
-        except Exception as error:
-            # The live view shows the error, with its traceback; displaying the widget must not fail for a picture of it.
-            picture = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
-        data["text/html"] = as_saved(picture)
-        return data, metadata
+        return with_picture(super()._repr_mimebundle_(**kwargs), self.fallback_html)
 
     def _reply_to(self, question: Question) -> wire.Reply:
         """What a page records as the answer: given, remembered, or asked for as a view would ask."""

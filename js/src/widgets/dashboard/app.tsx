@@ -41,7 +41,6 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
         status={{
           ...status,
           error,
-          silent: status.silent || effects.silent,
           dismiss: () => {
             // What is seen goes, and not the error behind it.
             if (!status.error) effects.dismiss();

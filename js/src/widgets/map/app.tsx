@@ -6,7 +6,6 @@ import { ErrorBanner, Notice } from "../../controls/banner";
 import { ChannelStatus } from "../../controls/channelstatus";
 import { Footer } from "../../controls/footer";
 import { count } from "../../controls/format";
-import { type Full, useFull } from "../../controls/full";
 import { HoverCard, type Pointed } from "../../feature/card";
 import { SelectedBar } from "../../feature/selected";
 import { save, useTrait } from "../../kernel/traits";
@@ -31,7 +30,6 @@ const UNREAD: Omit<Look, "palette"> = { paper: [255, 255, 255], ink: [31, 35, 40
 export function App(props: ViewProps) {
   const { model, root } = props;
   const state = useMap(model, root);
-  const full = useFull(root);
   const { kernel, facts, layout, points } = state;
   const failed = kernel.of("layout").error;
   return (
@@ -50,7 +48,7 @@ export function App(props: ViewProps) {
         </p>
       )}
       {!points && kernel.of("layout").busy && <Making state={state} />}
-      {points && <Drawn {...props} state={state} points={points} full={full} />}
+      {points && <Drawn {...props} state={state} points={points} />}
       {kernel.error && <ErrorBanner error={kernel.error} onDismiss={() => save(model, { error: null })} />}
       {layout && (
         <Footer notes={[...layout.notes, ...(facts?.notes ?? [])]} provenance={facts?.provenance ?? []}>
@@ -88,10 +86,9 @@ function Unplaced({ points, selected }: { points: Points; selected: number[] }) 
 interface DrawnProps extends ViewProps {
   state: State;
   points: Points;
-  full: Full;
 }
 
-function Drawn({ model, root, prefix, themeVersion, state, points, full }: DrawnProps) {
+function Drawn({ model, root, prefix, themeVersion, state, points }: DrawnProps) {
   const feature = useTrait<number | null>(model, "feature");
   const selected = useTrait<number[]>(model, "selected_features");
   const palette = usePalette(root, themeVersion);
@@ -143,7 +140,7 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
     <div class="saew-map-body">
       <div class="saew-map-colours" ref={host} />
       <Picture
-        {...{ root, drawn, current, full, wish }}
+        {...{ root, drawn, current, wish }}
         accent={css(look.accent)}
         hovered={hovered.row}
         name={`Map of ${count(points.n, "feature")}`}

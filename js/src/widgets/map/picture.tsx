@@ -44,7 +44,6 @@ interface Props extends Hand {
   name: string;
   /** Id of what says how it is used. */
   hint: string;
-  full: { on: boolean; toggle: () => void };
   /** Grows when `current` is to be in the middle. */
   wish: number;
   /** What stands beside the buttons. */
@@ -52,7 +51,7 @@ interface Props extends Hand {
 }
 
 export function Picture(props: Props) {
-  const { root, drawn, name, hint, hovered, current, full, wish } = props;
+  const { root, drawn, name, hint, hovered, current, wish } = props;
   const [host, setHost] = useState<HTMLDivElement | null>(null);
   const [tool, setTool] = useState("move");
   const size = useSize(host);
@@ -248,7 +247,7 @@ export function Picture(props: Props) {
         lasso.current = null;
         drag.current = null;
         soon(false);
-      } else if (!now.current.full.on) props.onClear();
+      } else props.onClear();
     } else return;
     event.preventDefault();
   };
@@ -319,9 +318,6 @@ export function Picture(props: Props) {
           {button("+", "Zoom in", closer(CLOSER))}
           {button("\u2212", "Zoom out", closer(1 / CLOSER))}
           {button("fit", "fit the whole map", () => WHOLE)}
-          <button type="button" aria-pressed={full.on} onClick={full.toggle}>
-            {full.on ? "Leave full screen" : "Full screen"}
-          </button>
         </div>
       </div>
       <div class="saew-map-picture" ref={setHost} data-tool={tool}>

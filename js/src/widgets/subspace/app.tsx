@@ -51,7 +51,6 @@ export function App(props: ViewProps) {
           progress: main.progress,
           error,
           offline: main.offline ?? colour.offline,
-          silent: kernel.silent,
           dismiss: () => {
             kernel.dismiss("subspace");
             kernel.dismiss("colour");

@@ -10,6 +10,7 @@ import traitlets
 
 from ...errors import SaewidgetsError
 from ..attribution.widget import AttributionPanel
+from ..base import with_picture
 from ..beside.widget import FeatureComparison
 from ..browser.widget import FeatureBrowser
 from ..comparison.widget import PromptComparison
@@ -293,6 +294,13 @@ class Workbench(WorkbenchPages, ipywidgets.Box):  # type: ignore[misc]
             for view in (self.heatmap, self.dashboard):
                 if view.text != text:
                     view.text = text
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """With a picture of the views that are in sight, for places that show no widgets."""
+        in_sight = [self._views[name] for name in (self.bar.left, self.bar.right) if name in self._views]
+        return with_picture(
+            super()._repr_mimebundle_(**kwargs), lambda: "".join(view.fallback_html() for view in in_sight)
+        )
 
     def close(self) -> None:
         """Close all views."""
