@@ -33,7 +33,7 @@ const strip = () => all(".saew-lens-strip .saew-lens-act").map((one) => one.text
 const rungs = () => all(".saew-rung");
 const rung = (name: string) => rungs().find((one) => one.querySelector(".saew-rung-name")?.textContent === name);
 const pick = (f: number, sae: string) =>
-  all(".saew-pick").find((one) => one.getAttribute("aria-label")?.startsWith(`Feature ${f} of ${sae},`));
+  all(".saew-pick").find((one) => one.textContent?.startsWith(`${sae}, feature ${f} `));
 const heading = () => panel("The layers after a token")?.querySelector("h3")?.textContent;
 const over = (target: Element | null | undefined) =>
   target?.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
@@ -153,7 +153,7 @@ describe("the layers after a token", () => {
     expect(rung("1 resid_post")?.textContent).toContain("entropy 1.000 nats");
     expect(rung("1 resid_pre")?.textContent).toContain("sae \u00b7 activation \u00b7 1 of 1 active");
     expect(rung("0 mlp.post")?.textContent).toContain("neurons \u00b7 neuron value \u00b7 1 of 1 active");
-    expect(pick(5, "neurons")?.textContent).toBe("5 fires on words \u22124.000");
+    expect(pick(5, "neurons")?.textContent).toBe("neurons, feature 5 fires on words \u22124.000");
     expect(pick(5, "sae")?.querySelector(".saew-automatic")?.textContent).toBe("fires on words");
   });
 

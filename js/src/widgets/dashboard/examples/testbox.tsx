@@ -151,7 +151,7 @@ export function TestBox(props: Props) {
           const at = cursor.current;
           const last = (tokens.current?.length ?? 0) - 1;
           const by = tokens.current?.along(event.key, at) ?? 0;
-          const to = { Home: 0, End: last, Escape: -1 }[event.key] ?? Math.max(0, Math.min(last, at + by));
+          const to = { Home: 0, End: last, Escape: -1 }[event.key] ?? (by ? Math.max(0, Math.min(last, at + by)) : at);
           if (!by && to === at) return;
           event.preventDefault();
           move(to);
