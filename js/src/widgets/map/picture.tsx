@@ -5,11 +5,11 @@
 
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useSize } from "../../charts/size";
 import { Segments } from "../../controls/segments";
 import { type Frame, frameOf, type Look, mapX, mapY, moved, screenX, screenY, WHOLE, zoomed } from "./look";
 import { inside, nearest } from "./points";
 import { type Drawn, FAINT, FOUND, radiusOf, raster } from "./raster";
-import { useSize } from "./size";
 
 /** Pixels: of an arrow key, of a hand that clicks, between corners of a lasso, around what is meant by pointer and by key. */
 const STEP = 60;
@@ -47,11 +47,13 @@ interface Props extends Hand {
   children: ComponentChildren;
 }
 
+const UNMEASURED = { width: 480, height: 360 };
+
 export function Picture(props: Props) {
   const { root, drawn, name, hint, hovered, current, wish } = props;
   const [host, setHost] = useState<HTMLDivElement | null>(null);
   const [tool, setTool] = useState("move");
-  const size = useSize(host);
+  const size = useSize(host, UNMEASURED);
   const base = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
   const marker = useRef<HTMLDivElement>(null);
