@@ -107,6 +107,13 @@ class Lab:
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.wait_for_function(STARTED)
 
+    def settings(self, page: Page, plugin: str, values: dict[str, object]) -> None:
+        """Put a user's settings of a plugin in the place of all that were there; pages that are loaded later have them."""
+        address = f"{self.base}/lab/api/settings/{plugin}"
+        told = {"raw": json.dumps(values)}
+        done = page.request.put(address, headers={"Authorization": f"token {self.token}"}, data=told)
+        assert done.ok, done.text()
+
     @contextmanager
     def opened(self, browser: Browser, notebook: str) -> Iterator[Watched]:
         """A page with a notebook open, for all tests of a module (`run_anew` before each)."""

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 pytestmark = pytest.mark.browser
 
 NAME = "every.ipynb"
+TRACKER = "@jupyterlab/notebook-extension:tracker"
 HIDDEN = f"""
 import ipywidgets
 names = {WIDGETS!r}
@@ -43,14 +44,16 @@ NO_ANSWER = "No answer from the kernel: it is busy, disconnected or restarted. I
 @pytest.fixture(scope="module")
 def opened(lab: Lab, notebooks: Path, browser: Browser) -> Iterator[Watched]:
     write_notebook(notebooks / NAME, [CELL, HIDDEN, *WIDGETS])
-    with lab.opened(browser, NAME) as watched:
+    with watching(browser) as watched:
         page = watched.page
         page.set_viewport_size({"width": 1400, "height": 1000})
-        # All cells are drawn, in sight or not.
-        page.evaluate("() => jupyterapp.commands.execute('apputils:toggle-left-area').catch(() => {})")
+        # Cells are in the document in sight or not: else they could not be counted.
+        lab.settings(page, TRACKER, {"windowingMode": "none"})
+        lab.open(page, NAME)
         run_all(page)
         run_code(page, "")  # after all cells
         yield watched
+        lab.settings(page, TRACKER, {})
 
 
 def seen(page: Page, name: str) -> Locator:
@@ -182,7 +185,7 @@ NotebookNotary().sign(nbformat.read({str(notebooks / "stated.ipynb")!r}, 4))
     with watching(browser) as watched:
         page = watched.page
         page.goto(f"{lab.base}/lab/tree/stated.ipynb?token={lab.token}&reset")
-        page.get_by_role("button", name="No Kernel").click()
+        page.locator(".jp-Dialog").get_by_role("button", name="No Kernel").click()
         for name in WIDGETS:
             expect(seen(page, name)).to_contain_text(NO_ANSWER)
 

@@ -6,11 +6,10 @@ export interface Size {
   width: number;
   height: number;
 }
-/** Before anything was measured. */
-const FALLBACK: Size = { width: 480, height: 360 };
 
-export function useSize(el: HTMLElement | null): Size {
-  const [size, setSize] = useState(FALLBACK);
+/** `first`: before anything was measured. */
+export function useSize(el: HTMLElement | null, first: Size): Size {
+  const [size, setSize] = useState(first);
   useLayoutEffect(() => {
     if (!el) return;
     return followed(el, ({ width, height }) => {

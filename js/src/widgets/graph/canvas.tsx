@@ -4,10 +4,9 @@
  */
 
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
-import { densityOf, penOf } from "../../charts/size";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { densityOf, penOf, useSize } from "../../charts/size";
 import { useWheel } from "../../charts/wheel";
-import { useWidth } from "../../charts/width";
 import { Tip } from "../../controls/tip";
 import { LinkLayer } from "./layer";
 import { paint, type Scene } from "./paint";
@@ -19,19 +18,20 @@ const CLOSER = 1.3;
 const STILL = 4;
 /** After so long a movement has come to rest. */
 const REST_MS = 140;
+const UNMEASURED = { width: 360, height: 520 };
 
 interface Props {
   root: HTMLElement;
   scene: Scene;
-  height: number;
   name: string;
   onHover: (row: number, at?: HTMLElement) => void;
   onClick: (row: number, event: PointerEvent) => void;
   tip: ComponentChildren;
 }
 
-export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Props) {
-  const [measure, width] = useWidth();
+export function Canvas({ root, scene, name, onHover, onClick, tip }: Props) {
+  const [host, setHost] = useState<HTMLDivElement | null>(null);
+  const { width, height } = useSize(host, UNMEASURED);
   const canvas = useRef<HTMLCanvasElement>(null);
   const marker = useRef<HTMLDivElement>(null);
   const look = useRef<Look>(WHOLE);
@@ -128,11 +128,10 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
     </button>
   );
   return (
-    <div class="saew-graph-picture" ref={measure}>
+    <div class="saew-graph-picture" ref={setHost}>
       {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: a screen reader has to leave it its keys */}
       <canvas
         ref={canvas}
-        style={{ height: `${height}px` }}
         tabIndex={0}
         role="application"
         aria-label={name}

@@ -50,11 +50,13 @@ interface Props extends Hand {
   children: ComponentChildren;
 }
 
+const UNMEASURED = { width: 480, height: 360 };
+
 export function Picture(props: Props) {
   const { root, drawn, name, hint, hovered, current, wish } = props;
   const [host, setHost] = useState<HTMLDivElement | null>(null);
   const [tool, setTool] = useState("move");
-  const size = useSize(host);
+  const size = useSize(host, UNMEASURED);
   const base = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
   const marker = useRef<HTMLDivElement>(null);
