@@ -26,7 +26,7 @@ from . import wire
 from .channel import Channel, channels_of, parse, plain
 from .remembered import Remembered
 from .shot import Question, Shot, recorded
-from .visitor import at_once, way_back
+from .visitor import at_once, hang_up, way_back
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -307,7 +307,7 @@ class EngineWidget(anywidget.AnyWidget):
         self._engine = None
         self._closed = True
         self._deliver = at_once
-        super().close()
+        hang_up(self, super().close)
 
 
 def _check_names(cls: type[EngineWidget], given: Mapping[str, object]) -> None:

@@ -21,6 +21,7 @@ from ..steering.asked import AskedPrompt
 from ..steering.widget import SteeringPanel
 from ..subspace.widget import FeatureSubspace
 from ..traits import WholeNumber
+from ..visitor import hang_up
 from .shapes import beside_its_nearest, is_group, nearest
 from .widget import WorkbenchBar
 
@@ -297,7 +298,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         self._closed = True
         for view in self.__dict__.get("_views", {}).values():
             view.close()
-        super().close()
+        hang_up(self, super().close)
 
     def __repr__(self) -> str:
         return f"Workbench({self.browser.index!r}, feature={self.feature})"
