@@ -30,7 +30,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # Each of pytest's processes rewrites the assertions of all test modules (10 s) unless it may keep what it made.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup js chromium demo test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
+.PHONY: help setup js chromium solara-assets demo test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,14 @@ chromium: ## make sure there is a browser for the tests
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get -o DPkg::Lock::Timeout=120 update; \
 	apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends chromium fonts-dejavu fonts-noto-core
+
+# What Solara's page would ask of a public server, of the versions that this Solara asks for.
+SOLARA_ASSETS := @widgetti/solara-vuetify3-app@5.2.0 requirejs@2.3.6 font-awesome@4.5.0
+solara-assets: setup ## Solara's own front end, without which its app is not tested
+	@cd $(VENV); for package in $(SOLARA_ASSETS); do \
+	  folder=share/solara/cdn/$$package; mkdir -p $$folder; \
+	  archive=$$(npm pack --silent $$package); tar xzf $$archive -C $$folder --strip-components=1; rm $$archive; \
+	done
 
 demo: setup js ## open the demo notebook in JupyterLab
 	@$(BIN)/saewidgets demo -- $(LAB_OPTIONS)

@@ -19,7 +19,11 @@ class Pane(pn.pane.IPyWidget):
         return super()._get_ipywidget(*args, cdn=CDN, **kwargs)
 
 
+def bench():
+    shown = sw.explore(engine, index, feature=feature, text=text)
+    pn.state.on_session_destroyed(lambda _: shown.close())  # Panel would keep it
+    return Pane(shown, sizing_mode="stretch_width")
+
+
 pn.extension("ipywidgets")
-bench = sw.explore(engine, index, feature=feature, text=text)
-pn.state.on_session_destroyed(lambda _: bench.close())  # Panel keeps widgets
-Pane(bench, sizing_mode="stretch_width").servable(title="Features")
+bench().servable(title="Features")

@@ -23,7 +23,7 @@ from .assets import live_asset
 from .channel import Channel, channels_of, parse, plain
 from .paged import Paged
 from .remembered import Remembered
-from .visitor import at_once, way_back
+from .visitor import at_once, hang_up, way_back
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -242,7 +242,7 @@ class EngineWidget(Paged, anywidget.AnyWidget):
         self._engine = None
         self._closed = True
         self._deliver = at_once
-        super().close()
+        hang_up(self, super().close)
 
 
 def _check_names(cls: type[EngineWidget], given: Mapping[str, object]) -> None:

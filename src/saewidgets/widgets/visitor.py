@@ -14,7 +14,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
-__all__ = ["Deliver", "at_once", "way_back"]
+import ipywidgets
+
+__all__ = ["Deliver", "at_once", "hang_up", "way_back"]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,17 @@ def way_back() -> Deliver:
 def at_once(send: Callable[[], object]) -> None:
     """On this thread."""
     send()
+
+
+def hang_up(widget: ipywidgets.Widget, close: Callable[[], None]) -> None:
+    """Close `widget` by `close()`, also after its visitor has left: Panel's line is cut by then, and refuses to say so."""
+    line = widget.comm
+    try:
+        close()
+    except Exception:
+        log.debug("A widget was closed whose line was cut.", exc_info=True)
+        line.on_msg(None)
+        widget.comm = None
 
 
 # Neither is imported here: only an app that runs has a visitor.

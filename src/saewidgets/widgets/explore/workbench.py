@@ -22,6 +22,7 @@ from ..steering.asked import AskedPrompt
 from ..steering.widget import SteeringPanel
 from ..subspace.widget import FeatureSubspace
 from ..traits import WholeNumber
+from ..visitor import hang_up
 from .page import WorkbenchPages
 from .shapes import beside_its_nearest, is_group, nearest
 from .widget import WorkbenchBar
@@ -307,7 +308,7 @@ class Workbench(WorkbenchPages, ipywidgets.Box):  # type: ignore[misc]
         self._closed = True
         for view in self.__dict__.get("_views", {}).values():
             view.close()
-        super().close()
+        hang_up(self, super().close)
 
     def __repr__(self) -> str:
         return f"Workbench({self.browser.index!r}, feature={self.feature})"
