@@ -37,7 +37,7 @@ def pressed(name: str) -> Callable[[Root], None]:
 
 
 def heatmap(root: Root) -> None:
-    root.get_by_role("button", name="God created the day").click()
+    root.get_by_role("combobox", name="Text").select_option(label="God created the day")
     expect(root.locator("textarea")).to_have_value("God created the day")
     expect(root.locator(".saew-heatmap .saew-t", has_text="beginning")).to_have_count(0)
 
