@@ -84,6 +84,8 @@ export function PinnedCard({
   const before = useRef<Reply<CardJson> | null>(null);
   if (looked?.reply) before.current = looked.reply;
   if (looked?.error) return <p class="saew-missing">{label(looked.error)}</p>;
+  if (looked && !looked.reply)
+    return <p class="saew-missing">{`The card of feature ${feature} is not in this page.`}</p>;
   // The last one stays until the next is there.
   return before.current && <Card reply={before.current} palette={palette} prefix={`${prefix}-pinned`} />;
 }

@@ -19,22 +19,22 @@ export function followAddress(model: Model, open: (feature: number) => void): vo
     const feature = named() ?? first;
     opening = true;
     if (feature !== null && feature !== model.get("feature")) open(feature);
-    // What is not in the page goes back by itself, before the next task.
+    // What is not in the page goes back by itself before the next task; then the address is wrong, and no step to go back to.
     setTimeout(() => {
       opening = false;
-      follow();
+      follow("replaceState");
     });
   };
-  const follow = () => {
+  const follow = (how: "pushState" | "replaceState") => {
     const feature = model.get("feature") as number | null;
     if (opening || feature === null || feature === (named() ?? first)) return;
     try {
-      history.pushState(null, "", `#feature-${feature}`);
+      history[how](null, "", `#feature-${feature}`);
     } catch {
       // A frame whose address is another's.
     }
   };
-  model.on("change:feature", () => setTimeout(follow));
+  model.on("change:feature", () => setTimeout(() => follow("pushState")));
   addEventListener("popstate", told);
   addEventListener("hashchange", told);
   if (named() !== null) told();

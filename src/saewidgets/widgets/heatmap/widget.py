@@ -288,7 +288,7 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
             fallback=fallback_of(results[0], feature, self.sort, self.include_special, corpus),
             provenance=list(results[0].provenance.items()),
             choices=[
-                Choice("Text", [(_short(one.text), {"text": one.text, "selected_tokens": []}) for one in asked]),
+                Choice("Text", [(_option(one.text), {"text": one.text, "selected_tokens": []}) for one in asked]),
             ][: len(asked) - 1],
         )
 
@@ -320,3 +320,9 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
 def _short(text: object) -> str:
     shown = json.dumps(text, ensure_ascii=False)
     return shown if len(shown) <= 48 else shown[:45] + "..."
+
+
+def _option(text: object) -> str:
+    if not isinstance(text, str):
+        return _short(text)
+    return text if len(text) <= 72 else f"{text[:69]}..."
