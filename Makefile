@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
+# What `make test-pythons` tries, and the one `make test-lowest` is for: the lowest releases know no newer Pythons.
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
+LOWEST_PYTHON ?= python3.10
 PYTEST_ARGS ?=
 # Tests in a browser wait as much as they work: three processes keep two cores busy. A file's tests stay together, for
 # their fixtures, and the files that take long come first.
@@ -30,7 +33,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # Each of pytest's processes rewrites the assertions of all test modules (10 s) unless it may keep what it made.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup js chromium solara-assets demo test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
+.PHONY: help setup js chromium solara-assets demo test test-unit test-integration test-browser test-hub test-js test-lowest test-newest test-pythons lint format coverage bench docs wheel dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -98,6 +101,21 @@ test-browser: setup js chromium ## real front ends
 test-js: $(MODULES) ## the front end's own tests
 	npm test
 
+# The next three install the wheel in an environment of its own, with gigabytes of torch; they are not part of `test`.
+test-lowest: wheel chromium ## the wheel with the lowest versions that pyproject.toml allows
+	$(BIN)/python scripts/lowest.py demo explain map search > dist/lowest.txt
+	@# What old releases say of each other's deprecations is not about us.
+	PYTEST_ADDOPTS='-W ignore::DeprecationWarning -W ignore::FutureWarning' \
+	  scripts/test_installed.sh $(LOWEST_PYTHON) -c dist/lowest.txt
+
+test-newest: wheel chromium ## the wheel with the newest versions there are
+	scripts/test_installed.sh $(PYTHON)
+
+test-pythons: wheel chromium ## the wheel on every Python that is on the PATH, one after another
+	@for python in $(PYTHONS); do \
+	  if "$$python" --version >/dev/null 2>&1; then scripts/test_installed.sh "$$python"; else echo "== no $$python here"; fi; \
+	done
+
 lint: setup $(MODULES) ## ruff, mypy, biome and tsc
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -117,7 +135,12 @@ bench: setup js ## measure every budget of the design
 	$(BIN)/python -m benchmarks.run
 
 wheel: setup js ## build dist/*.whl
+	rm -rf dist
 	$(BIN)/python -m build --wheel
+
+dist: setup js ## build what a release has: dist/*.whl and dist/*.tar.gz
+	rm -rf dist
+	$(BIN)/python -m build
 
 clean: ## remove everything that was built
 	rm -rf $(VENV) node_modules build dist src/saewidgets/static .mypy_cache .pytest_cache .ruff_cache test-results

@@ -2,7 +2,7 @@
 
 JupyterLab alone logs forty lines before the address, and, where a Node.js is on the PATH, runs it for the registry of an
 extension manager that the demo has no use for; what that prints when it fails is a screenful of minified JavaScript.
-Its warnings and errors are still shown.
+Its errors are still shown; its warnings are, in an ordinary run, about itself (`saewidgets demo -- --debug` has them all).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..errors import SaewidgetsError
 
 NOTEBOOK = "quickstart.ipynb"
 # Ours come first, so that an option after "--" can undo any of them.
-_OPTIONS = ("--log-level=WARN", "--LabApp.log_level=WARN", "--ServerApp.answer_yes=True")
+_OPTIONS = ("--log-level=ERROR", "--LabApp.log_level=ERROR", "--ServerApp.answer_yes=True")
 _LOOK_SECONDS = 0.2
 
 
