@@ -27,7 +27,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # Each of pytest's processes rewrites the assertions of all test modules (10 s) unless it may keep what it made.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup js chromium demo test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
+.PHONY: help setup js chromium demo test test-unit test-integration test-browser test-hub test-js lint format coverage bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -83,6 +83,9 @@ test-integration: setup js ## the demo model
 
 test-browser: setup js chromium ## real front ends
 	$(PYTEST) $(PYTEST_ARGS) tests/browser
+
+test-hub: setup js ## published values of models on the Hugging Face hub, found again
+	$(PYTEST) -m hub -rs $(PYTEST_ARGS) tests/integration tests/unit
 
 test-js: $(MODULES) ## the front end's own tests
 	npm test
