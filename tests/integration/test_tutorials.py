@@ -3,19 +3,21 @@ text promises of the demo is so."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nbformat
+import pandas as pd
 import pytest
 from notebook_cells import Ran, run_cells
 
 import saewidgets as sw
+from saewidgets.demo import sources
+from saewidgets.index.remaining import background
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from saewidgets.engine.engine import Engine
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -49,8 +51,8 @@ ADDRESS = "https://github.com/decoderesearch/SAELens/blob/main/tutorials/tutoria
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Indexes and exports of this module only; the demo's index is unpacked into it once."""
-    with pytest.MonkeyPatch.context() as patch:
+    """Indexes and exports of this module only; the demo's index is unpacked into it once. And what the notebooks set of pandas."""
+    with pytest.MonkeyPatch.context() as patch, pd.option_context("display.max_colwidth", 50):
         patch.setenv("SAEWIDGETS_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
@@ -66,6 +68,33 @@ def test_the_tutorial_s_headings_are_its_own_and_lead_to_it() -> None:
     assert found == [f"[{heading}]({ADDRESS})" for heading in HEADINGS]
 
 
+def first_cell(path: Path) -> str:
+    source = next(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert 'WANTED = "demo"' in source
+    return source.replace('WANTED = "demo"', 'WANTED = "gpt2-small"')
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("problem", ["no route", None])
+def test_the_tutorial_s_own_model_where_the_hub_answers_and_the_demo_elsewhere(
+    demo_engine: Engine, problem: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(sources, "unreachable", lambda url: problem)
+    monkeypatch.setattr(sw, "load_demo", lambda: demo_engine)
+    monkeypatch.setattr(sw.Engine, "from_pretrained", lambda **names: asked.append(names) or "GPT-2")
+    monkeypatch.setattr(sw, "build_index", lambda engine, *_, **__: f"{engine}'s index")
+    names: dict[str, object] = {}
+    exec(first_cell(TUTORIAL), names)
+    said = capsys.readouterr().out
+    if problem is None:
+        assert asked == [{"release": "gpt2-small-res-jb", "sae_id": "blocks.7.hook_resid_pre"}]
+        assert (names["engine"], names["index"]) == ("GPT-2", "GPT-2's index") and said.strip() == "GPT-2"
+    else:
+        assert not asked and names["engine"] is demo_engine
+        assert said.strip() == f"{demo_engine} (the hub does not answer: no route)"
+
+
 def check_views(ran: Ran, cells: set[str]) -> None:
     pictures = ran.views()
     assert set(pictures) == cells
@@ -76,7 +105,7 @@ def check_views(ran: Ran, cells: set[str]) -> None:
 
 def check_printed(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr()
-    assert "rror" not in told.out + told.err and "Traceback" not in told.err, told
+    assert not {"Error", "Traceback", "Warning"} & set(re.findall(r"[A-Z][a-z]+", told.out + told.err)), told
 
 
 @pytest.mark.usefixtures("cache")
@@ -85,12 +114,11 @@ def test_the_tutorial(
 ) -> None:
     smaller = {"read=4_000": "read=500", "tokens=3_000": "tokens=300"}
     ran = run_cells(TUTORIAL, demo_engine, tmp_path, monkeypatch, smaller)
+    background.stop(ran.names["mine"].path)  # what it still computes, nobody looks at
     check_printed(capsys)
     check_views(
         ran,
-        {
-            *("browse", "dashboard", "guess", "table", "heatmap", "pair", "theirs", "subspace", "panel", "why", "map"),
-        },
+        {"browse", "dashboard", "guess", "table", "heatmap", "pair", "theirs", "subspace", "panel", "why", "map"},
     )
     names = ran.names
     heaven, egypt, weekdays = (names[name] for name in ("heaven", "egypt", "weekdays"))
