@@ -98,6 +98,9 @@ test-integration: setup js ## the demo model
 test-browser: setup js chromium ## real front ends
 	$(PYTEST) $(PYTEST_ARGS) tests/browser
 
+test-hub: setup js ## published values of models on the Hugging Face hub, found again
+	$(PYTEST) -m hub -rs $(PYTEST_ARGS) tests/integration tests/unit
+
 test-js: $(MODULES) ## the front end's own tests
 	npm test
 

@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 import tiny
+from notebook_cells import run_cells
 
 import saewidgets as sw
 from saewidgets import cli
@@ -119,9 +120,7 @@ def test_the_shipped_notebook_is_the_example() -> None:
     assert shipped.read_bytes() == QUICKSTART.read_bytes()
 
 
-@pytest.mark.parametrize(
-    "path", [QUICKSTART, STEERING, FIND, WHY, SHAPES], ids=["quickstart", "steering", "find", "why", "shapes"]
-)
+@pytest.mark.parametrize("path", sorted(QUICKSTART.parent.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_the_notebook_is_clean(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -133,14 +132,7 @@ def test_the_notebook_is_clean(path: Path) -> None:
 
 
 def run_notebook(path: Path, demo_engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """In this process rather than in a kernel: the front-end has tests of its own, and the model is loaded once."""
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sw, "load_demo", lambda: demo_engine)
-    names: dict[str, object] = {}
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code":
-            exec(compile(cell.source, f"{path.name}:{cell.id}", "exec"), names)
-    return names
+    return run_cells(path, demo_engine, folder, monkeypatch).names
 
 
 def test_the_notebook_runs(demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

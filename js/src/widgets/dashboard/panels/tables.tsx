@@ -37,13 +37,14 @@ interface TokensProps {
 
 export function FiresOn({ json, chosen, onToken }: TokensProps) {
   const most = Math.max(1, ...json.tokens.map((row) => row.count));
+  const unsaid = json.stated && json.tokens.length === 0 ? "Its file does not say." : null;
   return (
     <Relation<TokenRow>
       title="Fires on"
       hint="Tokens that the feature is active on most often. A click shows examples of one."
       head={["token", ">count", ">mean", ">of token"]}
       rows={json.tokens}
-      missing={json.count === 0 ? "It never fires." : null}
+      missing={json.count === 0 ? "It never fires." : unsaid}
       row={(row) => {
         const stripped = row.t.trim();
         const name = <Tok t={row.t} />;
