@@ -27,7 +27,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # Each of pytest's processes rewrites the assertions of all test modules (10 s) unless it may keep what it made.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup js chromium demo test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
+.PHONY: help setup js chromium demo docs test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,21 @@ chromium: ## make sure there is a browser for the tests
 
 demo: setup js ## open the demo notebook in JupyterLab
 	$(BIN)/saewidgets demo -- $(LAB_OPTIONS)
+
+# The widgets' live pages are made of the demo, which takes a minute or two; they are made again when the sources change.
+LIVE := build/live/.stamp
+
+$(LIVE): $(STAMP) $(BUNDLE) scripts/docs/live.py scripts/docs/made_up_graph.py $(shell find src/saewidgets -name '*.py' -o -name '*.json')
+	$(BIN)/python -m scripts.docs.live $(@D)
+	touch $@
+
+docs: setup js chromium $(LIVE) ## the documentation, in build/site: built, every link and every live page checked
+	$(BIN)/python -m scripts.docs.stage
+	$(BIN)/zensical build --clean --strict 2>&1 | tee build/zensical.log
+	@# Of docstrings that it cannot read it only says so.
+	! grep '^griffe:' build/zensical.log
+	$(BIN)/python -m scripts.docs.check
+	$(BIN)/python -m scripts.docs.seen
 
 test: setup js chromium test-js ## every test
 	$(PYTEST) $(PYTEST_ARGS) tests/browser tests/integration tests/unit
