@@ -1,6 +1,7 @@
 """The live pages of the documentation: each widget as one HTML file, of the demo, made anew at each build.
 
-Run as `python -m scripts.docs.live FOLDER`. The same sources give the same pages.
+Run as `python -m scripts.docs.live FOLDER`. The same sources give the same pages, but for the time that a blind test was kept at and the
+seconds that an effect took.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def make(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "index"
+        copy = Path(scratch) / "demo"  # which is what the views call it
         shutil.copytree(unpacked(), copy)
         # On the CPU in float32: the same numbers on every machine.
         with sw.load_demo(device="cpu") as engine:

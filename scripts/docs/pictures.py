@@ -40,7 +40,7 @@ def main() -> None:
             size = {"width": WIDTH, "height": HEIGHTS.get(name, HEIGHT)}
             page = browser.new_page(viewport=size, color_scheme="light", reduced_motion="reduce")
             page.goto((LIVE / f"{name}.html").as_uri())
-            page.locator("[class*=saew]").first.wait_for()
+            page.locator("#saew-root .saew").first.wait_for()
             page.wait_for_load_state("networkidle")
             page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
             path = SOURCE / "pictures" / f"{name}.png"

@@ -13,16 +13,15 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from playwright.sync_api import Browser, Frame
+from playwright.sync_api import Browser, Frame, TimeoutError
 
 from .check import SITE
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "browser"))
 from lab import PATIENCE, chromium
 
-DRAWN = (
-    "() => { const it = document.querySelector('[class*=saew]'); return it !== null && it.innerText.trim() !== ''; }"
-)
+# In the widget's own root: beside it stands the script-free picture, which needs no widget.
+DRAWN = "() => (document.querySelector('#saew-root .saew')?.innerText.trim().length ?? 0) > 0"
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -42,7 +41,7 @@ def served(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def problems(browser: Browser, root: str) -> Iterator[str]:
+def problems(browser: Browser, site: Path, root: str) -> Iterator[str]:
     """What is wrong on each page."""
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     said: list[str] = []
@@ -56,8 +55,8 @@ def problems(browser: Browser, root: str) -> Iterator[str]:
         "response",
         lambda response: said.append(f"{response.status} {response.url}") if response.status >= 400 else None,
     )
-    for path in sorted(SITE.rglob("*.html")):
-        name = path.relative_to(SITE).as_posix()
+    for path in sorted(site.rglob("*.html")):
+        name = path.relative_to(site).as_posix()
         if name.startswith("live/") or name == "404.html":
             continue
         said.clear()
@@ -67,21 +66,25 @@ def problems(browser: Browser, root: str) -> Iterator[str]:
             frames.nth(i).scroll_into_view_if_needed()
             handle = frames.nth(i).element_handle()
             frame = None if handle is None else handle.content_frame()
-            if frame is None:
-                yield f"{name}: a frame is empty"
-                continue
-            _drawn(frame)
+            if frame is None or not _drawn(frame):
+                yield f"{name}: live page {i + 1} is empty"
+            else:
+                yield from (f"{name}: {text}" for text in frame.locator("[role=alert]").all_inner_texts())
         yield from (f"{name}: {one}" for one in said)
     page.close()
 
 
-def _drawn(frame: Frame) -> None:
-    frame.wait_for_function(DRAWN, timeout=PATIENCE)
+def _drawn(frame: Frame) -> bool:
+    try:
+        frame.wait_for_function(DRAWN, timeout=PATIENCE)
+    except TimeoutError:
+        return False
+    return True
 
 
 def main() -> int:
     with served(SITE) as root, chromium() as browser:
-        found = list(problems(browser, root))
+        found = list(problems(browser, SITE, root))
     print("\n".join(found) or "Every page was opened, and every live page is drawn")
     return 1 if found else 0
 

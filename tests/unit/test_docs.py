@@ -98,3 +98,9 @@ def test_the_check_finds_dead_links_and_what_is_fetched(tmp_path: Path) -> None:
         "s.css fetches something from elsewhere",
     ]
     assert Page(tmp_path / "b.html").anchors == {"there"}
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(links) > 40
+    assert [link for link in links if not (ROOT / link).is_file()] == []
