@@ -27,7 +27,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # Each of pytest's processes rewrites the assertions of all test modules (10 s) unless it may keep what it made.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup js chromium demo docs test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
+.PHONY: help setup js chromium demo test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,7 @@ $(LIVE): $(STAMP) $(BUNDLE) scripts/docs/live.py scripts/docs/made_up_graph.py $
 	$(BIN)/python -m scripts.docs.live $(@D)
 	touch $@
 
+.PHONY: docs
 docs: setup js chromium $(LIVE) ## the documentation, in build/site: built, every link and every live page checked
 	$(BIN)/python -m scripts.docs.stage
 	$(BIN)/zensical build --clean --strict 2>&1 | tee build/zensical.log
