@@ -15,11 +15,6 @@ from saewidgets.widgets.base import EngineWidget
 from saewidgets.widgets.recipe_trait import RecipeTrait
 from saewidgets.widgets.traits import JsonTrait, TextOrIds
 
-INHERITED = {
-    "theme": "`auto` follows the notebook; the others hold whatever it shows.",
-    "error": "The last failure that a view met, as {type, message, traceback}, or `None`.",
-}
-
 
 @dataclass(frozen=True)
 class Trait:
@@ -38,7 +33,7 @@ def traits_of(cls: type[EngineWidget]) -> list[Trait]:
         ValueError: for a meaning of a trait that there is not, and for a trait that a page keeps of which there is no meaning.
     """
     known = {name: trait for name, trait in cls.class_traits().items() if not hasattr(DOMWidget, name)}
-    meanings = {**dict(_meanings(cls, known)), **INHERITED}
+    meanings = {**dict(_meanings(cls, known)), **dict(_meanings(EngineWidget, known))}
     silent = [name for name in cls.class_trait_names(page=True) if name not in meanings and name not in _OWN_BUSINESS]
     if silent:
         raise ValueError(f"The docstring of {cls.__name__} does not say what {', '.join(silent)} is.")

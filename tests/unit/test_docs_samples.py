@@ -73,9 +73,7 @@ def names_of(owner: type) -> frozenset[str]:
     """Attributes of a class and of its instances; those that a method sets are read off its source."""
     ours = [one for one in owner.__mro__ if one.__module__.startswith("saewidgets")]
     found = {name for one in ours for name in re.findall(r"\bself\.(\w+)\b[^=\n(]*=(?!=)", inspect.getsource(one))}
-    return frozenset(
-        found | {name for one in ours for name in inspect.get_annotations(one)} | set(dir(owner))
-    )
+    return frozenset(found | {name for one in ours for name in inspect.get_annotations(one)} | set(dir(owner)))
 
 
 @pytest.mark.parametrize(
