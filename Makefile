@@ -86,6 +86,22 @@ solara-assets: setup ## Solara's own front end, without which its app is not tes
 demo: setup js ## open the demo notebook in JupyterLab
 	@$(BIN)/saewidgets demo -- $(LAB_OPTIONS)
 
+# The widgets' live pages are made of the demo, which takes a minute or two; they are made again when the sources change.
+LIVE := build/live/.stamp
+
+$(LIVE): $(STAMP) $(BUNDLE) scripts/docs/live.py scripts/docs/made_up_graph.py $(shell find src/saewidgets -name '*.py' -o -name '*.json')
+	$(BIN)/python -m scripts.docs.live $(@D)
+	touch $@
+
+.PHONY: docs
+docs: setup js chromium $(LIVE) ## the documentation, in build/site: built, every link and every live page checked
+	$(BIN)/python -m scripts.docs.stage
+	$(BIN)/zensical build --clean --strict 2>&1 | tee build/zensical.log
+	@# Of docstrings that it cannot read it only says so.
+	! grep '^griffe:' build/zensical.log
+	$(BIN)/python -m scripts.docs.check
+	$(BIN)/python -m scripts.docs.seen
+
 test: setup js chromium test-js ## every test
 	$(PYTEST) $(PYTEST_ARGS) tests/browser tests/integration tests/unit
 

@@ -69,11 +69,12 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
             of the target.
         metric: any metric (`sw.logit_diff(...)`, `sw.kl(...)`, a function of the logits) in place of target and foil.
         sae: which dictionary is shown; default: the one that the index is of, else the first.
-        linearised, steps: as in `sw.attribute`.
+        linearised: as in `sw.attribute`.
         traits: any trait below.
 
     Traits (both ways):
-        prompt, target, foil. measure: "logits" (target less foil), "logprob" (of the target, also of several tokens) or
+        prompt: a text, or several wordings of it. target: the token that the model says; foil: one that it does not say, or "".
+        measure: "logits" (target less foil), "logprob" (of the target, also of several tokens) or
             "given" (the metric that the panel was made with).
         linearised: names of what is held fixed, see `sw.attribute`. steps: of integrated gradients; 1: the gradient.
         sae: the dictionary that is shown.
@@ -83,7 +84,7 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
         include_special: rank and sum special tokens and norm outliers too.
         sort: "size", "positive", "negative", or "effect" (those that were checked). limit: rows of the ranking.
         feature: the feature that is looked at, to be linked with another widget's; its colours are on the tokens.
-        chosen: features that are taken out together (what if).
+        chosen: features that are taken out together (what if). editable: whether the prompt can be edited in the view.
         recipe: what "+" added, as a `SteeringPanel`'s; `panel.value` is it read.
         theme, error: see `EngineWidget`.
 

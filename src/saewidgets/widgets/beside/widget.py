@@ -51,7 +51,7 @@ class FeatureComparison(EngineWidget, bundle="beside"):
 
     Traits (both ways):
         text: changing it computes both on it.
-        feature_a, feature_b: the features; changing one keeps the other.
+        feature_a, feature_b: the feature of this side; changing one keeps the other.
         position: a token of the corpus that is looked at, counted in the corpus, or None. Reset by another feature.
         swapped: whether B stands first, and on the x axis. A and B stay what they are.
         editable: whether the text can be edited in the view.

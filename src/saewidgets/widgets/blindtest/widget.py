@@ -52,7 +52,8 @@ class BlindTest(EngineWidget, bundle="blindtest"):
         **traits: any of the traits below.
 
     Traits (both ways):
-        feature, n, window, seed: changing one begins another test.
+        feature: of which the test is. n: how many texts. window: tokens of a text. seed: of the draw. Changing one of the four
+            begins another test.
         description: which of `descriptions` is shown and tested, 0 the one that speaks for the feature; -1: none. Changing it
             takes the answers back.
         answers: of each text True (fires), False (does not) or None (not answered yet).

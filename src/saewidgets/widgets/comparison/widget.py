@@ -47,7 +47,7 @@ class PromptComparison(Coloured, OfOneLayer, EngineWidget, bundle="comparison"):
         **traits: any of the traits below.
 
     Traits (both ways; texts are counted from 0):
-        texts: list of str; or lists of token ids, which the view shows but does not edit.
+        texts: two to eight of them; or lists of token ids, which the view shows but does not edit.
         at: where they are compared: "last" token of each, "max" or "sum" over the counted tokens, or at a "chosen" token.
         positions: the chosen position of each text; setting them chooses. Reset by new texts. Of a text that has no such
             token, the last.

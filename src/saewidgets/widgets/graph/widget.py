@@ -49,6 +49,8 @@ class AttributionGraphView(EngineWidget, bundle="graph"):
         pinned: nodes, in the order of pinning. groups: label to nodes, all of them pinned.
         labels: node to what its feature is called, at every position, other than in the graph that was given.
         threshold: nodes are shown whose cumulative influence is up to it; tokens, logits, the pinned and the selected always.
+        editable: whether pins, groups and labels can be changed in the view. history: earlier states of these, which undo goes
+            back to.
         feature, layer: the selected node's, to be linked with a dashboard's; where there are indexes, of what they have only.
         theme, error: see `EngineWidget`.
 

@@ -59,7 +59,7 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
         **traits: any of the traits below.
 
     Traits (both ways):
-        text: str or list of str, or token ids (a list, or a list of lists), which the view shows but does not edit.
+        text: one text or several, or token ids (a list, or a list of lists), which the view shows but does not edit.
         feature: the feature selected last, or None; always one of `features`.
         features: coloured features, at most 6; an array, a tensor or an index of a table becomes a list.
         selected_tokens: tokens that the ranking is over (indices over all texts); empty: all. Reset by a new text; those

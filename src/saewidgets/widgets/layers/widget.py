@@ -49,7 +49,7 @@ class LayerLens(EngineWidget, bundle="layers"):
         **traits: any of the traits below.
 
     Traits (both ways):
-        text: str, or token ids, which the view shows but does not edit.
+        text: one text, or its token ids, which the view shows but does not edit.
         position: the chosen token, counted from 0; None, and one that the text does not have: the last. Reset by a new text.
         target: one token as a string (" earth", with its space): the grid is shaded by its probability; "": by that of the
             likeliest token of each cell.

@@ -58,10 +58,14 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         traits: any trait below.
 
     Traits:
-        prompt, chat, messages: the prompt; `messages` (a list of {"role", "content"}) is used instead of it, if given.
+        prompt: what to continue. chat: as one message of a user, through the model's chat template.
+        messages: a list of {"role", "content"}, used instead of the prompt, if given.
         recipe: the recipe as plain JSON (`Recipe.from_dict` reads it; `panel.value` is it read). What is no recipe is shown
             as an error, beside its row where it has one.
-        seed, n_tokens, temperature, top_p, top_k, repetition_penalty, samples: how text is sampled, see `Sampling`.
+        seed: of the dice, which both texts share. n_tokens: how many tokens are written. temperature: 0: always the likeliest
+            token. top_p: sample from the likeliest tokens that have this much probability together. top_k: from so many
+            likeliest tokens; 0: all. repetition_penalty: above 1 makes tokens that stand already less likely. samples: how
+            many texts of each kind.
         view: "text", "effect" (on a given text, token by token), "sweep" (dose-response) or "answer" (rank of an answer).
         color: "none", "surprise" (minus log-probability) or "change" (of the log-probability).
         answer: the answer whose rank is looked at. freeze: in "effect", with attention patterns frozen too.

@@ -60,7 +60,8 @@ class FeatureSubspace(EngineWidget, bundle="subspace"):
     Raises:
         TypeError: for another kind of source, or an unknown setting. FeatureIndexError: for a feature outside the dictionary.
         GeometryError: for an engine without texts.
-        Fewer than three points, and whatever else `sw.subspace` refuses, is said in the view, where other features can be chosen.
+
+    Fewer than three points, and whatever else `sw.subspace` refuses, is said in the view, where other features can be chosen.
 
     Three components at once: `widget.result.figure(components=[0, 1, 2])`.
 
