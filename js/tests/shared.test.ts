@@ -166,6 +166,16 @@ describe("theme", () => {
     document.body.replaceChildren(Object.assign(document.createElement("div"), { id: "root" }));
   });
   test("the trait decides", () => expect(themeOf(root(), "contrast")).toBe("contrast"));
+  test("over the trait goes a system that forces its colours, and none that only wishes for contrast", () => {
+    const says = (query: string) =>
+      vi.spyOn(window, "matchMedia").mockImplementation((asked) => ({ matches: asked === query }) as MediaQueryList);
+    const forced = says("(forced-colors: active)");
+    expect(themeOf(root(), "light")).toBe("contrast");
+    forced.mockRestore();
+    const wish = says("(prefers-contrast: more)");
+    expect([themeOf(root(), "light"), themeOf(root(), "auto")]).toEqual(["light", "contrast"]);
+    wish.mockRestore();
+  });
   test("JupyterLab", () => {
     document.body.dataset.jpThemeLight = "false";
     expect(themeOf(root(), "auto")).toBe("dark");

@@ -98,7 +98,7 @@ class Stage:
 def _serve(route: Route) -> None:
     files = {"": ("index.html", "text/html"), "stage.js": ("stage.js", "text/javascript")}
     name, kind = files[route.request.url.removeprefix(ADDRESS)]
-    route.fulfill(body=(Path(__file__).parent / "stage" / name).read_text("utf-8"), content_type=kind)
+    route.fulfill(body=(Path(__file__).parent / "bare" / name).read_text("utf-8"), content_type=kind)
 
 
 @contextmanager
