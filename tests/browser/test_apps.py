@@ -58,7 +58,7 @@ EngineWidget.__init__ = counted
 threading.Thread(target=tell, daemon=True).start()
 """
 # Voila starts every extension that is installed for JupyterLab, also those that cannot be without it.
-VOILA = "--VoilaConfiguration.extension_allowlist=['anywidget','@jupyter-widgets/jupyterlab-manager']"
+VOILA = "--VoilaConfiguration.extension_denylist=['@jupyter-notebook/lab-extension','@pyviz/jupyterlab_pyviz']"
 # Icons that Voila and Panel fetch for their own buttons, and do without.
 ICONS = re.compile(r"https://[a-z.]+/.*(font-?awesome).*\.css")
 
@@ -79,7 +79,7 @@ SERVERS = {
     "panel": Server("panel_app.py", ("panel", "serve"), frees=False, path="panel_app"),
     "shiny": Server("shiny_app.py", ("shiny", "run")),
     "solara": Server("solara_app.py", ("solara", "run", "--no-open", "--production")),
-    "voila": Server("voila_app.ipynb", ("voila", "--no-browser", VOILA), shared=False),
+    "voila": Server("voila_app.ipynb", ("voila", "--no-browser", VOILA), shared=False, frees=False),
 }
 
 
@@ -181,5 +181,3 @@ def needs_assets() -> None:
 
     if not any(Path(assets.proxy_cache_dir).glob("@widgetti/solara-vuetify3-app@*")):
         pytest.skip("Solara's front-end is not here: make solara-assets")
-
-
