@@ -14,8 +14,10 @@ describe("a page without a kernel", () => {
     recorded.push({ ch, p, r, arrays });
   };
   const how = { range: [], view: "snippet", window: 5, token: "", where: [] };
-  for (const f of [17, 18]) {
-    put("feature", { f, sort: "density", list: [] }, featureAnswer("", f));
+  /** A page lists the features that it has. */
+  const LISTED = [17, 18];
+  for (const f of LISTED) {
+    put("feature", { f, sort: "density", list: LISTED }, featureAnswer("", f));
     put("examples", { f, group: "all", ...how }, examplesAnswer("", f));
   }
   put("examples", { f: 17, group: "all", ...how, view: "full" }, examplesAnswer("", 17, LINES.slice(1)));
@@ -24,7 +26,7 @@ describe("a page without a kernel", () => {
 
   beforeEach(async () => {
     page = new RecordedModel(
-      { state: { ...STATE, live: false } as unknown as Record<string, Json>, recorded },
+      { state: { ...STATE, features: LISTED, live: false } as unknown as Record<string, Json>, recorded },
       offline,
     );
     show(page);
