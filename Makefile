@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
+# What `make test-pythons` tries, and the one `make test-lowest` is for: the lowest releases know no newer Pythons.
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13 python3.14
+LOWEST_PYTHON ?= python3.10
 PYTEST_ARGS ?=
 # Tests in a browser wait as much as they work: three processes keep two cores busy. A file's tests stay together, for
 # their fixtures, and the files that take long come first.
@@ -19,15 +22,18 @@ BUNDLE := src/saewidgets/static/heatmap.js
 JS_SOURCES := js/build.mjs js/widgets.json src/saewidgets/widgets/constants.json src/saewidgets/interventions/recipe/kinds.json $(shell find js/src -type f)
 
 # JupyterLab refuses root unless told; and without a display its URL is printed rather than a text browser started.
+# What else stands in .venv for the tests stays out: it takes seconds to load, and voila turns on other people's warnings.
 LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) \
-  $(if $(filter Linux,$(shell uname)$(DISPLAY)$(WAYLAND_DISPLAY)$(BROWSER)),--no-browser)
+  $(if $(filter Linux,$(shell uname)$(DISPLAY)$(WAYLAND_DISPLAY)$(BROWSER)),--no-browser) \
+  $(foreach other,panel.io.jupyter_server_extension solara.server.jupyter.server_extension voila.server_extension, \
+    --ServerApp.jpserver_extensions=$(other)=False)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 # Each of pytest's processes rewrites the assertions of all test modules (10 s) unless it may keep what it made.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup js chromium demo test test-unit test-integration test-browser test-js lint format coverage bench wheel clean
+.PHONY: help setup js chromium solara-assets demo test test-unit test-integration test-browser test-hub test-js test-lowest test-newest test-pythons lint format coverage bench docs wheel dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,8 +75,16 @@ chromium: ## make sure there is a browser for the tests
 	apt-get -o DPkg::Lock::Timeout=120 update; \
 	apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends chromium fonts-dejavu fonts-noto-core
 
+# What Solara's page would ask of a public server, of the versions that this Solara asks for.
+SOLARA_ASSETS := @widgetti/solara-vuetify3-app@5.2.0 requirejs@2.3.6 font-awesome@4.5.0
+solara-assets: setup ## Solara's own front end, without which its app is not tested
+	@cd $(VENV); for package in $(SOLARA_ASSETS); do \
+	  folder=share/solara/cdn/$$package; mkdir -p $$folder; \
+	  archive=$$(npm pack --silent $$package); tar xzf $$archive -C $$folder --strip-components=1; rm $$archive; \
+	done
+
 demo: setup js ## open the demo notebook in JupyterLab
-	$(BIN)/saewidgets demo -- $(LAB_OPTIONS)
+	@$(BIN)/saewidgets demo -- $(LAB_OPTIONS)
 
 # The widgets' live pages are made of the demo, which takes a minute or two; they are made again when the sources change.
 LIVE := build/live/.stamp
@@ -100,8 +114,26 @@ test-integration: setup js ## the demo model
 test-browser: setup js chromium ## real front ends
 	$(PYTEST) $(PYTEST_ARGS) tests/browser
 
+test-hub: setup js ## published values of models on the Hugging Face hub, found again
+	$(PYTEST) -m hub -rs $(PYTEST_ARGS) tests/integration tests/unit
+
 test-js: $(MODULES) ## the front end's own tests
 	npm test
+
+# The next three install the wheel in an environment of its own, with gigabytes of torch; they are not part of `test`.
+test-lowest: wheel chromium ## the wheel with the lowest versions that pyproject.toml allows
+	$(BIN)/python scripts/lowest.py demo explain map search > dist/lowest.txt
+	@# What old releases say of each other's deprecations is not about us.
+	PYTEST_ADDOPTS='-W ignore::DeprecationWarning -W ignore::FutureWarning' \
+	  scripts/test_installed.sh $(LOWEST_PYTHON) -c dist/lowest.txt
+
+test-newest: wheel chromium ## the wheel with the newest versions there are
+	scripts/test_installed.sh $(PYTHON)
+
+test-pythons: wheel chromium ## the wheel on every Python that is on the PATH, one after another
+	@for python in $(PYTHONS); do \
+	  if "$$python" --version >/dev/null 2>&1; then scripts/test_installed.sh "$$python"; else echo "== no $$python here"; fi; \
+	done
 
 lint: setup $(MODULES) ## ruff, mypy, biome and tsc
 	$(BIN)/ruff check .
@@ -122,7 +154,12 @@ bench: setup js ## measure every budget of the design
 	$(BIN)/python -m benchmarks.run
 
 wheel: setup js ## build dist/*.whl
+	rm -rf dist
 	$(BIN)/python -m build --wheel
+
+dist: setup js ## build what a release has: dist/*.whl and dist/*.tar.gz
+	rm -rf dist
+	$(BIN)/python -m build
 
 clean: ## remove everything that was built
 	rm -rf $(VENV) node_modules build dist src/saewidgets/static .mypy_cache .pytest_cache .ruff_cache test-results

@@ -15,7 +15,11 @@ from pathlib import Path
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 WIDGETS = json.loads((Path(__file__).parent / "js" / "widgets.json").read_text("utf-8"))
-BUNDLES = tuple(f"{widget}{end}" for widget in WIDGETS for end in (".js", ".css", ".snapshot.js"))
+BUNDLES = tuple(
+    f"{widget}{end}"
+    for widget, how in WIDGETS.items()
+    for end in (".js", ".css", ".snapshot.js", *((".snapshot.css",) if how.get("page") else ()))
+)
 SOURCE_SUFFIXES = {".css", ".js", ".json", ".mjs", ".ts", ".tsx"}
 
 

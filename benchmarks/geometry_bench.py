@@ -10,10 +10,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import sparse
 
 import saewidgets as sw
 from benchmarks.index_memory import RandomTexts
 from benchmarks.measure import Row, seconds_of
+from saewidgets.index.scan.shards import Shard
 
 _FEATURES, _ACTIVE, _WIDTH, _CONTEXT, _VOCABULARY = 6144, 36, 64, 128, 1000
 _BUDGET = 0.5
@@ -91,12 +93,13 @@ def _indexes(folder: Path, tokens: int, features: int) -> list[sw.FeatureIndex]:
 def _dense(a: sw.FeatureIndex, b: sw.FeatureIndex) -> npt.NDArray[np.float32]:
     """The k largest r of each feature of `a` with those of `b`, largest first, NaN where r is not above 0: [F, k].
 
-    Both scans are cut into the same blocks, as they are of one corpus and were read by one engine.
+    Both scans are cut into the same shards, as they are of one corpus and were read by one engine.
     """
     first, second = a.every, b.every
     assert first is not None and second is not None
     product = np.zeros((len(a), len(b)))
-    for (_, x), (_, y) in zip(first.blocks(), second.blocks(), strict=True):
+    for shards in zip(first.shards, second.shards, strict=True):
+        x, y = (_by_token(shard, n) for shard, n in zip(shards, (len(a), len(b)), strict=True))
         for start in range(0, x.shape[0], _TOKENS):
             part = slice(start, start + _TOKENS)
             product += x[part].astype(np.float64).toarray().T @ y[part].astype(np.float64).toarray()
@@ -110,6 +113,12 @@ def _dense(a: sw.FeatureIndex, b: sw.FeatureIndex) -> npt.NDArray[np.float32]:
     best = np.take_along_axis(r, np.argpartition(r, len(b) - _BEST, axis=1)[:, -_BEST:], 1)
     best = np.sort(best, axis=1)[:, ::-1].astype(np.float32)
     return np.where(best > 0, best, np.float32(np.nan))
+
+
+def _by_token(shard: Shard, n_features: int) -> sparse.csr_array:
+    """A shard's activations [tokens, n_features]."""
+    ptr, position, value = shard.entries(0, n_features)
+    return sparse.csc_array((value, position, ptr), (len(shard), n_features)).tocsr()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from benchmarks.measure import Row
 from saewidgets.geometry.map.layout import FeatureLayout
 from saewidgets.snapshot.page import page
 from saewidgets.widgets import wire
-from saewidgets.widgets.base import asset
+from saewidgets.widgets.assets import asset
 from saewidgets.widgets.map.payload import by_number, layout_reply
 from saewidgets.widgets.shot import recorded
 from saewidgets.widgets.table.columns import Column

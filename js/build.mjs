@@ -31,19 +31,25 @@ const script = {
   nodePaths: [join(here, "..", "node_modules")],
 };
 
-/** Bundle the widget whose index.tsx and style sheet stand in `folder`. */
-async function bundle(widget, folder, into, budget) {
+/**
+ * Bundle the widget whose index.tsx and style sheet stand in `folder`. With `page` its page holds
+ * more than the widget: what page.ts and page.css there say.
+ */
+async function bundle(widget, folder, into, { budget, page: more = false }) {
   mkdirSync(into, { recursive: true });
   const live = join(into, `${widget}.js`);
   await build({ ...script, entryPoints: [join(folder, "index.tsx")], format: "esm", outfile: live });
   const page = join(into, `${widget}.snapshot.js`);
-  const [view, host] = [join(folder, "index.tsx"), join(here, "src", "page", "host")].map((path) =>
+  const [view, boot] = [join(folder, "index.tsx"), join(here, "src", "page", "boot")].map((path) =>
     JSON.stringify(path),
   );
+  const contents = more
+    ? `import ${JSON.stringify(join(folder, "page.ts"))};`
+    : `import widget from ${view}; import { boot } from ${boot}; boot({ ${JSON.stringify(widget)}: widget });`;
   await build({
     ...script,
     stdin: {
-      contents: `import widget from ${view}; import { boot } from ${host}; boot(widget);`,
+      contents,
       resolveDir: here,
       loader: "ts",
     },
@@ -51,6 +57,12 @@ async function bundle(widget, folder, into, budget) {
     outfile: page,
   });
   await build({ ...common, entryPoints: [join(folder, `${widget}.css`)], outfile: join(into, `${widget}.css`) });
+  if (more)
+    await build({
+      ...common,
+      entryPoints: [join(folder, "page.css")],
+      outfile: join(into, `${widget}.snapshot.css`),
+    });
   const code = readFileSync(live, "utf8");
   if (code.length > budget) throw new Error(`${widget}.js has ${code.length} bytes, over its budget of ${budget}.`);
   // anywidget takes a one-line bundle without a final newline for a file path.
@@ -62,7 +74,7 @@ async function bundle(widget, folder, into, budget) {
 }
 
 const [name, folder, into] = process.argv.slice(2);
-if (name) await bundle(name, resolve(folder), resolve(into), Number.POSITIVE_INFINITY);
+if (name) await bundle(name, resolve(folder), resolve(into), { budget: Number.POSITIVE_INFINITY });
 else
-  for (const [widget, { budget }] of Object.entries(widgets))
-    await bundle(widget, join(here, "src", "widgets", widget), out, budget);
+  for (const [widget, how] of Object.entries(widgets))
+    await bundle(widget, join(here, "src", "widgets", widget), out, how);

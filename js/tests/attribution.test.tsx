@@ -63,26 +63,26 @@ describe("what is asked", () => {
     await until(() => expect(panel("What comes next")?.querySelectorAll("tbody tr").length).toBe(4));
     expect(requests("attribution")).toEqual([]);
     expect(find(".saew-empty")?.textContent).toContain("Choose a target");
-    click(named("Explain \u2423sat"));
+    click(named("target: \u2423sat"));
     expect(model.saved.at(-1)).toEqual({ target: " sat" });
     await until(() => expect(last("attribution")?.target).toBe(" sat"));
-    click(named("Against \u2423ran"));
+    click(named("foil: \u2423ran"));
     expect(model.get("foil")).toBe(" ran");
-    await until(() => expect(named("Explain \u2423sat")?.getAttribute("aria-pressed")).toBe("true"));
-    click(named("Against \u2423ran"));
+    await until(() => expect(named("target: \u2423sat")?.getAttribute("aria-pressed")).toBe("true"));
+    click(named("foil: \u2423ran"));
     expect(model.get("foil")).toBe("");
   });
 
   test("a token that no text means is no target", async () => {
     await ranked();
-    const piece = named<HTMLButtonElement>("Explain <0xC9>");
+    const piece = named<HTMLButtonElement>("target: <0xC9>");
     expect(piece?.disabled).toBe(true);
     expect(piece?.title).toContain("sw.logit(4)");
   });
 
   test("a line break is chosen, and seen in the box", async () => {
     await ranked();
-    click(named("Explain \u21b5"));
+    click(named("target: \u21b5"));
     expect(model.get("target")).toBe("\n");
     await until(() => expect(box("target").placeholder).toBe("\u21b5"));
     expect(box("target").value).toBe("");
@@ -483,7 +483,7 @@ describe("one question's answers", () => {
     await until(() => expect(find("[role=alert]")?.textContent).toContain("is 3 tokens"));
     expect(find(".saew-note")?.textContent).toBe("What is shown is of the question before.");
     expect(find(".saew-attribution-head")?.textContent).toContain("sat");
-    click(named("Explain \u2423ran"));
+    click(named("target: \u2423ran"));
     await until(() => expect(find(".saew-attribution-head")?.textContent).toContain(" ran - "));
     expect(find("[role=alert]")).toBeNull();
     expect(find(".saew-off")).toBeNull();

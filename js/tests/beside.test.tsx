@@ -109,6 +109,17 @@ describe("the text", () => {
     expect(said).toContain("hatched: below 0");
   });
 
+  test("has every number by its own name", () => {
+    const numbers = [...(panel("On one text")?.querySelectorAll(".saew-numbers li") ?? [])].map((li) => li.textContent);
+    expect(numbers.slice(5)).toEqual([
+      "Pearson r 0.250",
+      "Pearson r where either fires \u22120.750",
+      "Pearson r where both fire \u2013",
+      "Cosine of activations 0.125",
+      "Jaccard 0.500",
+    ]);
+  });
+
   test("is pointed at: both numbers", async () => {
     over(tokens()[3]);
     await until(() => expect(tip()).toContain("the"));

@@ -67,9 +67,10 @@ describe("showing", () => {
     const ofFile = { stated: true, complete: false, kept: 12, counted: 3, density: 0.0255, count: null };
     start({}, (m) => {
       if (m.ch !== "feature") return answering(m);
-      return featureAnswer(m.id, 17, { ...ofFile, density_of: "of all tokens, says its file" });
+      return featureAnswer(m.id, 17, { ...ofFile, tokens: [], density_of: "of all tokens, says its file" });
     });
     await settle();
+    expect(panel("Fires on")?.textContent).toContain("Its file does not say.");
     const facts = find(".saew-facts")?.textContent;
     expect(facts).toContain("2.55% of all tokens, says its file");
     expect(facts).toContain("of the file with 12 activations");

@@ -1,10 +1,12 @@
 /** After a restart of the kernel every widget says so, first above all, then beside whatever is used; nothing looks busy. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Widget } from "../src/page/mount";
+import browser from "../src/widgets/browser";
 import dashboard from "../src/widgets/dashboard";
 import heatmap from "../src/widgets/heatmap";
 import steering from "../src/widgets/steering";
 import * as fake from "./fake";
+import * as fakeBrowser from "./fake_browser";
 import * as fakeDashboard from "./fake_dashboard";
 import * as fakeSteering from "./fake_steering";
 import { el, model, open, stop } from "./hands";
@@ -12,6 +14,7 @@ import { el, model, open, stop } from "./hands";
 const WIDGETS: [string, Widget, Record<string, unknown>, fake.FakeModel["answer"]][] = [
   ["heatmap", heatmap, fake.STATE, fake.answering],
   ["dashboard", dashboard, fakeDashboard.STATE, fakeDashboard.answering],
+  ["browser", browser, fakeBrowser.STATE, fakeBrowser.answering],
   ["steering", steering, fakeSteering.STATE, fakeSteering.answering],
 ];
 const SAID = "The kernel was restarted or shut down: run this cell again.";
@@ -44,6 +47,21 @@ describe.each(WIDGETS)("%s", (_name, widget, state, answer) => {
     expect(el.querySelectorAll("[role=alert]")).toHaveLength(1);
     expect(alert()?.textContent).toContain(SAID);
     expect(alert()?.style.left).toMatch(/^\d+(\.\d+)?px$/);
+    stop();
+  });
+
+  test("no answer is said after a while, of whatever was asked", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      open(widget, { ...state }, null);
+      await vi.advanceTimersByTimeAsync(14_000);
+      expect(el.textContent).not.toContain("No answer from the kernel");
+      await vi.advanceTimersByTimeAsync(3_000);
+      expect(el.textContent).toContain("No answer from the kernel");
+      expect(el.textContent).toContain("run this cell again");
+    } finally {
+      vi.useRealTimers();
+    }
     stop();
   });
 

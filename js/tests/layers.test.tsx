@@ -33,7 +33,7 @@ const strip = () => all(".saew-lens-strip .saew-lens-act").map((one) => one.text
 const rungs = () => all(".saew-rung");
 const rung = (name: string) => rungs().find((one) => one.querySelector(".saew-rung-name")?.textContent === name);
 const pick = (f: number, sae: string) =>
-  all(".saew-pick").find((one) => one.getAttribute("aria-label")?.startsWith(`Feature ${f} of ${sae},`));
+  all(".saew-pick").find((one) => one.textContent?.startsWith(`${sae}, feature ${f} `));
 const heading = () => panel("The layers after a token")?.querySelector("h3")?.textContent;
 const over = (target: Element | null | undefined) =>
   target?.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
@@ -48,8 +48,8 @@ describe("the grid", () => {
       "1 resid_pre",
       "0 resid_pre",
     ]);
-    expect(cell(2, 1)?.textContent).toBe("\u2423n275%");
-    expect(cell(0, 4)?.textContent).toBe("\u2423n025%");
+    expect(cell(2, 1)?.textContent).toBe("\u2423n2 75%");
+    expect(cell(0, 4)?.textContent).toBe("\u2423n0 25%");
     expect(heads()[0]?.querySelector(".saew-special")).not.toBeNull();
     expect(el.textContent).toContain("probability of the likeliest next token under the logit lens");
     expect(el.textContent).toContain("At the last hook it is the model\u2019s own prediction");
@@ -66,10 +66,10 @@ describe("the grid", () => {
     const aimed = new Lens({ r: asked, arrays: read(more) });
     expect([0, 1, 2].map((hook) => aimed.shade(hook, 2))).toEqual([Math.fround(1e-6), Math.fround(1e-6), 0.75]);
     expect(shaded(0.75, LIGHT)).toBe("rgb(0 114 178 / 0.540)");
-    expect(cell(2, 2)?.textContent).toBe("\u2423n275%");
+    expect(cell(2, 2)?.textContent).toBe("\u2423n2 75%");
     model.push({ target: " God" });
-    await until(() => expect(cell(0, 2)?.textContent).toBe("\u2423n0<0.01%"));
-    expect(cell(2, 2)?.textContent).toBe("\u2423n275%");
+    await until(() => expect(cell(0, 2)?.textContent).toBe("\u2423n0 <0.01%"));
+    expect(cell(2, 2)?.textContent).toBe("\u2423n2 75%");
     expect(all(".saew-lens-hit")).toEqual([cell(2, 2)]);
     expect(el.textContent).toContain("probability of the target \u2423God");
   });
@@ -153,7 +153,7 @@ describe("the layers after a token", () => {
     expect(rung("1 resid_post")?.textContent).toContain("entropy 1.000 nats");
     expect(rung("1 resid_pre")?.textContent).toContain("sae \u00b7 activation \u00b7 1 of 1 active");
     expect(rung("0 mlp.post")?.textContent).toContain("neurons \u00b7 neuron value \u00b7 1 of 1 active");
-    expect(pick(5, "neurons")?.textContent).toBe("5 fires on words \u22124.000");
+    expect(pick(5, "neurons")?.textContent).toBe("neurons, feature 5 fires on words \u22124.000");
     expect(pick(5, "sae")?.querySelector(".saew-automatic")?.textContent).toBe("fires on words");
   });
 
@@ -187,7 +187,7 @@ describe("the layers after a token", () => {
     box?.dispatchEvent(new Event("change", { bubbles: true }));
     await until(() => expect(find(".saew-note[role=status]")?.textContent).toContain("is 2 tokens"));
     expect(box?.getAttribute("aria-invalid")).toBe("true");
-    expect(cell(2, 1)?.textContent).toBe("\u2423n275%");
+    expect(cell(2, 1)?.textContent).toBe("\u2423n2 75%");
   });
 });
 

@@ -1,10 +1,11 @@
 /** The map of features by hand and by keys: pointing, clicking, lassoing, searching, colouring, and what it says. */
 
 import { beforeEach, describe, expect, test } from "vitest";
+import { screenX, screenY, WHOLE } from "../src/charts/plane";
 import widget from "../src/widgets/map";
-import { frameOf, screenX, screenY, WHOLE } from "../src/widgets/map/look";
+import { frameOf } from "../src/widgets/map/look";
 import { pointsOf } from "../src/widgets/map/points";
-import { answering, FOUND, LIST, layout, MISSING, STATE, steps } from "./fake_map";
+import { answering, FOUND, kernelOf, LIST, layout, MISSING, STATE, steps } from "./fake_map";
 import { all, button, choose, click, el, find, model, named, open, pause, press, requests, type, until } from "./hands";
 
 globalThis.ResizeObserver ??= class {
@@ -229,6 +230,21 @@ describe("a lasso", () => {
   });
 });
 
+test("more than can be selected leave the selection as it was, and are said", async () => {
+  await start({ selected_features: [20] }, kernelOf(10_001 + MISSING.length));
+  const banner = () => find(".saew-banner")?.textContent ?? "";
+  drag([0, 0], [480, 360], { shiftKey: true });
+  await until(() => expect(banner()).toContain("10,001 features, more than the 10,000"));
+  expect(selected()).toEqual([20]);
+  drag([0, 0], [240, 360], { shiftKey: true });
+  const half = selected();
+  expect(half.length).toBeGreaterThan(1000);
+  await until(() => expect(banner()).toBe(""));
+  drag([0, 0], [480, 360], { shiftKey: true, ctrlKey: true });
+  await until(() => expect(banner()).toContain("more than the 10,000"));
+  expect(selected()).toEqual(half);
+});
+
 describe("keys", () => {
   const middleOf = (place: (f: number) => [number, number]) =>
     [...points.features].reduce((a, b) => {
@@ -320,10 +336,10 @@ describe("what is selected", () => {
 
   test("the whole screen, and back; Escape there keeps the selection", async () => {
     model.push({ selected_features: [5] });
-    click(button("Full screen"));
+    click(named("Full screen"));
     await until(() => expect(find(".saew-map")?.dataset.full).toBe("true"));
     press(canvas(), "Escape");
-    await until(() => expect(find(".saew-map")?.dataset.full).toBe("false"));
+    await until(() => expect(find(".saew-map")?.dataset.full).toBeUndefined());
     expect(selected()).toEqual([5]);
   });
 });

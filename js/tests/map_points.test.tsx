@@ -1,10 +1,12 @@
 /** Where the points of a map are: against the slowest way to find out. */
 
 import { describe, expect, test } from "vitest";
+import { nearest } from "../src/charts/nearby";
+import { planeX, planeY, screenX, screenY, WHOLE } from "../src/charts/plane";
 import { decode } from "../src/kernel/arrays";
 import { scaleTicks } from "../src/widgets/map/legend";
-import { CLOSEST, frameOf, mapX, mapY, moved, screenX, screenY, WHOLE, zoomed } from "../src/widgets/map/look";
-import { inside, nearest, pointsOf } from "../src/widgets/map/points";
+import { CLOSEST, frameOf, moved, zoomed } from "../src/widgets/map/look";
+import { inside, pointsOf } from "../src/widgets/map/points";
 import { DIM, FAINT, FOUND, inkOf, ordered, PLAIN, pixel, radiusOf, raster, SELECTED } from "../src/widgets/map/raster";
 import { statesOf } from "../src/widgets/map/state";
 import type { LayoutJson } from "../src/widgets/map/wire";
@@ -63,8 +65,8 @@ describe("the window", () => {
     const before = frameOf(box, WIDTH, HEIGHT, { zoom: 3, at: { x: 0.1, y: 0.05 } });
     const after = frameOf(box, WIDTH, HEIGHT, zoomed(before, box, 1.7, 200, 150));
     expect(after.zoom).toBeCloseTo(5.1, 6);
-    expect(screenX(after, mapX(before, 200))).toBeCloseTo(200, 3);
-    expect(screenY(after, mapY(before, 150))).toBeCloseTo(150, 3);
+    expect(screenX(after, planeX(before, 200))).toBeCloseTo(200, 3);
+    expect(screenY(after, planeY(before, 150))).toBeCloseTo(150, 3);
   });
 
   test("closer has an end, and farther is the whole", () => {
@@ -101,7 +103,7 @@ describe("what is near, and what is inside", () => {
         const far = Math.hypot(screenX(frame, points.x[row] ?? 0) - px, screenY(frame, points.y[row] ?? 0) - py);
         if (far < least) [best, least] = [row, far];
       }
-      expect(nearest(points, mapX(frame, px), mapY(frame, py), 8 / frame.scale)).toBe(best);
+      expect(nearest(points.near, planeX(frame, px), planeY(frame, py), 8 / frame.scale)).toBe(best);
       hits += Number(best >= 0);
     }
     if (zoom < 10) expect(hits).toBeGreaterThan(3);
@@ -109,14 +111,14 @@ describe("what is near, and what is inside", () => {
 
   test.each([1, 9, 64])("a point itself is found on its place, at a zoom of %d", (zoom) => {
     for (let row = 0; row < points.n; row += 7) {
-      const found = nearest(points, points.x[row] ?? 0, points.y[row] ?? 0, 8 / (300 * zoom));
+      const found = nearest(points.near, points.x[row] ?? 0, points.y[row] ?? 0, 8 / (300 * zoom));
       expect([points.x[found], points.y[found]]).toEqual([points.x[row], points.y[row]]);
     }
   });
 
   test("those that cannot be meant are passed over", () => {
     const row = 11;
-    const found = nearest(points, points.x[row] ?? 0, points.y[row] ?? 0, 1, (one) => one !== row);
+    const found = nearest(points.near, points.x[row] ?? 0, points.y[row] ?? 0, 1, (one) => one !== row);
     let best = -1;
     for (let other = 0; other < points.n; other++) {
       const far = (r: number) =>
@@ -191,7 +193,7 @@ describe("what stands out", () => {
     const level = Uint8Array.from({ length: points.n }, (_, row) => row);
     const frame = frameOf(points.box, 300, 200, WHOLE);
     const pixels = new Uint32Array(600 * 400);
-    const drawn = { points, state, order: ordered(state, points.grid.rows), level, ink };
+    const drawn = { points, state, order: ordered(state, points.near.rows), level, ink };
     raster(pixels, { width: 600, height: 400, dense: 2, smooth }, frame, drawn);
     for (let row = 0; row < points.n; row++) {
       const x = Math.floor(2 * screenX(frame, points.x[row] ?? 0));

@@ -3,7 +3,7 @@ import { num } from "../src/controls/format";
 import { chance } from "../src/controls/small";
 import { bytes, decode } from "../src/kernel/arrays";
 import { Client, encodingFor } from "../src/kernel/rpc";
-import { KernelError } from "../src/kernel/types";
+import { type ArraySpec, KernelError } from "../src/kernel/types";
 import { themeOf } from "../src/page/theme";
 import { label, pieces } from "../src/tokens/visible";
 import { FakeModel } from "./fake";
@@ -131,7 +131,23 @@ describe("client", () => {
     expect(model.listeners()).toBe(0);
   });
 
-  test("base64 in VS Code only", () => {
+  test("numbers lost on the way say what to do", async () => {
+    const asked = client.request("tokens", "a");
+    const { id } = model.sent.at(-1) as { id: string };
+    const arrays: ArraySpec[] = [{ name: "x", dtype: "f32", shape: [2] }];
+    model.receive({ t: "res", id, ok: true, r: {}, arrays }, []);
+    await expect(asked).rejects.toThrow('encoding="base64"');
+  });
+
+  test("the widget's encoding goes before the front-end's", () => {
+    const body = document.createElement("body");
+    expect(encodingFor(body, "base64")).toBe("base64");
+    body.className = "vscode-dark";
+    expect(encodingFor(body, "binary")).toBe("binary");
+    expect(encodingFor(body, "auto")).toBe("base64");
+  });
+
+  test("else base64 in VS Code only", () => {
     const body = document.createElement("body");
     expect(encodingFor(body)).toBe("binary");
     body.className = "x vscode-dark";

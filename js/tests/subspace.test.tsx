@@ -1,13 +1,13 @@
 /** A subspace: the scatter that is pointed at, clicked and walked through, its pairs, colours, texts and features. */
 
 import { beforeEach, describe, expect, test } from "vitest";
+import { screenX, screenY, WHOLE } from "../src/charts/plane";
 import { RecordedModel } from "../src/page/host";
 import type { Recorded } from "../src/page/offline";
 import { LIGHT } from "../src/tokens/palette";
 import widget from "../src/widgets/subspace";
 import { buckets, LEVELS, markOf, shade } from "../src/widgets/subspace/colours";
-import { dataX, dataY, frameOf, moved, screenX, screenY, WHOLE, zoomed } from "../src/widgets/subspace/frame";
-import { Hits } from "../src/widgets/subspace/hits";
+import { frameOf } from "../src/widgets/subspace/frame";
 import { numbers } from "../src/widgets/subspace/toolbar";
 import { type Colouring, OTHER } from "../src/widgets/subspace/wire";
 import type { FakeModel } from "./fake";
@@ -65,93 +65,6 @@ const hovered = () => Number(find(".saew-hit")?.dataset.point ?? -1);
 const kept = () => all(".saew-kept").map((one) => Number(one.dataset.point));
 const axes = () => all(".saew-axis-name").map((one) => one.textContent);
 const groups = () => all(".saew-group");
-
-// -- where points are
-
-/** Numbers without a pattern, the same every time. */
-function* noise(seed: number): Generator<number> {
-  let state = seed;
-  for (;;) {
-    state = (state * 1664525 + 1013904223) % 4294967296;
-    yield state / 4294967296;
-  }
-}
-const cloud = (n: number, seed: number, wide = 1) => {
-  const of = noise(seed);
-  return Float32Array.from({ length: n }, () => (Number(of.next().value) - 0.5) * wide);
-};
-
-describe("the nearest point", () => {
-  test("is the one that looking at all of them finds", () => {
-    const [x, y] = [cloud(3000, 1, 8), cloud(3000, 2, 3)];
-    const [px, py] = [cloud(200, 3, 10), cloud(200, 4, 4)];
-    const shown = (i: number) => i % 3 !== 0;
-    const hits = new Hits(x, y, shown);
-    for (let q = 0; q < 200; q++) {
-      for (const radius of [0.02, 0.3, 50]) {
-        let best = -1;
-        let least = radius ** 2;
-        for (let i = 0; i < 3000; i++) {
-          const far = ((x[i] ?? 0) - (px[q] ?? 0)) ** 2 + ((y[i] ?? 0) - (py[q] ?? 0)) ** 2;
-          if (shown(i) && far < least) [best, least] = [i, far];
-        }
-        expect(hits.nearest(px[q] ?? 0, py[q] ?? 0, radius)).toBe(best);
-      }
-    }
-  });
-
-  test("of several at one place is the first; of none there is none", () => {
-    const same = new Float32Array(5).fill(2);
-    expect(new Hits(same, same, (i) => i > 1).nearest(2, 2, 1)).toBe(2);
-    expect(new Hits(same, same, () => false).nearest(2, 2, 1)).toBe(-1);
-    expect(new Hits(new Float32Array(0), new Float32Array(0), () => true).nearest(0, 0, 9)).toBe(-1);
-  });
-
-  test("in a direction is the nearest of a quarter, and there is none at the edge", () => {
-    const [x, y] = [cloud(400, 5), cloud(400, 6)];
-    const hits = new Hits(x, y, () => true);
-    const ways: [number, number][] = [
-      [1, 0],
-      [-1, 0],
-      [0, 1],
-      [0, -1],
-    ];
-    for (let from = 0; from < 400; from++) {
-      for (const [dx, dy] of ways) {
-        const found = Array.from({ length: 400 }, (_, i) => {
-          const [vx, vy] = [(x[i] ?? 0) - (x[from] ?? 0), (y[i] ?? 0) - (y[from] ?? 0)];
-          const [along, across] = [vx * dx + vy * dy, Math.abs(vx * dy) + Math.abs(vy * dx)];
-          return { i, far: Math.hypot(vx, vy), there: along > 0 && across <= along };
-        }).filter(({ there }) => there);
-        found.sort((one, other) => one.far - other.far);
-        expect(hits.toward(x[from] ?? 0, y[from] ?? 0, dx, dy)).toBe(found[0]?.i ?? -1);
-      }
-    }
-    const right = x.indexOf(Math.max(...x));
-    expect(hits.toward(x[right] ?? 0, y[right] ?? 0, 1, 0)).toBe(-1);
-  });
-});
-
-describe("from coordinates to pixels", () => {
-  test("both axes have the same units, and all points have room", () => {
-    const to = frameOf([-10, 10], [0, 5], 300, 200, WHOLE);
-    expect(screenX(to, 1) - screenX(to, 0)).toBeCloseTo(screenY(to, 0) - screenY(to, 1));
-    expect([screenX(to, 0), screenY(to, 2.5)]).toEqual([150, 100]);
-    expect(screenX(to, -10)).toBeGreaterThan(0);
-    expect(frameOf([3, 3], [4, 4], 300, 200, WHOLE).scale).toBeGreaterThan(0);
-  });
-
-  test("what is under a pixel stays there when it comes nearer, and goes along with a hand", () => {
-    let look = WHOLE;
-    const frame = () => frameOf([-10, 10], [-10, 10], 300, 300, look);
-    const [x, y] = [dataX(frame(), 40), dataY(frame(), 220)];
-    look = zoomed(look, frame(), 4, 40, 220);
-    expect([screenX(frame(), x), screenY(frame(), y)].map(Math.round)).toEqual([40, 220]);
-    look = moved(look, frame(), 15, -25);
-    expect([screenX(frame(), x), screenY(frame(), y)].map(Math.round)).toEqual([55, 195]);
-    expect(zoomed(look, frame(), 0.01, 0, 0)).toEqual(WHOLE);
-  });
-});
 
 describe("the colours", () => {
   const colouring = (json: object, values: Uint8Array | Float32Array) => ({ json, values }) as unknown as Colouring;
@@ -353,7 +266,7 @@ describe("the legend", () => {
   beforeEach(() => start());
 
   test("has the largest groups with their numbers, and the others in one", () => {
-    expect(groups().map((one) => one.textContent)).toEqual(["\u2423h02", "\u2423h12", "\u2423h22", "9 others18"]);
+    expect(groups().map((one) => one.textContent)).toEqual(["\u2423h0 2", "\u2423h1 2", "\u2423h2 2", "9 others 18"]);
   });
 
   test("a group that is clicked is looked at alone: nothing else is pointed at", async () => {

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from .geometry.map.layout import FeatureLayout as FeatureLayout
     from .geometry.splitting.split import Splitting as Splitting
     from .geometry.splitting.splitting import splitting as splitting
-    from .geometry.subspace.subspace import Subspace as Subspace
+    from .geometry.subspace.result import Subspace as Subspace
     from .geometry.subspace.subspace import subspace as subspace
     from .geometry.together.neighbours import neighbours as neighbours
     from .geometry.together.network import Cooccurrence as Cooccurrence
@@ -158,7 +158,7 @@ _HOMES = {
     "SAEBrowser": "widgets.catalog.widget",
     "CandidateGroups": "geometry.groups.candidates",
     "candidate_groups": "geometry.groups.groups",
-    "Subspace": "geometry.subspace.subspace",
+    "Subspace": "geometry.subspace.result",
     "subspace": "geometry.subspace.subspace",
     "Scores": "index.autointerp.score",
     "SteeringPanel": "widgets.steering.widget",

@@ -1,4 +1,4 @@
-"""The `saewidgets` command: the demo without writing a line, and an index of a corpus without a notebook.
+"""The `saewidgets` command: the demo without writing a line, an index of a corpus without a notebook, and pages of either.
 
 Nothing heavy is imported until a subcommand needs it: `saewidgets --help` should not wait for torch.
 """
@@ -6,26 +6,22 @@ Nothing heavy is imported until a subcommand needs it: `saewidgets --help` shoul
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from . import __version__
+from .demo.lab import open_lab
 from .errors import SaewidgetsError
 
 if TYPE_CHECKING:
     from .engine.engine import Engine
     from .index.corpus.documents import Corpus
 
-NOTEBOOK = "quickstart.ipynb"
 TEXT = "In the beginning, God created the heavens and the earth. On Monday it rained; on Tuesday it did not."
+ORDERS = ("index", "density", "max", "mean", "label")
+"""Those of an index; tested to be the same, for importing them would take the half second that --help has."""
 _FAILED, _INTERRUPTED = 1, 130
 
 
@@ -39,6 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             if lab_options:
                 parser.error("index opens no JupyterLab that options after -- could go to")
             make_index(arguments)
+            return 0
+        if arguments.command == "snapshot":
+            if lab_options:
+                parser.error("snapshot opens no JupyterLab that options after -- could go to")
+            if arguments.index is None and arguments.text is None:
+                parser.error("snapshot is of an index, INDEX OUT, or of a text: OUT --text TEXT")
+            write_snapshot(arguments)
             return 0
         if arguments.html is None and (arguments.text is not None or arguments.features is not None):
             parser.error("--text and --features describe the page of --html: add --html OUT")
@@ -62,8 +65,8 @@ def make_index(arguments: argparse.Namespace) -> None:
 
     # Before the model is loaded: half a minute is a long wait for a mistyped path.
     corpus = CorpusFiles(arguments.corpus) if arguments.corpus else None
-    if arguments.html is not None and not arguments.html.parent.is_dir():
-        raise SaewidgetsError(f"There is no folder {arguments.html.parent}: make it first, or write somewhere else.")
+    if arguments.html is not None:
+        _must_have_a_folder(arguments.html)
     with _engine(arguments) as engine:
         index = build_index(
             engine,
@@ -77,7 +80,40 @@ def make_index(arguments: argparse.Namespace) -> None:
         print(index)
         if arguments.html is not None:
             FeatureDashboard(index=index).to_html(arguments.html, features=arguments.features)
-            print(f"{arguments.html} ({arguments.html.stat().st_size / 1000:,.0f} kB)")
+            _say(arguments.html)
+
+
+def write_snapshot(arguments: argparse.Namespace) -> None:
+    """Write a page (OUT.html), or a folder, of features of an index without a model, or of what fires on a text."""
+    from . import FeatureDashboard, FeatureIndex, TokenFeatureHeatmap
+
+    out, single = arguments.out, arguments.out.suffix == ".html"
+    _must_have_a_folder(out)
+    if not single and (arguments.text is not None or arguments.max_bytes is not None):
+        raise SaewidgetsError(f"A folder is for features of an index, of any size: name a file such as {out}.html.")
+    index = None if arguments.index is None else FeatureIndex.open(arguments.index)
+    if arguments.text is None and index is not None:
+        features = arguments.features or index.order(arguments.by)[: arguments.top].tolist()
+        dashboard = FeatureDashboard(index=index)
+        if single:
+            dashboard.to_html(out, features=features, title=arguments.title, max_bytes=arguments.max_bytes)
+        else:
+            dashboard.to_folder(out, features=features, title=arguments.title)
+        _say(out if single else out / "index.html")
+        return
+    with _engine(arguments) as engine:
+        heatmap = TokenFeatureHeatmap(engine, text=arguments.text, index=index, features=arguments.features or ())
+        heatmap.to_html(out, title=arguments.title, max_bytes=arguments.max_bytes)
+    _say(out)
+
+
+def _must_have_a_folder(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise SaewidgetsError(f"There is no folder {out.parent}: make it first, or write somewhere else.")
+
+
+def _say(page: Path) -> None:
+    print(f"{page} ({page.stat().st_size / 1000:,.0f} kB)")
 
 
 def _engine(arguments: argparse.Namespace) -> Engine:
@@ -112,45 +148,13 @@ def _demo_corpus(arguments: argparse.Namespace) -> Corpus:
 def write_page(out: Path, text: str, features: Sequence[int]) -> None:
     """Write the token heatmap of `text` on the demo SAE as one self-contained file."""
     # Before the model is loaded: half a minute is a long wait for a mistyped path.
-    if not out.parent.is_dir():
-        raise SaewidgetsError(f"There is no folder {out.parent}: make it first, or write somewhere else.")
+    _must_have_a_folder(out)
     from . import TokenFeatureHeatmap, load_demo
 
     with load_demo() as engine:
         heatmap = TokenFeatureHeatmap(engine, text=text, features=features)
         heatmap.to_html(out)
-    print(f"{out} ({out.stat().st_size / 1000:,.0f} kB)")
-
-
-def open_lab(folder: Path, options: Sequence[str] = ()) -> int:
-    """Open JupyterLab, with `options`, on a copy of the quickstart notebook; returns its exit status."""
-    if find_spec("jupyterlab") is None:
-        raise SaewidgetsError(
-            "The demo opens in JupyterLab, which is not installed in this environment. "
-            "Run: pip install 'saewidgets[demo]' (or write a page instead: saewidgets demo --html demo.html)"
-        )
-    notebook = copy_notebook(folder)
-    print(f"Opening {notebook} in JupyterLab; Ctrl-C ends it")
-    # Ctrl-C reaches JupyterLab as well, which asks before it shuts down; dying of it here would kill it meanwhile. A
-    # handler that does nothing and not SIG_IGN, which JupyterLab would inherit.
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        # As a module of this Python: the `jupyter` found on PATH may belong to another environment.
-        status = subprocess.call([sys.executable, "-m", "jupyterlab", str(notebook), *options])
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if status and "--allow-root" not in options and getattr(os, "geteuid", lambda: -1)() == 0:
-        print("saewidgets: JupyterLab runs as root only if told so: saewidgets demo -- --allow-root", file=sys.stderr)
-    return status
-
-
-def copy_notebook(folder: Path) -> Path:
-    """The quickstart notebook in `folder`. One that is there already is kept: it may hold the user's work."""
-    target = folder / NOTEBOOK
-    if not target.exists():
-        with (files("saewidgets.demo") / "assets" / NOTEBOOK).open("rb") as source, target.open("xb") as copy:
-            shutil.copyfileobj(source, copy)
-    return target
+    _say(out)
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -174,18 +178,43 @@ def _parser() -> argparse.ArgumentParser:
     index = commands.add_parser("index", help=about, description=about, epilog=more)
     index.add_argument("out", type=Path, metavar="OUT", help="folder of the index")
     index.add_argument("corpus", nargs="*", metavar="FILE", help="parquet or jsonl (a row a document), or text files")
-    index.add_argument("--model", help="the model; default: the one named in the SAE")
-    index.add_argument("--release", help="release of a published SAE, as in SAE.from_pretrained")
-    index.add_argument("--sae-id", help="its id in the release")
-    index.add_argument("--sae-path", type=Path, help="folder of an SAE saved with save_model")
+    _add_engine(index)
     index.add_argument("--tokens", type=int, help="stop after so many tokens")
     index.add_argument("--text-column", help="column of the text; default: text")
     index.add_argument("--context-size", type=int, help="tokens of a chunk; default: what the SAE was trained with")
-    index.add_argument("--device", help="default: cuda if there is one")
-    index.add_argument("--dtype", default="float32", help="of model and SAE; default: float32")
     index.add_argument("--html", type=Path, metavar="PAGE", help="also write a dashboard page")
     index.add_argument("--features", type=_features, metavar="N,N", help="features of the page")
+    about = "write a page that needs nothing: features of an index, without a model, or what fires on a text"
+    more = "first INDEX and OUT, then the options. Without --release or --sae-path a text is read by the demo's SAE."
+    snapshot = commands.add_parser("snapshot", help=about, description=about, epilog=more)
+    snapshot.add_argument(
+        "index", type=Path, nargs="?", metavar="INDEX", help="folder of an index; of a text: names, too"
+    )
+    snapshot.add_argument("out", type=Path, metavar="OUT", help="the file, *.html; else a folder, for many features")
+    which = snapshot.add_mutually_exclusive_group()
+    which.add_argument("--features", type=_features, metavar="N,N", help="these features; of a text: coloured by them")
+    which.add_argument("--top", type=_positive, default=20, metavar="N", help="the first N features; default: 20")
+    snapshot.add_argument("--by", choices=ORDERS, default="density", help="in which order; default: density")
+    snapshot.add_argument("--text", help="a token heatmap of this text instead")
+    snapshot.add_argument("--title", help="of the page")
+    snapshot.add_argument("--max-bytes", type=_positive, metavar="N", help="refuse to write a larger page")
+    _add_engine(snapshot)
     return parser
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", help="the model; default: the one named in the SAE")
+    parser.add_argument("--release", help="release of a published SAE, as in SAE.from_pretrained")
+    parser.add_argument("--sae-id", help="its id in the release")
+    parser.add_argument("--sae-path", type=Path, help="folder of an SAE saved with save_model")
+    parser.add_argument("--device", help="default: cuda if there is one")
+    parser.add_argument("--dtype", default="float32", help="of model and SAE; default: float32")
+
+
+def _positive(given: str) -> int:
+    if not given.isdecimal() or int(given) < 1:
+        raise argparse.ArgumentTypeError(f"{given!r} is no number from 1 on")
+    return int(given)
 
 
 def _features(given: str) -> list[int]:

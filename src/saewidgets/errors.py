@@ -79,6 +79,10 @@ class HubError(SaewidgetsError, ConnectionError):
     """Files that are neither on this machine nor to be had from the Hugging Face hub."""
 
 
+class PageSizeError(SaewidgetsError, ValueError):
+    """A page that would be larger than it may be; nothing was written."""
+
+
 class CancelledError(SaewidgetsError):
     """The work was cancelled, or a newer request took its place."""
 

@@ -107,6 +107,13 @@ class Lab:
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.wait_for_function(STARTED)
 
+    def settings(self, page: Page, plugin: str, values: dict[str, object]) -> None:
+        """Put a user's settings of a plugin in the place of all that were there; pages that are loaded later have them."""
+        address = f"{self.base}/lab/api/settings/{plugin}"
+        told = {"raw": json.dumps(values)}
+        done = page.request.put(address, headers={"Authorization": f"token {self.token}"}, data=told)
+        assert done.ok, done.text()
+
     @contextmanager
     def opened(self, browser: Browser, notebook: str) -> Iterator[Watched]:
         """A page with a notebook open, for all tests of a module (`run_anew` before each)."""
@@ -228,14 +235,15 @@ def jupyterlab(root: Path, scratch: Path, env: dict[str, str] | None = None) -> 
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
     try:
-        _wait_until_up(f"http://127.0.0.1:{port}/api/status?token={token}", process, log)
+        until_up(f"http://127.0.0.1:{port}/api/status?token={token}", process, log)
         yield Lab(f"http://127.0.0.1:{port}", token)
     finally:
         process.terminate()
         process.wait(PATIENCE / 1000)
 
 
-def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a server answers, or raise what it wrote into its log."""
     end = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -243,4 +251,4 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise RuntimeError("JupyterLab did not start:\n" + log.read_text()[-3000:])
+    raise RuntimeError("The server did not start:\n" + log.read_text()[-3000:])

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, new_context, python, run_all, run_code, set_theme, write_notebook
+from lab import Lab, Watched, becomes, new_context, python, run_all, run_code, write_notebook
+from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 SETUP = """
 import json, traitlets
 import saewidgets as sw
@@ -31,17 +30,6 @@ dashboard
 
 def features(page: Page) -> list[int]:
     return [int(text) for text in page.locator(".saew-attribution .saew-feature").all_inner_texts()]
-
-
-def clean(page: Page) -> None:
-    """Nothing that axe finds, in both themes."""
-    page.evaluate(AXE.read_text("utf-8"))
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
-        set_theme(page, theme)
-        shown = "dark" if theme.endswith("Dark") else "light"
-        expect(page.locator(".saew-attribution")).to_have_attribute("data-theme", shown)
-        found = page.evaluate("rules => axe.run('.saew-attribution', {runOnly: rules})", RULES)
-        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
 
 
 def test_a_prediction_is_explained_checked_and_taken_along(
@@ -133,7 +121,9 @@ def test_a_prediction_is_explained_checked_and_taken_along(
     panel.get_by_role("button", name="all tokens").click()
     becomes(page, "panel.selected_tokens", [])
 
-    clean(page)
+    for theme in THEMES:
+        with in_theme(page, ".saew-attribution", theme):
+            accessible(page, ".saew-attribution")
 
     # Wrong, and on.
     target.fill(" earthworm farms")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, set_theme, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from looks import THEMES, accessible, fits, in_theme, of_width, shot
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
 WIDGET = ".jp-OutputArea .saew-beside"
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
-SHOTS = os.environ.get("SAEW_SHOTS")
 # Run anew, the notebook's first cell would load the model again.
 SETUP = """
 import json
@@ -146,24 +143,13 @@ def test_a_part_that_fails_leaves_the_others(notebook: Watched) -> None:
     expect(page.locator(f"{WIDGET} .saew-cloud")).to_have_attribute("aria-label", re.compile("feature 13 of"))
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_it_is_readable_at_every_width(notebook: Watched, theme: str) -> None:
     page = notebook.page
-    size = page.viewport_size
-    try:
-        set_theme(page, theme)
-        page.evaluate(AXE.read_text("utf-8"))
+    with in_theme(page, WIDGET, theme):
         for width in (1400, 680):
-            page.set_viewport_size({"width": width, "height": 2400})
-            page.wait_for_function("width => innerWidth === width", arg=width)
-            found = page.evaluate("([root, rules]) => axe.run(root, {runOnly: rules})", [WIDGET, RULES])
-            assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
-            wide, over = page.locator(WIDGET).evaluate("el => [el.clientWidth, el.scrollWidth - el.clientWidth]")
-            assert over <= 1, f"{over} px stick out of {wide}"
-            if SHOTS:
-                page.locator(WIDGET).screenshot(path=f"{SHOTS}/beside-{theme.split()[1]}-{width}.png")
+            with of_width(page, width, 2400):
+                accessible(page, WIDGET)
+                fits(page, WIDGET)
+                shot(page, WIDGET, f"beside-{theme.split()[1]}-{width}")
         assert notebook.errors == []
-    finally:
-        if size:
-            page.set_viewport_size(size)
-        set_theme(page, "JupyterLab Light")

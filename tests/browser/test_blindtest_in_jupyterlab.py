@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, set_theme, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
 
 WIDGET = ".jp-OutputArea .saew-blindtest"
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 SETUP = f"""
 import json, pathlib, sys, tempfile
 sys.path.insert(0, {str(Path(__file__).parents[1] / "unit")!r})
@@ -101,26 +101,16 @@ def test_another_feature_from_either_side(notebook: Watched) -> None:
     assert notebook.errors == []
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
     page = notebook.page
-    set_theme(page, theme)
-    try:
-        page.wait_for_function(
-            "([root, theme]) => document.querySelector(root).dataset.theme === theme",
-            arg=[WIDGET, "dark" if theme.endswith("Dark") else "light"],
-        )
-        page.evaluate(AXE.read_text("utf-8"))
+    with in_theme(page, WIDGET, theme):
         for finished in (False, True):
             if finished:
                 run_code(page, "test.answers = [True] * 6")
                 page.locator(f"{WIDGET} .saew-check[aria-disabled=false]").click()
                 page.wait_for_selector(f"{WIDGET} .saew-outcome")
-            rules = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
-            found = page.evaluate("([root, rules]) => axe.run(root, {runOnly: rules})", [WIDGET, rules])
-            assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
-    finally:
-        set_theme(page, "JupyterLab Light")
+            accessible(page, WIDGET)
 
 
 def test_a_reload_keeps_what_was_answered(notebook: Watched) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_all, run_code, set_theme, write_notebook
+from lab import Lab, Watched, becomes, python, run_all, run_code, write_notebook
+from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SHOWN = {("Features", "Dashboard"): "browser dashboard", ("Text", "Steering"): "heatmap steering"}
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 WIDE = f"""
 import json, sys
 sys.path.insert(0, {str(ROOT / "tests" / "unit")!r})
@@ -134,19 +133,13 @@ def test_the_workbench_looks_at_one_feature(lab: Lab, notebooks: Path, watched: 
     expect(page.locator(".saew-steering .saew-chip")).to_contain_text("named in the dashboard")
 
     # Every view of it, in both themes.
-    page.evaluate(AXE.read_text("utf-8"))
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
-        set_theme(page, theme)
-        page.wait_for_function(
-            "theme => [...document.querySelectorAll('.saew-explore .saew')].every(el => el.dataset.theme === theme)",
-            arg="dark" if theme.endswith("Dark") else "light",
-        )
-        for left, right in (("Features", "Dashboard"), ("Text", "Steering")):
-            page.get_by_role("button", name=left, exact=True).click()
-            page.get_by_role("button", name=right, exact=True).click()
-            expect(box).to_have_attribute("data-shown", SHOWN[left, right])
-            found = page.evaluate("rules => axe.run('.saew-explore', {runOnly: rules})", RULES)
-            assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
+    for theme in THEMES:
+        with in_theme(page, ".saew-explore .saew", theme):
+            for left, right in (("Features", "Dashboard"), ("Text", "Steering")):
+                page.get_by_role("button", name=left, exact=True).click()
+                page.get_by_role("button", name=right, exact=True).click()
+                expect(box).to_have_attribute("data-shown", SHOWN[left, right])
+                accessible(page, ".saew-explore")
 
     # Views that are made when they are looked at, of what is selected.
     page.get_by_role("button", name="Map", exact=True).click()
@@ -164,8 +157,10 @@ def test_the_workbench_looks_at_one_feature(lab: Lab, notebooks: Path, watched: 
     page.get_by_role("button", name="Features", exact=True).click()
     expect(page.locator(".saew-browser")).to_be_visible()
     expect(page.locator(".saew-dashboard")).to_be_hidden()
-    page.get_by_role("button", name="Full screen").click()
-    expect(box).to_have_attribute("data-full", "true")
-    page.get_by_role("button", name="Leave full screen").click()
-    expect(box).to_have_attribute("data-full", "false")
+    bar = page.locator(".saew-bench")
+    bar.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("() => document.fullscreenElement?.matches('.saew-explore')")
+    expect(page.locator(".saew-browser")).to_be_visible()
+    bar.get_by_role("button", name="Leave full screen").click()
+    page.wait_for_function("() => !document.fullscreenElement && !document.querySelector('[data-full]')")
     assert not watched.errors and not watched.outside

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, set_theme, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
 
 WIDGET = ".jp-OutputArea .saew-catalog"
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 SETUP = f"""
 import json, pathlib, sys, tempfile
 sys.path.insert(0, {str(Path(__file__).parents[1] / "unit")!r})
@@ -103,23 +103,13 @@ def test_loaded_into_the_notebook_s_model(notebook: Watched) -> None:
     assert notebook.errors == [] and notebook.outside == []
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
     page = notebook.page
-    set_theme(page, theme)
-    try:
-        page.wait_for_function(
-            "([root, theme]) => document.querySelector(root).dataset.theme === theme",
-            arg=[WIDGET, "dark" if theme.endswith("Dark") else "light"],
-        )
+    with in_theme(page, WIDGET, theme):
         run_code(page, "browser.selected = {'release': 'gpt2-small-res-jb', 'sae_id': 'blocks.7.hook_resid_pre'}")
         page.wait_for_selector(f"{WIDGET} .saew-catalog-field")
         if page.locator(f"{WIDGET} .saew-ranges").count() == 0:
             page.locator(WIDGET).get_by_role("button", name="Ranges").click()
         page.wait_for_selector(f"{WIDGET} .saew-range")
-        page.evaluate(AXE.read_text("utf-8"))
-        rules = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
-        found = page.evaluate("([root, rules]) => axe.run(root, {runOnly: rules})", [WIDGET, rules])
-        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
-    finally:
-        set_theme(page, "JupyterLab Light")
+        accessible(page, WIDGET)

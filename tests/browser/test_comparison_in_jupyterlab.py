@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, set_theme, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from looks import THEMES, accessible, fits, in_theme, of_width, shot
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
 WIDGET = ".jp-OutputArea .saew-comparison"
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
-SHOTS = os.environ.get("SAEW_SHOTS")
 # Run anew, the notebook's first cell would load the model again.
 SETUP = """
 import json
@@ -136,33 +133,18 @@ def test_texts_typed_added_and_taken_away(notebook: Watched) -> None:
     assert notebook.errors == [] and notebook.outside == []
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
     page = notebook.page
-    set_theme(page, theme)
-    size = page.viewport_size
     page.evaluate("() => jupyterapp.shell.collapseLeft()")
-    try:
-        page.wait_for_function(
-            "([root, theme]) => document.querySelector(root).dataset.theme === theme",
-            arg=[WIDGET, "dark" if theme.endswith("Dark") else "light"],
-        )
+    with in_theme(page, WIDGET, theme):
         run_code(page, "prompts.features = [int(f) for f in prompts.to_pandas().index[:2]]; prompts.all_of = [0]")
         expect(page.locator(f"{WIDGET} .saew-chip")).to_have_count(2)
         shows(page)
         expect(page.locator(f"{WIDGET} .saew-next table")).to_have_count(2)
-        page.evaluate(AXE.read_text("utf-8"))
         for width in (1400, 500):
-            page.set_viewport_size({"width": width, "height": 2000})
-            page.wait_for_function("width => innerWidth === width", arg=width)
-            found = page.evaluate("([root, rules]) => axe.run(root, {runOnly: rules})", [WIDGET, RULES])
-            assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
-            wide, over = page.locator(WIDGET).evaluate("el => [el.clientWidth, el.scrollWidth - el.clientWidth]")
-            assert over <= 1, f"{over} px stick out of {wide}"
-            if SHOTS:
-                page.locator(WIDGET).screenshot(path=f"{SHOTS}/comparison-{theme.split()[1]}-{width}.png")
+            with of_width(page, width):
+                accessible(page, WIDGET)
+                fits(page, WIDGET)
+                shot(page, WIDGET, f"comparison-{theme.split()[1]}-{width}")
         assert notebook.errors == []
-    finally:
-        if size:
-            page.set_viewport_size(size)
-        set_theme(page, "JupyterLab Light")

@@ -181,15 +181,6 @@ def test_hostile_text_is_shown(offline: Watched) -> None:
     assert "<i>name</i>" in texts
 
 
-def test_in_a_sandboxed_frame(browser: Browser, made: tuple[sw.FeatureDashboard, list[int], Path]) -> None:
-    page = new_context(browser).new_page()
-    page.set_content("<iframe sandbox='allow-scripts' style='width:900px;height:700px'></iframe>")
-    page.eval_on_selector("iframe", "(el, html) => { el.srcdoc = html; }", made[2].read_text("utf-8"))
-    frame = page.frame_locator("iframe")
-    frame.locator(".saew-examples .saew-t").first.wait_for()
-    page.close()
-
-
 def test_without_scripts(browser: Browser, made: tuple[sw.FeatureDashboard, list[int], Path]) -> None:
     widget, features, file = made
     context = new_context(browser, java_script_enabled=False, offline=True)

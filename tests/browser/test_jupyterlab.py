@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, run_anew, run_code, set_theme
+from lab import Lab, Watched, becomes, run_anew, run_code
+from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
 
 WIDGET = ".jp-OutputArea .saew-heatmap"
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 HOSTILE = "</script><img src=x onerror=alert(1)> <!-- &amp; \u2028 \u0000 \u200f\u202eRTL \u200b\ufeff 日本語 😀\nline"
 
 
@@ -195,19 +194,10 @@ def test_keyboard(notebook: Watched) -> None:
     becomes(page, "heatmap.feature", int(second))
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
     page = notebook.page
-    set_theme(page, theme)
-    try:
+    with in_theme(page, WIDGET, theme):
         run_code(page, "heatmap.text = 'On Monday we met and on Tuesday we left.'; heatmap.features = [2717, 3626]")
         wait_for_tokens(page, "On Monday")
-        page.wait_for_function(
-            "([root, theme]) => document.querySelector(root).dataset.theme === theme",
-            arg=[WIDGET, "dark" if theme.endswith("Dark") else "light"],
-        )
-        page.evaluate(AXE.read_text("utf-8"))
-        found = page.evaluate("root => axe.run(root, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})", WIDGET)
-        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
-    finally:
-        set_theme(page, "JupyterLab Light")
+        accessible(page, WIDGET)

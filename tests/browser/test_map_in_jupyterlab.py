@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from lab import Lab, Watched, becomes, python, run_all, run_code, set_theme, write_notebook
+from lab import Lab, Watched, becomes, python, run_all, run_code, write_notebook
+from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 MARGIN = 16  # js/src/widgets/map/look.ts
 SETUP = f"""
 import sys
@@ -164,16 +162,12 @@ def test_the_pointer_finds_the_right_point_at_every_zoom(lab: Lab, notebooks: Pa
     page.keyboard.press("Enter")
     becomes(page, "features.feature", int(at.features[row]))
 
-    page.evaluate(AXE.read_text("utf-8"))
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
-        set_theme(page, theme)
-        expect(page.locator(".saew-map").first).to_have_attribute("data-theme", theme.split()[1].lower())
-        for colour in ("density", "cluster"):
-            run_code(page, f"features.colour = {colour!r}")
-            shown = page.locator(f".saew-map-legend[aria-label='Colours: {colour}']")
-            expect(shown).to_be_visible()
-            found: Any = page.evaluate("rules => axe.run('.saew-map', {runOnly: rules})", RULES)
-            assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
+    for theme in THEMES:
+        with in_theme(page, ".saew-map", theme):
+            for colour in ("density", "cluster"):
+                run_code(page, f"features.colour = {colour!r}")
+                expect(page.locator(f".saew-map-legend[aria-label='Colours: {colour}']")).to_be_visible()
+                accessible(page, ".saew-map")
     assert not watched.errors and not watched.outside
 
 
@@ -208,12 +202,12 @@ def test_131072_points_are_shown_moved_and_zoomed(lab: Lab, notebooks: Path, wat
     page.keyboard.press("Home")
     page.wait_for_function(f"sum => ({PICTURE})().sum === sum", arg=first["sum"])
     page.get_by_role("button", name="Lasso", exact=True).click()
-    page.mouse.move(x - 60, y - 60)
+    page.mouse.move(x - 30, y - 30)
     page.mouse.down()
-    for dx, dy in ((60, -60), (60, 60), (-60, 60)):
+    for dx, dy in ((30, -30), (30, 30), (-30, 30)):
         page.mouse.move(x + dx, y + dy, steps=4)
     page.mouse.up()
     page.wait_for_function("() => /[0-9] features selected/.test(document.querySelector('.saew-map').textContent)")
-    assert python(page, "len(features.selected_features)") > 100
+    assert 100 < python(page, "len(features.selected_features)") <= 10_000
     run_code(page, "engine.close()")  # what remains of all features would keep a core busy
     assert not watched.errors and not watched.outside

@@ -87,15 +87,6 @@ def test_what_was_not_recorded_says_so(offline: Watched) -> None:
     page.wait_for_function("() => document.querySelector('th[aria-sort=descending]').textContent.startsWith('sum')")
 
 
-def test_in_a_sandboxed_frame(browser: Browser, page_file: Path) -> None:
-    page = new_context(browser).new_page()
-    page.set_content("<iframe sandbox='allow-scripts' style='width:900px;height:700px'></iframe>")
-    page.eval_on_selector("iframe", "(el, html) => { el.srcdoc = html; }", page_file.read_text("utf-8"))
-    frame = page.frame_locator("iframe")
-    frame.locator(".saew-t").first.wait_for()
-    page.close()
-
-
 def test_without_scripts(browser: Browser, page_file: Path) -> None:
     context = new_context(browser, java_script_enabled=False)
     page = context.new_page()

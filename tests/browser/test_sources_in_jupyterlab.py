@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from looks import accessible
 from playwright.sync_api import Browser, Locator, expect
 
 pytestmark = pytest.mark.browser
 
 HEATMAP = ".jp-OutputArea .saew-heatmap"
 DASHBOARD = ".jp-OutputArea .saew-dashboard"
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 SETUP = f"""
 import json, sys, tempfile
 sys.path.insert(0, {str(Path(__file__).parents[1] / "unit")!r})
@@ -117,11 +117,8 @@ def test_an_example_of_the_dashboard(notebook: Watched) -> None:
     page.keyboard.press("s")
     second = python(page, "[e for g in dashboard.examples.groups for e in g.examples][1].position")
     becomes(page, "(dashboard.selected_example or {}).get('id')", second)
-    page.evaluate(AXE.read_text("utf-8"))
-    rules = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
     for where in (HEATMAP, DASHBOARD):
-        found = page.evaluate("([root, rules]) => axe.run(root, {runOnly: rules})", [where, rules])
-        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
+        accessible(page, where)
     widget.get_by_role("button", name="Close the sources").click()
     expect(box).to_have_count(0)
     # The user's own text.

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lab import Lab, Watched, becomes, new_context, python, run_anew, run_code, set_theme, write_notebook
+from lab import Lab, Watched, becomes, new_context, python, run_anew, run_code, write_notebook
+from looks import THEMES, accessible, fits, in_theme, of_width, shot
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
 WIDGET = ".jp-OutputArea .saew-subspace"
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
-SHOTS = os.environ.get("SAEW_SHOTS")
 # Features of the demo's SAE that fire on some of the days, none of them on all alike.
 FEATURES = [2717, 5666, 6015, 5363, 6044, 1153, 2590]
 # Run anew, the notebook's first cell would load the model again.
@@ -183,34 +180,19 @@ def test_by_keyboard(notebook: Watched) -> None:
     assert notebook.errors == []
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
     page = notebook.page
-    set_theme(page, theme)
-    size = page.viewport_size
     page.evaluate("() => jupyterapp.shell.collapseLeft()")
-    try:
-        page.wait_for_function(
-            "([root, theme]) => document.querySelector(root).dataset.theme === theme",
-            arg=[WIDGET, "dark" if theme.endswith("Dark") else "light"],
-        )
+    with in_theme(page, WIDGET, theme):
         run_code(page, "days.selected = [3, 20]")
         expect(page.locator(f"{WIDGET} .saew-here")).to_have_count(2)
-        page.evaluate(AXE.read_text("utf-8"))
         for width in (1400, 500):
-            page.set_viewport_size({"width": width, "height": 2000})
-            page.wait_for_function("width => innerWidth === width", arg=width)
-            found = page.evaluate("([root, rules]) => axe.run(root, {runOnly: rules})", [WIDGET, RULES])
-            assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
-            wide, over = page.locator(WIDGET).evaluate("el => [el.clientWidth, el.scrollWidth - el.clientWidth]")
-            assert over <= 1, f"{over} px stick out of {wide}"
-            if SHOTS:
-                page.locator(WIDGET).screenshot(path=f"{SHOTS}/subspace-{theme.split()[1]}-{width}.png")
+            with of_width(page, width):
+                accessible(page, WIDGET)
+                fits(page, WIDGET)
+                shot(page, WIDGET, f"subspace-{theme.split()[1]}-{width}")
         assert notebook.errors == []
-    finally:
-        if size:
-            page.set_viewport_size(size)
-        set_theme(page, "JupyterLab Light")
 
 
 def test_a_page_without_a_kernel(notebook: Watched, notebooks: Path, browser: Browser) -> None:

@@ -16,8 +16,8 @@ TOY = Path(__file__).parent / "toy"
 CELLS = """
 import json, sys, pathlib
 sys.path[:0] = [{tests!r}, {toy!r}]
-from saewidgets.widgets import base
-base._STATIC = pathlib.Path({built!r})  # before the class is made
+from saewidgets.widgets import assets
+assets._STATIC = pathlib.Path({built!r})  # before the class is made
 import tiny, saewidgets as sw
 from toy import Toy
 toy = Toy(sw.Engine(tiny.hooked(), tiny.sae()))

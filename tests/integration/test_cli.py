@@ -13,9 +13,11 @@ import nbformat
 import numpy as np
 import pytest
 import tiny
+from notebook_cells import run_cells
 
 import saewidgets as sw
 from saewidgets import cli
+from saewidgets.demo import lab
 from saewidgets.interventions.effects.answers import AnswerEffects
 from saewidgets.interventions.effects.result import EditEffects
 
@@ -85,25 +87,16 @@ def test_wrong_arguments_are_usage_errors(arguments: list[str], capsys: pytest.C
     assert caught.value.code == 2 and "usage:" in capsys.readouterr().err
 
 
-def test_jupyterlab_is_started_on_a_copy_of_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[list[str]] = []
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "find_spec", lambda name: object())
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: started.append(command) or 0)
-    assert cli.main(["demo"]) == 0
-    assert started == [[sys.executable, "-m", "jupyterlab", str(tmp_path / "quickstart.ipynb")]]
-    assert (tmp_path / "quickstart.ipynb").read_bytes() == QUICKSTART.read_bytes()
-
-
-def test_a_notebook_that_is_there_is_kept(tmp_path: Path) -> None:
+def test_the_notebook_is_copied_and_one_that_is_there_is_kept(tmp_path: Path) -> None:
+    assert lab.copy_notebook(tmp_path).read_bytes() == QUICKSTART.read_bytes()
     (tmp_path / "quickstart.ipynb").write_text("my work")
-    assert cli.copy_notebook(tmp_path).read_text() == "my work"
+    assert lab.copy_notebook(tmp_path).read_text() == "my work"
 
 
 def test_missing_jupyterlab_names_the_extra(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(lab, "find_spec", lambda name: None)
     assert cli.main(["demo"]) == 1
     assert "pip install 'saewidgets[demo]'" in capsys.readouterr().err
 
@@ -127,9 +120,7 @@ def test_the_shipped_notebook_is_the_example() -> None:
     assert shipped.read_bytes() == QUICKSTART.read_bytes()
 
 
-@pytest.mark.parametrize(
-    "path", [QUICKSTART, STEERING, FIND, WHY, SHAPES], ids=["quickstart", "steering", "find", "why", "shapes"]
-)
+@pytest.mark.parametrize("path", sorted(QUICKSTART.parent.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_the_notebook_is_clean(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -141,14 +132,7 @@ def test_the_notebook_is_clean(path: Path) -> None:
 
 
 def run_notebook(path: Path, demo_engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """In this process rather than in a kernel: the front-end has tests of its own, and the model is loaded once."""
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sw, "load_demo", lambda: demo_engine)
-    names: dict[str, object] = {}
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code":
-            exec(compile(cell.source, f"{path.name}:{cell.id}", "exec"), names)
-    return names
+    return run_cells(path, demo_engine, folder, monkeypatch).names
 
 
 def test_the_notebook_runs(demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -171,10 +174,45 @@ def test_ctrl_c_lets_jupyterlab_shut_down(tmp_path: Path) -> None:
     assert process.stdout is not None
     while not (line := process.stdout.readline()).startswith("up"):
         assert line, process.communicate()
-    assert line == f"up {[str(tmp_path / 'quickstart.ipynb'), '--port', '9000']}\n"
+    assert line.startswith(f"up ['{tmp_path / 'quickstart.ipynb'}', ") and line.endswith("'--port', '9000']\n")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.communicate(timeout=240) == ("down\n", "")
     assert process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups of POSIX")
+def test_jupyterlab_says_where_the_notebook_is_and_nothing_else(tmp_path: Path) -> None:
+    """The whole output, with a Node.js on the PATH: JupyterLab runs it, and prints all that it prints when it fails."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (tmp_path / "bin").mkdir()
+    if node := shutil.which("node"):
+        (tmp_path / "bin" / "node").symlink_to(node)  # without its npm, which a language server would ask
+    with (tmp_path / "stderr").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "saewidgets.cli", "demo", "--", "--no-browser", "--allow-root", "--port=0"],
+            cwd=folder,
+            env={name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+            | {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+            # Without what this environment has beside JupyterLab: those say what they like.
+            | {"JUPYTER_NO_CONFIG": "1", "PATH": str(tmp_path / "bin"), "PYTHONPATH": str(SOURCE)},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+    assert process.stdout is not None
+    told = [process.stdout.readline() for _ in range(5)]
+    try:
+        page = urllib.request.urlopen(told[2].strip(), timeout=240).read()
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        rest, _ = process.communicate(timeout=240)
+    assert told == [f"Starting JupyterLab on {folder / 'quickstart.ipynb'}\n", "\n", told[2], "\n", "Ctrl-C ends it\n"]
+    assert re.fullmatch(r"http://localhost:\d+/lab/tree/quickstart\.ipynb\?token=[0-9a-f]{48}", told[2].strip())
+    assert b"<title>JupyterLab</title>" in page
+    complaints = [line for line in (tmp_path / "stderr").read_text().splitlines() if "Shutting down..." not in line]
+    assert (rest, complaints, process.returncode) == ("", [], 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="not root")

@@ -146,9 +146,36 @@ def good(widget: Any, channel: str, **params: Any) -> dict[str, Any]:
     return dict(message["r"])
 
 
-def recorded(html: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The state and the recorded answers of a page."""
+def views_in(html: str) -> dict[str, dict[str, Any]]:
+    """The views of a page by name."""
+    return {view["name"]: view for view in inner_of(html)["views"]}
+
+
+def inner_of(html: str) -> dict[str, Any]:
+    """What the data block of a page holds."""
     block = re.search(r'<script type="application/json" id="saew-data">(.*?)</script>', html, re.S)
     assert block
-    inner = json.loads(gzip.decompress(base64.b64decode(json.loads(block[1])["gz"])))
-    return inner["state"], inner["recorded"]
+    inner: dict[str, Any] = unpacked(json.loads(block[1])["gz"])
+    return inner
+
+
+def unpacked(packed: str) -> Any:
+    """JSON in which {"$": n} is the n-th of what is shared, and a key of dollars has one too many."""
+    outer = json.loads(gzip.decompress(base64.b64decode(packed)))
+
+    def whole(value: Any) -> Any:
+        if isinstance(value, list):
+            return [whole(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "$" in value:
+            return whole(outer["shared"][value["$"]])
+        return {key[1:] if set(key) == {"$"} else key: whole(item) for key, item in value.items()}
+
+    return whole(outer["value"])
+
+
+def recorded(html: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The state and the recorded answers of a page of one widget."""
+    (view,) = views_in(html).values()
+    return view["state"], view["recorded"]

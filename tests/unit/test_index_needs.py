@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +36,7 @@ class Bar:
 
     made: ClassVar[list[Bar]] = []
     lines: ClassVar[list[str]] = []
+    files: ClassVar[list[object]] = []
 
     def __init__(self, **settings: Any) -> None:
         self.made.append(self)
@@ -57,6 +59,7 @@ class Bar:
     @classmethod
     def write(cls, line: str, file: object) -> None:
         cls.lines.append(line)
+        cls.files.append(file)
 
 
 @pytest.fixture
@@ -65,6 +68,7 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> type[Bar]:
     monkeypatch.setattr(progress, "_POLL_SECONDS", 0.0001)
     Bar.made.clear()
     Bar.lines.clear()
+    Bar.files.clear()
     return Bar
 
 
@@ -73,10 +77,19 @@ def test_one_bar_through_all_that_is_done(engine: sw.Engine, tmp_path: Path, bar
     (bar,) = bars.made
     assert bar.drawn[-1] == ("features", len(index), len(index))
     before, after = bars.lines
+    assert bars.files == [sys.stderr] * 2
     assert "8 bytes on disk for every activation" in before
     acts = engine.activations(TEXTS)
     per_token = len(acts.values) / len(acts)  # counted or not: within a token or two of it
     assert float(after.split(" features active")[0]) == pytest.approx(per_token, abs=2)
+
+
+def test_in_a_notebook_what_it_takes_is_not_printed_in_red(
+    engine: sw.Engine, tmp_path: Path, bars: type[Bar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bars, "container", object(), raising=False)  # the widget of tqdm's bar there
+    sw.build_index(engine, TEXTS[:2], tmp_path / "index")
+    assert len(bars.lines) == 2 and bars.files == [sys.stdout] * 2
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import html
 import json
@@ -12,11 +11,12 @@ from html.parser import HTMLParser
 
 import pytest
 import tiny
+from front_end import recorded, views_in
 
 import saewidgets as sw
 from saewidgets.snapshot.fallback import FallbackRow, fallback
 from saewidgets.snapshot.html_text import shown
-from saewidgets.snapshot.page import Recorded, page
+from saewidgets.snapshot.page import Recorded, View, page
 
 HOSTILE = "</script><script>alert(1)</script> <!-- <img src=x onerror=alert(1)> & \u2028\u2029 \x00 \u200f\u202e \u200b \U0001f600"
 
@@ -43,8 +43,9 @@ def make(**changed: object) -> str:
     arguments = {
         "widget": "heatmap",
         "title": HOSTILE,
-        "state": {"text": HOSTILE},
-        "recorded": [Recorded("tokens", {"text": HOSTILE}, {"str": [HOSTILE]}, [])],
+        "views": [
+            View("", "heatmap", {"text": HOSTILE}, [Recorded("tokens", {"text": HOSTILE}, {"str": [HOSTILE]}, [])])
+        ],
         "script": "console.log('host')",
         "style": ".saew{color:red}",
         "fallback": fallback(
@@ -79,9 +80,8 @@ def test_the_data_block_gives_everything_back() -> None:
     block = re.search(r'<script type="application/json" id="saew-data">(.*?)</script>', text, re.S)
     assert block is not None
     assert not set("<>&\u2028\u2029") & set(block[1])
-    outer = json.loads(block[1])
-    inner = json.loads(gzip.decompress(base64.b64decode(outer["gz"])))
-    assert outer["title"] == inner["state"]["text"] == inner["recorded"][0]["r"]["str"][0] == HOSTILE
+    view = views_in(text)[""]
+    assert json.loads(block[1])["title"] == view["state"]["text"] == view["recorded"][0]["r"]["str"][0] == HOSTILE
 
 
 def test_the_policy_allows_exactly_this_script_and_style() -> None:
@@ -143,11 +143,10 @@ def test_a_heatmaps_page_and_fallback() -> None:
     widget = sw.TokenFeatureHeatmap(engine, text=HOSTILE, features=[3])
     text = widget.to_html()
     assert text == sw.TokenFeatureHeatmap(engine, text=HOSTILE, features=[3]).to_html()
-    block = json.loads(re.search(r'id="saew-data">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
-    inner = json.loads(gzip.decompress(base64.b64decode(block["gz"])))
+    state, answers = recorded(text)
     n = len(widget.activations)
-    assert [r["ch"] for r in inner["recorded"]].count("rank") == 3 * 2 * (n + 1)
-    assert inner["state"]["editable"] is False
+    assert [r["ch"] for r in answers].count("rank") == 3 * 2 * (n + 1)
+    assert state["editable"] is False
     picture = Elements(widget.fallback_html())
     assert set(picture.tags) <= {
         "style",
@@ -174,14 +173,14 @@ def test_a_heatmaps_page_and_fallback() -> None:
 def test_to_html_writes_and_warns(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     from pathlib import Path
 
-    from saewidgets.widgets import base
+    from saewidgets.widgets import paged
 
     widget = sw.TokenFeatureHeatmap(sw.Engine(tiny.hooked(), tiny.sae()), text="the")
     path = Path(str(tmp_path)) / "page.html"
     assert widget.to_html(path) is None
     assert path.read_text("utf-8") == widget.to_html()
     assert widget.save(path) == path
-    monkeypatch.setattr(base, "_LARGE_PAGE", 10)
+    monkeypatch.setattr(paged, "_LARGE_PAGE", 10)
     with pytest.warns(UserWarning, match="MB"):
         widget.to_html()
 

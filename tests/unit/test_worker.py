@@ -131,6 +131,13 @@ def test_whoever_waits_hears_that_there_is_an_answer_to_come(monkeypatch: pytest
         assert job.error is None
     pulse = worker._queue.pulse
     assert pulse is not None
+    # A job is a widget's: once it is done nobody keeps either.
+    kept = [weakref.ref(one) for one in jobs]
+    del job, jobs
+    end = time.monotonic() + 30
+    while any(one() is not None for one in kept) and time.monotonic() < end:
+        gc.collect()
+    assert [one() for one in kept] == [None, None]
     worker.close()
     pulse.join(30)
     assert not pulse.is_alive()

@@ -15,9 +15,6 @@ export function StatusLines({ status, unit = "" }: { status: Status; unit?: stri
     <>
       {status.error && <ErrorBanner error={status.error} onDismiss={status.dismiss} />}
       {status.offline && <Notice text={status.offline} onDismiss={status.dismiss} />}
-      {status.silent && (
-        <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
-      )}
       <div class={slow ? "saew-busy saew-busy-on" : "saew-busy"} role="status" aria-live="polite">
         {slow ? said : ""}
       </div>

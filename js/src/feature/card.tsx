@@ -84,6 +84,8 @@ export function PinnedCard({
   const before = useRef<Reply<CardJson> | null>(null);
   if (looked?.reply) before.current = looked.reply;
   if (looked?.error) return <p class="saew-missing">{label(looked.error)}</p>;
+  if (looked && !looked.reply)
+    return <p class="saew-missing">{`The card of feature ${feature} is not in this page.`}</p>;
   // The last one stays until the next is there.
   return before.current && <Card reply={before.current} palette={palette} prefix={`${prefix}-pinned`} />;
 }
@@ -94,11 +96,14 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
   const act = floats(arrays, "act");
   const { groups, str, scale } = r.examples;
   const layers = [{ hue: 0, values: act, scale }];
-  const token = (i: number): ComponentChildren => (
-    <span key={i} style={{ background: uncounted(arrays.flags?.[i]) ? "" : background(layers, i, palette) }}>
-      {label(str[i] ?? "")}
-    </span>
-  );
+  const token = (i: number): ComponentChildren => {
+    const plain = uncounted(arrays.flags?.[i]);
+    return (
+      <span key={i} dir={plain ? "ltr" : undefined} style={{ background: plain ? "" : background(layers, i, palette) }}>
+        {label(str[i] ?? "")}
+      </span>
+    );
+  };
   return (
     <div class="saew-glance">
       <div>
@@ -133,7 +138,7 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
       )}
       {groups.flatMap(({ examples }) =>
         examples.map(({ id, start, n }) => (
-          <div class="saew-glance-line" key={id}>
+          <div class="saew-glance-line" dir="auto" key={id}>
             {Array.from({ length: n }, (_, i) => token(start + i))}
           </div>
         )),

@@ -17,6 +17,12 @@ export function picked(
   return { features: [...rest.slice(-(MAX_FEATURES - 1)), feature], feature };
 }
 
+/** The traits that select a feature: beside the others if it is one of them, else alone. */
+export function coloured(feature: number, trait: (name: string) => unknown): { features: number[]; feature: number } {
+  const features = (trait("features") ?? []) as number[];
+  return { features: features.includes(feature) ? features : [feature], feature };
+}
+
 /** A selected feature's hue is its place; a hovered one borrows the next. */
 export function hueOf(features: number[], feature: number): number {
   const at = features.indexOf(feature);

@@ -136,10 +136,9 @@ function Told({
             onPointerLeave={() => setToken(-1)}
             onBlur={() => point(-1)}
             onKeyDown={(event) => {
-              const to = { ArrowRight: cursor.current + 1, ArrowLeft: cursor.current - 1, Home: 0, End: n - 1 }[
-                event.key
-              ];
-              if (to === undefined) return;
+              const by = line.current?.along(event.key, cursor.current) ?? 0;
+              const to = { Home: 0, End: n - 1 }[event.key] ?? cursor.current + by;
+              if (to === cursor.current) return;
               event.preventDefault();
               point(Math.max(0, Math.min(n - 1, to)));
             }}
@@ -190,6 +189,7 @@ function Told({
 class Line extends TokenText {
   constructor(host: HTMLElement, prefix: string, str: string[], flags: ArrayLike<number>, at: number) {
     super(host, prefix);
+    host.dir = "auto";
     host.replaceChildren(...str.map((text, i) => this.make(i, text, flags[i] ?? 0)));
     this.element(at)?.classList.add("saew-picked");
   }

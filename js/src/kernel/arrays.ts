@@ -9,7 +9,7 @@ export function bytes(buffer: unknown): Uint8Array {
   if (buffer instanceof Uint8Array) return buffer;
   if (ArrayBuffer.isView(buffer)) return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer);
-  throw new TypeError("The kernel's message carries no readable buffer.");
+  throw new TypeError('Numbers were lost on the way: make the widget with encoding="base64".');
 }
 
 /** The bytes of base64 text. */

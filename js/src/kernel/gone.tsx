@@ -1,13 +1,16 @@
 /**
  * A widget whose kernel was restarted or shut down: it still shows its last result, and says wherever it is used that
- * nothing will come of it.
+ * nothing will come of it. And one that gets no answer, which may be for the same reason: of a notebook that was saved with
+ * its widgets and opened without a kernel, nobody tells its views.
  */
 
 import { useLayoutEffect, useState } from "preact/hooks";
 import type { Model, WireError } from "./types";
 
 const GONE = "The kernel was restarted or shut down: run this cell again.";
+const SILENT = "No answer from the kernel: it is busy, disconnected or restarted. If it is idle, run this cell again.";
 const EVENT = "saew-gone";
+const SILENCE = "saew-silent";
 // What the user does with it: of moving the pointer nothing is expected.
 const USES = ["click", "input"] as const;
 
@@ -19,17 +22,26 @@ export function isGone(root: HTMLElement): void {
   root.dispatchEvent(new Event(EVENT));
 }
 
+/** Let the widget know that the kernel has said nothing for a while, or that it has said something. */
+export function isSilent(root: HTMLElement, silent: boolean): void {
+  root.dispatchEvent(new CustomEvent(SILENCE, { detail: silent }));
+}
+
 export function Gone({ model, root }: { model: Model; root: HTMLElement }) {
   const [gone, setGone] = useState(false);
+  const [silent, setSilent] = useState(false);
   const [at, setAt] = useState("");
   useLayoutEffect(() => {
     // Jupyter's models say that their line to the kernel is cut; that it is there again is never said of the same one.
     const told = () => setGone(true);
     model.on("comm_live_update", told);
+    const heard = (event: Event) => setSilent((event as CustomEvent<boolean>).detail);
     root.addEventListener(EVENT, told);
+    root.addEventListener(SILENCE, heard);
     return () => {
       model.off("comm_live_update", told);
       root.removeEventListener(EVENT, told);
+      root.removeEventListener(SILENCE, heard);
     };
   }, [model, root]);
   useLayoutEffect(() => {
@@ -44,7 +56,12 @@ export function Gone({ model, root }: { model: Model; root: HTMLElement }) {
       for (const use of USES) root.removeEventListener(use, say, true);
     };
   }, [gone]);
-  if (!gone) return null;
+  if (!gone)
+    return silent ? (
+      <div class="saew-banner" role="status">
+        {SILENT}
+      </div>
+    ) : null;
   // First above all; once it is used, beside what is used.
   return (
     <div class={at ? "saew-banner saew-tip saew-gone" : "saew-banner"} role="alert" style={at}>

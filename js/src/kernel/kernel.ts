@@ -6,8 +6,8 @@
 
 import type { RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { isGone, UNSENT } from "./gone";
-import { Client, type ClientOptions, encodingFor, type Heard } from "./rpc";
+import { isGone, isSilent, UNSENT } from "./gone";
+import { Client, encodingFor, type Heard } from "./rpc";
 import { save, useTrait } from "./traits";
 import { asWireError, type Json, KernelError, type Model, type Reply, type WireError } from "./types";
 
@@ -37,8 +37,6 @@ export interface Kernel {
   stop: (channel: string) => void;
   dismiss: (channel: string) => void;
   all: Record<string, Channel>;
-  /** The kernel has not said anything for a while. */
-  silent: boolean;
   /** A failure that no channel shows: another view's, or one that Python set. */
   error: WireError | null;
 }
@@ -47,17 +45,13 @@ const IDLE: Channel = { busy: false, progress: null, error: null, offline: null 
 const QUIET = { busy: false, progress: null };
 
 /** A client of one's own while `on`, closed with the view. */
-export function useClient(
-  model: Model,
-  root: HTMLElement,
-  options: Omit<ClientOptions, "encoding">,
-  on = true,
-): RefObject<Client | null> {
+export function useClient(model: Model, root: HTMLElement, on = true): RefObject<Client | null> {
   const client = useRef<Client | null>(null);
   useLayoutEffect(() => {
     if (!on) return;
-    const encoding = encodingFor(root.ownerDocument.body);
-    const made = new Client(model, { ...options, encoding, onUnsent: () => isGone(root) });
+    const encoding = encodingFor(root.ownerDocument.body, model.get("encoding"));
+    const heard = { onUnsent: () => isGone(root), onSilence: (silent: boolean) => isSilent(root, silent) };
+    const made = new Client(model, { encoding, ...heard });
     client.current = made;
     return () => {
       client.current = null;
@@ -80,10 +74,9 @@ export function wasDropped(error: WireError): boolean {
 export function useKernel(model: Model, root: HTMLElement): Kernel {
   const trait = useTrait<WireError | null>(model, "error");
   const [all, setAll] = useState<Record<string, Channel>>({});
-  const [silent, setSilent] = useState(false);
   const asked = useRef<Record<string, number>>({});
   const failures = useRef<Record<string, string>>({});
-  const client = useClient(model, root, { onSilence: setSilent });
+  const client = useClient(model, root);
 
   const put = (channel: string, change: Partial<Channel>) =>
     setAll((before) => ({ ...before, [channel]: { ...IDLE, ...before[channel], ...change } }));
@@ -135,7 +128,6 @@ export function useKernel(model: Model, root: HTMLElement): Kernel {
       put(channel, { error: null, offline: null });
     },
     all,
-    silent,
     error: shown ? null : trait,
   };
 }

@@ -15,7 +15,7 @@ export interface Looked<R> {
 
 /** The answer to `params`, once it is there; null while there is none, or nothing to ask. */
 export function useLookup<R>(model: Model, root: HTMLElement, channel: string, params: Json): Looked<R> | null {
-  const client = useClient(model, root, {});
+  const client = useClient(model, root);
   const revision = useRevision(model);
   const known = useRef({ revision, answers: new Map<string, Looked<R>>() });
   const [, draw] = useState(0);

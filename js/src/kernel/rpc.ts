@@ -158,8 +158,12 @@ export class Client {
   }
 }
 
-/** Binary, except in VS Code, where binary buffers cross as arrays of numbers and base64 is six times faster. */
-export function encodingFor(body: HTMLElement): Encoding {
+/**
+ * What the widget's trait says; else binary, except in VS Code, where binary buffers cross as arrays of numbers and base64 is
+ * six times faster.
+ */
+export function encodingFor(body: HTMLElement, wanted?: unknown): Encoding {
+  if (wanted && wanted !== "auto") return wanted as Encoding;
   const vscode = body.dataset.vscodeThemeKind !== undefined || /(^|\s)vscode-/.test(body.className);
   return vscode ? "base64" : "binary";
 }

@@ -7,8 +7,6 @@ import type { Model, WireError } from "./types";
 
 /** All channels in one. */
 export interface Status extends Channel {
-  /** The kernel has not said anything for a while. */
-  silent: boolean;
   dismiss: () => void;
 }
 
@@ -22,7 +20,7 @@ export interface Together {
 }
 
 export function useTogether(model: Model, root: HTMLElement): Together {
-  const { all, ask, dismiss, silent } = useKernel(model, root);
+  const { all, ask, dismiss } = useKernel(model, root);
   const wentBack = useRef(false);
   const channels = Object.values(all);
   /** Of now, and not of when something was asked. */
@@ -38,7 +36,6 @@ export function useTogether(model: Model, root: HTMLElement): Together {
       progress: channels.find(({ progress }) => progress)?.progress ?? null,
       offline: channels.filter(({ offline }) => offline).at(-1)?.offline ?? null,
       error: model.get("error") as WireError | null,
-      silent,
       dismiss: dismissAll,
     },
     ask,

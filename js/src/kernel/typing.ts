@@ -27,7 +27,10 @@ export function useDraft<T extends Json>(
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const saveSoon = () => {
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => model.save_changes(), SAVE_MS);
+    timer.current = setTimeout(() => {
+      timer.current = undefined;
+      model.save_changes();
+    }, SAVE_MS);
   };
   // In the layout, before the next key: an effect that ran after it would take the draft of before that key for the last.
   useLayoutEffect(() => {
@@ -43,8 +46,12 @@ export function useDraft<T extends Json>(
   }, [key]);
   useEffect(
     () => () => {
+      // Only what was typed at the end: a widget that was closed refuses whatever is saved.
+      if (timer.current === undefined) return;
       clearTimeout(timer.current);
-      model.save_changes();
+      try {
+        model.save_changes();
+      } catch {}
     },
     [model],
   );

@@ -3,14 +3,20 @@
  * What was not recorded is answered as "Offline", so the view can say so.
  */
 
-import { fromBase64 } from "../kernel/arrays";
-import type { FromKernel, Json, Model } from "../kernel/types";
-import type { Widget } from "./mount";
+import type { FromKernel, Json, Model, WireError } from "../kernel/types";
 import { fields, type Offline, type Recorded } from "./offline";
 
 export interface Bundle {
   state: Record<string, Json>;
   recorded: Recorded[];
+}
+
+/** Answers that are not in the page itself, but in a file beside it. */
+export interface Late {
+  /** Those that a question may be among, once they are there; null if there are no such, or they are there already. */
+  of: (params: Json) => Promise<Recorded[]> | null;
+  /** Whether a question may be among them. */
+  has: (params: Json) => boolean;
 }
 
 type Callback = (...args: unknown[]) => void;
@@ -25,14 +31,20 @@ export function canonical(value: Json): string {
   return JSON.stringify(value);
 }
 
+function offlineError(message: string): WireError {
+  return { type: "Offline", message, traceback: "" };
+}
+
 export class RecordedModel implements Model {
   readonly #state: Map<string, unknown>;
   readonly #answers: Map<string, Recorded>;
   readonly #listeners = new Map<string, Set<Callback>>();
   readonly #offline: Offline;
+  readonly #late: Late | undefined;
 
-  constructor(bundle: Bundle, offline: Offline = {}) {
+  constructor(bundle: Bundle, offline: Offline = {}, late?: Late) {
     this.#offline = offline;
+    this.#late = late;
     this.#state = new Map(Object.entries(bundle.state));
     this.#answers = new Map(bundle.recorded.map((item) => [this.#key(item.ch, item.p), item]));
   }
@@ -69,17 +81,27 @@ export class RecordedModel implements Model {
   send(content: unknown): void {
     const message = content as { t?: string; id?: string; ch?: string; p?: Json };
     if (message.t !== "req" || message.id === undefined || message.ch === undefined) return;
-    const id = message.id;
-    const found = this.#find(message.ch, message.p ?? null);
-    const e = {
-      type: "Offline",
-      message: "Not recorded in this page. Run it live to compute this.",
-      traceback: "",
-    };
+    const { id, ch, p = null } = message;
+    const coming = this.#find(ch, p) ? null : this.#late?.of(p);
+    if (!coming) {
+      queueMicrotask(() => this.#answer(id, ch, p));
+      return;
+    }
+    coming.then(
+      (recorded) => {
+        for (const item of recorded) this.#answers.set(this.#key(item.ch, item.p), item);
+        this.#answer(id, ch, p);
+      },
+      (reason: unknown) => this.#emit("msg:custom", { t: "res", id, ok: false, e: offlineError(String(reason)) }, []),
+    );
+  }
+
+  #answer(id: string, ch: string, p: Json): void {
+    const found = this.#find(ch, p);
     const answer: FromKernel = found
       ? { t: "res", id, ok: true, r: found.r, arrays: found.arrays }
-      : { t: "res", id, ok: false, e };
-    queueMicrotask(() => this.#emit("msg:custom", answer, []));
+      : { t: "res", id, ok: false, e: offlineError("Not recorded in this page. Run it live to compute this.") };
+    this.#emit("msg:custom", answer, []);
   }
 
   #find(ch: string, p: Json): Recorded | undefined {
@@ -98,36 +120,15 @@ export class RecordedModel implements Model {
   #whichRecorded(params: Json): Recorded | undefined {
     if (!Array.isArray(params)) return undefined;
     const asked = params as unknown as { ch: string; p: Json }[];
-    return { ch: "recorded", p: params, r: asked.map(({ ch, p }) => this.#answers.has(this.#key(ch, p))), arrays: [] };
+    return {
+      ch: "recorded",
+      p: params,
+      r: asked.map(({ ch, p }) => this.#answers.has(this.#key(ch, p)) || this.#late?.has(p) === true),
+      arrays: [],
+    };
   }
 
   #emit(event: string, ...args: unknown[]): void {
     for (const callback of [...(this.#listeners.get(event) ?? [])]) callback(...args);
   }
-}
-
-async function unpack(gz: string): Promise<Bundle> {
-  const stream = new Blob([fromBase64(gz) as BlobPart]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text()) as Bundle;
-}
-
-/** Show the page's recorded widget in #saew-root and hide its static picture. */
-export function boot(widget: Widget): void {
-  start(widget).catch((error: unknown) => {
-    // The static picture stays; only say why the live one did not come.
-    const said = document.createElement("p");
-    said.textContent = `The interactive view could not start: ${String(error)}`;
-    document.getElementById("saew-root")?.append(said);
-  });
-}
-
-async function start({ render, offline }: Widget): Promise<void> {
-  const root = document.getElementById("saew-root");
-  const data = document.getElementById("saew-data");
-  if (!root || !data) throw new Error("The page lacks its data.");
-  const outer = JSON.parse(data.textContent ?? "") as { version: number; gz: string };
-  if (outer.version !== 1)
-    throw new Error(`The page has data of version ${outer.version}; this script reads version 1.`);
-  render({ model: new RecordedModel(await unpack(outer.gz), offline), el: root });
-  document.getElementById("saew-static")?.setAttribute("hidden", "");
 }

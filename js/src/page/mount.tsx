@@ -6,6 +6,7 @@
 import { type ComponentType, render as mount } from "preact";
 import { Gone } from "../kernel/gone";
 import type { Model } from "../kernel/types";
+import { FullScreen } from "./full";
 import { Guard } from "./guard";
 import { keepKeys } from "./keys";
 import type { Offline } from "./offline";
@@ -34,12 +35,12 @@ export interface Widget {
   offline: Offline | undefined;
 }
 
-/** The widget `name`; its style sheet says `.saew-<name>`. */
-export function widget(name: string, View: ComponentType<ViewProps>, offline?: Offline): Widget {
-  return { render: (context) => show(context, name, View), offline };
+/** The widget `name`; its style sheet says `.saew-<name>`. `fills`: which element full screen is of, if not its own. */
+export function widget(name: string, View: ComponentType<ViewProps>, offline?: Offline, fills = ".saew"): Widget {
+  return { render: (context) => show(context, name, View, fills), offline };
 }
 
-function show({ model, el, signal }: Context, name: string, View: ComponentType<ViewProps>): () => void {
+function show({ model, el, signal }: Context, name: string, View: ComponentType<ViewProps>, fills: string): () => void {
   const root = el.ownerDocument.createElement("div");
   root.className = `saew saew-${name}`;
   // JupyterLab would take keys typed here for its own shortcuts.
@@ -52,6 +53,7 @@ function show({ model, el, signal }: Context, name: string, View: ComponentType<
     mount(
       <Guard>
         <Gone model={model} root={root} />
+        <FullScreen root={root} fills={fills} />
         <View model={model} root={root} prefix={prefix} themeVersion={themeVersion} />
       </Guard>,
       root,

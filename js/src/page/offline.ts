@@ -22,6 +22,8 @@ export interface Offline {
   ignored?: Record<string, string>;
   /** By channel, how a question that was not recorded is answered from what was. */
   made?: Record<string, (params: Json, page: Page) => Recorded | undefined>;
+  /** The traits that open a feature, where that is more than `feature`. */
+  opens?: (feature: number, trait: (name: string) => unknown) => Record<string, unknown>;
 }
 
 /** The fields of a JSON object; undefined for anything else. */

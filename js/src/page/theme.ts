@@ -1,25 +1,34 @@
 /** Which theme the surroundings have: every front-end says it differently, and some say it wrongly. */
 
-const SYSTEM = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"];
+const DARK = "(prefers-color-scheme: dark)";
+const FORCED = "(forced-colors: active)";
+const MORE = "(prefers-contrast: more)";
+const PRINT = "print";
 const WATCHED = "class style theme data-theme data-jp-theme-light data-jp-theme-name".split(" ");
 
 export type Theme = "light" | "dark" | "contrast";
 
-/** The theme for `root`; `wanted` is the widget's trait. */
+/** The theme for `root`; `wanted` is the widget's trait, over which only a system goes that forces its colours on all. */
 export function themeOf(root: HTMLElement, wanted: unknown): Theme {
+  // A page of our own is printed on paper.
+  if (root.closest("#saew-root") && asked(root, PRINT)?.matches) return "light";
+  if (asked(root, FORCED)?.matches) return "contrast";
   if (wanted === "light" || wanted === "dark" || wanted === "contrast") return wanted;
-  const view = root.ownerDocument.defaultView;
-  if (view?.matchMedia?.("(forced-colors: active), (prefers-contrast: more)").matches) return "contrast";
+  if (asked(root, MORE)?.matches) return "contrast";
   const { body } = root.ownerDocument;
   if (/vscode-high-contrast/.test(body.className) || /high contrast/i.test(body.dataset.jpThemeName ?? ""))
     return "contrast";
   return surroundings(root);
 }
 
+/** What the system says. */
+function asked(root: HTMLElement, query: string): MediaQueryList | undefined {
+  return root.ownerDocument.defaultView?.matchMedia?.(query);
+}
+
 /** Whether what is around `root` is light or dark. */
 function surroundings(root: HTMLElement): "light" | "dark" {
   const { body } = root.ownerDocument;
-  const view = root.ownerDocument.defaultView;
   const jupyter = body.dataset.jpThemeLight;
   if (jupyter !== undefined) return jupyter === "true" ? "light" : "dark";
   // The light high contrast theme has the name of the dark one as well.
@@ -32,7 +41,7 @@ function surroundings(root: HTMLElement): "light" | "dark" {
   }
   const behind = luminanceBehind(root);
   if (behind !== null) return behind < 0.4 ? "dark" : "light";
-  return view?.matchMedia?.("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  return asked(root, DARK)?.matches ? "dark" : "light";
 }
 
 /** Parents through shadow roots (marimo). */
@@ -68,14 +77,14 @@ export function followTheme(root: HTMLElement, wanted: () => unknown, onChange: 
     root.style.colorScheme = scheme;
     onChange();
   };
-  const { documentElement, body, defaultView } = root.ownerDocument;
+  const { documentElement, body } = root.ownerDocument;
   const observer = new MutationObserver(apply);
   for (const el of [documentElement, body])
     observer.observe(el, {
       attributes: true,
       attributeFilter: WATCHED,
     });
-  const media = SYSTEM.map((query) => defaultView?.matchMedia?.(query));
+  const media = [DARK, FORCED, MORE, PRINT].map((query) => asked(root, query));
   for (const list of media) list?.addEventListener("change", apply);
   apply();
   return () => {

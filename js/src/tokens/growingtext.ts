@@ -3,6 +3,7 @@
  * already is left alone. From a given token on they can stand in a part of their own ("differs from here").
  */
 
+import { sign } from "./tokendom";
 import { type TokenStrings, TokenText } from "./tokentext";
 
 export class GrowingText extends TokenText {
@@ -14,6 +15,7 @@ export class GrowingText extends TokenText {
   constructor(host: HTMLElement, prefix: string) {
     super(host, prefix);
     this.#host = host;
+    host.dir = "auto";
     host.replaceChildren();
   }
 
@@ -46,10 +48,7 @@ export class GrowingText extends TokenText {
     if (from === null) return;
     this.#part = this.doc.createElement("span");
     this.#part.className = "saew-differs";
-    const sign = this.doc.createElement("i");
-    sign.className = "saew-from";
-    sign.append(says);
-    this.#part.append(sign, ...this.spans.slice(from));
+    this.#part.append(sign(this.doc, says, "saew-from"), ...this.spans.slice(from));
     this.#host.append(this.#part);
   }
 

@@ -25,7 +25,7 @@ export interface TokenBoxProps {
   onPoint: (token: number, at: HTMLElement | null) => void;
 }
 
-const STEP: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+const STEP: Record<string, number> = { ArrowDown: 1, ArrowUp: -1 };
 
 export function TokenBox(props: TokenBoxProps) {
   const host = useRef<HTMLDivElement>(null);
@@ -77,7 +77,8 @@ export function TokenBox(props: TokenBoxProps) {
       onBlur={() => point(-1)}
       onKeyDown={(event) => {
         const last = (line.current?.length ?? 0) - 1;
-        if (event.key in STEP) point(Math.max(0, Math.min(last, cursor.current + (STEP[event.key] ?? 0))));
+        const by = STEP[event.key] ?? line.current?.along(event.key, cursor.current);
+        if (by) point(Math.max(0, Math.min(last, cursor.current + by)));
         else if (event.key === "Home" || event.key === "End") point(event.key === "Home" ? 0 : last);
         else if (event.key === "Escape" && cursor.current >= 0) point(-1);
         else return;

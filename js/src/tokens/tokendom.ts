@@ -19,6 +19,8 @@ export function tokenSpan(doc: Document, token: number, text: string, flags: num
   for (const [bit, more] of CLASSES) if (flags & bit) name += more;
   span.className = name;
   span.dataset.i = String(token);
+  // Not by its letters a text is read from right to left, or is not.
+  if (flags & SPECIAL) span.dir = "ltr";
   if (PLAIN.test(text)) {
     span.textContent = text;
     return span;
@@ -32,9 +34,11 @@ export function tokenSpan(doc: Document, token: number, text: string, flags: num
   return span;
 }
 
-function sign(doc: Document, text: string, name: string): HTMLElement {
+/** A sign that is no part of the text. */
+export function sign(doc: Document, text: string, name: string): HTMLElement {
   const el = doc.createElement("i");
   el.className = name;
+  el.dir = "ltr";
   el.append(text);
   return el;
 }

@@ -48,6 +48,7 @@ export class TokenText {
     if (this.#prefix !== null) {
       span.id = `${this.#prefix}-${token}`;
       span.setAttribute("role", "option");
+      if (text.trim() === "") span.setAttribute("aria-label", "blank");
     }
     this.spans[token] = span;
     this.#looks[token] = "";
@@ -63,6 +64,13 @@ export class TokenText {
       this.#looks[token] = wanted;
       span.style.background = wanted;
     }
+  }
+
+  /** How far an arrow goes from a token: 1 is on, -1 back, 0 no arrow. On is left where a text runs from right to left. */
+  along(key: string, token: number): number {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[key] ?? 0;
+    const line = this.spans[Math.max(0, token)]?.parentElement;
+    return line && getComputedStyle(line).direction === "rtl" ? -by : by;
   }
 
   /** Put the keyboard's cursor on a token (-1: nowhere), with what a screen reader says of it if that is not said yet. */

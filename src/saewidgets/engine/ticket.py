@@ -56,6 +56,11 @@ class Ticket:
         if self._on_progress is not None:
             self._on_progress(done, total)
 
+    def heard(self, done: int, total: int) -> None:
+        """`progress` for somebody who tells it and knows no ticket: what nobody waits for any more ends there."""
+        self.check()
+        self.progress(done, total)
+
     def share(self, start: float, stop: float, total: int) -> Ticket:
         """A ticket for a piece of this job: its progress, whatever it counts, is this one's from `start` to `stop` of `total`."""
         piece = copy.copy(self)  # the same cancelling, queue and parts

@@ -144,8 +144,8 @@ class _Queue:
         while not self.ended.wait(_PULSE_SECONDS):
             with self.ready:
                 jobs = [*self.waiting, *self.running]
-            for job in jobs:
-                job.alive()
+            while jobs:  # not for: its name would hold the last job, and a widget that was closed, for ever
+                jobs.pop().alive()
 
     def loop(self) -> None:
         # Thread-local: a notebook's own torch.set_grad_enabled(...) never reaches this thread. Without torch there is no

@@ -1,22 +1,26 @@
 """Two indexes of one corpus: whether they are, and which of its tokens both count.
 
-A token's norm decides whether it is counted, so two layers or two models leave out different ones. What is said of the features
-of both is said of the tokens that both count.
+They are of one corpus if they hold the same token ids, chunk by chunk; then a position of one is the same token of the other. A
+token's norm decides whether it is counted, so two layers or two models leave out different ones. What is said of the features of
+both is said of the tokens that both count.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..engine.arrays import Bools
+import numpy as np
+
+from ..engine.arrays import Bools, Ints
 from ..index.errors import IndexMismatchError
 from ..index.scan.every import Every
 
 if TYPE_CHECKING:
     from ..index.feature_index import FeatureIndex
 
-__all__ = ["SharedTokens", "every_of", "shared_tokens"]
+__all__ = ["SharedTokens", "every_of", "refusal", "shared_tokens", "why_not_one_corpus"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +28,63 @@ class SharedTokens:
     """The tokens of a corpus that two indexes count.
 
     Attributes:
-        counted: [tokens of the corpus] whether both count it.
-        n: how many both count.
-        only_a, only_b: how many only one of them counts.
+        by_a, by_b: [tokens] whether each counts it.
     """
 
-    counted: Bools
-    n: int
-    only_a: int
-    only_b: int
+    by_a: Bools
+    by_b: Bools
+
+    @cached_property
+    def counted(self) -> Bools:
+        """[tokens] whether both count it."""
+        return self.by_a & self.by_b
+
+    @property
+    def n(self) -> int:
+        """How many both count."""
+        return int(self.counted.sum())
+
+    @property
+    def only_a(self) -> int:
+        """How many only the first counts."""
+        return int((self.by_a & ~self.by_b).sum())
+
+    @property
+    def only_b(self) -> int:
+        """How many only the second counts."""
+        return int((self.by_b & ~self.by_a).sum())
+
+    def at(self, positions: Ints) -> SharedTokens:
+        """The same of some of the tokens."""
+        return SharedTokens(self.by_a[positions], self.by_b[positions])
+
+
+def why_not_one_corpus(a: FeatureIndex, b: FeatureIndex, names: tuple[str, str] = ("a", "b")) -> str:
+    """Why two indexes cannot be compared token by token, naming both; "" if they can.
+
+    Args:
+        names: what the two are called.
+    """
+    if a.corpus_hash == b.corpus_hash:
+        return ""
+    first, second = (f"{name} at {index.path} of {_corpus(index)}" for name, index in zip(names, (a, b), strict=True))
+    return (
+        f"The two indexes are of different corpora: {first}, {second}. Their tokens, cut into the same stretches, must be the same: "
+        "build both of the same texts, with the same tokens=, context_size= and BOS policy, by models with the same tokenizer."
+    )
+
+
+def shared_tokens(a: FeatureIndex, b: FeatureIndex) -> SharedTokens:
+    """The tokens that each of two indexes counts.
+
+    Raises:
+        IndexMismatchError: for indexes of two corpora, naming both.
+    """
+    why = why_not_one_corpus(a, b)
+    if why:
+        raise IndexMismatchError(why)
+    first, second = (np.asarray(index.texts.flags(0, index.tokens) == 0) for index in (a, b))
+    return SharedTokens(first, second)
 
 
 def every_of(index: FeatureIndex) -> Every:
@@ -44,36 +96,24 @@ def every_of(index: FeatureIndex) -> Every:
     every = index.every
     if every is not None:
         return every
-    if index.imported is not None:
-        raise IndexMismatchError(
-            f"The index at {index.path} was made of {index.imported.format}'s files, which hold some windows of each feature and "
-            "not what others do on their tokens. Build an index of your own (sw.build_index)."
-        )
     raise IndexMismatchError(
-        f"The index at {index.path} is without its scan: not all activations of its features are there. Build one with it: "
+        refusal(index)
+        or f"The index at {index.path} is without its scan: not all activations of its features are there. Build one with it: "
         "sw.build_index(engine, corpus, path), with keep_activations=True (the default)."
     )
 
 
-def shared_tokens(a: FeatureIndex, b: FeatureIndex) -> SharedTokens:
-    """The tokens that count in both.
-
-    Raises:
-        IndexMismatchError: for indexes of two corpora, naming both; and as `every_of`.
-    """
-    for index in (a, b):
-        every_of(index)
-    if a.corpus_hash != b.corpus_hash:
-        raise IndexMismatchError(
-            f"These indexes are of two corpora: {a.path} ({_corpus(a)}) and {b.path} ({_corpus(b)}). Token by token only one "
-            "corpus can be compared: build both of the same texts, with the same tokens=, context_size= and BOS policy, by models "
-            "with the same tokenizer."
-        )
-    first, second = (index.folder.read("flags") == 0 for index in (a, b))
-    both = first & second
-    return SharedTokens(both, int(both.sum()), int((first & ~second).sum()), int((second & ~first).sum()))
+def refusal(index: FeatureIndex) -> str:
+    """Why nothing can be said of several features of an index together, if it is of another tool's files; "" for one of ours."""
+    if index.imported is None:
+        return ""
+    return (
+        f"The index at {index.path} was made of {index.imported.format}'s files, which hold some windows of each feature and not "
+        "what others do on their tokens. Build an index of your own (sw.build_index); sw.subspace also takes an engine and texts."
+    )
 
 
 def _corpus(index: FeatureIndex) -> str:
-    told = index.provenance
-    return "; ".join(f"{name}: {told[name]}" for name in ("corpus", "context", "BOS") if name in told)
+    facts = index.provenance
+    told = [f"{name} {facts[name]}" for name in ("context", "BOS") if name in facts]
+    return f"{'; '.join([facts.get('corpus', f'{index.tokens:,} tokens'), *told])} (hash {index.corpus_hash[:8]})"

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..engine.arrays import Floats
 from .errors import IndexMismatchError
 
@@ -54,7 +52,7 @@ class Attached:
     def decoder(self, features: Sequence[int] | None = None) -> Floats:
         """What one unit of each feature's activation adds to the hook that the dictionary writes to: [n, d_out] float32.
 
-        `Dictionary.contribution`: of SAEs and transcoders the rows of W_dec.
+        `Dictionary.written`: of SAEs and transcoders the rows of W_dec.
 
         Args:
             features: which; default: all.
@@ -62,13 +60,7 @@ class Attached:
         Raises:
             IndexMismatchError: if the index was opened without an engine.
         """
-        import torch  # opening an index needs no torch
-
-        dictionary = self.dictionary()
-        chosen = range(dictionary.n_features) if features is None else dictionary.check_features(features)
-        with torch.no_grad():
-            rows = dictionary.contribution(torch.as_tensor(list(chosen), dtype=torch.long))
-            return np.asarray(rows.detach().cpu().numpy(), np.float32)
+        return self.dictionary().written(features)
 
     def must_have_engine(self, what: str) -> Engine:
         """The engine, for `what` is not in the index.

@@ -6,12 +6,9 @@ fails is answered as data, so the view can show it and stays usable.
 
 from __future__ import annotations
 
-import os
 import time
-import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import anywidget
@@ -21,42 +18,36 @@ from ..engine.labels import Labels
 from ..engine.worker import Turn, Worker
 from ..errors import nearest
 from ..snapshot.fallback import as_saved
-from ..snapshot.page import Recorded, page
 from . import wire
+from .assets import live_asset
 from .channel import Channel, channels_of, parse, plain
+from .paged import Paged
 from .remembered import Remembered
-from .shot import Question, Shot, recorded
+from .visitor import at_once, hang_up, way_back
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.ticket import Ticket
     from ..engine.worker import Job
+    from .shot import Question
 
-_STATIC = Path(__file__).parent.parent / "static"
-_LARGE_PAGE = 5_000_000
 _PROGRESS_SECONDS = 0.1
 
 
-def asset(name: str) -> str:
-    """A built front-end file, as text: a `Path` would keep every instance of the widget alive (anywidget watches it).
-
-    Raises:
-        RuntimeError: if the front-end was not built.
-    """
-    path = _STATIC / name
-    if not path.exists():
-        raise RuntimeError(
-            f"The front-end is not built: {name} is missing. Run `make js`, or install a released wheel."
-        )
-    return path.read_text("utf-8")
-
-
-def live_asset(name: str) -> str | Path:
-    """Like `asset`, but a watched path when developing with ANYWIDGET_HMR=1."""
-    return _STATIC / name if os.environ.get("ANYWIDGET_HMR") == "1" else asset(name)
+def with_picture(bundle: Any, picture_of: Callable[[], str]) -> Any:
+    """What a widget is displayed as, with its picture for places that show no widgets; None (no widgets here) stays None."""
+    if bundle is None:
+        return None
+    data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+    try:
+        picture = picture_of()
+    except Exception as error:
+        # The live view shows the error, with its traceback; displaying the widget must not fail for a picture of it.
+        picture = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
+    return {**data, "text/html": as_saved(picture)}, metadata
 
 
-class EngineWidget(anywidget.AnyWidget):
+class EngineWidget(Paged, anywidget.AnyWidget):
     """Base of the widgets that ask an engine.
 
     A subclass names its front-end, `class Browser(EngineWidget, bundle="browser")`, tags the traits that views share
@@ -66,10 +57,13 @@ class EngineWidget(anywidget.AnyWidget):
     Traits:
         theme: "auto", "light", "dark" or "contrast".
         error: the last failure a view met, as {type, message, traceback}, or None.
+        encoding: how numbers travel to a view: "binary", "base64" where a front-end or a proxy loses binary messages, or
+            "auto": binary except in VS Code, where base64 is faster. A view takes it over when it is shown.
     """
 
     theme = traitlets.Enum(("auto", "light", "dark", "contrast"), "auto").tag(sync=True, page=True)
     error = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    encoding = traitlets.Enum(("auto", "binary", "base64"), "auto").tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
     """Grows with `refresh()`; views then ask again."""
 
@@ -94,6 +88,7 @@ class EngineWidget(anywidget.AnyWidget):
         self._closed = False
         self._jobs: dict[str, Job[wire.Reply]] = {}
         self._brought: Collection[str] = ()
+        self._deliver = way_back()
         self._remembered = Remembered()
         super().__init__(**traits)
         self.on_msg(self._on_message)
@@ -112,6 +107,10 @@ class EngineWidget(anywidget.AnyWidget):
         return self._engine
 
     # -- messages
+
+    def send(self, content: object, buffers: Sequence[bytes] | None = None) -> None:
+        """Send a message to the views, from any thread."""
+        self._deliver(partial(super().send, content, buffers))
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Apply a message of the front-end, whose traits belong together."""
@@ -218,69 +217,14 @@ class EngineWidget(anywidget.AnyWidget):
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        try:
-            picture = self.fallback_html()
-        except Exception as error:
-            # The live view shows the error, with its traceback; displaying the widget must not fail for a picture of it.
-            picture = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
-        data["text/html"] = as_saved(picture)
-        return data, metadata
+        return with_picture(super()._repr_mimebundle_(**kwargs), self.fallback_html)
 
-    def shot(self, *args: Any, **options: Any) -> Shot:
-        """What a page holds; `options` are those of `to_html`."""
-        raise NotImplementedError
-
-    def page(self, title: str | None = None, **options: Any) -> str:
-        """`to_html` as a string."""
-        shot = self.shot(**options)
-        shown = {name: cast("wire.Json", getattr(self, name)) for name in self.trait_names(page=True)}
-        state: dict[str, wire.Json] = {**shown, "error": None, "revision": 0, **shot.state}
-        script, style = asset(f"{self.bundle}.snapshot.js"), asset(f"{self.bundle}.css")
-        return page(
-            widget=self.bundle,
-            title=title or shot.title,
-            state=state,
-            recorded=list(self._recorded(shot.questions)),
-            script=script,
-            style=style,
-            fallback=shot.fallback,
-            provenance=list(shot.provenance),
-        )
-
-    def _recorded(self, questions: Sequence[Question]) -> Iterator[Recorded]:
-        """The answers of a page, in the order of their questions."""
-        for one in questions:
-            params = plain(one.asked)
-            reply = one.reply or self._remembered.of(one.channel, params)
-            if reply is None:
-                reply = self._worker.run(partial(self._answer, one.channel, one.asked))
-            yield recorded(one.channel, params, reply)
-
-    def to_html(
-        self, path: str | os.PathLike[str] | None = None, *, title: str | None = None, **options: Any
-    ) -> str | None:
-        """Write one self-contained HTML file: no network, no kernel, works from `file://`. Same state, same bytes.
-
-        What was recorded goes on working in it; what was not says so. Without `path` the page is returned. What
-        `options` there are stands at the widget's `shot`. Warns if the page is over 5 MB.
-        """
-        html = self.page(title, **options)
-        size = len(html.encode())
-        if size > _LARGE_PAGE:
-            warnings.warn(f"The page has {size / 1e6:.1f} MB; show less text or fewer features.", stacklevel=2)
-        if path is None:
-            return html
-        Path(path).write_text(html, encoding="utf-8", newline="\n")
-        return None
-
-    def save(self, path: str | os.PathLike[str], *, title: str | None = None, **options: Any) -> Path:
-        """`to_html(path)`, returning the path."""
-        self.to_html(path, title=title, **options)
-        return Path(path)
+    def _reply_to(self, question: Question) -> wire.Reply:
+        """What a page records as the answer: given, remembered, or asked for as a view would ask."""
+        given = question.reply or self._remembered.of(question.channel, plain(question.asked))
+        if given is not None:
+            return given
+        return self._worker.run(partial(self._answer, question.channel, question.asked))
 
     # -- life
 
@@ -297,7 +241,8 @@ class EngineWidget(anywidget.AnyWidget):
             self._worker.close()
         self._engine = None
         self._closed = True
-        super().close()
+        self._deliver = at_once
+        hang_up(self, super().close)
 
 
 def _check_names(cls: type[EngineWidget], given: Mapping[str, object]) -> None:

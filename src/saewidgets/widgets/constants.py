@@ -35,5 +35,7 @@ ROWS: Final[int] = _ALL["ROWS"]
 """Rows of a window of a table, at most: a screen of them, and as many before and after."""
 MAX_TEXTS: Final[int] = _ALL["MAX_TEXTS"]
 """Texts that are compared beside each other."""
+MAX_SELECTED: Final[int] = _ALL["MAX_SELECTED"]
+"""Features that can be selected together: all of them go to every view, and into a page."""
 EDITS: Final[int] = _ALL["EDITS"]
 """Edits of a graph that can be undone."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from ..snapshot.page import Recorded
+from ..snapshot.page import Choice, Recorded
 from . import wire
 
 __all__ = ["Question", "Shot", "recorded"]
@@ -29,6 +29,7 @@ class Shot:
         state: traits that are other than on screen. title: of the page, where none is given.
         questions: what the page can answer, beside what is remembered.
         fallback: script-free HTML. provenance: the facts beside the numbers.
+        choices: what a reader chooses among what was recorded.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Shot:
     questions: Sequence[Question]
     fallback: str
     provenance: Sequence[tuple[str, str]]
+    choices: Sequence[Choice] = ()
 
 
 def recorded(channel: str, params: Mapping[str, wire.Json], reply: wire.Reply) -> Recorded:

@@ -48,6 +48,18 @@ def wholes(value: object) -> list[int]:
         return [whole(item) for item in cast("Iterable[object]", _listed(value))]
 
 
+def several_texts(value: object, called: str) -> list[str]:
+    """A list of texts, each once; one alone is a list of one.
+
+    Raises:
+        TypeError: naming what was given, for anything else.
+    """
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, (list, tuple)) or not all(isinstance(one, str) for one in given):
+        raise TypeError(f"{called} is a list of texts, not {value!r}.")
+    return list(dict.fromkeys(wire.sendable(one) for one in given))
+
+
 def as_text(value: object) -> Text:
     """A text, texts, or token ids, of strings, lists, arrays or tensors; strings without lone surrogates.
 

@@ -102,7 +102,10 @@ async function main() {
     token: asked.get("token"),
     appendToken: true,
   });
-  const kernel = await started(new KernelManager({ serverSettings }));
+  const kernels = new KernelManager({ serverSettings });
+  const id = asked.get("kernel");
+  const kernel = id ? kernels.connectTo({ model: { id, name: "python3" } }) : await started(kernels);
+  window.kernel = kernel.id;
   window.stage = "widgets";
   const out = document.getElementById("out");
   window.failures = [];

@@ -244,3 +244,12 @@ def test_the_selected_feature_stands_beside_another(bench: sw.Workbench) -> None
     assert bench.beside.text == "the heaven"
     bench.theme = "dark"
     assert bench.beside.theme == "dark"
+
+
+def test_where_no_widgets_are_shown_there_is_a_picture_of_the_views_in_sight(bench: sw.Workbench) -> None:
+    html = bench._repr_mimebundle_()[0]["text/html"]
+    assert bench.browser.fallback_html() in html
+    assert bench.dashboard.fallback_html() in html
+    assert bench.heatmap.fallback_html() not in html
+    bench.bar.left = "heatmap"
+    assert bench.heatmap.fallback_html() in bench._repr_mimebundle_()[0]["text/html"]

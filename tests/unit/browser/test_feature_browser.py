@@ -222,6 +222,7 @@ def test_the_rows_on_screen_as_a_table(own: sw.FeatureIndex) -> None:
     [
         ("feature", 4800, "0 to 47"),
         ("selected_features", [1, -1], "0 to 47"),
+        ("selected_features", range(10_001), "10,000 features at most"),
         ("sort", "weight", "density"),
         ("by", "smell", "smell"),
         ("filters", {"weight": [0, 1]}, "no column 'weight'"),

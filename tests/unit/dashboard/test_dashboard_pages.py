@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tiny
 from dashboard_made import DEAD, check_inert, example_params, good
+from front_end import views_in
 
 import saewidgets as sw
 from saewidgets.errors import FeatureIndexError
@@ -24,11 +25,8 @@ pytestmark = pytest.mark.usefixtures("fake_comm")
 
 
 def recorded_in(page: str) -> dict[str, Any]:
-    import gzip
-
-    block = re.search(r'<script type="application/json" id="saew-data">(.*?)</script>', page, re.DOTALL)
-    assert block
-    return json.loads(gzip.decompress(base64.b64decode(json.loads(block[1])["gz"])))
+    (view,) = views_in(page).values()
+    return view
 
 
 def test_fallback_is_script_free(engine: sw.Engine, index: sw.FeatureIndex) -> None:

@@ -58,6 +58,11 @@ def index(tmp_path: Path) -> sw.FeatureIndex:
     )
 
 
+def test_a_search_finds_no_feature_of_which_nothing_is_said(index: sw.FeatureIndex) -> None:
+    assert index.search("files say whether active").index.intersection([ABSENT, UNSAID]).empty
+    assert SILENT in index.search("never active").index
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_comm")
 def test_a_header_says_of_what_and_never_that_the_unknown_is_silent(index: sw.FeatureIndex) -> None:

@@ -13,7 +13,8 @@ import tiny
 
 import saewidgets as sw
 from saewidgets.engine.ticket import Ticket
-from saewidgets.geometry.active import active, active_in_texts, drawn, read_again, read_draw
+from saewidgets.geometry.active import active_in_texts, drawn
+from saewidgets.geometry.read_again import active, read_again, read_draw
 from saewidgets.index.errors import IndexMismatchError
 
 FEATURES = [12, 0, 8, 13]
@@ -124,7 +125,7 @@ def test_an_index_of_files_says_what_to_do(planted: sw.FeatureIndex, monkeypatch
 
 def test_progress_of_texts_that_are_read_again_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in several steps, each of which counts its own tokens inside."""
-    monkeypatch.setattr("saewidgets.geometry.active._AT_ONCE", 60)
+    monkeypatch.setattr("saewidgets.geometry.read_again._AT_ONCE", 60)
     engine = sw.Engine(tiny.hooked(), tiny.sae("standard"))
     path = tmp_path / "index"
     sw.build_index(

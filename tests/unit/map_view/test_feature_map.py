@@ -229,6 +229,8 @@ def test_bad_values_are_refused(index: sw.FeatureIndex) -> None:
         sw.FeatureMap(index, layout=layout_of(9))
     with pytest.raises(TypeError, match="what sw.feature_map gives"):
         sw.FeatureMap(index, layout="10px")  # type: ignore[arg-type]
+    with pytest.raises(traitlets.TraitError, match=r"10,000 features at most.*not 10,001.*add_to_list"):
+        widget.selected_features = range(10_001)
     widget.selected_features = np.array([4, 4, 9])
     assert widget.selected_features == [4, 9]
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
-import re
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from front_end import recorded
 from steering_made import PROMPT, SETTINGS, ask, good, prompt_of, strong
 
 import saewidgets as sw
@@ -208,14 +205,6 @@ def test_code_and_presets(engine: sw.Engine, index: sw.FeatureIndex) -> None:
 
 
 # -- pictures without a kernel
-
-
-def recorded(html: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    block = re.search(r'<script type="application/json" id="saew-data">(.*?)</script>', html, re.S)
-    assert block
-    outer = json.loads(block[1])
-    inner = json.loads(gzip.decompress(base64.b64decode(outer["gz"])))
-    return inner["state"], inner["recorded"]
 
 
 @pytest.mark.slow

@@ -41,10 +41,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   return (
     <>
       <Asking {...{ model, root, prefix, state }} />
-      <StatusLines
-        status={{ busy, progress, error: error ?? kernel.error, offline, silent: kernel.silent, dismiss }}
-        unit="tokens"
-      />
+      <StatusLines status={{ busy, progress, error: error ?? kernel.error, offline, dismiss }} unit="tokens" />
       {found ? (
         <>
           {state.missing !== "" && <p class="saew-note">{state.missing}</p>}

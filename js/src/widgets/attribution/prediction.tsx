@@ -6,6 +6,7 @@ import { num, signed } from "../../controls/format";
 import { Button, chance, Heading, Token } from "../../controls/small";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
+import { useRoving } from "../../table/rove";
 import { Num, Table } from "../../table/table";
 import { tokenName } from "../../tokens/tok";
 import { label } from "../../tokens/visible";
@@ -19,15 +20,17 @@ interface Props {
 
 /** Next tokens, each of which can be the target or the foil. */
 export function Predictions({ model, state }: Props) {
+  const roving = useRoving<HTMLElement>(".saew-choose-target", ".saew-choose-foil");
   const target = useTrait<string>(model, "target");
   const foil = useTrait<string>(model, "foil");
   const measure = useTrait<string>(model, "measure");
   const editable = useTrait<boolean>(model, "editable");
+  const choosing = editable && measure !== "given";
   const { predictions } = state;
   const spliced = predictions?.texts.some(({ next }) => next.some(({ after }) => after !== null));
   if (!predictions) return <ChannelStatus kernel={state.kernel} channel="predictions" />;
   return (
-    <section class="saew-predicted" aria-label="What comes next">
+    <section class="saew-predicted" aria-label="What comes next" {...roving}>
       <Heading title="What comes next" />
       <ChannelStatus kernel={state.kernel} channel="predictions" />
       {spliced && (
@@ -38,7 +41,7 @@ export function Predictions({ model, state }: Props) {
       {predictions.texts.map((text, i) => (
         <div key={`${i} ${text.prompt}`}>
           {predictions.texts.length > 1 && <p class="saew-small">{label(text.prompt)}</p>}
-          <Table head={["token", ">as it is", ...(spliced ? [">with the SAE"] : []), ""]}>
+          <Table head={["token", ">as it is", ...(spliced ? [">with the SAE"] : []), ...(choosing ? ["choose"] : [])]}>
             {text.next.map((one) => (
               <tr key={one.id} class={one.typed && one.str === target ? "saew-chosen" : undefined}>
                 <th scope="row">
@@ -46,26 +49,24 @@ export function Predictions({ model, state }: Props) {
                 </th>
                 <Num>{chance(one.before)}</Num>
                 {spliced && <Num>{chance(one.after ?? undefined)}</Num>}
-                <td class="saew-nowrap">
-                  {editable && measure !== "given" && (
-                    <>
+                {choosing && (
+                  <td class="saew-nowrap">
+                    <Choose
+                      says="target"
+                      one={one}
+                      chosen={target}
+                      onChoose={(str) => explain(model, { target: str })}
+                    />
+                    {measure === "logits" && (
                       <Choose
-                        says="target"
+                        says="foil"
                         one={one}
-                        chosen={target}
-                        onChoose={(str) => explain(model, { target: str })}
+                        chosen={foil}
+                        onChoose={(str) => explain(model, { foil: str === foil ? "" : str })}
                       />
-                      {measure === "logits" && (
-                        <Choose
-                          says="foil"
-                          one={one}
-                          chosen={foil}
-                          onChoose={(str) => explain(model, { foil: str === foil ? "" : str })}
-                        />
-                      )}
-                    </>
-                  )}
-                </td>
+                    )}
+                  </td>
+                )}
               </tr>
             ))}
           </Table>
@@ -85,11 +86,11 @@ interface ChooseProps {
 function Choose({ says, one, chosen, onChoose }: ChooseProps) {
   return (
     <Button
-      class="saew-quiet saew-choose"
+      class={`saew-quiet saew-choose saew-choose-${says}`}
       disabled={!one.typed}
       title={one.typed ? undefined : `No text is read as this token. In Python: metric=sw.logit(${one.id})`}
       aria-pressed={one.typed && one.str === chosen}
-      aria-label={`${says === "target" ? "Explain" : "Against"} ${tokenName(one.str)}`}
+      aria-label={`${says}: ${tokenName(one.str)}`}
       onClick={() => onChoose(one.str)}
     >
       {says}

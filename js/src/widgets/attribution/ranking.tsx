@@ -128,6 +128,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                 <td>
                   <input
                     type="checkbox"
+                    tabIndex={stop === row.f ? 0 : -1}
                     aria-label={`Take feature ${row.f} out`}
                     title="What if: take it out, together with the others that are ticked"
                     checked={chosen.includes(row.f)}

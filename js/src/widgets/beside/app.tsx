@@ -1,6 +1,6 @@
 /** Two features side by side: what they are, both on one text, both on one corpus, and their dashboards. */
 
-import { ErrorBanner, Notice } from "../../controls/banner";
+import { ErrorBanner } from "../../controls/banner";
 import { ChannelStatus } from "../../controls/channelstatus";
 import { Notes } from "../../controls/footer";
 import { minus } from "../../controls/small";
@@ -26,9 +26,6 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const notes = [...(shown.text?.json.notes ?? []), ...(shown.pair?.note ? [shown.pair.note] : [])];
   return (
     <>
-      {kernel.silent && (
-        <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
-      )}
       {kernel.error && <ErrorBanner error={kernel.error} onDismiss={() => save(model, { error: null })} />}
       <div class="saew-pairs saew-side-heads">
         {order.map((which, i) => (

@@ -4,10 +4,10 @@ import { minus } from "../../controls/small";
 import { SAYS, type Together } from "./wire";
 
 const DEFINED = {
-  pearson: "Pearson correlation of the two activations over all of these tokens, zeros included",
-  pearson_either: "The same over the tokens where at least one of the two fires",
-  pearson_both: "The same over the tokens where both fire",
-  cosine: "Of the two activations as vectors over the tokens",
+  pearson: "Pearson's r of the two activations over all of these tokens, zeros included",
+  pearson_either: "Pearson's r over the tokens where at least one of the two fires",
+  pearson_both: "Pearson's r over the tokens where both fire",
+  cosine: "Cosine of the two activations as vectors over these tokens (not of the decoder rows)",
   jaccard: "Tokens where both fire, as a share of those where at least one does",
 };
 
@@ -19,10 +19,10 @@ export function Numbers({ of, sample = false }: { of: Together; sample?: boolean
     ["None fires", of.neither],
   ];
   const measures: [string, number | null, string][] = [
-    ["r", of.pearson, DEFINED.pearson],
-    ["r where either fires", of.pearson_either, DEFINED.pearson_either],
-    ["r where both fire", of.pearson_both, DEFINED.pearson_both],
-    ["cosine", of.cosine, DEFINED.cosine],
+    ["Pearson r", of.pearson, DEFINED.pearson],
+    ["Pearson r where either fires", of.pearson_either, DEFINED.pearson_either],
+    ["Pearson r where both fire", of.pearson_both, DEFINED.pearson_both],
+    ["Cosine of activations", of.cosine, DEFINED.cosine],
     ["Jaccard", of.jaccard, DEFINED.jaccard],
   ];
   return (

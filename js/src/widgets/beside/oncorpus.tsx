@@ -6,6 +6,7 @@ import { count } from "../../controls/format";
 import { Button, Small, SmallLine } from "../../controls/small";
 import { save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
+import { useRoving } from "../../table/rove";
 import type { Palette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
 import { Numbers } from "./numbers";
@@ -35,6 +36,7 @@ interface Props {
 export function OnCorpus({ model, root, palette, order, data, waits, names, children }: Props) {
   const position = useTrait<number | null>(model, "position");
   const part = { model, root, palette, order };
+  const roving = useRoving<HTMLDivElement>("button");
   return (
     <>
       <h3>On one corpus</h3>
@@ -66,7 +68,7 @@ export function OnCorpus({ model, root, palette, order, data, waits, names, chil
                   </section>
                 )}
               </div>
-              <div class="saew-lists">
+              <div class="saew-lists" {...roving}>
                 {data.json.lists.map(({ kind, rows }) => (
                   <section key={kind} aria-label={SAYS[kind]}>
                     <h3 title={SORTED[kind]}>
@@ -106,13 +108,9 @@ function Row({ model, row, order, palette, data, on }: RowProps) {
   const more = row.more > 0 ? `, and ${row.more} more like it` : "";
   return (
     <div class="saew-row" title={label(`${row.doc}, token ${row.at}${more}`)}>
-      <Button
-        class="saew-quiet"
-        aria-pressed={on}
-        aria-label={`Token ${row.at} of ${label(row.doc)}`}
-        onClick={() => save(model, { position: on ? null : row.position })}
-      >
+      <Button class="saew-quiet" aria-pressed={on} onClick={() => save(model, { position: on ? null : row.position })}>
         <Values a={row.a} b={row.b} order={order} />
+        <span class="saew-offscreen">{` token ${row.at} of ${label(row.doc)}`}</span>
       </Button>
       <WindowLine {...{ row, order, palette }} tokens={data.windows} />
     </div>

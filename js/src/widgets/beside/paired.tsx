@@ -40,7 +40,7 @@ export function WindowLine({ row, tokens, order, palette, whole }: LineProps & {
   const look = lookOf(tokens, order, palette);
   const from = whole ? 0 : Math.max(0, row.focus - BEFORE);
   return (
-    <div class={whole ? "saew-window" : "saew-side-line"}>
+    <div class={whole ? "saew-window" : "saew-side-line"} dir="auto">
       {(row.cut[0] || from > 0) && <span class="saew-small">{"\u2026"}</span>}
       {Array.from({ length: row.n - from }, (_, k) => {
         const i = from + k;

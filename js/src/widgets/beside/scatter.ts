@@ -79,7 +79,6 @@ export function draw(
   names: [string, string],
 ): void {
   const { width, height, px, py } = at;
-  context.clearRect(0, 0, width, height);
   context.font = `11px ${palette.font}`;
   const [left, right] = [MARGIN.left, width - MARGIN.right];
   const [top, bottom] = [MARGIN.top, height - MARGIN.bottom];

@@ -1,6 +1,7 @@
 /** Every token of the corpus where one of the two fires, one activation against the other; pointed at, it shows its text. */
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { penOf } from "../../charts/size";
 import { useWidth } from "../../charts/width";
 import { count, num } from "../../controls/format";
 import { Tip } from "../../controls/tip";
@@ -42,13 +43,8 @@ export function ScatterView({ model, root, palette, order, data, names }: Props)
   // In the layout, before the next pointer: another pair's point is none of these.
   useLayoutEffect(() => setOver(-1), [points]);
   useLayoutEffect(() => {
-    const el = canvas.current;
-    const context = el?.getContext?.("2d");
-    if (!el || !context) return;
-    const scale = el.ownerDocument.defaultView?.devicePixelRatio || 1;
-    el.width = Math.round(width * scale);
-    el.height = Math.round(height * scale);
-    context.setTransform(scale, 0, 0, scale, 0, 0);
+    const context = penOf(canvas.current, { width, height });
+    if (!context) return;
     draw(context, at, points, order, palette, axes);
   }, [at, palette, axes.join()]);
 

@@ -43,8 +43,6 @@ function Jump({ model, features, onGo }: { model: Model; features: number; onGo:
         value={draft}
         onInput={(event) => setDraft(event.currentTarget.value)}
         onKeyDown={(event) => {
-          // Its letters and digits are no answers.
-          event.stopPropagation();
           if (event.key !== "Enter") return;
           event.preventDefault();
           if (wanted !== null && !wrong) onGo(wanted);

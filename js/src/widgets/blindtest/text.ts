@@ -10,6 +10,7 @@ export class Text extends TokenText {
 
   constructor(host: HTMLElement, text: TextData) {
     super(host);
+    host.dir = "auto";
     this.#text = text;
     const { str, act } = text;
     // The space before a first word is no part of what is read, and would move it.

@@ -9,6 +9,7 @@ export class AlignedText extends TokenText {
 
   constructor(el: HTMLElement, prefix: string) {
     super(el, prefix);
+    el.dir = "auto";
     this.#el = el;
   }
 

@@ -83,7 +83,7 @@ export function AlignedView(props: Props) {
       onFocus={() => here < 0 && setCursor(chosen[0] ?? 0)}
       onBlur={() => props.onHover(-1, null)}
       onKeyDown={(event) => {
-        const next = step(data, Math.max(0, here), event.key);
+        const next = step(data, Math.max(0, here), event.key, view.current?.along(event.key, here) ?? 0);
         if (next !== null) move(next);
         else if (event.key === "Enter" || event.key === " ") {
           if (here >= 0) props.onChoose(here, event.shiftKey);
@@ -96,11 +96,11 @@ export function AlignedView(props: Props) {
 }
 
 /** The token that a key goes to: along its text, or to another one in the same column. */
-function step(data: TextsData, from: number, key: string): number | null {
+function step(data: TextsData, from: number, key: string, along: number): number | null {
   const text = data.textOf(from);
   const [start, end] = data.json.texts[text] ?? [0, 0];
   const within = (token: number) => Math.max(start, Math.min(end - 1, token));
-  if (key === "ArrowRight" || key === "ArrowLeft") return within(from + (key === "ArrowRight" ? 1 : -1));
+  if (along) return within(from + along);
   if (key === "Home" || key === "End") return key === "Home" ? start : end - 1;
   if (key !== "ArrowDown" && key !== "ArrowUp") return null;
   const other = text + (key === "ArrowDown" ? 1 : -1);

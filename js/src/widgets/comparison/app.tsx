@@ -39,7 +39,6 @@ export function App(props: ViewProps) {
           progress: texts.progress,
           error,
           offline: ranking.offline ?? texts.offline,
-          silent: kernel.silent,
           dismiss,
         }}
       />

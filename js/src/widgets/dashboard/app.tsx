@@ -17,6 +17,7 @@ import { type Kind, largest } from "./examples/runs";
 import { strongest, TestBox, useText } from "./examples/testbox";
 import { Tooltip } from "./examples/tooltip";
 import { Navigation, Title } from "./header";
+import { opened } from "./opened";
 import { Histogram } from "./panels/histogram";
 import { LogitHistogram, LogitTables } from "./panels/logits";
 import { FiresOn, Neurons, Related } from "./panels/tables";
@@ -31,7 +32,7 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   const f = shown?.feature.json.f ?? null;
   const text = useText(model, ask, f, live, revision);
   const effects = useEffects(model, root, live && ablation, revision, shown?.examples ?? null, text);
-  const go = (to: number) => save(model, stepTo(model, to));
+  const go = (to: number) => model.get("feature") !== to && save(model, opened(to));
   const error = status.error ?? effects.error;
   return (
     <>
@@ -40,7 +41,6 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
         status={{
           ...status,
           error,
-          silent: status.silent || effects.silent,
           dismiss: () => {
             // What is seen goes, and not the error behind it.
             if (!status.error) effects.dismiss();
@@ -65,12 +65,6 @@ function Nothing({ model, failed }: { model: Model; failed: boolean }) {
   if (feature === null)
     return <p class="saew-empty">No feature is chosen. Go to one by its number, or to a random one.</p>;
   return failed ? null : <div class="saew-skeleton" aria-hidden="true" />;
-}
-
-/** The traits of a step to another feature: what was brushed, picked and filtered was the last one's. */
-function stepTo(model: Model, feature: number): Record<string, unknown> {
-  if (model.get("feature") === feature) return {};
-  return { feature, activation_range: [], token_filter: "", selected_example: null };
 }
 
 interface BodyProps extends ViewProps {

@@ -2,20 +2,21 @@
 
 import type { Json } from "../../kernel/types";
 import { fields, type Offline } from "../../page/offline";
+import { opened } from "./opened";
 
 /** Which groups of examples a choice of them shows. */
 const GROUPS: Record<string, RegExp> = { top: /^(top|bottom)$/, intervals: /^\d$/, silent: /^(near|silent)$/ };
 
 export const offline: Offline = {
+  opens: opened,
   made: {
     random: (params, page) => {
-      const list = JSON.stringify(fields(params)?.list ?? null);
-      const others = page.all.filter(({ ch, p }) => {
-        const asked = fields(p);
-        return ch === "feature" && JSON.stringify(asked?.list ?? null) === list && asked?.f !== page.trait("feature");
-      });
+      // A list is all in the page, or in files beside it; without one there is what the page itself has.
+      const listed = (fields(params)?.list ?? []) as number[];
+      const recorded = () => page.all.filter(({ ch }) => ch === "feature").map(({ p }) => fields(p)?.f as number);
+      const others = (listed.length > 0 ? listed : recorded()).filter((f) => f !== page.trait("feature"));
       const drawn = others[Math.floor(Math.random() * others.length)];
-      return drawn && { ch: "random", p: params, r: { f: fields(drawn.p)?.f ?? null }, arrays: [] };
+      return drawn === undefined ? undefined : { ch: "random", p: params, r: { f: drawn }, arrays: [] };
     },
     examples: (params, page) => {
       const asked = fields(params);

@@ -16,6 +16,7 @@ import { type Ask, wasDropped } from "../../kernel/kernel";
 import { type Status, useTogether } from "../../kernel/together";
 import { save, useRevision, useTraits } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
+import { opened } from "./opened";
 
 /** For so long the last feature stays until the examples of the next are there: usually they come together. */
 const TOGETHER_MS = 150;
@@ -185,7 +186,7 @@ export function useAnswers(model: Model, root: HTMLElement): Answers {
       if (to === undefined) return;
       returning.current = true;
       setPast(past.slice(0, -1));
-      save(model, { feature: to, activation_range: [], token_filter: "", selected_example: null });
+      save(model, opened(to));
     },
     setLabel: (f, label) => {
       const { feature } = latest.current;

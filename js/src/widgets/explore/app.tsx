@@ -4,7 +4,6 @@
  */
 
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
-import { useFull } from "../../controls/full";
 import { Name, type Named } from "../../feature/said";
 import { useLookup } from "../../kernel/lookup";
 import { save, useTrait } from "../../kernel/traits";
@@ -27,7 +26,7 @@ const RIGHT: Record<string, string> = {
 };
 /** Two views need so many pixels. */
 const WIDE = 1150;
-const BOX = ".saew-explore";
+export const BOX = ".saew-explore";
 
 export function App({ model, root }: ViewProps) {
   const left = useTrait<string>(model, "left");
@@ -36,7 +35,6 @@ export function App({ model, root }: ViewProps) {
   const feature = useTrait<number | null>(model, "feature");
   const box = useBox(root);
   const wide = useWide(box);
-  const full = useFull(box);
   useLayoutEffect(() => {
     if (!box) return;
     box.dataset.shown = wide ? `${left} ${right}` : front;
@@ -67,9 +65,6 @@ export function App({ model, root }: ViewProps) {
         {feature === null ? "no feature selected" : <b>{`Feature ${feature}`}</b>}{" "}
         {said?.reply && <Name of={said.reply.r} />}
       </span>
-      <button type="button" aria-pressed={full.on} onClick={full.toggle} disabled={!box}>
-        {full.on ? "Leave full screen" : "Full screen"}
-      </button>
     </div>
   );
 }

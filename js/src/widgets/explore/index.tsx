@@ -1,6 +1,6 @@
 /** The workbench's bar (kernel side: src/saewidgets/widgets/explore/widget.py). */
 
 import { widget } from "../../page/mount";
-import { App } from "./app";
+import { App, BOX } from "./app";
 
-export default widget("bench", App);
+export default widget("bench", App, undefined, BOX);

@@ -17,8 +17,6 @@ import { NEAR } from "./picture";
 import { type State, useGraph } from "./state";
 import { FEATURE, type Graph, LOGIT } from "./wire";
 
-const TALL = 520;
-
 export function App(props: ViewProps) {
   const { model, root } = props;
   const state = useGraph(model, root);
@@ -191,7 +189,6 @@ function Drawn({ model, root, prefix, themeVersion, state, graph }: ViewProps & 
           <Canvas
             root={root}
             scene={scene}
-            height={TALL}
             name={`Picture of the graph: ${shown.count} nodes by token and layer. The lists beside it have the same nodes.`}
             onHover={(row, at) => hover(row, at, true)}
             onClick={click}

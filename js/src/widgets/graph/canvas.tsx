@@ -4,8 +4,9 @@
  */
 
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
-import { useWidth } from "../../charts/width";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { densityOf, penOf, useSize } from "../../charts/size";
+import { useWheel } from "../../charts/wheel";
 import { Tip } from "../../controls/tip";
 import { LinkLayer } from "./layer";
 import { paint, type Scene } from "./paint";
@@ -17,19 +18,20 @@ const CLOSER = 1.3;
 const STILL = 4;
 /** After so long a movement has come to rest. */
 const REST_MS = 140;
+const UNMEASURED = { width: 360, height: 520 };
 
 interface Props {
   root: HTMLElement;
   scene: Scene;
-  height: number;
   name: string;
   onHover: (row: number, at?: HTMLElement) => void;
   onClick: (row: number, event: PointerEvent) => void;
   tip: ComponentChildren;
 }
 
-export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Props) {
-  const [measure, width] = useWidth();
+export function Canvas({ root, scene, name, onHover, onClick, tip }: Props) {
+  const [host, setHost] = useState<HTMLDivElement | null>(null);
+  const { width, height } = useSize(host, UNMEASURED);
   const canvas = useRef<HTMLCanvasElement>(null);
   const marker = useRef<HTMLDivElement>(null);
   const look = useRef<Look>(WHOLE);
@@ -42,14 +44,9 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
   const rest = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const draw = () => {
     waiting.current = 0;
-    const el = canvas.current;
-    const ctx = el?.getContext("2d");
-    if (!el || !ctx) return;
-    const dense = root.ownerDocument.defaultView?.devicePixelRatio ?? 1;
-    const [w, h] = [Math.round(now.current.width * dense), Math.round(now.current.height * dense)];
-    if (el.width !== w) el.width = w;
-    if (el.height !== h) el.height = h;
-    ctx.setTransform(dense, 0, 0, dense, 0, 0);
+    const dense = densityOf(root);
+    const ctx = penOf(canvas.current, now.current, dense);
+    if (!ctx) return;
     const to = frame();
     let fresh = true;
     paint(ctx, now.current.scene, to, () => {
@@ -100,21 +97,10 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
     nearest(now.current.scene.places, now.current.scene.shown, frame(), ...at(event));
   const drag = useRef<{ x: number; y: number; far: boolean } | null>(null);
 
-  // Not passive: what zooms the picture does not scroll the notebook.
-  useLayoutEffect(() => {
-    const el = canvas.current;
-    if (!el) return;
-    const wheel = (event: WheelEvent) => {
-      // A wheel that only passes over the picture scrolls the notebook.
-      if (!event.ctrlKey && !event.metaKey && root.ownerDocument.activeElement !== el) return;
-      event.preventDefault();
-      const lines = event.deltaMode === 1 ? 16 : 1;
-      if (event.shiftKey) go({ ...look.current, x: look.current.x + (event.deltaY || event.deltaX) * lines });
-      else go(zoomed(look.current, Math.exp((-event.deltaY * lines) / (event.ctrlKey ? 100 : 400)), ...at(event)));
-    };
-    el.addEventListener("wheel", wheel, { passive: false });
-    return () => el.removeEventListener("wheel", wheel);
-  }, []);
+  useWheel(canvas, (event, by, pixels) => {
+    if (event.shiftKey) go({ ...look.current, x: look.current.x + pixels });
+    else go(zoomed(look.current, by, ...at(event)));
+  });
 
   const middle = (): [number, number] => [now.current.width / 2, now.current.height / 2];
   const closer = () => zoomed(look.current, CLOSER, ...middle());
@@ -142,12 +128,12 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
     </button>
   );
   return (
-    <div class="saew-graph-picture" ref={measure}>
+    <div class="saew-graph-picture" ref={setHost}>
+      {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: a screen reader has to leave it its keys */}
       <canvas
         ref={canvas}
-        style={{ height: `${height}px` }}
         tabIndex={0}
-        role="img"
+        role="application"
         aria-label={name}
         onKeyDown={keys}
         onPointerDown={(event) => {
@@ -184,7 +170,7 @@ export function Canvas({ root, scene, height, name, onHover, onClick, tip }: Pro
       <div class="saew-graph-zoom">
         {button("+", "Zoom in", closer)}
         {button("\u2212", "Zoom out", farther)}
-        {button("fit", "Whole graph", () => WHOLE)}
+        {button("fit", "fit the whole graph", () => WHOLE)}
       </div>
       <div class="saew-graph-marker" ref={marker} aria-hidden="true" />
       {tip && marker.current && (

@@ -33,7 +33,6 @@ export interface Scene {
 /** All but the axes' names, within them; `all` draws all links. */
 export function paint(ctx: CanvasRenderingContext2D, scene: Scene, frame: Frame, all: () => void): void {
   const { width, height } = frame;
-  ctx.clearRect(0, 0, width, height);
   ctx.save();
   ctx.beginPath();
   ctx.rect(LEFT, 0, width - LEFT, height - BOTTOM);

@@ -36,7 +36,6 @@ export function App(props: ViewProps) {
           progress: lens.progress,
           error,
           offline: ladder.offline ?? lens.offline,
-          silent: kernel.silent,
           dismiss,
         }}
       />

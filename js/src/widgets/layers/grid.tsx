@@ -205,7 +205,7 @@ export function Grid(props: Props) {
                   >
                     <span class="saew-lens-best">
                       <Tok t={best.t} />
-                    </span>
+                    </span>{" "}
                     <span class="saew-lens-p">{inCell(shade)}</span>
                   </div>
                 );

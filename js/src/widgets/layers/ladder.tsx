@@ -226,7 +226,6 @@ function Features({
               class="saew-pick"
               tabIndex={tab(featureKey(row))}
               aria-pressed={on}
-              aria-label={`Feature ${row.f} of ${label(json?.name ?? "")}, ${json?.activation_name} ${num(row.a)}`}
               onPointerEnter={(event) => onPoint(row, event.currentTarget)}
               onFocus={(event) => {
                 onVisit(featureKey(row));
@@ -236,6 +235,7 @@ function Features({
               onClick={() => onPick(row)}
             >
               {on && <span class="saew-dot" style={{ background: `var(--saew-h${FEATURE})` }} />}
+              <span class="saew-offscreen">{`${label(json?.name ?? "")}, feature `}</span>
               <b>{row.f}</b> <Name of={row} /> <span class="saew-nowrap">{num(row.a)}</span>
             </Button>
           );

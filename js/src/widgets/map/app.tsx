@@ -1,11 +1,11 @@
 /** The map of all features: what it is searched and coloured by, the picture, what its colours mean, what is selected. */
 
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ErrorBanner } from "../../controls/banner";
+import { MAX_SELECTED } from "../../../../src/saewidgets/widgets/constants.json";
+import { ErrorBanner, Notice } from "../../controls/banner";
 import { ChannelStatus } from "../../controls/channelstatus";
 import { Footer } from "../../controls/footer";
 import { count } from "../../controls/format";
-import { type Full, useFull } from "../../controls/full";
 import { HoverCard, type Pointed } from "../../feature/card";
 import { SelectedBar } from "../../feature/selected";
 import { save, useTrait } from "../../kernel/traits";
@@ -30,7 +30,6 @@ const UNREAD: Omit<Look, "palette"> = { paper: [255, 255, 255], ink: [31, 35, 40
 export function App(props: ViewProps) {
   const { model, root } = props;
   const state = useMap(model, root);
-  const full = useFull(root);
   const { kernel, facts, layout, points } = state;
   const failed = kernel.of("layout").error;
   return (
@@ -49,7 +48,7 @@ export function App(props: ViewProps) {
         </p>
       )}
       {!points && kernel.of("layout").busy && <Making state={state} />}
-      {points && <Drawn {...props} state={state} points={points} full={full} />}
+      {points && <Drawn {...props} state={state} points={points} />}
       {kernel.error && <ErrorBanner error={kernel.error} onDismiss={() => save(model, { error: null })} />}
       {layout && (
         <Footer notes={[...layout.notes, ...(facts?.notes ?? [])]} provenance={facts?.provenance ?? []}>
@@ -87,10 +86,9 @@ function Unplaced({ points, selected }: { points: Points; selected: number[] }) 
 interface DrawnProps extends ViewProps {
   state: State;
   points: Points;
-  full: Full;
 }
 
-function Drawn({ model, root, prefix, themeVersion, state, points, full }: DrawnProps) {
+function Drawn({ model, root, prefix, themeVersion, state, points }: DrawnProps) {
   const feature = useTrait<number | null>(model, "feature");
   const selected = useTrait<number[]>(model, "selected_features");
   const palette = usePalette(root, themeVersion);
@@ -98,10 +96,12 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
   const [read, setRead] = useState<Omit<Look, "palette">>(UNREAD);
   const [hovered, setHovered] = useState<{ row: number; at: HTMLElement | null }>({ row: -1, at: null });
   const [wish, setWish] = useState(0);
+  const [tooMany, setTooMany] = useState(0);
   useLayoutEffect(() => {
     const found = host.current && readColours(host.current);
     if (found) setRead(found);
   }, [themeVersion]);
+  useLayoutEffect(() => setTooMany(0), [selected]);
   const look: Look = useMemo(() => ({ ...read, palette }), [read, palette]);
   const { colour, order, state: states } = state;
   const ink = useMemo(() => inkOf(levels(look, colour.json), [look.paper, look.ink, look.accent]), [look, colour]);
@@ -110,15 +110,21 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
     [points, states, order, colour.level, ink],
   );
   const current = feature === null ? -1 : (points.rowOf[feature] ?? -1);
+  /** Too many stay out of the traits, which every view is sent: the selection stays as it was, and that is said. */
+  const choose = (features: number[]) => {
+    const many = features.length > MAX_SELECTED;
+    setTooMany(many ? features.length : 0);
+    if (!many) save(model, { selected_features: features });
+  };
   const select = (rows: number[], add: boolean) => {
     const features = rows.map((row) => points.features[row] as number);
     // Of now, and not of when it was drawn: hands are quick.
     const held = model.get("selected_features") as number[];
-    save(model, { selected_features: add ? [...new Set([...held, ...features])] : features });
+    choose(add ? [...new Set([...held, ...features])] : features);
   };
   const toggle = (f: number) => {
     const held = model.get("selected_features") as number[];
-    save(model, { selected_features: held.includes(f) ? held.filter((one) => one !== f) : [...held, f] });
+    choose(held.includes(f) ? held.filter((one) => one !== f) : [...held, f]);
   };
   const click = (row: number, add: boolean) => {
     if (row < 0) return;
@@ -134,7 +140,7 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
     <div class="saew-map-body">
       <div class="saew-map-colours" ref={host} />
       <Picture
-        {...{ root, drawn, current, full, wish }}
+        {...{ root, drawn, current, wish }}
         accent={css(look.accent)}
         hovered={hovered.row}
         name={`Map of ${count(points.n, "feature")}`}
@@ -142,7 +148,7 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
         onHover={(row, at) => setHovered({ row, at: at ?? null })}
         onClick={click}
         onLasso={select}
-        onClear={() => save(model, { selected_features: [] })}
+        onClear={() => choose([])}
       >
         <Said {...{ model, state, points }} onWish={current >= 0 ? () => setWish((n) => n + 1) : undefined} />
       </Picture>
@@ -156,6 +162,12 @@ function Drawn({ model, root, prefix, themeVersion, state, points, full }: Drawn
               if (colour.level[row] === level && states[row] !== FAINT) rows.push(row);
             select(rows, add);
           }}
+        />
+      )}
+      {tooMany > 0 && (
+        <Notice
+          text={`That would select ${count(tooMany, "feature")}, more than the ${MAX_SELECTED.toLocaleString("en")} that can be selected together: the selection is as it was. Zoom in, and select a part of them.`}
+          onDismiss={() => setTooMany(0)}
         />
       )}
       <SelectedBar
@@ -192,7 +204,7 @@ function Said({
   const only = useTrait<string>(model, "only");
   const searching = query.trim() !== "";
   const without = (layout?.of ?? 0) - points.n;
-  const all = `${count(points.n, "feature")}${without > 0 ? ` (${without.toLocaleString("en")} have no place)` : ""}`;
+  const all = `${count(points.n, "feature")}${without > 0 ? ` (${without.toLocaleString("en")} ${without === 1 ? "has" : "have"} no place)` : ""}`;
   const parts = [
     all,
     marks && only !== "" ? `${marks.json.among.toLocaleString("en")} in the list` : "",

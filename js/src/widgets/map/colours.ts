@@ -1,41 +1,27 @@
 /** The colours of points, and of their legend: of numbers dark against light and light against dark, of groups one each. */
 
+import { along, type Rgb, VIRIDIS } from "../../charts/viridis";
 import type { Palette } from "../../tokens/palette";
 import type { ColourJson } from "./wire";
 import { NO_LEVEL } from "./wire";
 
-export type Rgb = readonly [number, number, number];
-
-/** Viridis: even steps to the eye, also of those who see fewer colours. From dark to light. */
-const VIRIDIS: readonly Rgb[] = [
-  [68, 1, 84],
-  [72, 40, 120],
-  [62, 73, 137],
-  [49, 104, 142],
-  [38, 130, 142],
-  [31, 158, 137],
-  [53, 183, 121],
-  [110, 206, 88],
-  [181, 222, 43],
-  [253, 231, 37],
-];
 /** After the palette's six; on light, on dark. */
 const MORE: readonly (readonly [Rgb, Rgb])[] = [
   [
-    [128, 128, 20],
-    [190, 186, 74],
+    [81, 97, 66],
+    [195, 253, 148],
   ],
   [
-    [136, 34, 85],
-    [219, 112, 160],
+    [51, 16, 49],
+    [149, 85, 128],
   ],
   [
-    [140, 109, 90],
-    [178, 150, 130],
+    [111, 31, 24],
+    [230, 208, 196],
   ],
   [
-    [91, 79, 201],
-    [143, 134, 255],
+    [65, 42, 149],
+    [145, 108, 253],
   ],
 ];
 
@@ -78,14 +64,7 @@ export function levels(look: Look, colour: ColourJson | null): Rgb[] {
     return out;
   }
   const scale = stops(look);
-  for (let level = 0; level < NO_LEVEL; level++) {
-    const at = (level / (NO_LEVEL - 1)) * (scale.length - 1);
-    const i = Math.min(scale.length - 2, Math.floor(at));
-    const [a, b] = [scale[i] as Rgb, scale[i + 1] as Rgb];
-    out[level] = [0, 1, 2].map((c) =>
-      Math.round((a[c] as number) + ((b[c] as number) - (a[c] as number)) * (at - i)),
-    ) as unknown as Rgb;
-  }
+  for (let level = 0; level < NO_LEVEL; level++) out[level] = along(scale, level / (NO_LEVEL - 1));
   return out;
 }
 

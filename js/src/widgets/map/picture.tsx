@@ -5,11 +5,14 @@
 
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { nearest } from "../../charts/nearby";
+import { type Frame, type Look, planeX, planeY, screenX, screenY, WHOLE } from "../../charts/plane";
+import { densityOf, penOf, pixelsOf, useSize } from "../../charts/size";
+import { useWheel } from "../../charts/wheel";
 import { Segments } from "../../controls/segments";
-import { type Frame, frameOf, type Look, mapX, mapY, moved, screenX, screenY, WHOLE, zoomed } from "./look";
-import { inside, nearest } from "./points";
+import { frameOf, moved, zoomed } from "./look";
+import { inside } from "./points";
 import { type Drawn, FAINT, FOUND, radiusOf, raster } from "./raster";
-import { useSize } from "./size";
 
 /** Pixels: of an arrow key, of a hand that clicks, between corners of a lasso, around what is meant by pointer and by key. */
 const STEP = 60;
@@ -41,18 +44,19 @@ interface Props extends Hand {
   name: string;
   /** Id of what says how it is used. */
   hint: string;
-  full: { on: boolean; toggle: () => void };
   /** Grows when `current` is to be in the middle. */
   wish: number;
   /** What stands beside the buttons. */
   children: ComponentChildren;
 }
 
+const UNMEASURED = { width: 480, height: 360 };
+
 export function Picture(props: Props) {
-  const { root, drawn, name, hint, hovered, current, full, wish } = props;
+  const { root, drawn, name, hint, hovered, current, wish } = props;
   const [host, setHost] = useState<HTMLDivElement | null>(null);
   const [tool, setTool] = useState("move");
-  const size = useSize(host);
+  const size = useSize(host, UNMEASURED);
   const base = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
   const marker = useRef<HTMLDivElement>(null);
@@ -72,7 +76,7 @@ export function Picture(props: Props) {
     const { drawn: it, size: box } = now.current;
     return frameOf(it.points.box, box.width, box.height, look.current);
   };
-  const dense = () => Math.min(3, root.ownerDocument.defaultView?.devicePixelRatio ?? 1);
+  const dense = () => Math.min(3, densityOf(root));
   const drawPoints = () => {
     const el = base.current;
     const ctx = el?.getContext("2d", { alpha: false });
@@ -97,12 +101,8 @@ export function Picture(props: Props) {
   };
   const drawOver = () => {
     const el = over.current;
-    const ctx = el?.getContext("2d");
+    const ctx = penOf(el, now.current.size, dense());
     if (!el || !ctx) return;
-    const [width, height] = pixelsOf(el, now.current.size, dense());
-    ctx.setTransform(1, 0, 0, 1, 0, 0);
-    ctx.clearRect(0, 0, width, height);
-    ctx.setTransform(dense(), 0, 0, dense(), 0, 0);
     const { drawn: it, hovered: pointed, current: chosen, accent, size: box } = now.current;
     const at = frame();
     const ring = (row: number, more: number, wide: number) => {
@@ -198,10 +198,10 @@ export function Picture(props: Props) {
     const { drawn: it } = now.current;
     const at = frame();
     const { points, state } = it;
-    const [x, y] = [mapX(at, px), mapY(at, py)];
+    const [x, y] = [planeX(at, px), planeY(at, py)];
     const large = radiusOf(at, points.n, FOUND);
-    const out = nearest(points, x, y, (large + 1) / at.scale, (row) => (state[row] ?? 0) >= FOUND);
-    return out >= 0 ? out : nearest(points, x, y, distance / at.scale, (row) => state[row] !== FAINT);
+    const out = nearest(points.near, x, y, (large + 1) / at.scale, (row) => (state[row] ?? 0) >= FOUND);
+    return out >= 0 ? out : nearest(points.near, x, y, distance / at.scale, (row) => state[row] !== FAINT);
   };
   const placeOf = (event: MouseEvent): [number, number] => {
     const box = base.current?.getBoundingClientRect();
@@ -217,22 +217,10 @@ export function Picture(props: Props) {
     soon(false);
   };
 
-  // Not passive: what zooms the map does not scroll the notebook.
-  useLayoutEffect(() => {
-    const el = base.current;
-    if (!el) return;
-    const wheel = (event: WheelEvent) => {
-      // A wheel that only passes over the map scrolls the notebook.
-      if (!event.ctrlKey && !event.metaKey && root.ownerDocument.activeElement !== el && !isFocusedIn(el)) return;
-      event.preventDefault();
-      const lines = event.deltaMode === 1 ? 16 : 1;
-      const by = Math.exp((-event.deltaY * lines) / (event.ctrlKey ? 100 : 400));
-      go(zoomed(frame(), now.current.drawn.points.box, by, ...placeOf(event)));
-      hover(meant(...placeOf(event)));
-    };
-    el.addEventListener("wheel", wheel, { passive: false });
-    return () => el.removeEventListener("wheel", wheel);
-  }, []);
+  useWheel(base, (event, by) => {
+    go(zoomed(frame(), now.current.drawn.points.box, by, ...placeOf(event)));
+    hover(meant(...placeOf(event)));
+  });
 
   const middle = (): [number, number] => [now.current.size.width / 2, now.current.size.height / 2];
   const closer = (by: number) => () => zoomed(frame(), now.current.drawn.points.box, by, ...middle());
@@ -261,7 +249,7 @@ export function Picture(props: Props) {
         lasso.current = null;
         drag.current = null;
         soon(false);
-      } else if (!now.current.full.on) props.onClear();
+      } else props.onClear();
     } else return;
     event.preventDefault();
   };
@@ -306,7 +294,7 @@ export function Picture(props: Props) {
     soon(false);
     const { points, state } = now.current.drawn;
     const at = frame();
-    const around = line.map((value, i) => (i % 2 === 0 ? mapX(at, value) : mapY(at, value)));
+    const around = line.map((value, i) => (i % 2 === 0 ? planeX(at, value) : planeY(at, value)));
     props.onLasso(
       inside(points, around, (row) => state[row] !== FAINT),
       from.add,
@@ -331,17 +319,15 @@ export function Picture(props: Props) {
           />
           {button("+", "Zoom in", closer(CLOSER))}
           {button("\u2212", "Zoom out", closer(1 / CLOSER))}
-          {button("fit", "Whole map", () => WHOLE)}
-          <button type="button" aria-pressed={full.on} onClick={full.toggle}>
-            {full.on ? "Leave full screen" : "Full screen"}
-          </button>
+          {button("fit", "fit the whole map", () => WHOLE)}
         </div>
       </div>
       <div class="saew-map-picture" ref={setHost} data-tool={tool}>
+        {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: a screen reader has to leave it its keys */}
         <canvas
           ref={base}
           tabIndex={0}
-          role="img"
+          role="application"
           aria-label={name}
           aria-describedby={hint}
           onKeyDown={keys}
@@ -370,18 +356,4 @@ export function Picture(props: Props) {
       </div>
     </>
   );
-}
-
-/** Whether the keyboard is on an element inside of a shadow root, too. */
-function isFocusedIn(el: HTMLElement): boolean {
-  const home = el.getRootNode();
-  return "activeElement" in home && (home as ShadowRoot).activeElement === el;
-}
-
-/** Give a canvas as many pixels as its place on the screen has. */
-function pixelsOf(el: HTMLCanvasElement, { width, height }: { width: number; height: number }, dense: number) {
-  const [w, h] = [Math.max(1, Math.round(width * dense)), Math.max(1, Math.round(height * dense))];
-  if (el.width !== w) el.width = w;
-  if (el.height !== h) el.height = h;
-  return [w, h] as const;
 }

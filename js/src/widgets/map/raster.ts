@@ -3,7 +3,7 @@
  * any machine. A pixel is a number, of bytes alpha, blue, green, red (every machine that runs this is little-endian).
  */
 
-import type { Frame } from "./look";
+import type { Frame } from "../../charts/plane";
 import type { Points } from "./points";
 
 /** How a point stands out: behind all and out of reach, behind, as it is, found, selected. */

@@ -81,7 +81,7 @@ export function useMap(model: Model, root: HTMLElement): State {
   }, [query, by, only, revision, times.facts]);
   const { state, order } = useMemo(() => {
     const state = points ? statesOf(points, asks ? marks : null, only !== "", selected) : NOTHING;
-    return { state, order: points ? ordered(state, points.grid.rows) : new Uint32Array(0) };
+    return { state, order: points ? ordered(state, points.near.rows) : new Uint32Array(0) };
   }, [points, marks, asks, only !== "", selected]);
   const level = useMemo(
     () => (colour.level.length === points?.n ? colour.level : new Uint8Array(points?.n ?? 0).fill(NO_LEVEL)),

@@ -1,6 +1,6 @@
 /** The steering panel: what is continued and how it is edited on one side, what comes of it on the other. */
 
-import { ErrorBanner, Notice } from "../../controls/banner";
+import { ErrorBanner } from "../../controls/banner";
 import { Tabs } from "../../controls/tabs";
 import { useKernel } from "../../kernel/kernel";
 import { save, useTrait } from "../../kernel/traits";
@@ -48,9 +48,6 @@ export function App({ model, root, prefix, themeVersion }: ViewProps) {
   return (
     <>
       {kernel.error && <ErrorBanner error={kernel.error} onDismiss={() => save(model, { error: null })} />}
-      {kernel.silent && (
-        <Notice text="No answer from the kernel (busy, restarted or disconnected). Showing the last result." />
-      )}
       <div class="saew-steer">
         <div class="saew-set">
           <PromptBox state={state} />

@@ -51,7 +51,6 @@ export function App(props: ViewProps) {
           progress: main.progress,
           error,
           offline: main.offline ?? colour.offline,
-          silent: kernel.silent,
           dismiss: () => {
             kernel.dismiss("subspace");
             kernel.dismiss("colour");
@@ -163,7 +162,7 @@ function Body({ model, root, prefix, themeVersion, points, colouring, onFeatures
           onRemove={(one) => onFeatures(json.features.map(({ f }) => f).filter((f) => f !== one))}
         />
         <Scores root={root} of={json} />
-        <Pairs {...{ root, points, pair, buckets }} onChoose={(next) => save(model, { components: next })} />
+        <Pairs {...{ points, pair, buckets }} onChoose={(next) => save(model, { components: next })} />
       </div>
     </div>
   );

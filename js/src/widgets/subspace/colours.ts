@@ -1,5 +1,6 @@
 /** The colours of points: six hues with two shapes for groups, a ramp that every kind of colour vision orders for numbers. */
 
+import { along, VIRIDIS } from "../../charts/viridis";
 import type { Palette } from "../../tokens/palette";
 import { type Colouring, OTHER } from "./wire";
 
@@ -8,14 +9,6 @@ const HUES = 6;
 const INK = 0.42;
 export const LEVELS = 32;
 /** Of viridis, as far as it is told apart from a light and from a dark ground. */
-const VIRIDIS = [
-  [68, 1, 84],
-  [65, 68, 135],
-  [42, 120, 142],
-  [34, 168, 132],
-  [122, 209, 81],
-  [253, 231, 37],
-] as const;
 const ON_LIGHT = [0, 0.86] as const;
 const ON_DARK = [0.22, 1] as const;
 
@@ -37,10 +30,7 @@ export function markOf(group: number, palette: Palette): Mark {
 /** The colour of a number, 0 the least and 1 the largest. */
 export function shade(level: number, palette: Palette): string {
   const [from, to] = isDark(palette) ? ON_DARK : ON_LIGHT;
-  const at = (from + Math.max(0, Math.min(1, level)) * (to - from)) * (VIRIDIS.length - 1);
-  const i = Math.min(VIRIDIS.length - 2, Math.floor(at));
-  const [low, high] = [VIRIDIS[i] ?? VIRIDIS[0], VIRIDIS[i + 1] ?? VIRIDIS[0]];
-  return `rgb(${low.map((one, k) => Math.round(one + (at - i) * ((high[k] ?? 0) - one))).join(" ")})`;
+  return `rgb(${along(VIRIDIS, from + Math.max(0, Math.min(1, level)) * (to - from)).join(" ")})`;
 }
 
 /** All of it, from left to right. */

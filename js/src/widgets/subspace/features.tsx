@@ -6,6 +6,7 @@ import { num, percent } from "../../controls/format";
 import { Button } from "../../controls/small";
 import { Tip } from "../../controls/tip";
 import { Name } from "../../feature/said";
+import { useRoving } from "../../table/rove";
 import type { FeatureRow, Score, SubspaceJson } from "./wire";
 
 interface Props {
@@ -17,8 +18,9 @@ interface Props {
 }
 
 export function Features({ of, feature, live, onFeature, onRemove }: Props) {
+  const roving = useRoving<HTMLElement>(".saew-link", ".saew-quiet");
   return (
-    <section aria-label="Features">
+    <section aria-label="Features" {...roving}>
       <h3>Features</h3>
       <table class="saew-spanning">
         <thead>

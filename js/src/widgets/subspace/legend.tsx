@@ -46,14 +46,14 @@ export function Legend({ colouring, name, palette, only, onOnly }: Props) {
       key={group}
       class={only.length > 0 && !only.includes(group) ? "saew-group saew-group-off" : "saew-group"}
       aria-pressed={only.includes(group)}
-      aria-label={`Look at ${token ? tokenName(text) : label(text)} only: ${count(n, "point")}`}
+      aria-label={`${token ? tokenName(text) : label(text)} ${n.toLocaleString("en")}: look at these points`}
       title="Click: look at these only. With Ctrl or Shift: at these, too."
       onClick={(event) => toggle(group, event.ctrlKey || event.metaKey || event.shiftKey)}
     >
       <Swatch mark={markOf(group, palette)} />
       <span class={token ? "saew-mono saew-group-name" : "saew-group-name"}>
         {token ? <Tok t={text} /> : <bdi>{label(text)}</bdi>}
-      </span>
+      </span>{" "}
       <span class="saew-small">{n.toLocaleString("en")}</span>
     </button>
   );

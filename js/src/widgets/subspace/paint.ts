@@ -1,7 +1,7 @@
 /** Points on a canvas: what has no colour of its own at the bottom, then group by group, the smallest on top. */
 
+import { type Frame, screenX, screenY } from "../../charts/plane";
 import type { Buckets } from "./colours";
-import { type Frame, screenX, screenY } from "./frame";
 
 const SMALL = 2;
 /** Discs of one path: what overlaps within one takes longer the more there are. */

@@ -1,10 +1,12 @@
 /** Every pair of components as a small picture, and which of them is looked at. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { WHOLE } from "../../charts/plane";
+import { penOf } from "../../charts/size";
 import { percent } from "../../controls/format";
 import { Small } from "../../controls/small";
 import type { Buckets } from "./colours";
-import { frameOf, WHOLE } from "./frame";
+import { frameOf } from "./frame";
 import { paint } from "./paint";
 import type { Points } from "./wire";
 
@@ -13,7 +15,6 @@ const SIDE = 60;
 const MOST = 1500;
 
 interface Props {
-  root: HTMLElement;
   points: Points;
   pair: [number, number];
   buckets: Buckets;
@@ -77,18 +78,12 @@ interface TileProps extends Props {
   circularity: number;
 }
 
-function Tile({ root, points, buckets, a, b, on, best, circularity, onChoose }: TileProps) {
+function Tile({ points, buckets, a, b, on, best, circularity, onChoose }: TileProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { extent, n } = points.json;
   useLayoutEffect(() => {
-    const el = canvas.current;
-    const ctx = el?.getContext("2d");
-    if (!el || !ctx) return;
-    const dense = root.ownerDocument.defaultView?.devicePixelRatio ?? 1;
-    el.width = SIDE * dense;
-    el.height = SIDE * dense;
-    ctx.setTransform(dense, 0, 0, dense, 0, 0);
-    ctx.clearRect(0, 0, SIDE, SIDE);
+    const ctx = penOf(canvas.current, { width: SIDE, height: SIDE });
+    if (!ctx) return;
     const to = frameOf(extent[a] ?? [0, 0], extent[b] ?? [0, 0], SIDE, SIDE, WHOLE);
     const scene = { x: points.on(a), y: points.on(b), buckets, shown: () => true };
     paint(ctx, scene, to, 1.2, Math.max(1, Math.ceil(n / MOST)));

@@ -6,13 +6,16 @@
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { tickLabel, ticks } from "../../charts/axis";
+import { nearbyOf, nearest, toward } from "../../charts/nearby";
+import { type Look, moved, planeX, planeY, screenX, screenY, WHOLE, zoomed } from "../../charts/plane";
+import { penOf } from "../../charts/size";
+import { useWheel } from "../../charts/wheel";
 import { useWidth } from "../../charts/width";
 import { percent } from "../../controls/format";
 import { Button } from "../../controls/small";
 import { Tip } from "../../controls/tip";
 import { type Buckets, markOfPoint } from "./colours";
-import { dataX, dataY, frameOf, type Look, moved, screenX, screenY, WHOLE, zoomed } from "./frame";
-import { Hits } from "./hits";
+import { CLOSEST, frameOf } from "./frame";
 import { paint, radiusOf } from "./paint";
 import type { Points } from "./wire";
 
@@ -61,18 +64,12 @@ export function Plot(props: Props) {
   const [x, y] = [points.on(a), points.on(b)];
   const to = frameOf(extent[a] ?? [0, 0], extent[b] ?? [0, 0], width, height, look);
   const radius = radiusOf(n, look.zoom);
-  const hits = useMemo(() => new Hits(x, y, shown), [points, a, b, shownKey]);
+  const hits = useMemo(() => nearbyOf(x, y, shown), [points, a, b, shownKey]);
 
   useLayoutEffect(() => setLook(WHOLE), [points, a, b]);
   useLayoutEffect(() => {
-    const el = canvas.current;
-    const ctx = el?.getContext("2d");
-    if (!el || !ctx) return;
-    const dense = root.ownerDocument.defaultView?.devicePixelRatio ?? 1;
-    el.width = Math.round(width * dense);
-    el.height = Math.round(height * dense);
-    ctx.setTransform(dense, 0, 0, dense, 0, 0);
-    ctx.clearRect(0, 0, width, height);
+    const ctx = penOf(canvas.current, { width, height });
+    if (!ctx) return;
     paint(ctx, { x, y, buckets, shown }, to, radius);
   }, [points, a, b, buckets, shownKey, width, height, look]);
 
@@ -82,31 +79,14 @@ export function Plot(props: Props) {
   };
   const under = (event: { clientX: number; clientY: number }) => {
     const [px, py] = at(event);
-    return hits.nearest(dataX(to, px), dataY(to, py), NEAR / to.scale);
+    return nearest(hits, planeX(to, px), planeY(to, py), NEAR / to.scale);
   };
-  const now = useRef({ to, look });
-  now.current = { to, look };
-  const zoom = (by: number, px = width / 2, py = height / 2) =>
-    setLook(zoomed(now.current.look, now.current.to, by, px, py));
+  const zoom = (by: number, px = width / 2, py = height / 2) => setLook(zoomed(to, CLOSEST, by, px, py));
   const drag = useRef<{ x: number; y: number; far: boolean } | null>(null);
 
-  // Not passive: what zooms the picture does not scroll the notebook.
-  useLayoutEffect(() => {
-    const el = box.current;
-    if (!el) return;
-    const wheel = (event: WheelEvent) => {
-      // A wheel that only passes over the picture scrolls the notebook.
-      if (!event.ctrlKey && !event.metaKey && root.ownerDocument.activeElement !== el) return;
-      event.preventDefault();
-      const lines = event.deltaMode === 1 ? 16 : 1;
-      const [px, py] = at(event);
-      setLook(zoomed(now.current.look, now.current.to, Math.exp((-event.deltaY * lines) / 300), px, py));
-    };
-    el.addEventListener("wheel", wheel, { passive: false });
-    return () => el.removeEventListener("wheel", wheel);
-  }, []);
+  useWheel(box, (event, by) => zoom(by, ...at(event)));
 
-  const toward: Record<string, [number, number]> = {
+  const ways: Record<string, [number, number]> = {
     ArrowLeft: [-1, 0],
     ArrowRight: [1, 0],
     ArrowUp: [0, 1],
@@ -114,11 +94,11 @@ export function Plot(props: Props) {
   };
   const keys = (event: KeyboardEvent) => {
     if (event.altKey) return;
-    const way = toward[event.key];
+    const way = ways[event.key];
     if (way) {
       // From the point that is pointed at; at first, from the middle.
-      const from = hovered >= 0 ? hovered : hits.nearest(to.x, to.y, Number.MAX_VALUE);
-      const next = hovered >= 0 ? hits.toward(x[from] ?? 0, y[from] ?? 0, ...way) : from;
+      const from = hovered >= 0 ? hovered : nearest(hits, to.x, to.y, Number.MAX_VALUE);
+      const next = hovered >= 0 ? toward(hits, x[from] ?? 0, y[from] ?? 0, ...way) : from;
       if (next >= 0) {
         reveal(next);
         props.onHover(next);
@@ -140,10 +120,12 @@ export function Plot(props: Props) {
     const [px, py] = place(point);
     return px >= 0 && py >= 0 && px <= width && py <= height;
   };
+  /** The whole has no other place. */
+  const move = (dx: number, dy: number) => look.zoom > 1 && setLook(moved(to, dx, dy));
   /** Bring a point into a picture that is near. */
   const reveal = (point: number) => {
     const [px, py] = place(point);
-    if (!inside(point)) setLook(moved(look, to, width / 2 - px, height / 2 - py));
+    if (!inside(point)) move(px - width / 2, py - height / 2);
   };
 
   const ring = (point: number, name: string) => {
@@ -159,8 +141,8 @@ export function Plot(props: Props) {
   };
   const marks = (low: number, high: number, room: number) => ticks(low, high, Math.max(2, Math.floor(room / 55)));
   const [marksX, marksY] = [
-    marks(dataX(to, 0), dataX(to, width), width),
-    marks(dataY(to, height), dataY(to, 0), height),
+    marks(planeX(to, 0), planeX(to, width), width),
+    marks(planeY(to, height), planeY(to, 0), height),
   ];
   const axis = (component: number) =>
     `PC${component + 1} (${percent(explained[component] ?? Number.NaN)} of the variance)`;
@@ -184,7 +166,7 @@ export function Plot(props: Props) {
           if (held) {
             if (!held.far && Math.hypot(event.clientX - held.x, event.clientY - held.y) < STILL) return;
             if (look.zoom > 1) {
-              setLook(moved(look, to, event.clientX - held.x, event.clientY - held.y));
+              move(held.x - event.clientX, held.y - event.clientY);
               drag.current = { x: event.clientX, y: event.clientY, far: true };
               return;
             }

@@ -69,13 +69,11 @@ export function PointTip({ points, pair, buckets, point, text, missing }: TipPro
       </div>
       {text ? (
         <>
-          <div class="saew-point-text">
+          <div class="saew-point-text" dir="auto">
             {text.at > BEFORE && "\u2026"}
-            <bdi>{label(text.str.slice(Math.max(0, text.at - BEFORE), text.at).join(""))}</bdi>
-            <mark>
-              <bdi>{label(text.str[text.at] ?? "")}</bdi>
-            </mark>
-            <bdi>{label(text.str.slice(text.at + 1, text.at + 1 + AFTER).join(""))}</bdi>
+            <span>{label(text.str.slice(Math.max(0, text.at - BEFORE), text.at).join(""))}</span>
+            <mark>{label(text.str[text.at] ?? "")}</mark>
+            <span>{label(text.str.slice(text.at + 1, text.at + 1 + AFTER).join(""))}</span>
             {text.str.length > text.at + 1 + AFTER && "\u2026"}
           </div>
           <Small>{where(text)}</Small>

@@ -6,10 +6,12 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...errors import FeatureIndexError
+from ..arrays import Floats, Ints
 from ..labels import Labels
 
 
@@ -118,6 +120,20 @@ class Dictionary(ABC):
         (h·v) v / |v|^2. Without the division, ablating a direction that is no unit vector would overshoot.
         """
         return self.decoder(columns)
+
+    def written(self, features: Sequence[int] | Ints | None = None) -> Floats:
+        """`contribution` as NumPy, for what computes without torch: [n, d_out] float32, rows of its own.
+
+        Args:
+            features: which; default: all.
+
+        Raises:
+            FeatureIndexError: for a feature outside the dictionary.
+        """
+        chosen = range(self.n_features) if features is None else self.check_features(list(features))
+        with torch.no_grad():
+            rows = self.contribution(torch.as_tensor(list(chosen), dtype=torch.long))
+            return np.asarray(rows.detach().float().cpu().numpy(), np.float32)
 
     def along(self, vectors: Tensor) -> Tensor:
         """Dot products of `vectors` [..., d_out] with one unit of each feature's contribution: [..., n_features] float32."""

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-
 from ...engine.arrays import Floats
 from ...errors import FeatureIndexError, SaewidgetsError
 from ...index.feature_index import FeatureIndex
@@ -147,7 +145,7 @@ def provenance_of(side: Side) -> dict[str, str]:
 
 
 def decoder_row(side: Side, which: Which) -> tuple[Floats, str]:
-    """What one unit of the feature's activation adds, [d_out] float32 (`Dictionary.contribution`), and the hook to which.
+    """What one unit of the feature's activation adds, [d_out] float32 (`Dictionary.written`), and the hook to which.
 
     Raises:
         GeometryError: if the side has no engine, for an index does not hold decoders.
@@ -157,13 +155,8 @@ def decoder_row(side: Side, which: Which) -> tuple[Floats, str]:
             f"Side {called(side, which)} has no engine, and an index does not hold decoder rows: open it with its engine, "
             "FeatureIndex.open(path, engine=engine)."
         )
-    import torch  # an index alone needs none
-
     dictionary = side.engine.dictionary(side.sae)
-    with torch.no_grad():
-        row = dictionary.contribution(torch.tensor([side.feature], dtype=torch.long))[0]
-        values = np.asarray(row.detach().float().cpu().numpy(), np.float32)
-    return values, dictionary.hook_name_out or dictionary.hook_name
+    return dictionary.written([side.feature])[0], dictionary.hook_name_out or dictionary.hook_name
 
 
 def _as_side(given: object, which: Which) -> Side:

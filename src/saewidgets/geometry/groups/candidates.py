@@ -10,8 +10,9 @@ import numpy as np
 from ...engine.arrays import Ints
 from ..errors import GeometryError
 from ..subspace.figures import groups_figure
+from ..subspace.result import Subspace
 from ..subspace.scores import Scores
-from ..subspace.subspace import Subspace, subspace
+from ..subspace.subspace import subspace
 from .similar import Cut
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import numpy as np
 from ...engine.arrays import Bools, Floats, Ints
 from ...engine.ticket import Ticket
 from ...index.feature_index import FeatureIndex
-from ..active import Reread, drawn, read_draw, stored
+from ..active import drawn, is_stored, must_be_ours, stored
 from ..errors import GeometryError
+from ..read_again import Reread, read_draw
 from ..subspace.scores import shape_of
-from ..subspace.subspace import FEWEST, contribution, scaled_by_token
+from ..subspace.subspace import FEWEST, scaled_by_token
 from .candidates import CandidateGroups, Group, Method
 from .similar import Cut, Edges, chosen_cut, components, edges_of, mean_cosine, members
 from .spectral import PER_CLUSTER, spectral_clusters
@@ -77,8 +78,7 @@ def candidate_groups(
         >>> found.to_pandas()[["score", "tokens"]].head(20)
     """
     _check(method, cut, top, sizes, n, limit)
-    if index.imported is not None:
-        stored(index, [])  # raises, and says what it is
+    must_be_ours(index)
     why = index.folder.facts.get("decoder_missing")
     if why is not None:
         raise GeometryError(f"There are no groups by cosine: {why}")
@@ -189,7 +189,7 @@ class _Search:
         return members(everywhere, self.fires, self.sizes)
 
     def _rows(self, features: Ints) -> Floats:
-        return contribution(self.index.dictionary(), features)
+        return self.index.dictionary().written(features)
 
     def _groups(self, lists: list[Ints], notes: list[str]) -> list[Group]:
         token, total = self.index.column("token").astype(np.int64), self.index.column("token_total")
@@ -264,7 +264,7 @@ class _Search:
         missing = set()
         for i in chosen:
             ticket.breathe()
-            if stored(self.index, groups[i].features.tolist()) is None:
+            if not is_stored(self.index, groups[i].features.tolist()):
                 missing.add(i)
         return missing
 

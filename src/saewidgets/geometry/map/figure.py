@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...engine.activations.figures import escaped
 from ...engine.arrays import Doubles
 from ..errors import GeometryError
 from .table import Placed, map_frame
@@ -29,7 +30,7 @@ def map_figure(layout: Placed, colour: str, kept: str) -> Figure:
     for name in ("label", "top_token"):
         if name in frame:
             said = [
-                f"{text}<br>{_plain(value)}" if isinstance(value, str) else text
+                f"{text}<br>{escaped(value)}" if isinstance(value, str) else text
                 for text, value in zip(said, frame[name], strict=True)
             ]
     marker: dict[str, object] = {"size": 4 if len(layout.features) < 20_000 else 2}
@@ -66,8 +67,3 @@ def _numbers(layout: Placed, name: str) -> Doubles:
         # The silent have no logarithm: they are drawn without a colour.
         return np.asarray(np.log10(values, out=np.full(len(values), np.nan), where=values > 0), np.float64)
     return np.asarray(values, np.float64)
-
-
-def _plain(text: object) -> str:
-    """Text that plotly takes no markup from."""
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

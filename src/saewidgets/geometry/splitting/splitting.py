@@ -85,6 +85,8 @@ def splitting(
     if k < 1:
         raise GeometryError(f"k={k}: at least one partner must be kept of each feature.")
     rule = Rule(cut, least_r, least_together)
+    for index in (index_a, index_b):
+        every_of(index)  # raises
     shared = shared_tokens(index_a, index_b)
     if not shared.n:
         raise GeometryError(

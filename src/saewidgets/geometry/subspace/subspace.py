@@ -7,152 +7,27 @@ of the week lie on a circle in GPT-2's (Engels et al. 2024, arXiv 2405.14860), w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ...engine.arrays import Doubles, Floats, Ints
 from ...index.feature_index import FeatureIndex
-from ..active import Active, active_in_texts, drawn, read_again, stored
+from ..active import Active, active_in_texts, drawn, must_be_ours, stored
 from ..errors import GeometryError
+from ..read_again import read_again
 from .circularity import LEAST
 from .places import CorpusPlaces, Places, TextPlaces
-from .scores import Scores, shape_of
+from .result import Subspace
+from .scores import shape_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from plotly.graph_objects import Figure
-
     from ...engine.dictionary.base import Dictionary
     from ...engine.engine import Engine
     from ...engine.text.given import TextInput
     from ...engine.ticket import Progress, Ticket
 
-__all__ = ["Subspace", "subspace"]
+__all__ = ["FEWEST", "scaled_by_token", "subspace"]
 
 FEWEST = 3
 """Points that anything can be said of."""
-_BEFORE, _AFTER = 10, 5
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Subspace:
-    """What a few features write, at the tokens where any of them fires, on its principal components.
-
-    Attributes:
-        features: [k].
-        points: [n, c] coordinates on the components, c = min(5, n, d_out, k); in the hook's units, mean 0.
-        explained: [c] share of the points' variance, decreasing.
-        components: [c, d_out] unit vectors, orthogonal, in the space that the dictionary writes to; the entry of each that is
-            largest in magnitude is positive. mean: [d_out] of what the features write: mean + points @ components rebuilds it,
-            up to the components that are left out.
-        circularity: [c, c] how much each pair of components looks like a circle, 0 to 1 (`geometry.circularity`).
-        pair: the most circular one of those whose components hold a hundredth of the variance each, counted from 0: what a picture
-            shows first, and what `scores` is of. (In the paper days lie on the second and third component, the first being how
-            strongly features fire.)
-        activations: [n, k] of the features.
-        token: [n] the points' tokens. position: [n] where these stand, counted in the corpus (of texts: in all, one after another).
-        places: where these are in their texts.
-        scores: whether the pair is more than one dimension, by the paper's numbers, beside those of shuffled features.
-        dictionary: name of the dictionary. labels: feature to label, living.
-        provenance: what was done. notes: what a reader must know.
-
-    Example:
-        >>> days = sw.subspace(index, [2592, 4445, 4663, 4733, 6531, 8179, 9566, 20927, 24185])
-        >>> days.figure()
-        >>> days.to_pandas().groupby("token")[["pc2", "pc3"]].mean()
-    """
-
-    features: Ints
-    points: Doubles
-    explained: Doubles
-    components: Doubles
-    mean: Doubles
-    circularity: Doubles
-    pair: tuple[int, int]
-    activations: Floats
-    token: tuple[str, ...]
-    position: Ints
-    places: Places
-    scores: Scores
-    dictionary: str
-    labels: Mapping[int, str]
-    provenance: Mapping[str, str]
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        """Number of points."""
-        return len(self.points)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """One row a point: token, context (10 tokens before it to 5 after), document, position_in_document, position, the corpus'
-        own columns, pc1 ..., feature_<i> ... (activations).
-
-        A column of the corpus that is called like one of ours has "document_" in front.
-        """
-        import pandas as pd
-
-        windows = [self.places.window(i, _BEFORE, _AFTER)[0] for i in range(len(self))]
-        ours: dict[str, object] = {
-            "token": list(self.token),
-            "context": ["".join(window) for window in windows],
-            "document": [self.places.document_name(i) for i in range(len(self))],
-            "position_in_document": self.places.in_document,
-            "position": self.position,
-        }
-        numbers: dict[str, Doubles | Floats] = {f"pc{c + 1}": self.points[:, c] for c in range(self.points.shape[1])}
-        numbers |= {f"feature_{f}": self.activations[:, k] for k, f in enumerate(self.features.tolist())}
-        theirs: dict[str, object] = {}
-        for name in self.places.columns:
-            called = name
-            while called in ours or called in numbers or called in theirs:
-                called = f"document_{called}"
-            theirs[called] = self.places.column(name)
-        return pd.DataFrame({**ours, **theirs, **numbers})
-
-    def figure(
-        self,
-        components: Sequence[int] | None = None,
-        *,
-        colour: Literal["token", "position", "document"] | str = "token",
-    ) -> Figure:
-        """A plotly scatter of the points on two components, or on three.
-
-        Args:
-            components: which, counted from 0; default: `pair`.
-            colour: by "token" (the most frequent; the others grey), "position" in the document, "document", or by a column of
-                the corpus: a colour for each of its values, or a scale where they are numbers.
-
-        Raises:
-            GeometryError: for another number of components, one that is not there, or one named twice.
-            KeyError: for a column that the corpus has not.
-        """
-        from .figures import Picture, points_figure
-
-        chosen = list(self.pair) if components is None else [int(c) for c in components]
-        self.must_have(chosen)
-        named = ", ".join(map(str, self.features[:6].tolist())) + (" ..." if len(self.features) > 6 else "")
-        title = f"{self.dictionary}: {named}; {len(self):,} tokens"
-        return points_figure(Picture(self.points, self.explained, self.token, self.places, title), chosen, colour)
-
-    def must_have(self, components: Sequence[int]) -> None:
-        """Raise unless these are two or three different components that there are."""
-        c = self.points.shape[1]
-        if len(components) not in (2, 3) or len(set(components)) < len(components):
-            raise GeometryError(f"A picture has two or three different components, not {list(components)}.")
-        wrong = next((i for i in components if not 0 <= i < c), None)
-        if wrong is not None:
-            raise GeometryError(f"There is no component {wrong}: these points have {c}, counted from 0.")
-
-    def __repr__(self) -> str:
-        first, second = self.pair
-        said = self.scores
-        return (
-            f"Subspace({len(self.features)} features of {self.dictionary!r}, {len(self):,} tokens; components {first + 1} and "
-            f"{second + 1}: circularity {self.circularity[self.pair]:.2f}, separability {said.separability:.2f} bits, "
-            f"mixture {said.mixture:.2f})"
-        )
 
 
 def subspace(
@@ -229,8 +104,8 @@ def subspace(
 def _made_of(source: Engine | FeatureIndex, sae: str | None, texts: TextInput | None) -> tuple[Engine, Dictionary]:
     """Whose features they are: the engine that computes, and its dictionary."""
     if isinstance(source, FeatureIndex):
-        if texts is None and source.imported is not None:
-            stored(source, [])  # raises: such an index has no engine, and says what it is
+        if texts is None:
+            must_be_ours(source)  # the others have no engine, and say what they are
         engine = source.must_have_engine("what its features write")
         if sae is not None and sae != source.sae:
             raise GeometryError(f"The index at {source.path} is of {source.sae!r}: leave out sae={sae!r}.")
@@ -251,7 +126,7 @@ def _pictured(
     seed: int,
     ticket: Ticket,
 ) -> Subspace:
-    shape = shape_of(found.values, contribution(dictionary, found.features), seed, ticket)
+    shape = shape_of(found.values, dictionary.written(found.features), seed, ticket)
     inside = shape.principal
     if inside.explained[1] == 0:
         notes.append("All points lie on one line: there is nothing on the other components.")
@@ -275,15 +150,6 @@ def _pictured(
         provenance={**provenance, "seed": str(seed)},
         notes=tuple(notes),
     )
-
-
-def contribution(dictionary: Dictionary, features: Ints) -> Floats:
-    """What one unit of each feature writes: [k, d_out]. On the engine's worker."""
-    import torch
-
-    with torch.no_grad():
-        rows = dictionary.contribution(torch.as_tensor(features, dtype=torch.long))
-    return np.asarray(rows.detach().cpu().numpy(), np.float32)
 
 
 def _too_few(features: Sequence[int], points: int, tokens: int) -> str:

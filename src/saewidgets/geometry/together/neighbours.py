@@ -10,11 +10,11 @@ from ...engine.arrays import Doubles, Ints
 from ...engine.labels import said
 from ...index.errors import IndexMismatchError
 from ...index.scan.every import Every
-from ...index.statistics.coactivation import Correlated
+from ...index.statistics.coactivation import Correlated, sums_with
 from ..directions import cosines_with_all
 from ..errors import GeometryError
 from ..same_corpus import every_of
-from .together import jaccard, lift, share, together_with
+from .together import jaccard, lift, share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
 
 
 def _by_jaccard(index: FeatureIndex, every: Every, feature: int, k: int) -> tuple[Ints, Doubles]:
-    together, count = together_with(every, feature), _counts(index)
+    (_, together), count = sums_with(every.shards, feature, every.n_features), _counts(index)
     value = jaccard(together, count[feature], count)
     value[feature] = np.nan
     return _best(np.where(together > 0, value, np.nan), k)

@@ -11,8 +11,8 @@ import numpy as np
 from ...engine.arrays import Doubles, Ints
 from ...engine.labels import said
 from ...engine.ticket import Progress
-from ..active import active
 from ..errors import GeometryError
+from ..read_again import active
 from .layout import layout
 from .together import jaccard, lift, phi
 

@@ -1,4 +1,4 @@
-"""On how many tokens features fire together, and what that says: the measures of co-occurrence, each in one line."""
+"""What it says on how many tokens features fire together: the measures of co-occurrence, each in one line."""
 
 from __future__ import annotations
 
@@ -7,25 +7,11 @@ from typing import TypeAlias
 import numpy as np
 
 from ...engine.arrays import Doubles, Ints
-from ...index.scan.every import Every
 
-__all__ = ["Count", "jaccard", "lift", "phi", "share", "together_with"]
+__all__ = ["Count", "jaccard", "lift", "phi", "share"]
 
 Count: TypeAlias = Ints | int
 """Tokens where a feature fires: of one, or of several."""
-
-
-def together_with(every: Every, feature: int) -> Ints:
-    """[F] tokens of the scan where each feature fires and this one too: of itself all on which it fires."""
-    found = np.zeros(every.n_features, np.int64)
-    for shard in every.shards:
-        _, position, _ = shard.entries(feature, feature + 1)
-        on = np.zeros(len(shard), bool)
-        on[position] = True
-        ptr, where, _ = shard.entries(0, every.n_features)
-        at = np.flatnonzero(on[where])
-        found += np.bincount(np.searchsorted(ptr, at, side="right") - 1, minlength=every.n_features)
-    return found
 
 
 def share(together: Ints, count: Count) -> Doubles:

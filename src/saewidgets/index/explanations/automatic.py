@@ -17,7 +17,10 @@ from ..record.settings import NONE
 from ..store.stated import density_of, is_imported, missing_of
 from ..store.texts import Texts
 
-__all__ = ["Automatic"]
+__all__ = ["NOTHING_SAID", "Automatic"]
+
+NOTHING_SAID = "its files do not say whether it is active"
+"""Of a feature that is not in the files of an imported index: no description, and nothing to be found by."""
 
 # Of this module: descriptions that were stored by another one are made anew.
 _RULE = 1
@@ -100,7 +103,7 @@ class Automatic:
 
     def _stated(self, folder: Folder, feature: int, density: float) -> str:
         if missing_of(folder, feature) is not None:
-            return "its files do not say whether it is active"
+            return NOTHING_SAID
         if not folder.read("count", feature, feature + 1)[0]:
             return "never active, says its file"
         return "active" if density != density else f"active on {density:.3%} of tokens, says its file"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...engine.descriptions import Kind
 from ...engine.labels import Labels
-from .automatic import Automatic
+from .automatic import NOTHING_SAID, Automatic
 from .sets import ExplanationSets
 
 __all__ = ["Said", "labels_said", "others_said"]
@@ -32,8 +32,10 @@ def labels_said(labels: Labels) -> list[Said]:
 
 
 def others_said(sets: ExplanationSets, automatic: Automatic) -> Iterator[Said]:
-    """Explanations, then automatic descriptions."""
+    """Explanations, then automatic descriptions of what there are any of."""
     for name, one in sets.all():
         yield Said(one.feature, one.text[:_LONGEST], "explanation", name)
     for feature, text in enumerate(automatic.all()):
+        if text == NOTHING_SAID:
+            continue
         yield Said(feature, text, "automatic", "the index")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from ...engine.arrays import Floats, Ints
-from .shards import Shard, blocks_of
-
-if TYPE_CHECKING:
-    from scipy import sparse
+from .shards import Shard
 
 __all__ = ["Every"]
 
@@ -41,20 +37,3 @@ class Every:
             positions.append(position.astype(np.int64) + shard.first)
             values.append(value.astype(np.float32))
         return np.concatenate(positions), np.concatenate(values)
-
-    def by_token(self, shard: Shard) -> sparse.csr_array:
-        """A shard's activations [its tokens, n_features], by token: in memory, 8 bytes each and as much while it is turned."""
-        from scipy import sparse  # an index opens without it
-
-        ptr, position, value = shard.entries(0, self.n_features)
-        columns = sparse.csc_array(
-            (value.astype(np.float32), position.astype(np.int32), ptr.astype(np.int64)), (len(shard), self.n_features)
-        )
-        return columns.tocsr()
-
-    def blocks(self) -> Iterator[tuple[int, sparse.csr_array]]:
-        """Stretches of the corpus, in order: the position of the first token, and activations [tokens, n_features]."""
-        for shard in self.shards:
-            rows = self.by_token(shard)
-            for block in blocks_of(shard):
-                yield shard.first + block.start, rows[block]

@@ -76,7 +76,8 @@ def watch(submitted: Job[None], job: Doing, progress: bool) -> None:
         bar.n = done
         bar.refresh()
         for line in job.told[said:]:
-            tqdm.write(line, file=sys.stderr)
+            # A notebook, whose bar is a widget, paints what goes to stderr red, as if something had gone wrong.
+            tqdm.write(line, file=sys.stdout if hasattr(bar, "container") else sys.stderr)
             said += 1
 
     try:

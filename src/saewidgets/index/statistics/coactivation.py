@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy import sparse
 
-from ...engine.arrays import Floats, Ints
+from ...engine.arrays import Doubles, Floats, Ints
 from ...storage.array_folder import Array
 from ..scan.shards import Shard, blocks_of
 from .activation_statistics import largest, scatter
@@ -62,17 +62,8 @@ class Correlated:
 
     def of(self, feature: int, k: int) -> tuple[Ints, Floats, Ints]:
         """For one feature, [1, k] each: only the tokens on which it is active matter."""
-        product, count = np.zeros((1, len(self._total))), np.zeros((1, len(self._total)))
-        for shard in self._shards:
-            _, position, value = shard.entries(feature, feature + 1)
-            on = np.zeros(len(shard))
-            on[position] = value
-            ptr, where, values = shard.entries(0, len(self._total))
-            at = np.flatnonzero(on[where])
-            other = np.searchsorted(ptr, at, side="right") - 1
-            product += np.bincount(other, on[where[at]] * values[at].astype(np.float64), len(self._total))
-            count += np.bincount(other, minlength=len(self._total))
-        return self._best(feature, feature + 1, product, count, k)
+        product, count = sums_with(self._shards, feature, len(self._total))
+        return self._best(feature, feature + 1, product[None], count[None], k)
 
     def _best(self, low: int, high: int, product: Array, count: Array, k: int) -> tuple[Ints, Floats, Ints]:
         """The k features of the largest r with each of low .. high-1: indices, r, and tokens where both are active, from
@@ -85,6 +76,21 @@ class Correlated:
         r[np.arange(high - low), np.arange(low, high)] = -np.inf  # itself
         best = largest(r, min(k, max(len(self._total) - 1, 0)))
         return best, np.take_along_axis(r, best, 1), np.take_along_axis(count, best, 1).astype(np.int64)
+
+
+def sums_with(shards: Sequence[Shard], feature: int, n_features: int) -> tuple[Doubles, Ints]:
+    """Of one feature f with every feature g, itself among them: sums over tokens of a_f * a_g, and tokens where both are active."""
+    product, count = np.zeros(n_features), np.zeros(n_features, np.int64)
+    for shard in shards:
+        _, position, value = shard.entries(feature, feature + 1)
+        on = np.zeros(len(shard))
+        on[position] = value
+        ptr, where, values = shard.entries(0, n_features)
+        at = np.flatnonzero(on[where])
+        other = np.searchsorted(ptr, at, side="right") - 1
+        product += np.bincount(other, on[where[at]] * values[at].astype(np.float64), n_features)
+        count += np.bincount(other, minlength=n_features)
+    return product, count
 
 
 def steps_of_all(shards: Sequence[Shard], n_features: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from ..channel import Channel, parse, plain
 from ..feature.card import AskedCardOf
 from ..remembered import Remembered
 from ..shot import Question as Asked
+from ..traits import wholes
 from .asked import AskedColour, AskedPredictions, AskedRank, Sort
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Page:
     checked: bool
     index: FeatureIndex | None
 
-    def questions(self, features: int) -> Iterator[Asked]:
+    def questions(self, features: int | Sequence[int]) -> Iterator[Asked]:
         """The tokens, rankings over all of them and over each single one, the colours of what is listed, and what comes next."""
         found, rank = self.found, self.rank
         yield Asked("attribution", rank.of)
@@ -57,8 +58,9 @@ class Page:
             if one not in rankings[:i]:
                 yield Asked("rank", one)
         sums = found.sums(sae=self.sae, include_special=rank.include_special)
-        first = sums.features[:features].tolist()
-        ends = [np.argsort(sign * sums.attribution, kind="stable")[: min(features, rank.limit)] for sign in (-1, 1)]
+        most = features if isinstance(features, int) else rank.limit
+        first = sums.features[:most].tolist() if isinstance(features, int) else wholes(features)
+        ends = [np.argsort(sign * sums.attribution, kind="stable")[: min(most, rank.limit)] for sign in (-1, 1)]
         own = [] if self.feature is None else [self.feature]
         for feature in dict.fromkeys([*own, *first, *(f for end in ends for f in sums.features[end].tolist())]):
             yield Asked("colour", AskedColour(rank.of, feature))

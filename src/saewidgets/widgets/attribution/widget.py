@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -304,8 +304,13 @@ class AttributionPanel(EngineWidget, bundle="attribution"):
         found = self.attribution
         return fallback_of(found, self._shown(found, self._question()), self.include_special)
 
-    def shot(self, features: int = 20) -> Shot:
-        """The tokens, the rankings, the colours of the first `features`, the predictions, and the checks that were made."""
+    def shot(self, features: int | Sequence[int] = 20) -> Shot:
+        """The tokens, the rankings, the colours of the first `features`, the predictions, and the checks that were made.
+
+        Args:
+            features: of how many of the features that matter most the tokens can be coloured; or of which, beside those of the
+                ranking.
+        """
         found = self.attribution
         sae = self._shown(found, self._question())
         asked = replace(self._question(), sae=sae)

@@ -26,8 +26,8 @@ _NUMBERS = {
     "neither": "none fires",
     "jaccard": "both, as a share of those where one fires (Jaccard)",
     "pearson": "Pearson r over these tokens",
-    "pearson_either": "r where at least one fires",
-    "pearson_both": "r where both fire",
+    "pearson_either": "Pearson r where at least one fires",
+    "pearson_both": "Pearson r where both fire",
     "cosine": "cosine of the activations",
 }
 

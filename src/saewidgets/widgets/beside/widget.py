@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 
-from ...engine.ticket import Progress, Ticket
+from ...engine.ticket import Ticket
 from ...geometry.beside.corpus import BesideCorpus
 from ...geometry.beside.on_corpus import is_exact, on_corpus
 from ...geometry.beside.on_text import BesideText, on_text
@@ -171,7 +171,7 @@ class FeatureComparison(EngineWidget, bundle="beside"):
 
     def _text(self, a: Side, b: Side, text: Text, ticket: Ticket | None = None) -> BesideText:
         """Both on `text`, computed once for every view, the page and the picture."""
-        on_progress = None if ticket is None else _heard(ticket)
+        on_progress = None if ticket is None else ticket.heard
         key = wire.canonical([a.feature, b.feature, cast("wire.Json", text)])
         return self._texts.of(key, lambda: on_text(a, b, cast("TextInput", text), on_progress))
 
@@ -252,13 +252,3 @@ class FeatureComparison(EngineWidget, bundle="beside"):
 
 def _key(a: Side, b: Side) -> str:
     return f"{a.feature} {b.feature}"
-
-
-def _heard(ticket: Ticket) -> Progress:
-    """Progress of an engine's worker, told on; and the way in which what nobody waits for any more ends there."""
-
-    def heard(done: int, total: int) -> None:
-        ticket.check()
-        ticket.progress(done, total)
-
-    return heard

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -10,17 +10,17 @@ import traitlets
 from ...index.feature_index import FeatureIndex
 from ...snapshot.fallback import fallback
 from .. import wire
-from ..base import EngineWidget
 from ..channel import channel
 from ..constants import ROWS
-from ..feature.card import AskedCard, card_reply
-from ..feature.listed import AskedList, list_reply, lists_of
+from ..feature.card import AskedCard
+from ..feature.listed import lists_of
+from ..feature.of_all import OfAllFeatures
 from ..feature.payload import facts_of
 from ..shot import Question, Shot
 from ..table.asked import Summary
 from ..table.columns import summary
 from ..table.filters import betweens, starts, valid_filters
-from ..traits import JsonTrait, WholeNumber, WholeNumbers
+from ..traits import JsonTrait, wholes
 from .brought import brought
 from .features import MATCH, SELECTED, ChosenFeatures, Features, RowsOfFeatures
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _FALLBACK_ROWS = 25
 
 
-class FeatureBrowser(EngineWidget, bundle="browser"):
+class FeatureBrowser(OfAllFeatures, bundle="browser"):
     """All features of an index in one table: searched by words or by meaning, sorted, filtered, collected into lists.
 
     Rows are sorted and filtered in the kernel and sent a window at a time, so a dictionary of any size scrolls.
@@ -47,7 +47,7 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         **traits: any of the traits below.
 
     Traits (both ways):
-        feature: the feature that was clicked last, or None. selected_features: those that are ticked.
+        feature: the feature that was clicked last, or None. selected_features: those that are ticked; 10,000 at most.
         query: what is searched for; by: "words" (`FeatureIndex.search`: words, their beginnings, typos) or "meaning".
         sort: a column ("density", "count", "max", "mean" ...), "feature", "match", or "": by match while something is searched
             for, else by density. descending: from the largest down.
@@ -69,40 +69,20 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         >>> traitlets.link((browser, "feature"), (dashboard, "feature"))
     """
 
-    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
-    selected_features = WholeNumbers().tag(sync=True, page=True)
-    query = traitlets.Unicode("").tag(sync=True, page=True)
-    by = traitlets.Enum(("words", "meaning"), "words").tag(sync=True, page=True)
     sort = traitlets.Unicode("").tag(sync=True, page=True)
     descending = traitlets.Bool(True).tag(sync=True, page=True)
     filters = JsonTrait().tag(sync=True, page=True)
-    only = traitlets.Unicode("").tag(sync=True, page=True)
     card = traitlets.Bool(True).tag(sync=True, page=True)
 
     def __init__(self, index: FeatureIndex, *, columns: Contrast | Association | None = None, **traits: object) -> None:
-        if not isinstance(index, FeatureIndex):
-            raise TypeError("FeatureBrowser needs an index: FeatureBrowser(index). sw.build_index makes one.")
-        self._index = index
+        self.must_be_index(index)
         others = brought(index, columns)
         self._features = Features(index, others)
         if others.columns:
             traits.setdefault("sort", next(iter(others.columns)))
-        super().__init__(None, **traits)
-        self.names_of(index.labels)
+        super().__init__(index, **traits)
 
     # -- traits
-
-    @traitlets.validate("feature", "selected_features")
-    def _valid_features(self, proposal: Mapping[str, Any]) -> int | list[int] | None:
-        value = proposal["value"]
-        several = isinstance(value, list)
-        for feature in value if several else [] if value is None else [value]:
-            self._index.check_feature(feature)
-        return list(dict.fromkeys(value)) if several else cast("int | None", value)
-
-    @traitlets.validate("query")
-    def _valid_query(self, proposal: Mapping[str, Any]) -> str:
-        return wire.sendable(proposal["value"])
 
     @traitlets.validate("sort")
     def _valid_sort(self, proposal: Mapping[str, Any]) -> str:
@@ -120,11 +100,6 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         super()._renamed()
 
     # -- headless
-
-    @property
-    def index(self) -> FeatureIndex:
-        """The index behind the table."""
-        return self._index
 
     @property
     def features(self) -> Ints:
@@ -174,14 +149,6 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
         }
         return wire.Reply({**made.data, **facts}, made.arrays)
 
-    @channel("card", AskedCard)
-    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
-        return card_reply(self._index, asked.feature)
-
-    @channel("list", AskedList)
-    def _answer_list(self, asked: AskedList, _ticket: Ticket) -> wire.Reply:
-        return list_reply(self._index, asked)
-
     # -- pictures without a kernel
 
     def fallback_html(self) -> str:
@@ -209,16 +176,16 @@ class FeatureBrowser(EngineWidget, bundle="browser"):
             notes=[*self._features.brought.notes],
         )
 
-    def shot(self, *, rows: int = 1000, cards: int = 50) -> Shot:
+    def shot(self, *, rows: int = 1000, cards: int = 50, features: Sequence[int] = ()) -> Shot:
         """The table as it is sorted and filtered now.
 
         Args:
-            rows: how many of its rows a page has. cards: of how many of them a card.
+            rows: how many of its rows a page has. cards: of how many of them a card. features: of which others a card, too.
         """
         chosen = self._chosen()
         listed = self._features.listed(chosen).features
-        features = listed[:cards].tolist()
-        shown = list(dict.fromkeys([*([] if self.feature is None else [self.feature]), *features]))
+        own = [] if self.feature is None else [self.feature]
+        shown = list(dict.fromkeys([*own, *map(self._index.check_feature, wholes(features)), *listed[:cards].tolist()]))
         return Shot(
             title=f"Features of {self._index.path.name}",
             state={},

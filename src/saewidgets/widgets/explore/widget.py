@@ -5,6 +5,7 @@ It only arranges: its front-end finds the box that it stands in, and shows and h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
 from ..feature.said import said_of
+from ..shot import Question, Shot
 from ..traits import WholeNumber
 
 if TYPE_CHECKING:
@@ -41,10 +43,10 @@ class WorkbenchBar(EngineWidget, bundle="explore"):
         feature: the feature that is looked at.
     """
 
-    left = traitlets.Enum(LEFT, "browser").tag(sync=True)
-    right = traitlets.Enum(RIGHT, "dashboard").tag(sync=True)
-    front = traitlets.Enum((*LEFT, *RIGHT), "browser").tag(sync=True)
-    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True)
+    left = traitlets.Enum(LEFT, "browser").tag(sync=True, page=True)
+    right = traitlets.Enum(RIGHT, "dashboard").tag(sync=True, page=True)
+    front = traitlets.Enum((*LEFT, *RIGHT), "browser").tag(sync=True, page=True)
+    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
 
     def __init__(self, index: FeatureIndex, **traits: object) -> None:
         self._index = index
@@ -57,3 +59,18 @@ class WorkbenchBar(EngineWidget, bundle="explore"):
 
     def fallback_html(self) -> str:
         return "<p>The workbench needs a running notebook.</p>"
+
+    def shot(self, *, features: Sequence[int] = ()) -> Shot:
+        """What stands above the views of a workbench's page.
+
+        Args:
+            features: of which it says what they are said to be.
+        """
+        named = dict.fromkeys([*([] if self.feature is None else [self.feature]), *features])
+        return Shot(
+            title="Workbench",
+            state={},
+            questions=[Question("said", AskedName(feature)) for feature in named],
+            fallback=self.fallback_html(),
+            provenance=list(self._index.provenance.items()),
+        )

@@ -10,6 +10,7 @@ import traitlets
 
 from ...errors import SaewidgetsError
 from ..attribution.widget import AttributionPanel
+from ..base import with_picture
 from ..beside.widget import FeatureComparison
 from ..browser.widget import FeatureBrowser
 from ..comparison.widget import PromptComparison
@@ -21,6 +22,8 @@ from ..steering.asked import AskedPrompt
 from ..steering.widget import SteeringPanel
 from ..subspace.widget import FeatureSubspace
 from ..traits import WholeNumber
+from ..visitor import hang_up
+from .page import WorkbenchPages
 from .shapes import beside_its_nearest, is_group, nearest
 from .widget import WorkbenchBar
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Workbench", "explore"]
 
 
-class Workbench(ipywidgets.Box):  # type: ignore[misc]
+class Workbench(WorkbenchPages, ipywidgets.Box):  # type: ignore[misc]
     """Views of one dictionary, side by side where there is room for two and behind tabs where there is not.
 
     A feature that is selected in one of them is selected in all; only a recipe of several features stays as it is, and a view
@@ -54,7 +57,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     Traits:
         feature: the feature that is looked at.
-        theme: "auto", "light", "dark" or "contrast", for all of them.
+        theme: "auto", "light", "dark" or "contrast"; encoding: "auto", "binary" or "base64"; for all of them.
 
     Raises:
         IndexMismatchError: if engine and index do not belong together. FeatureIndexError: for a feature outside the index.
@@ -64,10 +67,12 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         >>> bench                              # in a notebook cell: shows it
         >>> bench.feature = 2717
         >>> bench.steering.value               # the recipe, in the next cell
+        >>> bench.to_html("bench.html")        # its views, linked, in one file
     """
 
     feature = WholeNumber(allow_none=True, default_value=None)
     theme = traitlets.Enum(("auto", "light", "dark", "contrast"), "auto")
+    encoding = traitlets.Enum(("auto", "binary", "base64"), "auto")
 
     def __init__(
         self,
@@ -79,6 +84,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         prompt: str = "",
         sae: str | None = None,
         theme: str = "auto",
+        encoding: str = "auto",
     ) -> None:
         self._busy = self._closed = False
         self._engine, self._index = engine, index
@@ -107,7 +113,7 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
         self._sae = self.heatmap.sae
         super().__init__(children=tuple(self._views.values()))
         self.add_class("saew-explore")
-        self.feature, self.theme = first, theme
+        self.feature, self.theme, self.encoding = first, theme, encoding
         for view in self._views.values():
             self._join(view)
         self.observe(self._selected, "feature")
@@ -246,7 +252,8 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
 
     def _join(self, view: Any) -> None:
         view.observe(self._selected, _feature_of(view))
-        traitlets.link((self, "theme"), (view, "theme"))
+        for name in ("theme", "encoding"):
+            traitlets.link((self, name), (view, name))
 
     def _is_ours(self, view: Any) -> bool:
         """Whether a view's features are of the workbench's dictionary: some can show another's, whose numbers mean others."""
@@ -289,12 +296,19 @@ class Workbench(ipywidgets.Box):  # type: ignore[misc]
                 if view.text != text:
                     view.text = text
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """With a picture of the views that are in sight, for places that show no widgets."""
+        in_sight = [self._views[name] for name in (self.bar.left, self.bar.right) if name in self._views]
+        return with_picture(
+            super()._repr_mimebundle_(**kwargs), lambda: "".join(view.fallback_html() for view in in_sight)
+        )
+
     def close(self) -> None:
         """Close all views."""
         self._closed = True
         for view in self.__dict__.get("_views", {}).values():
             view.close()
-        super().close()
+        hang_up(self, super().close)
 
     def __repr__(self) -> str:
         return f"Workbench({self.browser.index!r}, feature={self.feature})"

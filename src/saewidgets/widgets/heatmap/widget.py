@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -16,9 +16,11 @@ from ...engine.given_labels import labels_from
 from ...engine.labels import Labels, Names
 from ...engine.model.hook_names import reads_heads
 from ...errors import SaewidgetsError
+from ...snapshot.page import Choice
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
+from ..constants import MAX_FEATURES
 from ..dictionaries import IndexesLike, OfOneLayer
 from ..feature.card import AskedCardOf
 from ..feature.coloured import Coloured
@@ -26,7 +28,7 @@ from ..feature.on_text import result_key
 from ..feature.sources import AskedSources, place_in_text, sources_reply
 from ..kept import Kept
 from ..shot import Question, Shot
-from ..traits import Text, TextOrIds, WholeNumbers, as_text, is_ids
+from ..traits import Text, TextOrIds, WholeNumbers, as_text, is_ids, several_texts, wholes
 from .page import fallback_of, questions, questions_of_sources
 from .payload import Rank, Said, Tokens, rank_reply, said_reply, tokens_reply
 from .ranked import ORDERS
@@ -253,13 +255,49 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
         corpus = self._indexes.corpus(self._dictionary.name)
         return fallback_of(self.activations, self.feature, self.sort, self.include_special, corpus)
 
-    def shot(self) -> Shot:
-        """The tokens, and the rankings over all of them, over each single one, and over the selected ones."""
-        acts = self.activations
-        selected = [token for token in self.selected_tokens if token < len(acts)]
+    def shot(self, *, prompts: Sequence[str] = (), features: Sequence[int] | None = None) -> Shot:
+        """The tokens, and the rankings over all of them, over each single one, and over the selected ones.
+
+        Args:
+            prompts: further texts, of which the page's reader chooses one; the one on screen is the first.
+            features: what the page is coloured by at first (the first six), in place of what is on screen; with an index it has
+                a card of each.
+        """
+        coloured = tuple(self.features if features is None else dict.fromkeys(wholes(features)))
+        self._dictionary.check_features(coloured)
+        texts: list[Text] = [self.text] if self.text or not prompts else []
+        texts += [text for text in several_texts(prompts, "prompts") if text not in texts]
         name = self._dictionary.name
-        asked = Rank(
-            text=cast("wire.Json", self.text),
+        index, corpus = self._indexes.of(name), self._indexes.corpus(name)
+        feature = self.feature if features is None else (coloured[:MAX_FEATURES] or (None,))[-1]
+        asked = [self._asked(text, coloured) for text in texts]
+        results = [self._result(text, self.sae) for text in texts]
+        recorded: list[Question] = []
+        for one, acts in zip(asked, results, strict=True):
+            recorded += [*questions(acts, one, index, corpus), *self._sources(one, feature)]
+        return Shot(
+            title=f"{name} on {_short(texts[0])}" + (f" and {len(texts) - 1} more" if len(texts) > 1 else ""),
+            state={
+                "text": asked[0].text,
+                "selected_tokens": cast("wire.Json", list(asked[0].tokens)),
+                "features": cast("wire.Json", list(coloured[:MAX_FEATURES])),
+                "feature": feature,
+                "editable": False,
+            },
+            questions=recorded,
+            fallback=fallback_of(results[0], feature, self.sort, self.include_special, corpus),
+            provenance=list(results[0].provenance.items()),
+            choices=[
+                Choice("Text", [(_option(one.text), {"text": one.text, "selected_tokens": []}) for one in asked]),
+            ][: len(asked) - 1],
+        )
+
+    def _asked(self, text: Text, features: tuple[int, ...]) -> Rank:
+        """What a view asks of `text`, from the traits; tokens are selected of the text on screen."""
+        n = len(self._result(text, self.sae))
+        selected = self.selected_tokens if text == self.text else []
+        return Rank(
+            text=cast("wire.Json", text),
             sae=self.sae,
             sort=self.sort,
             include_special=self.include_special,
@@ -267,24 +305,14 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
             query=self.label_query,
             limit=self.limit,
             max_density=self.max_density,
-            tokens=tuple(selected),
-            features=tuple(self.features),
-        )
-        return Shot(
-            title=f"{name} on {_short(self.text)}",
-            state={"selected_tokens": cast("wire.Json", selected), "editable": False},
-            questions=[
-                *questions(acts, asked, self._indexes.of(name), self._indexes.corpus(name)),
-                *self._sources(asked),
-            ],
-            fallback=self.fallback_html(),
-            provenance=list(acts.provenance.items()),
+            tokens=tuple(token for token in selected if token < n),
+            features=features,
         )
 
-    def _sources(self, asked: Rank) -> Iterator[Question]:
+    def _sources(self, asked: Rank, feature: int | None) -> Iterator[Question]:
         """What a page has of the sources; nothing, where the model's attention does not show them: the live view says why."""
         if reads_heads(self._dictionary.hook_name):
-            for one in questions_of_sources(asked, self.feature):
+            for one in questions_of_sources(asked, feature):
                 with suppress(SaewidgetsError):
                     yield Question("sources", one, self._worker.run(partial(self._answer, "sources", one)))
 
@@ -292,3 +320,9 @@ class TokenFeatureHeatmap(Coloured, OfOneLayer, EngineWidget, bundle="heatmap"):
 def _short(text: object) -> str:
     shown = json.dumps(text, ensure_ascii=False)
     return shown if len(shown) <= 48 else shown[:45] + "..."
+
+
+def _option(text: object) -> str:
+    if not isinstance(text, str):
+        return _short(text)
+    return text if len(text) <= 72 else f"{text[:69]}..."

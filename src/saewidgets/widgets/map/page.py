@@ -9,6 +9,7 @@ import numpy as np
 
 from ...snapshot.fallback import fallback, fallback_css
 from ...snapshot.html_text import shown
+from ...snapshot.points import HUES, REST, dots
 from ..feature.card import AskedCard
 from ..shot import Question
 from .asked import AskedColour, AskedFacts, AskedLayout, AskedMarks
@@ -23,10 +24,9 @@ __all__ = ["fallback_of", "questions"]
 
 _FALLBACK_POINTS, _FALLBACK_ROWS = 3000, 25
 _WIDTH, _MARGIN, _LINE = 720, 6, 18
-# Readable on white and on black: of numbers from the lowest to the highest, of groups one each; then of what has none.
+# Readable on white and on black: of numbers from the lowest to the highest, of groups one each.
 _SCALE = ("#b8a12c", "#7fae3c", "#35a574", "#2a8f97", "#3f78a8", "#5a5fb0", "#7a46a0")
-_GROUPS = "#e69f00 #0072b2 #009e73 #cc79a7 #d55e00 #56b4e9 #999933 #aa4499 #88766a #6699cc".split()
-_NOTHING = "#8c959f"
+_GROUPS = (*HUES, "#516142", "#331031", "#6f1f18", "#412a95")
 
 
 def questions(colours: Sequence[str], marks: AskedMarks, features: Sequence[int]) -> Iterator[Question]:
@@ -93,11 +93,9 @@ def _svg(layout: FeatureLayout, colouring: Colouring) -> tuple[str, int]:
     names = _GROUPS if colouring.groups else _SCALE
     shade = level if colouring.groups else level * len(names) // NO_LEVEL
     paths = []
-    for at, colour in enumerate([_NOTHING, *names]):
+    for at, colour in enumerate([REST, *names]):
         mine = level == NO_LEVEL if at == 0 else (level != NO_LEVEL) & (shade == at - 1)
-        if mine.any():
-            drawn = "".join(f"M{a:g} {b:g}h0" for a, b in zip(x[mine], y[mine], strict=True))
-            paths.append(f'<path stroke="{colour}" d="{drawn}"/>')
+        paths.append(dots(zip(x[mine], y[mine], strict=True), colour, 3))
     label = shown(f"{len(chosen):,} features by {colouring.title}")
     legend = _legend(colouring)
     lines = [
@@ -108,14 +106,14 @@ def _svg(layout: FeatureLayout, colouring: Colouring) -> tuple[str, int]:
     tall = height + _LINE * len(legend) + _MARGIN
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {tall}" width="{_WIDTH}" height="{tall}" '
-        f'role="img" aria-label="{label}"><g fill="none" stroke-width="3" stroke-linecap="round">{"".join(paths)}</g>'
+        f'role="img" aria-label="{label}">{"".join(paths)}'
         f'<g fill="currentColor" font-size="12" font-family="sans-serif">{"".join(lines)}</g></svg>'
     ), len(chosen)
 
 
 def _legend(colouring: Colouring) -> list[tuple[str, str]]:
     """Colours with what they mean: groups, or the steps of a scale from where each begins."""
-    rest = [(_NOTHING, f"{colouring.rest.name} ({colouring.rest.n:,})")] if colouring.rest.n else []
+    rest = [(REST, f"{colouring.rest.name} ({colouring.rest.n:,})")] if colouring.rest.n else []
     if colouring.groups:
         return [*((_GROUPS[i], f"{one.name} ({one.n:,})") for i, one in enumerate(colouring.groups)), *rest]
     low, high = colouring.low, colouring.high

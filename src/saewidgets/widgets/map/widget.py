@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -13,13 +13,12 @@ from ...geometry.map.feature_map import STAGES, feature_map
 from ...geometry.map.layout import FeatureLayout
 from ...index.feature_index import FeatureIndex
 from .. import wire
-from ..base import EngineWidget
 from ..channel import channel
-from ..feature.card import AskedCard, card_reply
-from ..feature.listed import AskedList, list_reply, lists_of
+from ..feature.listed import lists_of
+from ..feature.of_all import OfAllFeatures
 from ..feature.payload import facts_of
 from ..shot import Shot
-from ..traits import WholeNumber, WholeNumbers
+from ..traits import wholes
 from .asked import AskedColour, AskedFacts, AskedLayout, AskedMarks
 from .colours import Colours
 from .page import fallback_of, questions
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _MATCHES = {"words": 5000, "meaning": 200}
 
 
-class FeatureMap(EngineWidget, bundle="map"):
+class FeatureMap(OfAllFeatures, bundle="map"):
     """All features of an index as a map: UMAP of their decoder rows (`sw.feature_map`).
 
     The map is made when a view first asks for it, which takes seconds for thousands of features and needs the engine that the
@@ -47,7 +46,8 @@ class FeatureMap(EngineWidget, bundle="map"):
         **traits: any of the traits below.
 
     Traits (both ways):
-        feature: the feature that was clicked last, or None. selected_features: those that were lassoed, or chosen otherwise.
+        feature: the feature that was clicked last, or None. selected_features: those that were lassoed, or chosen otherwise;
+            10,000 at most.
         colour: "density", "max" or another column of numbers of `FeatureBrowser`; "cluster"; "label" (whether a feature has a
             name or an explanation); "list:<name>" (whether it is in that list).
         query: what is searched for; by: "words" (`FeatureIndex.search`) or "meaning". What is found is marked.
@@ -56,7 +56,7 @@ class FeatureMap(EngineWidget, bundle="map"):
 
     Raises:
         TypeError: without an index, for a layout that is none, or for an unknown setting.
-        FeatureIndexError: for a feature outside the index.
+        FeatureIndexError: for a feature outside the index. TraitError: for more than 10,000 selected ones.
         GeometryError: for a layout of another dictionary.
 
     Example:
@@ -67,12 +67,7 @@ class FeatureMap(EngineWidget, bundle="map"):
         >>> browser.only = "selected"         # the table has what was lassoed
     """
 
-    feature = WholeNumber(allow_none=True, default_value=None).tag(sync=True, page=True)
-    selected_features = WholeNumbers().tag(sync=True, page=True)
     colour = traitlets.Unicode("density").tag(sync=True, page=True)
-    query = traitlets.Unicode("").tag(sync=True, page=True)
-    by = traitlets.Enum(("words", "meaning"), "words").tag(sync=True, page=True)
-    only = traitlets.Unicode("").tag(sync=True, page=True)
 
     def __init__(
         self,
@@ -84,28 +79,14 @@ class FeatureMap(EngineWidget, bundle="map"):
         seed: int = 0,
         **traits: object,
     ) -> None:
-        if not isinstance(index, FeatureIndex):
-            raise TypeError("FeatureMap needs an index: FeatureMap(index). sw.build_index makes one.")
+        self.must_be_index(index)
         if layout is not None:
             _must_be_of(index, layout)
-        self._index, self._layout, self._colours = index, layout, Colours(index)
+        self._layout, self._colours = layout, Colours(index)
         self._settings: Mapping[str, Any] = {"n_neighbors": n_neighbors, "min_dist": min_dist, "seed": seed}
-        super().__init__(None, **traits)
-        self.names_of(index.labels)
+        super().__init__(index, **traits)
 
     # -- traits
-
-    @traitlets.validate("feature", "selected_features")
-    def _valid_features(self, proposal: Mapping[str, Any]) -> int | list[int] | None:
-        value = proposal["value"]
-        several = isinstance(value, list)
-        for feature in value if several else [] if value is None else [value]:
-            self._index.check_feature(feature)
-        return list(dict.fromkeys(value)) if several else cast("int | None", value)
-
-    @traitlets.validate("query")
-    def _valid_query(self, proposal: Mapping[str, Any]) -> str:
-        return wire.sendable(proposal["value"])
 
     @traitlets.validate("colour")
     def _valid_colour(self, proposal: Mapping[str, Any]) -> str:
@@ -119,11 +100,6 @@ class FeatureMap(EngineWidget, bundle="map"):
     # -- headless
 
     @property
-    def index(self) -> FeatureIndex:
-        """The index behind the map."""
-        return self._index
-
-    @property
     def feature_layout(self) -> FeatureLayout:
         """Where the features lie; made now, if it was not made before.
 
@@ -134,12 +110,7 @@ class FeatureMap(EngineWidget, bundle="map"):
 
     def _made(self, ticket: Ticket) -> FeatureLayout:
         if self._layout is None:
-
-            def told(done: int, total: int) -> None:
-                ticket.check()
-                ticket.progress(done, total)
-
-            self._layout = feature_map(self._index, **self._settings, on_progress=told)
+            self._layout = feature_map(self._index, **self._settings, on_progress=ticket.heard)
         return self._layout
 
     def __repr__(self) -> str:
@@ -185,14 +156,6 @@ class FeatureMap(EngineWidget, bundle="map"):
         data: dict[str, wire.Json] = {"found": len(found), "capped": capped, "among": len(among)}
         return wire.Reply(data, {"found": np.array(found, np.uint32), "among": np.array(among, np.uint32)})
 
-    @channel("card", AskedCard)
-    def _answer_card(self, asked: AskedCard, _ticket: Ticket) -> wire.Reply:
-        return card_reply(self._index, asked.feature)
-
-    @channel("list", AskedList)
-    def _answer_list(self, asked: AskedList, _ticket: Ticket) -> wire.Reply:
-        return list_reply(self._index, asked)
-
     # -- pictures without a kernel
 
     def fallback_html(self) -> str:
@@ -202,20 +165,28 @@ class FeatureMap(EngineWidget, bundle="map"):
         """The features that a page has cards of, and a picture says the names of: the clicked one, then the selected ones."""
         return list(dict.fromkeys([*([] if self.feature is None else [self.feature]), *self.selected_features]))
 
-    def shot(self, *, cards: int = 50, colours: tuple[str, ...] = ("density", "max", "cluster", "label")) -> Shot:
+    def shot(
+        self,
+        *,
+        cards: int = 50,
+        features: Sequence[int] = (),
+        colours: Sequence[str] = ("density", "max", "cluster", "label"),
+    ) -> Shot:
         """The map as it is coloured and marked now; it is made first, if it was not made before.
 
         Args:
-            cards: of how many of the selected features a card. colours: by what else it can be coloured.
+            cards: of how many of the selected features a card. features: of which others, too.
+            colours: by what else it can be coloured.
         """
         layout = self.feature_layout
         known = self._colours.names
         kinds = [name for name in dict.fromkeys([self.colour, *colours]) if name in known]
         marks = AskedMarks(self.query, self.by, self.only)
+        carded = [*self._pointed()[:cards], *map(self._index.check_feature, wholes(features))]
         return Shot(
             title=f"Map of the features of {self._index.path.name}",
             state={},
-            questions=list(questions(kinds, marks, self._pointed()[:cards])),
+            questions=list(questions(kinds, marks, list(dict.fromkeys(carded)))),
             fallback=fallback_of(self._index, layout, self._colours, self.colour, self._pointed()),
             provenance=list(self._index.provenance.items()),
         )

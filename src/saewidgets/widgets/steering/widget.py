@@ -22,7 +22,7 @@ from ..indexed import parted
 from ..recipe_trait import RecipeLike, RecipeTrait, as_dict, feature_of, with_feature
 from ..remembered import Remembered
 from ..shot import Question, Shot
-from ..traits import Follows, JsonTrait, TextOrIds, WholeNumber
+from ..traits import Follows, JsonTrait, TextOrIds, WholeNumber, several_texts
 from .asked import (
     AskedAnswer,
     AskedEffect,
@@ -33,10 +33,11 @@ from .asked import (
     AskedTexts,
 )
 from .facts import facts_of, preset_reply
-from .page import PanelView, fallback_of, questions, remembered
+from .page import PanelView, fallback_of, remembered
 from .payload import Teller, Units, generation_reply, prompt_flags, prompt_payload
 from .results import answer_reply, effect_reply, sweep_reply
 from .search import Search
+from .variants import Variants
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine
@@ -294,17 +295,30 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
             recipe = [str(error)]
         return PanelView(text, self.result, recipe, list(self.engine.provenance().items()))
 
-    def shot(self, views: Sequence[str] = ("text",)) -> Shot:
+    def shot(
+        self,
+        views: Sequence[str] = ("text",),
+        *,
+        prompts: Sequence[str] = (),
+        strengths: Sequence[float] = (),
+    ) -> Shot:
         """The recipe, the runs, and whatever the panel was asked about this recipe.
 
         Args:
             views: what to compute for it if it was not looked at: "text", "effect" (on the prompt), "sweep", "answer".
+            prompts: further prompts, of which the page's reader chooses one; the one on screen is the first.
+            strengths: of the recipe's first row, in its unit, to choose from; the one on screen is among them. Each with each
+                prompt is computed: its texts, and the `views` of it; dose-response only of what is on screen.
+
+        Raises:
+            RecipeError: for strengths of a recipe without a row that has one.
         """
-        asked = list(questions(self._asked(), views, self.freeze, self.answer))
-        recipe = wire.canonical(cast("wire.Json", self.recipe))
-        new = {wire.canonical([one.channel, plain(one.asked)]) for one in asked}
+        now = self._asked()
+        variants = Variants.of(now, several_texts(prompts, "prompts"), strengths)
+        asked = list(variants.questions(now, views, self.freeze, self.answer))
+        own, new = wire.canonical(now.recipe), {wire.canonical([one.channel, plain(one.asked)]) for one in asked}
         for name, params, reply in self._remembered:
-            if wire.canonical(params.get("recipe")) == recipe and wire.canonical([name, dict(params)]) not in new:
+            if wire.canonical(params.get("recipe")) == own and wire.canonical([name, dict(params)]) not in new:
                 asked.append(Question(name, parse(self.channels[name].asked, params), reply))
         # Runs of the weights before a refresh do not belong beside the provenance of those that are there now.
         history = [run for run in self.history if run.get("revision", 0) == self.revision]
@@ -315,4 +329,5 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
             questions=sorted(asked, key=lambda one: (one.channel, wire.canonical(plain(one.asked)))),
             fallback=fallback_of(view),
             provenance=view.provenance,
+            choices=variants.choices,
         )

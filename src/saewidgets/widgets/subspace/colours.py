@@ -14,7 +14,7 @@ from ...engine.arrays import Floats
 from ...geometry.errors import GeometryError
 
 if TYPE_CHECKING:
-    from ...geometry.subspace.subspace import Subspace
+    from ...geometry.subspace.result import Subspace
 
 __all__ = ["GROUPS", "OTHER", "Groups", "Scale", "choices", "coloured"]
 

@@ -10,22 +10,21 @@ import numpy as np
 from ...engine.labels import said
 from ...snapshot.fallback import fallback, fallback_css
 from ...snapshot.html_text import shown
+from ...snapshot.points import HUES, REST, dots
 from ..shot import Question
 from .asked import AskedColour, AskedSubspace, AskedTexts
 from .colours import OTHER, Groups, choices, coloured
 
 if TYPE_CHECKING:
     from ...engine.arrays import Ints
-    from ...geometry.subspace.subspace import Subspace
+    from ...geometry.subspace.result import Subspace
 
 __all__ = ["fallback_of", "not_yet", "questions", "recorded_points"]
 
 # Of the picture without scripts, which every saved notebook holds.
 _POINTS, _SIZE, _EDGE = 1500, 360, 12
-# Okabe and Ito's colours as discs, then darker as squares: as the view has them (js/src/widgets/subspace/colours.ts).
-_HUES = ("#e69f00", "#0072b2", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
-_REST = "#8c959f"
-_MARKS = (*_HUES, *("#926b11", "#0d5178", "#0d6a54", "#835572", "#894511", "#3f7798"))
+# Hues as discs, then darker as squares: as the view has them (js/src/widgets/subspace/colours.ts).
+_MARKS = (*HUES, *("#926b11", "#0d5178", "#0d6a54", "#835572", "#894511", "#3f7798"))
 
 
 def recorded_points(sub: Subspace, selected: Sequence[int], texts: int, seed: int = 0) -> list[int]:
@@ -102,15 +101,16 @@ def _picture(sub: Subspace, pair: tuple[int, int], groups: Groups, drawn: Ints, 
     scale = room / max(float((high - low).max()), 1e-12)
     middle = (low + high) / 2
     at = np.rint(_SIZE / 2 + (xy - middle) * scale * np.array([1, -1])).astype(int)
-    paths = []
-    for group in [OTHER, *range(len(groups.names))]:
-        here = drawn[groups.group[drawn] == group]
-        if len(here):
-            colour = _REST if group == OTHER else _MARKS[group]
-            cap = "square" if len(_HUES) <= group < OTHER else "round"
-            moves = "".join(f"M{x} {y}h0" for x, y in at[here].tolist())
-            paths.append(f'<path d="{moves}" stroke="{colour}" stroke-width="4" stroke-linecap="{cap}" fill="none"/>')
-    edge = f'<rect x=".5" y=".5" width="{_SIZE - 1}" height="{_SIZE - 1}" fill="none" stroke="{_REST}"/>'
+    paths = [
+        dots(
+            at[drawn[groups.group[drawn] == group]].tolist(),
+            REST if group == OTHER else _MARKS[group],
+            4,
+            square=len(HUES) <= group < OTHER,
+        )
+        for group in [OTHER, *range(len(groups.names))]
+    ]
+    edge = f'<rect x=".5" y=".5" width="{_SIZE - 1}" height="{_SIZE - 1}" fill="none" stroke="{REST}"/>'
     return (
         f'<svg width="{_SIZE}" height="{_SIZE}" viewBox="0 0 {_SIZE} {_SIZE}" role="img" aria-label="{shown(says)}">'
         f"{edge}{''.join(paths)}</svg>"

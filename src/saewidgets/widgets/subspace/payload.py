@@ -13,7 +13,7 @@ from .colours import Groups, Scale, choices, coloured
 
 if TYPE_CHECKING:
     from ...engine.arrays import Ints
-    from ...geometry.subspace.subspace import Subspace
+    from ...geometry.subspace.result import Subspace
 
 __all__ = ["AFTER", "BEFORE", "colour_reply", "subspace_reply", "texts_reply"]
 

@@ -10,7 +10,8 @@ import traitlets
 
 from ...geometry.active import is_stored
 from ...geometry.errors import GeometryError
-from ...geometry.subspace.subspace import Subspace, subspace
+from ...geometry.subspace.result import Subspace
+from ...geometry.subspace.subspace import subspace
 from ...index.errors import IndexMismatchError
 from ...index.feature_index import FeatureIndex
 from .. import wire

@@ -85,7 +85,6 @@ export interface EffectsState {
   labels: { full: string; direct: string };
   /** Null when nothing is under way. */
   progress: { done: number; total: number } | null;
-  silent: boolean;
   error: WireError | null;
   dismiss: () => void;
 }
@@ -109,12 +108,11 @@ export function useEffects(
 ): EffectsState {
   const [version, setVersion] = useState(0);
   const [progress, setProgress] = useState<EffectsState["progress"]>(null);
-  const [silent, setSilent] = useState(false);
   const [error, setError] = useState<WireError | null>(null);
   const [labels, setLabels] = useState(LABELS);
   const known = useRef<Known>({ key: "", examples: new Map(), text: null });
 
-  const client = useClient(model, root, { onSilence: setSilent }, on);
+  const client = useClient(model, root, on);
 
   const f = examples?.json.f ?? text?.json.f ?? null;
   const window = examples?.view === "full" ? "full" : `${examples?.view} ${examples?.window}`;
@@ -186,7 +184,6 @@ export function useEffects(
     version,
     labels,
     progress: on ? progress : null,
-    silent: on && silent,
     error,
     dismiss: () => setError(null),
   };

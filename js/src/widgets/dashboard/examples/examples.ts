@@ -77,6 +77,11 @@ export class ExamplesView {
     el.scrollIntoView?.({ block: "nearest" });
   }
 
+  /** How far an arrow goes from a token. */
+  along(key: string, token: number): number {
+    return this.#tokens?.along(key, token) ?? 0;
+  }
+
   token(index: number): HTMLElement | undefined {
     return this.#tokens?.element(index);
   }
@@ -143,6 +148,7 @@ export class ExamplesView {
   /** Three boxes in a line: what does not fit is cut at the far ends. */
   #snippet(example: ExampleJson): HTMLElement {
     const el = this.#make("span", "saew-ex-line");
+    el.dir = "auto";
     const { start, n, b } = example;
     const run = { from: start, to: start + n, bold: start + b, oneLine: true };
     const boxes: [string, number, number][] = [
@@ -164,6 +170,7 @@ export class ExamplesView {
 
   #full(example: ExampleJson): HTMLElement {
     const el = this.#make("span", "saew-ex-full");
+    el.dir = "auto";
     const { start, n, b } = example;
     if (example.cut[0]) el.append(this.#make("span", "saew-cut", "\u2026"));
     if (this.#tokens) el.append(this.#tokens.build({ from: start, to: start + n, bold: start + b, oneLine: false }));

@@ -95,14 +95,14 @@ export function Examples(props: Props) {
     point(cursor.current.token);
   };
   const onKey = (event: KeyboardEvent) => {
-    const { row } = cursor.current;
+    const { row, token } = cursor.current;
+    const by = view.current?.along(event.key, token);
     const last = (view.current?.rows.length ?? 0) - 1;
     if (event.key === "ArrowDown") move(row + 1);
     else if (event.key === "ArrowUp") move(row - 1);
     else if (event.key === "Home") move(0);
     else if (event.key === "End") move(last);
-    else if (event.key === "ArrowRight") step(1);
-    else if (event.key === "ArrowLeft") step(-1);
+    else if (by) step(by);
     else if (event.key === "Enter" || event.key === " ") toggle(row);
     else if (event.key === "s" && onSources && !(event.ctrlKey || event.metaKey || event.altKey)) sources(row);
     else if (event.key === "Escape" && hover.value) hover.set(null);
@@ -115,7 +115,7 @@ export function Examples(props: Props) {
     <>
       <div
         ref={host}
-        class={`saew-examples${cut && !all ? " saew-cut" : ""}`}
+        class={`saew-examples${cut && !all ? " saew-examples-cut" : ""}`}
         style={all ? "" : `max-height: ${LIMIT}px`}
         role="listbox"
         tabIndex={0}

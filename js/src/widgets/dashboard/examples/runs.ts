@@ -25,8 +25,8 @@ export interface Run {
 export class Runs extends TokenText {
   readonly #data: TokenData;
 
-  constructor(host: HTMLElement, data: TokenData) {
-    super(host);
+  constructor(host: HTMLElement, data: TokenData, prefix: string | null = null) {
+    super(host, prefix);
     this.#data = data;
   }
 

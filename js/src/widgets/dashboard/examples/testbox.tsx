@@ -10,6 +10,7 @@ import { save, useTrait } from "../../../kernel/traits";
 import type { Model } from "../../../kernel/types";
 import { useDraft } from "../../../kernel/typing";
 import type { Palette } from "../../../tokens/palette";
+import { tokenName } from "../../../tokens/tok";
 import { tokenAt } from "../../../tokens/tokendom";
 import type { EffectsState } from "./effects";
 import type { Hover } from "./hover";
@@ -64,6 +65,12 @@ export function strongest(answer: TextAnswer | null): number | null {
   return most === 0 ? null : most;
 }
 
+/** What a screen reader says of a token. */
+function saidOf(answer: TextAnswer | null, token: number, unit: string): string {
+  const name = tokenName(answer?.str[token] ?? "");
+  return `\u2018${name}\u2019: ${answer && excluded(answer, token) ? "not counted" : `${num(answer?.act[token] ?? 0)} ${unit}`}`;
+}
+
 interface Props {
   model: Model;
   answer: TextAnswer | null;
@@ -85,6 +92,7 @@ export function TestBox(props: Props) {
   const [sourced, setSourced] = useState(false);
   const host = useRef<HTMLDivElement>(null);
   const tokens = useRef<Runs | null>(null);
+  const cursor = useRef(-1);
   const text = useTrait<string>(model, "text");
   const top = strongest(answer);
 
@@ -99,7 +107,8 @@ export function TestBox(props: Props) {
     tokens.current = null;
     host.current.replaceChildren();
     if (!answer) return;
-    tokens.current = new Runs(host.current, answer);
+    tokens.current = new Runs(host.current, answer, prefix);
+    cursor.current = -1;
     host.current.append(tokens.current.build({ from: 0, to: answer.act.length, bold: -1, oneLine: false }));
   }, [answer, text === ""]);
   useLayoutEffect(() => {
@@ -109,6 +118,15 @@ export function TestBox(props: Props) {
     if (answer) tokens.current?.underline(0, answer.act.length, drawn(effects.text, kind), most, palette);
   }, [answer, effects.text, kind, most, palette]);
 
+  const point = (token: number) => {
+    const at = tokens.current?.element(token);
+    hover.set(at ? { source: "text", token, at, activation: answer?.act[token] ?? null } : null);
+  };
+  const move = (token: number) => {
+    cursor.current = token;
+    tokens.current?.point(token, token < 0 ? null : saidOf(answer, token, unit));
+    point(token);
+  };
   return (
     <section class="saew-panel saew-test" aria-label="Your own text">
       <div class="saew-head">
@@ -118,16 +136,26 @@ export function TestBox(props: Props) {
         </span>
       </div>
       <Editor model={model} />
-      {/* Described by the line above; tokens are pointed at, and their numbers are in the tooltip. */}
       <div
         ref={host}
         class="saew-testtext"
-        onPointerOver={(event) => {
-          const token = tokenAt(event);
-          const at = tokens.current?.element(token);
-          hover.set(at ? { source: "text", token, at, activation: answer?.act[token] ?? null } : null);
-        }}
+        dir="auto"
+        role="listbox"
+        tabIndex={0}
+        hidden={text === ""}
+        aria-label="Tokens of your own text. Arrows move from token to token."
+        onPointerOver={(event) => point(tokenAt(event))}
         onPointerLeave={() => hover.set(null)}
+        onBlur={() => move(-1)}
+        onKeyDown={(event) => {
+          const at = cursor.current;
+          const last = (tokens.current?.length ?? 0) - 1;
+          const by = tokens.current?.along(event.key, at) ?? 0;
+          const to = { Home: 0, End: last, Escape: -1 }[event.key] ?? (by ? Math.max(0, Math.min(last, at + by)) : at);
+          if (!by && to === at) return;
+          event.preventDefault();
+          move(to);
+        }}
       />
       {answer && <Notes notes={answer.json.notes} />}
       {heads && answer && top !== null && (

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { num, percent, signed } from "../../../controls/format";
 import { Name, type Named } from "../../../feature/said";
 import type { FeatureJson, TokenRow } from "../../../feature/wire";
+import { useRoving } from "../../../table/rove";
 import { Num, Table } from "../../../table/table";
 import { Tok } from "../../../tokens/tok";
 
@@ -17,9 +18,10 @@ interface RelationProps<R> {
 }
 
 function Relation<R>({ title, hint, head, rows, missing, row }: RelationProps<R>) {
+  const roving = useRoving<HTMLElement>("button");
   const none = missing ?? (rows.length === 0 ? "There are none." : null);
   return (
-    <section class="saew-panel" aria-label={title}>
+    <section class="saew-panel" aria-label={title} {...roving}>
       <h3 title={hint}>{title}</h3>
       {none !== null ? <p class="saew-missing">{none}</p> : <Table head={head}>{rows.map(row)}</Table>}
     </section>
@@ -35,13 +37,14 @@ interface TokensProps {
 
 export function FiresOn({ json, chosen, onToken }: TokensProps) {
   const most = Math.max(1, ...json.tokens.map((row) => row.count));
+  const unsaid = json.stated && json.tokens.length === 0 ? "Its file does not say." : null;
   return (
     <Relation<TokenRow>
       title="Fires on"
       hint="Tokens that the feature is active on most often. A click shows examples of one."
       head={["token", ">count", ">mean", ">of token"]}
       rows={json.tokens}
-      missing={json.count === 0 ? "It never fires." : null}
+      missing={json.count === 0 ? "It never fires." : unsaid}
       row={(row) => {
         const stripped = row.t.trim();
         const name = <Tok t={row.t} />;

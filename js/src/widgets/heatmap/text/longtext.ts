@@ -66,6 +66,7 @@ export class LongText extends TokenText {
       group.setAttribute("role", "group");
       group.setAttribute("aria-label", data.json.texts.length > 1 ? `text ${i + 1}` : "tokens");
       for (const [from, to] of cut(data, start, end)) group.append(this.#block(data, from, to, end - start, describe));
+      group.dir = "auto";
       return group;
     });
     this.#el.replaceChildren(...texts);

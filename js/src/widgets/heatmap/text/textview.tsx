@@ -111,13 +111,13 @@ export function TextView(props: TextViewProps) {
 function key(event: KeyboardEvent, props: TextViewProps, view: LongText | null): void {
   const last = props.data.json.n - 1;
   const step: Record<string, number> = {
-    ArrowRight: 1,
-    ArrowLeft: -1,
+    [event.key]: view?.along(event.key, props.cursor) ?? 0,
     ArrowDown: lineStep(view, props.cursor, 1, last),
     ArrowUp: lineStep(view, props.cursor, -1, last),
   };
-  if (event.key in step) {
-    const next = Math.max(0, Math.min(last, props.cursor + (step[event.key] ?? 0)));
+  const by = step[event.key];
+  if (by) {
+    const next = Math.max(0, Math.min(last, props.cursor + by));
     props.onCursor(next);
     props.onHover(next, view?.element(next) ?? null);
     if (event.shiftKey) props.onSelect([...new Set([...props.selected, props.cursor, next])].sort((a, b) => a - b));

@@ -24,7 +24,7 @@ export interface Changes {
 
 /** For the texts of a finished run, while `on`. */
 export function useChanges(model: Model, root: HTMLElement, run: Run | null, on: boolean): Changes {
-  const client = useClient(model, root, {}, on);
+  const client = useClient(model, root, on);
   const [state, setState] = useState({ version: 0, busy: false, error: null as WireError | null });
   const known = useRef<{ run: Run | null; texts: Map<string, Float32Array> }>({ run: null, texts: new Map() });
   if (known.current.run !== run) known.current = { run, texts: new Map() };
