@@ -112,6 +112,12 @@ def near(index: sw.FeatureIndex, k: int) -> list[int]:
     return [int(feature) for feature in sw.neighbours(index, WEEKDAYS, k=k).index]
 
 
+def explore(demo: Demo) -> str:
+    bench = sw.explore(demo.engine, demo.index, feature=WEEKDAYS, text=WEEK, prompt="I went out and saw")
+    bench.steering.n_tokens = 16
+    return bench.page(views=["browser", "map", "heatmap", "layers", "dashboard", "steering"], strengths=[1])
+
+
 MADE: dict[str, Callable[[Demo], str]] = {
     "heatmap": heatmap,
     "dashboard": dashboard,
@@ -126,6 +132,7 @@ MADE: dict[str, Callable[[Demo], str]] = {
     "beside": beside,
     "blindtest": blindtest,
     "catalog": catalog,
+    "explore": explore,
 }
 
 

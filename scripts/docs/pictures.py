@@ -1,7 +1,6 @@
 """The pictures of widgets in docs/pictures, which the README and the documentation show: taken of the live pages, in light.
 
 Run as `python -m scripts.docs.pictures [NAME ...]` after `make docs`, when a widget looks different than its picture, and look at them.
-The workbench has no page; its picture is taken by hand in JupyterLab.
 """
 
 from __future__ import annotations
@@ -20,9 +19,11 @@ from lab import chromium
 
 WIDTH, HEIGHT = 1000, 620
 LARGEST = 150_000
+WIDTHS = {"explore": 1500}
 # Where what is worth showing begins further down or ends further up.
 HEIGHTS = {
     "dashboard": 900,
+    "explore": 860,
     "comparison": 560,
     "layers": 700,
     "subspace": 700,
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(MADE))
     with chromium() as browser:
         for name in parser.parse_args().names:
-            size = {"width": WIDTH, "height": HEIGHTS.get(name, HEIGHT)}
+            size = {"width": WIDTHS.get(name, WIDTH), "height": HEIGHTS.get(name, HEIGHT)}
             page = browser.new_page(viewport=size, color_scheme="light", reduced_motion="reduce")
             page.goto((LIVE / f"{name}.html").as_uri())
             page.locator("#saew-root .saew").first.wait_for()

@@ -5,6 +5,7 @@ Run as `python -m scripts.docs.seen`. It says what is wrong and ends with 1.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from playwright.sync_api import Browser, Frame, TimeoutError
+from playwright.sync_api import Browser, expect
 
 from .check import SITE
 
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "browser"))
 from lab import PATIENCE, chromium
 
 # In the widget's own root: beside it stands the script-free picture, which needs no widget.
-DRAWN = "() => (document.querySelector('#saew-root .saew')?.innerText.trim().length ?? 0) > 0"
+DRAWN = "#saew-root .saew"
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -64,22 +65,15 @@ def problems(browser: Browser, site: Path, root: str) -> Iterator[str]:
         frames = page.locator("iframe.saew-live")
         for i in range(frames.count()):
             frames.nth(i).scroll_into_view_if_needed()
-            handle = frames.nth(i).element_handle()
-            frame = None if handle is None else handle.content_frame()
-            if frame is None or not _drawn(frame):
+            view = frames.nth(i).content_frame
+            try:
+                expect(view.locator(DRAWN).first).to_have_text(re.compile(r"\S"), timeout=PATIENCE)
+            except AssertionError:
                 yield f"{name}: live page {i + 1} is empty"
             else:
-                yield from (f"{name}: {text}" for text in frame.locator("[role=alert]").all_inner_texts())
+                yield from (f"{name}: {text}" for text in view.locator("[role=alert]").all_inner_texts())
         yield from (f"{name}: {one}" for one in said)
     page.close()
-
-
-def _drawn(frame: Frame) -> bool:
-    try:
-        frame.wait_for_function(DRAWN, timeout=PATIENCE)
-    except TimeoutError:
-        return False
-    return True
 
 
 def main() -> int:

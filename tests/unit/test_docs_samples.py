@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any
 
 import pytest
+from doc_samples import PAGES, ROOT, samples
 
 import saewidgets as sw
 from saewidgets.widgets.base import EngineWidget
-from tests.samples import PAGES, ROOT, samples
 
 # What samples call a thing is what it is.
 KNOWN: dict[str, type] = {

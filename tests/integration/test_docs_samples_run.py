@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doc_samples import PAGES, samples
 
 import saewidgets as sw
-from tests.samples import PAGES, samples
 
 RUN = [page for page in PAGES if any(run for _, _, run in samples(page))]
 
