@@ -141,20 +141,6 @@ def test_a_page_that_is_loaded_again_shows_it_again(opened: Watched, lab: Lab) -
     assert opened.errors == []
 
 
-def test_notebook_7_shows_what_the_kernel_has(opened: Watched, browser: Browser, lab: Lab) -> None:
-    """The same notebook, kernel and views in the other front-end of the same server."""
-    with watching(browser) as watched:
-        page = watched.page
-        page.goto(f"{lab.base}/notebooks/{NAME}?token={lab.token}")
-        for name in WIDGETS:
-            view = seen(page, name)
-            expect(view.locator(SIGNS[name]).first).to_be_visible()
-            expect(view).to_have_attribute("data-theme", "light")
-            shot(page, f".jp-CodeCell:nth-child({3 + WIDGETS.index(name)}) {ROOTS[name]}", f"notebook7-{name}")
-        assert watched.outside == []  # it complains of commands of its own that it does not know
-    assert opened.page.locator(".saew [role=alert]").count() == 0
-
-
 def test_converted_to_html_there_is_its_picture(opened: Watched, notebooks: Path) -> None:
     """`jupyter nbconvert --to html`, of a notebook that was saved without widget state."""
     book = nbformat.read(notebooks / NAME, 4)

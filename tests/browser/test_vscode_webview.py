@@ -166,6 +166,6 @@ def test_under_its_strict_policy_no_widget_can_be_loaded(
     kernel = shown.page.evaluate("window.kernel")
     with webview(browser, lab, script, kernel, STRICT) as strict:
         with pytest.raises(Error):  # VS Code's own, for the model that it could not make
-            run(strict.page, "display(shown['graph'])")
+            run(strict.page, "display(sw.TokenFeatureHeatmap(heatmap.engine, 'God'))")
         assert any("Loading the script 'blob:" in error for error in strict.errors)
         assert strict.page.locator(".saew").count() == 0
