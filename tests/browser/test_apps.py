@@ -76,7 +76,7 @@ class Server:
 
 SERVERS = {
     "marimo": Server("marimo_app.py", ("marimo", "run", "--headless", "--no-token"), frees=False),
-    "panel": Server("panel_app.py", ("panel", "serve"), frees=False, path="panel_app"),
+    "panel": Server("panel_app.py", ("panel", "serve", "--check-unused-sessions=1000"), path="panel_app"),
     "shiny": Server("shiny_app.py", ("shiny", "run")),
     "solara": Server("solara_app.py", ("solara", "run", "--no-open", "--production")),
     "voila": Server("voila_app.ipynb", ("voila", "--no-browser", VOILA), shared=False, frees=False),
