@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Ran:
     """The names that the cells left, and by cell the value of its last line, where it is an expression that gives one."""
 
-    names: dict[str, object] = field(default_factory=dict)
-    shown: dict[str, object] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=dict)
 
     def views(self) -> dict[str, str]:
         """By cell that shows a view: the picture that stays where there is no widget manager (`text/html`)."""
