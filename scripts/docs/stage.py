@@ -72,7 +72,7 @@ def generated(kind: str, what: str, up: str) -> str:
             raise ValueError(f"There is no live page {name!r}; there are {', '.join(MADE)}.")
         return (
             f'<iframe class="saew-live" title="{name}, live" sandbox="allow-scripts" loading="lazy" '
-            f'src="{up}live/auto/{name}.html" data-live="{name}.html" height="{height}"></iframe>\n\n'
+            f'data-live="{up}live/auto/{name}.html" height="{height}"></iframe>\n\n'
             f"Recorded from the demo, without a kernel: what was recorded answers, the rest says so. "
             f'<a href="{up}live/auto/{name}.html" target="_blank">Open it alone</a>.'
         )
