@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.browser_bench import AFTER_PAINT, chromium
 from benchmarks.measure import Row
 from saewidgets.geometry.map.layout import FeatureLayout
-from saewidgets.snapshot.page import page
+from saewidgets.snapshot.page import View, page
 from saewidgets.widgets import wire
 from saewidgets.widgets.assets import asset
 from saewidgets.widgets.map.payload import by_number, layout_reply
@@ -97,8 +97,9 @@ def html(layout: FeatureLayout, selected: list[int]) -> tuple[str, int]:
     text = page(
         widget="map",
         title="A map",
-        state=state,
-        recorded=[recorded(channel, params, reply) for channel, (params, reply) in answers.items()],
+        views=[
+            View("", "map", state, [recorded(channel, params, reply) for channel, (params, reply) in answers.items()])
+        ],
         script=asset("map.snapshot.js"),
         style=asset("map.css"),
         fallback="",
