@@ -1,6 +1,6 @@
 /** What a reader of a page chooses among what was recorded for it: a text, a strength. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { Segments } from "../controls/segments";
 import { save } from "../kernel/traits";
 import type { Json, Model } from "../kernel/types";
@@ -19,13 +19,14 @@ const MOST_BUTTONS = 12;
 const MOST_LETTERS = 70;
 
 export function choices(given: ChoiceJson[]): Widget {
-  return widget("choices", ({ model }: ViewProps) => (
+  const all = ({ model }: ViewProps) => (
     <>
       {given.map((choice) => (
         <OneChoice key={choice.name} model={model} choice={choice} />
       ))}
     </>
-  ));
+  );
+  return widget("choices", all, undefined, "");
 }
 
 function OneChoice({ model, choice: { name, options } }: { model: Model; choice: ChoiceJson }) {
@@ -67,7 +68,7 @@ function OneChoice({ model, choice: { name, options } }: { model: Model; choice:
 /** Drawn anew whenever one of these traits changes. */
 function useChanges(model: Model, traits: string[]): void {
   const [, draw] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const changed = () => draw((n) => n + 1);
     const names = new Set(traits);
     for (const name of names) model.on(`change:${name}`, changed);

@@ -35,7 +35,7 @@ export interface Widget {
   offline: Offline | undefined;
 }
 
-/** The widget `name`; its style sheet says `.saew-<name>`. `fills`: which element full screen is of, if not its own. */
+/** The widget `name`; its style sheet says `.saew-<name>`. `fills`: which element full screen is of, if not its own; "" for none. */
 export function widget(name: string, View: ComponentType<ViewProps>, offline?: Offline, fills = ".saew"): Widget {
   return { render: (context) => show(context, name, View, fills), offline };
 }
@@ -53,7 +53,7 @@ function show({ model, el, signal }: Context, name: string, View: ComponentType<
     mount(
       <Guard>
         <Gone model={model} root={root} />
-        <FullScreen root={root} fills={fills} />
+        {fills && <FullScreen root={root} fills={fills} />}
         <View model={model} root={root} prefix={prefix} themeVersion={themeVersion} />
       </Guard>,
       root,
