@@ -154,6 +154,18 @@ def test_a_panel_at_several_strengths_and_prompts(engine: sw.Engine) -> None:
 # -- folders
 
 
+def test_runs_that_took_longer_are_the_same_page(engine: sw.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def written() -> str:
+        panel = sw.SteeringPanel(engine, prompt=TEXT, recipe=sw.add(3, 2), n_tokens=2, seed=1)
+        panel.run()
+        return str(panel.to_html())
+
+    first = written()
+    clock = iter(range(0, 1000, 7))
+    monkeypatch.setattr("saewidgets.widgets.steering.widget.time.perf_counter", lambda: float(next(clock)))
+    assert written() == first
+
+
 def test_a_folder_has_what_a_page_has(index: sw.FeatureIndex, tmp_path: Path) -> None:
     widget = sw.FeatureDashboard(index=index)
     folder = widget.to_folder(tmp_path / "made", features=range(7), per_part=3)

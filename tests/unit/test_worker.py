@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -213,3 +215,21 @@ def test_a_step_inside_a_job_can_count_for_itself() -> None:
     worker.close()
     assert inner == [(5, 10)]
     assert told == [(0, 100), (50, 100), (5, 10)]
+
+
+def test_a_program_that_ends_waits_for_the_step_in_hand() -> None:
+    script = """if True:
+        import threading, time
+        from saewidgets.engine import worker
+        worker._END_SECONDS = 0.0  # as if the step took longer than what waits while a program goes on
+        begun = threading.Event()
+        def step(ticket):
+            begun.set()
+            time.sleep(0.3)
+            print("whole", flush=True)
+        one = worker.Worker()
+        one.submit(step)
+        begun.wait()
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "whole\n", "")

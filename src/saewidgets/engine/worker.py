@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _END_SECONDS = 2.0
+"""To wait for the thread of a worker that is let go of while the program goes on."""
+_EXIT_SECONDS = 60.0
+"""The same when the program ends: a step of an index on a busy machine takes its time, and may not be cut off."""
 _PULSE_SECONDS = 5.0
 
 
@@ -180,7 +183,9 @@ def _end(queue: _Queue) -> None:
     """Cancel what is left and wait for the thread: one that still computes when the interpreter ends would crash it."""
     queue.close()
     if queue.thread is not None and queue.thread is not threading.current_thread():
-        queue.thread.join(_END_SECONDS)
+        # Python counts its main thread as ended before it calls what is to be done at exit.
+        ends = not threading.main_thread().is_alive()
+        queue.thread.join(_EXIT_SECONDS if ends else _END_SECONDS)
 
 
 class Worker:

@@ -119,7 +119,8 @@ export interface GenerateJson {
   baseline: TextJson[];
   edited: TextJson[];
   diverge: (number | null)[];
-  seconds: number;
+  /** How long it took; a page does not say. */
+  seconds?: number;
   amounts: string;
   provenance: Record<string, string>;
 }

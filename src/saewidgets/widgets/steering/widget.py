@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -294,6 +295,11 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         except RecipeError as error:
             recipe = [str(error)]
         return PanelView(text, self.result, recipe, list(self.engine.provenance().items()))
+
+    def _reply_to(self, question: Question) -> wire.Reply:
+        # How long it took is of no page: the same inputs give the same bytes.
+        reply = super()._reply_to(question)
+        return replace(reply, data={name: value for name, value in reply.data.items() if name != "seconds"})
 
     def shot(
         self,

@@ -217,7 +217,8 @@ function RunFacts({ run }: { run: Run }) {
       <SmallLine>
         {"Both texts draw from the same random numbers; they differ only where the distributions do. "}
         {run.diverge.every((at) => at === null) && "Here they do not differ. "}
-        {`Seed ${run.settings.seed}, temperature ${run.settings.temperature}; ${answer.seconds.toFixed(1)} s.`}
+        {`Seed ${run.settings.seed}, temperature ${run.settings.temperature}`}
+        {answer.seconds === undefined ? "." : `; ${answer.seconds.toFixed(1)} s.`}
       </SmallLine>
       {lines.filter(Boolean).map((line) => (
         <p class="saew-small" key={line}>
