@@ -255,6 +255,9 @@ test("axes", () => {
   expect(log.of(1)).toBeGreaterThan(0.05);
   expect(log.at.at(-1)).toBe(1000);
   expect(heights([0, 0], false, 3)).toMatchObject({ at: [] });
+  // Counts of tokens have no ticks between whole ones; sums of activations do.
+  expect([heights([0, 1, 2], false, 4).at, heights([0, 1, 2], true, 4).at]).toEqual([[1, 2], [1]]);
+  expect(heights([0.5, 2], true, 4).at.some((tick) => tick < 1)).toBe(true);
   const bars = Array.from({ length: 50 }, (_, i) => bar(i, 50, 333));
   expect(bars.every(({ x, w }, i) => x + w <= (bars[i + 1]?.x ?? 333))).toBe(true);
 });

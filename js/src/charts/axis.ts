@@ -30,14 +30,19 @@ export type Height = (value: number) => number;
 /** Share of the height that a value takes, and where its axis has ticks. */
 export function heights(values: ArrayLike<number>, log: boolean, room: number): { of: Height; at: number[] } {
   let most = 0;
-  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i] ?? 0));
+  let counts = true;
+  for (let i = 0; i < values.length; i++) {
+    most = Math.max(most, Math.abs(values[i] ?? 0));
+    counts &&= Number.isInteger(values[i]);
+  }
   if (most === 0) return { of: () => 0, at: [] };
   if (!log) {
-    const at = ticks(0, most, room).filter((tick) => tick > 0);
+    // There is no half a token.
+    const at = ticks(0, most, room).filter((tick) => tick > 0 && (!counts || Number.isInteger(tick)));
     return { of: (value) => Math.abs(value) / most, at };
   }
   // log(1 + x / unit): a bin with one token is still seen. Sums below 1 need a smaller unit.
-  const unit = most < 10 ? most / 100 : 1;
+  const unit = counts || most >= 10 ? 1 : most / 100;
   const full = Math.log1p(most / unit);
   const at = [];
   for (let tick = unit; tick <= most; tick *= 10) at.push(tick);
