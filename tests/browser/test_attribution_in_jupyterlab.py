@@ -43,12 +43,12 @@ def test_a_prediction_is_explained_checked_and_taken_along(
 
     # The target typed and taken, the foil from what the model says.
     expect(panel.locator(".saew-empty")).to_contain_text("Choose a target")
-    target, foil = panel.get_by_label("target"), panel.get_by_label("foil")
+    target, foil = (panel.get_by_role("combobox", name=name) for name in ("target", "foil"))
     target.fill(" earth")
     target.press("Enter")
     becomes(page, "panel.target", " earth")
     expect(panel.locator(".saew-attribution-head")).to_contain_text("logit ' earth'")
-    ours = panel.get_by_role("button", name="Against").filter(has_text="foil")
+    ours = panel.get_by_role("button", name="foil: ")
     said = python(page, "sw.predictions(engine, panel.prompt).to_pandas().query(\"model == 'clean'\")['token'][1]")
     ours.nth(1).click()
     becomes(page, "panel.foil", said)

@@ -82,7 +82,7 @@ def test_the_grid_the_ladder_and_a_feature(notebook: Watched) -> None:
     shows(page, 4)
 
     # Pointed at, a feature stands under the grid; clicked, it is Python's.
-    pick = widget.locator(".saew-pick[aria-label*='of demo']").first
+    pick = widget.locator(".saew-pick", has_text="demo, feature").first
     pick.hover()
     expect(page.locator(".saew-tip .saew-glance")).to_contain_text("Feature")
     pick.click()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ...interventions.generation.generate import Continuation, Generation
 from ...snapshot.fallback import FallbackRow, fallback
 from .. import wire
+from ..channel import Channel, parse, plain
 from ..constants import CONTROLS
+from ..remembered import Remembered
 from ..shot import Question
 from .asked import AskedAnswer, AskedEffect, AskedRecipe, AskedSweep, AskedTexts
 from .results import samples_of
@@ -50,6 +52,21 @@ def questions(asked: AskedTexts, views: Sequence[str], freeze: bool, answer: str
         yield Question("sweep", AskedSweep(*on, asked.settings, 0, None, CONTROLS, samples))
     if "answer" in views:
         yield Question("answer", AskedAnswer(*on, answer))
+
+
+def of_this_recipe(
+    kept: Remembered, channels: Mapping[str, Channel], recipe: wire.Json, asked: Sequence[Question]
+) -> Iterator[Question]:
+    """What else the panel was asked about `recipe`, beside what is `asked` for its page."""
+    own, new = wire.canonical(recipe), {wire.canonical([one.channel, plain(one.asked)]) for one in asked}
+    for name, params, reply in kept:
+        if wire.canonical(params.get("recipe")) == own and wire.canonical([name, dict(params)]) not in new:
+            yield Question(name, parse(channels[name].asked, params), reply)
+
+
+def without_seconds(reply: wire.Reply) -> wire.Reply:
+    """How long a run took is of no page: the same inputs give the same bytes."""
+    return replace(reply, data={name: value for name, value in reply.data.items() if name != "seconds"})
 
 
 @dataclass(frozen=True)

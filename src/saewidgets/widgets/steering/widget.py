@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -17,7 +16,7 @@ from ...interventions.recipe.recipe import Recipe, replace_in
 from ...interventions.recipe.units import LookedUp, maxima_of
 from .. import wire
 from ..base import EngineWidget
-from ..channel import channel, parse, plain
+from ..channel import channel, plain
 from ..constants import HISTORY, MAX_SAMPLES, SETTINGS
 from ..indexed import parted
 from ..recipe_trait import RecipeLike, RecipeTrait, as_dict, feature_of, with_feature
@@ -34,7 +33,7 @@ from .asked import (
     AskedTexts,
 )
 from .facts import facts_of, preset_reply
-from .page import PanelView, fallback_of, remembered
+from .page import PanelView, fallback_of, of_this_recipe, remembered, without_seconds
 from .payload import Teller, Units, generation_reply, prompt_flags, prompt_payload
 from .results import answer_reply, effect_reply, sweep_reply
 from .search import Search
@@ -297,16 +296,10 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         return PanelView(text, self.result, recipe, list(self.engine.provenance().items()))
 
     def _reply_to(self, question: Question) -> wire.Reply:
-        # How long it took is of no page: the same inputs give the same bytes.
-        reply = super()._reply_to(question)
-        return replace(reply, data={name: value for name, value in reply.data.items() if name != "seconds"})
+        return without_seconds(super()._reply_to(question))
 
     def shot(
-        self,
-        views: Sequence[str] = ("text",),
-        *,
-        prompts: Sequence[str] = (),
-        strengths: Sequence[float] = (),
+        self, views: Sequence[str] = ("text",), *, prompts: Sequence[str] = (), strengths: Sequence[float] = ()
     ) -> Shot:
         """The recipe, the runs, and whatever the panel was asked about this recipe.
 
@@ -322,10 +315,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         now = self._asked()
         variants = Variants.of(now, several_texts(prompts, "prompts"), strengths)
         asked = list(variants.questions(now, views, self.freeze, self.answer))
-        own, new = wire.canonical(now.recipe), {wire.canonical([one.channel, plain(one.asked)]) for one in asked}
-        for name, params, reply in self._remembered:
-            if wire.canonical(params.get("recipe")) == own and wire.canonical([name, dict(params)]) not in new:
-                asked.append(Question(name, parse(self.channels[name].asked, params), reply))
+        asked += of_this_recipe(self._remembered, self.channels, now.recipe, asked)
         # Runs of the weights before a refresh do not belong beside the provenance of those that are there now.
         history = [run for run in self.history if run.get("revision", 0) == self.revision]
         view = self._view()
