@@ -77,11 +77,15 @@ chromium: ## make sure there is a browser for the tests
 
 # What Solara's page would ask of a public server, of the versions that this Solara asks for.
 SOLARA_ASSETS := @widgetti/solara-vuetify3-app@5.2.0 requirejs@2.3.6 font-awesome@4.5.0
-solara-assets: setup ## Solara's own front end, without which its app is not tested
+SOLARA := $(VENV)/share/solara/.stamp
+solara-assets: $(SOLARA) ## Solara's own front end, without which its app is not tested
+
+$(SOLARA): $(STAMP)
 	@cd $(VENV); for package in $(SOLARA_ASSETS); do \
 	  folder=share/solara/cdn/$$package; mkdir -p $$folder; \
 	  archive=$$(npm pack --silent $$package); tar xzf $$archive -C $$folder --strip-components=1; rm $$archive; \
 	done
+	touch $@
 
 demo: setup js ## open the demo notebook in JupyterLab
 	@$(BIN)/saewidgets demo -- $(LAB_OPTIONS)
@@ -102,7 +106,7 @@ docs: setup js chromium $(LIVE) ## the documentation, in build/site: built, ever
 	$(BIN)/python -m scripts.docs.check
 	$(BIN)/python -m scripts.docs.seen
 
-test: setup js chromium test-js ## every test
+test: setup js chromium solara-assets test-js ## every test
 	$(PYTEST) $(PYTEST_ARGS) tests/browser tests/integration tests/unit
 
 test-unit: setup js ## a minute or two: each idea on tiny models, without what is slow
@@ -111,7 +115,7 @@ test-unit: setup js ## a minute or two: each idea on tiny models, without what i
 test-integration: setup js ## the demo model
 	$(PYTEST) $(PYTEST_ARGS) tests/integration
 
-test-browser: setup js chromium ## real front ends
+test-browser: setup js chromium solara-assets ## real front ends
 	$(PYTEST) $(PYTEST_ARGS) tests/browser
 
 test-hub: setup js ## published values of models on the Hugging Face hub, found again
