@@ -94,6 +94,8 @@ def served(server: Server, folder: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     homes = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    # A visitor who is cut off may come back for so long; who closes the page is gone at once, if the browser gets to say so.
+    homes["SOLARA_KERNEL_CULL_TIMEOUT"] = "2s"
     command = [sys.executable, "-m", *server.command, f"--port={port}", str(folder / server.file)]
     log = folder / "log"
     with log.open("w") as out:
