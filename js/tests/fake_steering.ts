@@ -201,7 +201,6 @@ export function generateAnswer(
       baseline: many(text(baseline)),
       edited: many(text(edited)),
       diverge: many(differs),
-      seconds: 1.25,
       amounts: `add feature 7650: 2 \u00d7 max activation ${MAX} (in the index) = 24.8`,
       provenance: { model: "tiny", SAE: "res" },
     },
