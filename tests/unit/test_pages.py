@@ -227,6 +227,8 @@ def test_a_workbench_is_one_page_of_its_views_linked(engine: sw.Engine, index: s
         bench.to_html(tmp_path / "x.html", rows=3)
     with pytest.raises(PageSizeError, match="browser: rows"):
         bench.to_html(tmp_path / "x.html", max_bytes=1000, views=["browser"])
+    with pytest.raises(SaewidgetsError, match="of one view"):
+        bench.to_folder(tmp_path / "x", views=["browser"])
     assert list(tmp_path.iterdir()) == []
     bench.close()
 

@@ -178,6 +178,8 @@ class Paged:
         folder = Path(path)
         _must_be_ours(folder)
         made = self._page(title, options)
+        if len(made.views) > 1:
+            raise SaewidgetsError(f"A folder is of one view: {made.called} writes all of them as one file.")
         (view,) = made.views
         groups: dict[int, list[Recorded]] = {}
         rest: list[Recorded] = []

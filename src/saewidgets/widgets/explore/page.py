@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import SaewidgetsError
 from ...snapshot.page import View
 from ..assets import asset
-from ..paged import Page, check_options, put
+from ..paged import Page, Paged, check_options
 from ..traits import wholes
 from .widget import LEFT, RIGHT
 
@@ -29,8 +27,13 @@ _NOT_OPEN = "This view was not open when the page was made. explore(...).to_html
 _NOT_RUN = "Steering needs a model that runs, and nothing was generated when this page was made. to_html(strengths=[0, 1, 2]) records runs."
 
 
-class WorkbenchPages:
-    """The pages of a workbench: base of `Workbench`."""
+class WorkbenchPages(Paged):
+    """The pages of a workbench: base of `Workbench`.
+
+    Example:
+        >>> bench = sw.explore(engine, index, text="I saw a bird. It")
+        >>> bench.to_html("bench.html", views=["browser", "dashboard", "heatmap", "map"])
+    """
 
     bar: WorkbenchBar
     browser: FeatureBrowser
@@ -44,7 +47,7 @@ class WorkbenchPages:
 
     bundle: ClassVar[str] = "explore"
 
-    def shot(
+    def shot(  # type: ignore[override]  # of several views
         self,
         *,
         views: Sequence[str] | None = None,
@@ -91,11 +94,10 @@ class WorkbenchPages:
                     found.append(_missing(name, f"This view could not be recorded: {error}"))
         return found
 
-    def page(self, title: str | None = None, *, max_bytes: int | None = None, **options: Any) -> str:
-        """`to_html` as a string."""
+    def _page(self, title: str | None, options: Mapping[str, Any]) -> Page:
         known = check_options("explore(...).to_html", self.shot, options)
         index: FeatureIndex = self.browser.index
-        made = Page(
+        return Page(
             bundle=self.bundle,
             title=title or f"Features of {index.path.name}",
             views=self.shot(**options),
@@ -106,39 +108,6 @@ class WorkbenchPages:
             options=known,
             style=asset(f"{self.bundle}.snapshot.css"),
         )
-        return made.within(made.html(), max_bytes)
-
-    def to_html(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        title: str | None = None,
-        max_bytes: int | None = None,
-        **options: Any,
-    ) -> str | None:
-        """Write the workbench as one self-contained HTML file: its views, linked, without network and kernel.
-
-        Args:
-            path: of the file; without it the page is returned. title, max_bytes: as of any widget's `to_html`.
-            options: `views`, `features`, `prompts` and `strengths`, see `shot`.
-
-        Raises:
-            PageSizeError: for a page over `max_bytes`. TypeError: for other options. Nothing is written then.
-
-        Example:
-            >>> bench = sw.explore(engine, index, text="I saw a bird. It")
-            >>> bench.to_html("bench.html", views=["browser", "dashboard", "heatmap", "map"])
-        """
-        html = self.page(title, max_bytes=max_bytes, **options)
-        if path is None:
-            return html
-        put(Path(path), html)
-        return None
-
-    def save(self, path: str | os.PathLike[str], *, title: str | None = None, **options: Any) -> Path:
-        """`to_html(path)`, returning the path."""
-        self.to_html(path, title=title, **options)
-        return Path(path)
 
     def _chosen_for_page(self) -> list[int]:
         """What is looked at, ticked, coloured and steered, and the first of the browser's table."""
