@@ -16,9 +16,14 @@ class Toy(EngineWidget, bundle="heatmap"):
 
 
 class CutLine(RecordingComm):
-    """Says goodbye to nobody, as Panel's does."""
+    """Says goodbye to nobody, as Panel's does, while `cut`."""
+
+    cut = True
 
     def close(self, *args: Any, **kwargs: Any) -> None:
+        if not self.cut:
+            super().close(*args, **kwargs)
+            return
         raise AttributeError("'DocumentCallbackManager' object has no attribute '_change_callbacks'")
 
 
@@ -33,3 +38,5 @@ def test_a_widget_closes_though_its_line_is_cut(monkeypatch: pytest.MonkeyPatch)
     line.handle_msg({"content": {"data": {"method": "custom", "content": {"t": "req"}}}})  # nobody listens
     with pytest.raises(RuntimeError, match="closed"):
         _ = toy.engine
+    monkeypatch.setattr(CutLine, "cut", False)
+    toy.layout.close()  # a widget of its own on the same line
