@@ -27,7 +27,7 @@ if "engine" not in globals():
 kernel_side.on_corpus = on_corpus
 """
 SHOW = """
-pair = sw.FeatureComparison((index, f), (index, g), text="In the beginning, God created the heavens", read=1500)
+pair = sw.FeatureComparison((index, f), (index, g), text="In the beginning, God created the heavens", read=600)
 pair
 """
 
