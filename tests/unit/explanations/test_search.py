@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import sqlite3
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,6 +93,18 @@ def test_words_as_the_rule_says(seed: int, tmp_path: Path) -> None:
     assert seen == set(range(len(HOW))), "the queries try every way to match"
     assert made.find("", 5) == made.find("  ", 5) == []
     assert len(made) == len(again) == 400
+
+
+def test_a_search_that_nobody_has_any_more_closes_its_database(tmp_path: Path) -> None:
+    said = [Said(0, "monday", "label", "")]
+    for file in (None, tmp_path / "kept.sqlite"):
+        made = ByWords(said, file)
+        database = made._db
+        assert len(made) == 1
+        del made
+        gc.collect()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            database.execute("SELECT 1")
 
 
 @pytest.mark.slow

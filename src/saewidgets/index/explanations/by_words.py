@@ -12,6 +12,7 @@ import os
 import re
 import sqlite3
 import unicodedata
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,22 +70,16 @@ class ByWords:
 
     def __init__(self, sentences: Iterable[Said], file: Path | None = None) -> None:
         self._lock = Lock()
-        if file is None:
-            self._db = _built(":memory:", sentences)
-            return
-        if not _whole(file):
-            temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp")
-            temporary.touch()  # where nothing can be written the system says so, and SQLite something else
-            _built(str(temporary), sentences).close()
-            os.replace(temporary, file)
-        self._db = sqlite3.connect(file, check_same_thread=False)
+        self._db = _built(":memory:", sentences) if file is None else _kept(file, sentences)
+        # Searches end when nobody has them any more, and a database that is left open keeps its file.
+        self._finalizer = weakref.finalize(self, self._db.close)
 
     def __len__(self) -> int:
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM sentence").fetchone()[0])
 
     def close(self) -> None:
-        self._db.close()
+        self._finalizer()
 
     @cached_property
     def _terms(self) -> list[str]:
@@ -160,6 +155,15 @@ def _whole(file: Path) -> bool:
         return False
     finally:
         db.close()
+
+
+def _kept(file: Path, sentences: Iterable[Said]) -> sqlite3.Connection:
+    if not _whole(file):
+        temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp")
+        temporary.touch()  # where nothing can be written the system says so, and SQLite something else
+        _built(str(temporary), sentences).close()
+        os.replace(temporary, file)
+    return sqlite3.connect(file, check_same_thread=False)
 
 
 def _built(place: str, sentences: Iterable[Said]) -> sqlite3.Connection:
