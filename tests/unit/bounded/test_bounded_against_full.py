@@ -48,7 +48,7 @@ def test_exact_statistics_are_those_of_all_activations(both: tuple[sw.FeatureInd
     for name in EXACT:
         np.testing.assert_array_equal(bounded.column(name), full.column(name), err_msg=name)
     for name in ("total", "squares"):
-        np.testing.assert_allclose(bounded.column(name), full.column(name), rtol=1e-13)
+        np.testing.assert_allclose(bounded.column(name), full.column(name), rtol=1e-12)
     table, wanted = bounded.features, full.features
     for name in ("density", "count", "max", "min", "mean", "std"):
         np.testing.assert_allclose(table[name], wanted[name], rtol=1e-12, atol=1e-12)
