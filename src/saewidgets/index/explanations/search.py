@@ -17,7 +17,7 @@ from ...storage.places import cache_dir
 from .automatic import Automatic
 from .by_meaning import ByMeaning, Embed, default_embedding, fingerprint
 from .by_words import HOW, SOME, ByWords, Hit
-from .corpus import Said, labels_said, others_said
+from .corpus import OthersSaid, Said, labels_said
 from .sets import ExplanationSets
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Search:
         stamp = self._stamp()
         if self._words is None or self._words[0] != stamp:
             made = self._kept(
-                f"words-{stamp}.sqlite", lambda file: ByWords(others_said(self._sets, self._automatic), file)
+                f"words-{stamp}.sqlite", lambda file: ByWords(OthersSaid(self._sets, self._automatic), file)
             )
             self._words = (stamp, made)
         return self._words[1]
@@ -146,7 +146,7 @@ class Search:
     def _others_by_meaning(self, embed: Embed) -> ByMeaning:
         name, stamp = fingerprint(embed), self._stamp()
         if self._meanings.get(name, ("",))[0] != stamp:
-            said = [*others_said(self._sets, self._automatic)]
+            said = OthersSaid(self._sets, self._automatic)
             made = self._kept(f"meaning-{name}-{stamp}.npy", lambda file: ByMeaning(said, embed, file))
             self._meanings[name] = (stamp, made)
         return self._meanings[name][1]
