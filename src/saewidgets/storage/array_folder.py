@@ -272,14 +272,15 @@ class Folder:
         if not todo:
             return
         path = self.path / f"{name}.npy"
-        if not path.exists():
-            raise IndexCorruptError(f"{path} is missing: open the index again, or build it again.")
-        with path.open("rb") as file:
-            for page in todo:
-                file.seek(page * PAGE)
-                if zlib.crc32(file.read(PAGE)) != self._arrays[name]["crc"][page]:
-                    raise IndexCorruptError(_altered(path))
-                done.add(page)
+        try:
+            with path.open("rb") as file:
+                for page in todo:
+                    file.seek(page * PAGE)
+                    if zlib.crc32(file.read(PAGE)) != self._arrays[name]["crc"][page]:
+                        raise IndexCorruptError(_altered(path))
+                    done.add(page)
+        except FileNotFoundError:
+            raise IndexCorruptError(f"{path} is missing: open the index again, or build it again.") from None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
-import numpy as np
+import pyarrow as pa
 
 from ...engine.descriptions import Kind
 from ...engine.labels import Labels
 from .automatic import Automatic
-from .explanation import Explanation
 from .sets import ExplanationSets
 
-__all__ = ["OthersSaid", "Said", "Sentences", "labels_said"]
+__all__ = ["KeptSaid", "Said", "Sentences", "labels_said", "others_said"]
 
 _LONGEST = 20_000
 """Characters of an explanation that are searched."""
+_AT_ONCE = 2**16
+_SCHEMA = pa.schema(
+    [("feature", pa.uint32()), ("text", pa.large_string()), ("kind", pa.string()), ("source", pa.string())]
+)
 
 
 @dataclass(frozen=True)
@@ -45,41 +52,65 @@ def labels_said(labels: Labels) -> list[Said]:
     return [Said(feature, label[:_LONGEST], "label", "") for feature, label in labels.now.items()]
 
 
-class OthersSaid:
-    """Explanations, then automatic descriptions of what there are any of, as they are now: each made when it is asked for, for a
-    million are many, and of those that are kept as vectors a search needs a few."""
+def others_said(sets: ExplanationSets, automatic: Automatic) -> Iterator[Said]:
+    """Explanations, then automatic descriptions of what there are any of."""
+    for name, one in sets.all():
+        yield Said(one.feature, one.text[:_LONGEST], "explanation", name)
+    described = automatic.described.tolist()
+    texts = automatic.all() if described else []
+    for feature in described:
+        yield Said(feature, texts[feature], "automatic", "the index")
 
-    def __init__(self, sets: ExplanationSets, automatic: Automatic) -> None:
-        self._sets, self._automatic = sets.by_name, automatic
-        self._described = automatic.described
-        self._ends = np.cumsum([len(one) for one in self._sets.values()] or [0])
+
+class KeptSaid:
+    """Sentences in a file, of which only those are read that are asked for: of a million features, to say them anew takes half a
+    minute, and to hold them half a gigabyte.
+
+    Args:
+        said: the sentences; not looked at if `file` is there.
+        file: an Arrow table of them. It is written beside and renamed, so one that is there is whole.
+    """
+
+    def __init__(self, said: Iterable[Said], file: Path) -> None:
+        table = _read(file)
+        if table is None:
+            temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp")
+            _write(said, temporary)
+            os.replace(temporary, file)
+            table = _read(file)
+        assert table is not None
+        self._table = table
+        self._features = table["feature"].to_numpy()
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) + len(self._described)
+        return len(self._features)
 
-    def __getitem__(self, i: int) -> Said:
-        if i >= self._ends[-1]:
-            feature = int(self._described[i - self._ends[-1]])
-            found = self._automatic.describe(feature)
-            assert found is not None
-            return _by_counts(feature, found.text)
-        which = int(np.searchsorted(self._ends, i, side="right"))
-        name, one = [*self._sets.items()][which]
-        return _explained(name, one[i - (int(self._ends[which - 1]) if which else 0)])
+    def __getitem__(self, row: int, /) -> Said:
+        text, kind, source = (self._table[name][row].as_py() for name in ("text", "kind", "source"))
+        return Said(int(self._features[row]), text, kind, source)
 
     def __iter__(self) -> Iterator[Said]:
-        for name, one in self._sets.items():
-            for explanation in one.all():
-                yield _explained(name, explanation)
-        if len(self._described):
-            texts = self._automatic.all()
-            for feature in self._described.tolist():
-                yield _by_counts(feature, texts[feature])
+        for batch in self._table.to_batches():
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield Said(*row)
 
 
-def _explained(name: str, one: Explanation) -> Said:
-    return Said(one.feature, one.text[:_LONGEST], "explanation", name)
+def _read(file: Path) -> pa.Table | None:
+    """The table that is kept; None if there is none, or it is damaged."""
+    try:
+        with pa.memory_map(str(file)) as source:
+            table = pa.ipc.open_file(source).read_all()
+            table.validate()
+    except (OSError, pa.ArrowInvalid):
+        return None
+    return table if table.schema.equals(_SCHEMA) else None
 
 
-def _by_counts(feature: int, text: str) -> Said:
-    return Said(feature, text, "automatic", "the index")
+def _write(said: Iterable[Said], path: Path) -> None:
+    rows = iter(said)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
+        while some := [*islice(rows, _AT_ONCE)]:
+            columns = [[getattr(one, name) for one in some] for name in _SCHEMA.names]
+            writer.write_batch(
+                pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
+            )

@@ -312,12 +312,6 @@ class ExplanationSet:
             [Explanation(**row) for row in self._table.slice(start, stop - start).to_pylist()] if stop > start else []
         )
 
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-    def __getitem__(self, row: int) -> Explanation:
-        return Explanation(**self._table.slice(row, 1).to_pylist()[0])
-
     def all(self) -> Iterable[Explanation]:
         for batch in self._table.to_batches(max_chunksize=8192):
             for row in batch.to_pylist():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +38,9 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
     if is_imported(folder):  # not of every feature a file says it
         columns["count"] = pd.array(columns["count"], "Int64")
     if "logit_top" in folder:
-        for side, name in (("top", "top_logits"), ("bottom", "bottom_logits")):
-            columns[name] = texts.strings_of(folder.read(f"logit_{side}")[:, :_SHOWN]).tolist()
+        with _no_collection():
+            for side, name in (("top", "top_logits"), ("bottom", "bottom_logits")):
+                columns[name] = texts.strings_of(folder.read(f"logit_{side}")[:, :_SHOWN]).tolist()
         columns |= {name: numbers.pop(name) for name in ("logit_std", "logit_skew", "logit_kurtosis")}
     if "neuron_r" in numbers:
         # A feature that never fires goes with no neuron.
@@ -50,6 +53,19 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
         columns["neighbour"] = nearest if (nearest != NONE).all() else _or_missing(nearest)
         columns["neighbour_cosine"] = numbers.pop("neighbour_cosine")
     return pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the search for circles: lists of strings have none, and while two million are made it would look at all that there is,
+    again and again, for longer than they take."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def numbers_of(folder: Folder) -> dict[str, Array]:
