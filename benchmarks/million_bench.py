@@ -132,7 +132,7 @@ def _table(path: Path, frames: bool) -> Iterator[Row]:
     largest = max(_window(browser, first=next(places)) for _ in range(20))
     yield Row("- the largest message of a window of 200 rows", "<= 100 kB", *_kilobytes(largest))
     if frames:
-        yield table_bench._scrolled(browser)
+        yield table_bench.scrolled(browser)
     browser.close()
 
 

@@ -198,21 +198,22 @@ def test_a_table_sorts_all_features_once(index: sw.FeatureIndex, monkeypatch: py
 
 
 def test_rows_that_are_taken_are_verified_and_no_others(tmp_path: Path) -> None:
-    rows = np.arange(40_000, dtype=np.uint32).reshape(-1, 4)  # 16 bytes a row: three pages
+    rows = np.arange(39_999, dtype=np.uint32).reshape(-1, 3)  # of 12 bytes, in three pages
     with FolderWriter(tmp_path / "folder") as writer:
         writer.put("a", rows)
         writer.commit({})
     file = tmp_path / "folder" / "a.npy"
     content = bytearray(file.read_bytes())
-    content[70_000] ^= 1  # in the second page, of row 4367
+    content[70_000] ^= 1  # in the second page, with which row 5450 ends and row 10,911 begins
     file.write_bytes(content)
-    which = np.array([[0, 9999], [4087, 3]])
+    which = np.array([[0, 13_332], [5449, 10_912]])
     assert (Folder(tmp_path / "folder").take("a", which) == rows[which]).all()
-    with pytest.raises(IndexCorruptError, match="was altered"):
-        Folder(tmp_path / "folder").take("a", np.array([0, 4088]))  # which ends in it
-    with pytest.raises(IndexError, match="0 to 9999"):
-        Folder(tmp_path / "folder").take("a", np.array([10_000]))
-    assert Folder(tmp_path / "folder").take("a", np.zeros(0, np.int64)).shape == (0, 4)
+    for row in (5450, 8000, 10_911):
+        with pytest.raises(IndexCorruptError, match="was altered"):
+            Folder(tmp_path / "folder").take("a", np.array([0, row]))
+    with pytest.raises(IndexError, match="0 to 13332"):
+        Folder(tmp_path / "folder").take("a", np.array([13_333]))
+    assert Folder(tmp_path / "folder").take("a", np.zeros(0, np.int64)).shape == (0, 3)
 
 
 def test_a_map_of_too_many_features_is_refused_with_what_there_is_instead(
