@@ -20,6 +20,7 @@ from benchmarks import (
     large_bench,
     map_bench,
     map_frames_bench,
+    million_bench,
     package_bench,
     search_bench,
     steering_bench,
@@ -54,6 +55,7 @@ def main() -> None:
     rows += geometry_bench.rows(*((2048, 1, 512) if arguments.quick else ()))
     rows += map_bench.rows(engine, 500 if arguments.quick else None)
     rows += search_bench.rows(5_000 if arguments.quick else 100_000)
+    rows += million_bench.rows(engine, *((10_000,) if arguments.quick else ()), frames=not arguments.no_browser)
     engine.close()
     if not arguments.no_browser:
         rows += browser_bench.rows()

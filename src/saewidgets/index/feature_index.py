@@ -24,7 +24,8 @@ from .scan.every import Every
 from .scan.shards import shards_in
 from .store.examples import Examples, select
 from .store.feature import Feature
-from .store.features_table import Order, density_figure, features_table, neighbours_table, order_of
+from .store.features_table import density_figure, features_table, neighbours_table
+from .store.orders import Order, Orders
 from .store.read_feature import read_feature
 from .store.stated import density_of, is_imported
 from .store.texts import Texts
@@ -58,6 +59,7 @@ class FeatureIndex(Attached, Exchanged, Described):
         self._pending = Pending(path, self._folder)
         self.texts = Texts(self._folder)
         super().__init__(path, manifest.key, self._folder, self.texts)
+        self._orders = Orders(self._folder, self._labels)
 
     @classmethod
     def open(
@@ -290,12 +292,13 @@ class FeatureIndex(Attached, Exchanged, Described):
         return table
 
     def order(self, by: Order = "index") -> Ints:
-        """All features in an order: "density", "max" and "mean" from the largest down, labelled ones first.
+        """All features in an order: "density", "max" and "mean" from the largest down, labelled ones first. The array, as those of
+        `column`, is the index's own and cannot be written; copy it to change it.
 
         Raises:
             ValueError: for another order.
         """
-        return order_of(self._folder, by, self._labels)
+        return self._orders.of(by)
 
     # -- pictures
 

@@ -14,7 +14,7 @@ from ...engine.arrays import Ints
 from ...engine.model.hook_names import reads_heads
 from ...errors import SaewidgetsError
 from ...index.feature_index import FeatureIndex
-from ...index.store.features_table import ORDERS
+from ...index.store.orders import ORDERS
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
@@ -262,9 +262,10 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
 
     @channel("random", AskedRandom)
     def _answer_random(self, asked: AskedRandom, _ticket: Ticket) -> wire.Reply:
-        count = self._index.column("count")
-        alive = [f for f in (asked.listed or range(len(self._index))) if count[f] > 0 and f != asked.feature]
-        if not alive:
+        fires = self._index.column("count") > 0
+        listed = np.array(asked.listed, np.int64) if asked.listed else np.arange(len(fires))
+        alive = listed[fires[listed] & (listed != asked.feature)]
+        if not len(alive):
             raise ValueError("There is no other feature that fires on this corpus.")
         return wire.Reply({"f": int(self._random.choice(alive))})
 

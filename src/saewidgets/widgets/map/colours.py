@@ -101,8 +101,8 @@ class Colours:
 
     def _by_words(self, features: Ints) -> Colouring:
         title, says = _OTHERS["label"]
-        named = np.isin(features, list(self._index.labels.to_dict()))
-        explained = np.isin(features, self._index.explanations["feature"].to_numpy())
+        named = np.isin(features, [*self._index.labels.now])
+        explained = np.isin(features, self._index.explained)
         level = np.where(named, 0, np.where(explained, 1, -1))
         return by_groups(title, says, level, ["a name given by hand", "an explanation"], "neither")
 
