@@ -201,7 +201,7 @@ class Folder:
         for byte in (*range(0, size, PAGE), size - 1):
             pages[(start + byte) // PAGE] = True
         self._verify(name, np.flatnonzero(pages).tolist())
-        return cast(Array, self._mapped_array(name, entry)[rows])
+        return self._mapped_array(name, entry)[rows]
 
     def read_bytes(self, name: str) -> bytes:
         """A file that is no array, verified."""

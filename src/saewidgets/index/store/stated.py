@@ -60,7 +60,8 @@ def not_missing(folder: Folder) -> Array:
     """[features] bool, whether it is known whether each fires (`missing_of` says why it is not)."""
     if not is_imported(folder):
         return present(folder)
-    return present(folder) & ((folder.read("known") != 0) | (folder.read("count") != 0))
+    found: Array = present(folder) & ((folder.read("known") != 0) | (folder.read("count") != 0))
+    return found
 
 
 def maximum_of(folder: Folder, start: int = 0, stop: int | None = None) -> Array:
