@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..engine.copies import bytes_of
 from ..engine.engine import Engine
 from ..engine.provenance import context_of
 from ..storage.process_lock import process_lock
@@ -20,7 +22,8 @@ from .record.manifest import MANIFEST, Manifest
 from .record.settings import Settings
 from .record.state import State, begin
 from .remaining.background import stop
-from .scan.progress import follow
+from .scan.costs import Costs
+from .scan.progress import Bar, follow
 from .scan.scan import Plan
 from .statistics.kept_examples import Keeping
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from .corpus.documents import Corpus
 
 _SHARD_TOKENS = 131_072
+# Bytes of weights that take some seconds to be read, before there is anything else to tell.
+_LONG_HASH = 2e9
 
 
 def build_index(
@@ -109,8 +114,7 @@ def build_index(
     folder = Path(path)
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, settings.keep.complete)
-    index = _run(engine, plan, settings, neuron_correlations, keep_activations, progress, grow=False)
-    return index.wait(progress=progress) if wait else index
+    return _run(engine, plan, settings, neuron_correlations, keep_activations, progress, wait, grow=False)
 
 
 def extend_index(
@@ -154,40 +158,56 @@ def extend_index(
         )
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, manifest.settings.keep.complete)
-    index = _run(engine, plan, manifest.settings, None, True, progress, grow=True)
-    return index.wait(progress=progress) if wait else index
+    return _run(engine, plan, manifest.settings, None, True, progress, wait, grow=True)
 
 
 def _run(
-    engine: Engine, plan: Plan, settings: Settings, neurons: bool | None, keep: bool, progress: bool, *, grow: bool
+    engine: Engine,
+    plan: Plan,
+    settings: Settings,
+    neurons: bool | None,
+    keep: bool,
+    progress: bool,
+    wait: bool,
+    *,
+    grow: bool,
 ) -> FeatureIndex:
     path = plan.path
-    who = identity(engine, plan.dictionary, plan.context_size)
-    state = State.load(path)
-    if (path / MANIFEST).exists():
-        manifest = Manifest.load(path)
-        must_agree(manifest.identity, who, path)
-        state = state or manifest.state(path)
-        if settings.correlations is None:
-            settings = replace(settings, correlations=manifest.settings.correlations)
-    state = begin(path, state, who, plan.dictionary, neurons)
-    job = Job(engine, plan, settings, state, keep, grow)
-    if not job.needed():
-        follow(engine, job.check, job, progress, plan.source.corpus)
-    if job.needed():
-        with ExitStack() as stack:
-            with writing(path):
-                stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
-            state = State.load(path) or state  # another process may have ended it meanwhile
-            job = Job(engine, plan, settings, state, keep, grow, job.ahead)
-            if job.needed():
-                stop(path)
-                follow(engine, job.run, job, progress, plan.source.corpus)
-            if job.repeated:
-                told = f"This corpus is in the index at {path} already, all of it: nothing was added."
-                warnings.warn(told, stacklevel=3)
-    index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
-    index._pending.begin()
+    with Bar(progress) as bar:
+        if bytes_of(engine.model.raw) > _LONG_HASH:
+            bar.note("reading the weights of the model")
+        who = identity(engine, plan.dictionary, plan.context_size)
+        state = State.load(path)
+        if (path / MANIFEST).exists():
+            manifest = Manifest.load(path)
+            must_agree(manifest.identity, who, path)
+            state = state or manifest.state(path)
+            if settings.correlations is None:
+                settings = replace(settings, correlations=manifest.settings.correlations)
+        state = begin(path, state, who, plan.dictionary, neurons)
+        costs = Costs.of(engine, plan.dictionary, correlations=settings.correlations is not False)
+        job = Job(engine, plan, settings, state, keep, grow)
+        if not job.needed():
+            bar.expect(costs.check_alone)
+            follow(engine, job.check, job, bar, plan.source.corpus)
+        if job.needed():
+            with ExitStack() as stack:
+                with writing(path):
+                    stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
+                state = State.load(path) or state  # another process may have ended it meanwhile
+                job = Job(engine, plan, settings, state, keep, grow, job.ahead)
+                if job.needed():
+                    stop(path)
+                    bar.expect(partial(costs.steps, check=not job.scans, wait=wait))
+                    follow(engine, job.run, job, bar, plan.source.corpus)
+                if job.repeated:
+                    told = f"This corpus is in the index at {path} already, all of it: nothing was added."
+                    warnings.warn(told, stacklevel=3)
+        index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
+        index._pending.begin()
+        if wait:
+            index._pending.wait(bar)
+        bar.ends(f"{index.tokens:,} tokens")
     return index
 
 

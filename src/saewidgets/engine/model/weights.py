@@ -46,10 +46,10 @@ def weights_hash(model: nn.Module, *, fresh: bool = True) -> str:
         SaewidgetsError: for weights that are not in memory (offloaded to disk).
     """
     tensors = list(_weights(model))
-    stamp = tuple(map(_stamp, tensors))
+    stamps = tuple(map(stamp, tensors))
     if not fresh:
         known = _known.get(model)
-        if known is not None and known[0] == stamp:
+        if known is not None and known[0] == stamps:
             return known[1]
     digest = hashlib.sha256()
     for tensor in tensors:
@@ -58,7 +58,7 @@ def weights_hash(model: nn.Module, *, fresh: bool = True) -> str:
         step = max(1, _AT_ONCE // flat.element_size())
         for start in range(0, len(flat), step):
             digest.update(flat[start : start + step].cpu().view(torch.uint8).numpy().data)
-    _known[model] = (stamp, digest.hexdigest())
+    _known[model] = (stamps, digest.hexdigest())
     return digest.hexdigest()
 
 
@@ -104,7 +104,7 @@ def _look(tensor: Tensor) -> tuple[object, ...]:
     return tuple(tensor.shape), tensor.dtype, hash(sample)
 
 
-def _stamp(tensor: Tensor) -> tuple[object, ...]:
+def stamp(tensor: Tensor) -> tuple[object, ...]:
     """Changes if the tensor does: cheap to ask again and again."""
     return (tensor.data_ptr(), tensor._version, tensor.device, _look(tensor))
 
