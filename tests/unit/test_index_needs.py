@@ -72,7 +72,7 @@ def test_what_it_takes_is_said_once_before_and_once_it_is_known(
 ) -> None:
     index = sw.build_index(engine, TEXTS, tmp_path / "index")
     (bar,) = bars.made
-    assert (bar.n, bar.postfix) == (bar.total, f"{index.tokens:,} tokens")
+    assert (bar.n, bar.postfix) == (bar.total, f"{index.tokens:,} tokens read")
     before, after = bars.lines
     assert bars.files == [sys.stderr] * 2
     assert "8 bytes on disk for every activation" in before

@@ -60,9 +60,9 @@ RECIPES: list[Any] = [add(3, 1.5, unit="raw"), clamp(5, 3), ablate(7), Recipe(ad
     ids=["greedy", "samples", "chat"],
 )
 def test_the_same_as_a_run_that_writes_both(
-    wrapper: str, prompt: Any, options: dict[str, Any], rows: list[int]
+    wrapper: str, prompt: Any, options: dict[str, Any], rows: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with engine_of(wrapper) as engine:
+    with engine_of(wrapper, monkeypatch) as engine:
         before = sw.generate(engine, prompt, add(3, 1), n_tokens=6, **options)
         assert not before.kept
         for recipe in RECIPES:
@@ -76,6 +76,7 @@ def test_the_same_as_a_run_that_writes_both(
 def engine_of(wrapper: str, monkeypatch: pytest.MonkeyPatch) -> sw.Engine:
     tokenizer = tokenizer_with(TEMPLATE, ["<|im_start|>", "<|im_end|>"])
     monkeypatch.setattr(tiny, "tokenizer", lambda: tokenizer)
+    monkeypatch.setattr(tiny, "N_CTX", 160)
     return sw.Engine(tiny.MODELS[wrapper](), tiny.sae())
 
 

@@ -55,7 +55,7 @@ def test_one_bar_over_all_steps(
     assert len(set(map(id, bars))) == 1 and list(reached) == sorted(reached) and reached[-1] == 1
     steps = list(dict.fromkeys(text.split(",")[0] for text in said))
     assert [step for step in steps if step in ("scan", "statistics", "weights of all features")]
-    assert said[-1].endswith("tokens") and "100%" in screen.getvalue()
+    assert said[-1].endswith("tokens read") and "100%" in screen.getvalue()
     assert not tqdm._instances, "no bar is left open"
 
 
@@ -78,6 +78,7 @@ def test_each_step_has_its_part_and_a_build_that_breaks_stays_where_it_was(monke
         bar.draw("scan", 500, 1000)  # of what was left, and half of it is the scan
         assert at() == (44, "scan, 500 of 1.00k tokens")
         bar.draw("scan", 20, 1000)
+        assert "44%" in str(bar._bar), "it never goes back"
         bar.draw("statistics", 0, 48)
         assert at() == (62, "statistics, 0 of 48 features")
         bar.draw("weights of all features", 24, 48)

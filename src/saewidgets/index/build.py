@@ -207,7 +207,7 @@ def _run(
         index._pending.begin()
         if wait:
             index._pending.wait(bar)
-        bar.ends(f"{index.tokens:,} tokens")
+        bar.ends(f"{index.tokens:,} tokens read")
     return index
 
 
