@@ -122,10 +122,10 @@ def first_report_row(engine: Engine, folder: Path) -> Row:
 
     real, start = Bar.draw, time.perf_counter()
 
-    def draw(bar: Bar, step: str, done: int, total: int) -> None:
+    def draw(self: Bar, step: str, done: int, total: int) -> None:
         if step == SCAN and done:
             raise Told
-        real(bar, step, done, total)
+        real(self, step, done, total)
 
     Bar.draw = draw  # type: ignore[method-assign]
     try:

@@ -62,18 +62,24 @@ def steps_of(texts: Sequence[Continuation]) -> list[Step]:
 
 def beside(baseline: Sequence[Step], edited: Step | None, number: int, rows: int) -> Step:
     """Step `number` of both, in the order of a run that writes both; a text that has ended has none (`rows`: of each)."""
-    ended = Step(number, np.zeros(rows, np.int64), *[np.zeros(rows, np.float32)] * 2, np.zeros(rows, bool))
-    pair = baseline[number] if number < len(baseline) else ended, edited or ended
-    ids, logprobs, entropy, alive = (
-        np.concatenate([getattr(one, name) for one in pair]) for name in ("ids", "logprobs", "entropy", "alive")
+    nothing = np.zeros(rows, np.float32)
+    ended = Step(number, np.zeros(rows, np.int64), nothing, nothing, np.zeros(rows, bool))
+    first, second = baseline[number] if number < len(baseline) else ended, edited or ended
+    return Step(
+        number,
+        np.concatenate([first.ids, second.ids]),
+        np.concatenate([first.logprobs, second.logprobs]),
+        np.concatenate([first.entropy, second.entropy]),
+        np.concatenate([first.alive, second.alive]),
     )
-    return Step(number, ids, logprobs, entropy, alive)
 
 
 def _step(number: int, texts: Sequence[Continuation]) -> Step:
-    alive = np.array([number < len(one) for one in texts])
-    ids, logprobs, entropy = (
-        np.array([getattr(one, name)[number] if on else 0 for one, on in zip(texts, alive, strict=True)], dtype)
-        for name, dtype in (("token_ids", np.int64), ("logprobs", np.float32), ("entropy", np.float32))
+    there = [one if number < len(one) else None for one in texts]
+    return Step(
+        number,
+        np.array([0 if one is None else one.token_ids[number] for one in there], np.int64),
+        np.array([0 if one is None else one.logprobs[number] for one in there], np.float32),
+        np.array([0 if one is None else one.entropy[number] for one in there], np.float32),
+        np.array([one is not None for one in there]),
     )
-    return Step(number, ids, logprobs, entropy, alive)
