@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..engine.copies import bytes_of
 from ..engine.engine import Engine
 from ..engine.provenance import context_of
 from ..storage.process_lock import process_lock
@@ -21,7 +23,8 @@ from .record.manifest import MANIFEST, Manifest
 from .record.settings import Settings
 from .record.state import State, begin
 from .remaining.background import stop
-from .scan.progress import follow
+from .scan.costs import Costs
+from .scan.progress import Bar, follow
 from .scan.scan import Plan
 from .statistics.kept_examples import Keeping
 
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 _SHARD_TOKENS = 131_072
 _BOUNDED = Keeping(complete=256, top=64)
 """What a bounded scan keeps of a feature."""
+# Bytes of weights that take some seconds to be read, before there is anything else to tell.
+_LONG_HASH = 2e9
 
 
 def build_index(
@@ -121,11 +126,9 @@ def build_index(
     folder = Path(path)
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, settings.keep.complete)
-    if bounded:
-        index = _run_bounded(engine, plan, settings, neuron_correlations, progress)
-    else:
-        index = _run(engine, plan, settings, neuron_correlations, keep_activations is True, progress, grow=False)
-    return index.wait(progress=progress) if wait else index
+    if keep_activations is False:
+        return _run_bounded(engine, plan, settings, neuron_correlations, progress, wait)
+    return _run(engine, plan, settings, neuron_correlations, keep_activations is True, progress, wait, grow=False)
 
 
 def extend_index(
@@ -169,49 +172,61 @@ def extend_index(
         )
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, manifest.settings.keep.complete)
-    index = _run(engine, plan, manifest.settings, None, True, progress, grow=True)
-    return index.wait(progress=progress) if wait else index
+    return _run(engine, plan, manifest.settings, None, True, progress, wait, grow=True)
 
 
 def _run(
-    engine: Engine, plan: Plan, settings: Settings, neurons: bool | None, keep: bool, progress: bool, *, grow: bool
+    engine: Engine,
+    plan: Plan,
+    settings: Settings,
+    neurons: bool | None,
+    keep: bool,
+    progress: bool,
+    wait: bool,
+    *,
+    grow: bool,
 ) -> FeatureIndex:
     path = plan.path
-    who = identity(engine, plan.dictionary, plan.context_size)
-    state = State.load(path)
-    if state is not None and state.bounded is not None:
-        raise IndexMismatchError(
-            f"The index at {path} is of a bounded scan (keep_activations=False), and cannot become one of all activations"
-            f"{' or grow' if grow else ''}: choose another path."
-        )
-    if (path / MANIFEST).exists():
-        manifest = Manifest.load(path)
-        must_agree(manifest.identity, who, path)
-        state = state or manifest.state(path)
-        if settings.correlations is None:
-            settings = replace(settings, correlations=manifest.settings.correlations)
-    state = begin(path, state, who, plan.dictionary, neurons)
-    job = Job(engine, plan, settings, state, keep, grow)
-    if not job.needed():
-        follow(engine, job.check, job, progress, plan.source.corpus)
-    if job.needed():
-        with ExitStack() as stack:
-            with writing(path):
-                stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
-            state = State.load(path) or state  # another process may have ended it meanwhile
-            job = Job(engine, plan, settings, state, keep, grow, job.ahead)
-            if job.needed():
-                stop(path)
-                follow(engine, job.run, job, progress, plan.source.corpus)
-            if job.repeated:
-                told = f"This corpus is in the index at {path} already, all of it: nothing was added."
-                warnings.warn(told, stacklevel=3)
-    index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
-    index._pending.begin()
-    return index
+    with Bar(progress) as bar:
+        _note_weights(engine, bar)
+        who = identity(engine, plan.dictionary, plan.context_size)
+        state = State.load(path)
+        if state is not None and state.bounded is not None:
+            raise IndexMismatchError(
+                f"The index at {path} is of a bounded scan (keep_activations=False), and cannot become one of all activations"
+                f"{' or grow' if grow else ''}: choose another path."
+            )
+        if (path / MANIFEST).exists():
+            manifest = Manifest.load(path)
+            must_agree(manifest.identity, who, path)
+            state = state or manifest.state(path)
+            if settings.correlations is None:
+                settings = replace(settings, correlations=manifest.settings.correlations)
+        state = begin(path, state, who, plan.dictionary, neurons)
+        costs = Costs.of(engine, plan.dictionary, correlations=settings.correlations is not False)
+        job = Job(engine, plan, settings, state, keep, grow)
+        if not job.needed():
+            bar.expect(costs.check_alone)
+            follow(engine, job.check, job, bar, plan.source.corpus)
+        if job.needed():
+            with ExitStack() as stack:
+                with writing(path):
+                    stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
+                state = State.load(path) or state  # another process may have ended it meanwhile
+                job = Job(engine, plan, settings, state, keep, grow, job.ahead)
+                if job.needed():
+                    stop(path)
+                    bar.expect(partial(costs.steps, check=not job.scans, wait=wait))
+                    follow(engine, job.run, job, bar, plan.source.corpus)
+                if job.repeated:
+                    told = f"This corpus is in the index at {path} already, all of it: nothing was added."
+                    warnings.warn(told, stacklevel=3)
+        return _opened(engine, plan, bar, wait)
 
 
-def _run_bounded(engine: Engine, plan: Plan, settings: Settings, neurons: bool | None, progress: bool) -> FeatureIndex:
+def _run_bounded(
+    engine: Engine, plan: Plan, settings: Settings, neurons: bool | None, progress: bool, wait: bool
+) -> FeatureIndex:
     path = plan.path
     if neurons:
         raise IndexMismatchError(
@@ -220,29 +235,48 @@ def _run_bounded(engine: Engine, plan: Plan, settings: Settings, neurons: bool |
         )
     if settings.keep.complete < 1:
         raise CorpusError(f"keep={settings.keep.complete}: a bounded scan keeps a sample of at least one activation.")
-    who = identity(engine, plan.dictionary, plan.context_size)
-    state = State.load(path)
-    if (path / MANIFEST).exists():
-        must_agree(Manifest.load(path).identity, who, path)
-    if state is not None and state.bounded is None and state.parts:
-        raise IndexMismatchError(
-            f"The scan at {path} was begun with keep_activations=True, and cannot change it: make the same call to go on, or "
-            "choose another path."
-        )
-    state = begin(path, state, who, plan.dictionary, False)
-    job = BoundedJob(engine, plan, settings, state)
-    if not job.needed():
-        follow(engine, job.check, job, progress, plan.source.corpus)
-    else:
+    with Bar(progress) as bar:
+        _note_weights(engine, bar)
+        who = identity(engine, plan.dictionary, plan.context_size)
+        state = State.load(path)
+        if (path / MANIFEST).exists():
+            must_agree(Manifest.load(path).identity, who, path)
+        if state is not None and state.bounded is None and state.parts:
+            raise IndexMismatchError(
+                f"The scan at {path} was begun with keep_activations=True, and cannot change it: make the same call to go on, "
+                "or choose another path."
+            )
+        state = begin(path, state, who, plan.dictionary, False)
+        costs = Costs.of(engine, plan.dictionary, correlations=settings.correlations is not False)
+        job = BoundedJob(engine, plan, settings, state)
         with ExitStack() as stack:
-            with writing(path):
-                stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
-            state = State.load(path) or state  # another process may have ended it meanwhile
-            job = BoundedJob(engine, plan, settings, state)
-            stop(path)
-            follow(engine, job.run if job.needed() else job.check, job, progress, plan.source.corpus)
-    index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
+            if job.needed():
+                with writing(path):
+                    stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
+                state = State.load(path) or state  # another process may have ended it meanwhile
+                job = BoundedJob(engine, plan, settings, state)
+            if job.needed():
+                stop(path)
+                bar.expect(partial(costs.steps, check=False, wait=wait))
+                follow(engine, job.run, job, bar, plan.source.corpus)
+            else:
+                bar.expect(costs.check_alone)
+                follow(engine, job.check, job, bar, plan.source.corpus)
+        return _opened(engine, plan, bar, wait)
+
+
+def _note_weights(engine: Engine, bar: Bar) -> None:
+    if bytes_of(engine.model.raw) > _LONG_HASH:
+        bar.note("reading the weights of the model")
+
+
+def _opened(engine: Engine, plan: Plan, bar: Bar, wait: bool) -> FeatureIndex:
+    """The finished index, whose rest is computed in the background, or now."""
+    index = FeatureIndex.open(plan.path, engine=engine, sae=plan.dictionary.name)
     index._pending.begin()
+    if wait:
+        index._pending.wait(bar)
+    bar.ends(f"{index.tokens:,} tokens read")
     return index
 
 

@@ -21,6 +21,7 @@ from .explanations.described import Described
 from .record.manifest import Manifest, finished, must_open
 from .remaining.pending import Pending
 from .scan.every import Every
+from .scan.progress import Bar
 from .scan.shards import shards_in
 from .store.examples import Examples, select
 from .store.feature import Feature
@@ -118,7 +119,8 @@ class FeatureIndex(Attached, Exchanged, Described):
         Example:
             >>> sw.build_index(engine, texts, "my-index").wait().features["logit_kurtosis"]
         """
-        self._pending.wait(progress)
+        with Bar(progress) as bar:
+            self._pending.wait(bar)
         return self
 
     def verify(self) -> None:

@@ -46,17 +46,17 @@ def weights_hash(model: nn.Module, *, fresh: bool = True) -> str:
         SaewidgetsError: for weights that are not in memory (offloaded to disk).
     """
     tensors = list(_weights(model))
-    stamp = stamp_of(tensors)
+    stamps = stamp_of(tensors)
     if not fresh:
         known = _known.get(model)
-        if known is not None and known[0] == stamp:
+        if known is not None and known[0] == stamps:
             return known[1]
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)} {tensor.dtype};".encode())
         for part in bytes_of(tensor):
             digest.update(part)
-    _known[model] = (stamp, digest.hexdigest())
+    _known[model] = (stamps, digest.hexdigest())
     return digest.hexdigest()
 
 
@@ -112,7 +112,12 @@ def _look(tensor: Tensor) -> tuple[object, ...]:
 
 def stamp_of(tensors: Iterable[Tensor]) -> Stamp:
     """Changes if one of the tensors does (see `weights_hash`, `fresh`): cheap to ask again and again."""
-    return tuple((t.data_ptr(), t._version, t.device, _look(t)) for t in tensors)
+    return tuple(map(stamp, tensors))
+
+
+def stamp(tensor: Tensor) -> tuple[object, ...]:
+    """Changes if the tensor does: cheap to ask again and again."""
+    return (tensor.data_ptr(), tensor._version, tensor.device, _look(tensor))
 
 
 def _flat(tensor: Tensor) -> Tensor:
