@@ -242,7 +242,9 @@ def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int, occurr
     """The tokens that features fire on: of those with many activations estimated from their samples."""
     beyond = np.arange(TOKENS) >= said.n[:, None]
     scale = np.where(many, count / sample, 1.0)[:, None]
-    below, above = wilson(said.count, sample, CONFIDENCE)
+    below, above = wilson(
+        np.minimum(said.count, sample), sample, CONFIDENCE
+    )  # of those all of which are kept it is not asked
     # At least what was seen; of the rest no more than there is.
     low = np.where(many[:, None], np.maximum(np.floor(below * count[:, None]), said.count), said.count)
     most = np.minimum(count[:, None] - (sample - said.count), occurrences[said.token].astype(np.int64))
