@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +26,7 @@ from benchmarks.measure import Row, seconds_of, table
 from benchmarks.search_bench import sentences
 from saewidgets.engine.engine import Engine
 from saewidgets.engine.labels import Labels
+from saewidgets.engine.ticket import Ticket
 from saewidgets.geometry.errors import GeometryError
 from saewidgets.index.record.identity import identity
 from saewidgets.widgets.browser.features import ChosenFeatures, RowsOfFeatures
@@ -165,7 +167,7 @@ def _search(path: Path, explained: int) -> Iterator[Row]:
     }
     index.found("->")  # puts all sentences into one text
     for name, query in asked.items():
-        yield _within(f"- search by words: {name}", lambda query=query: index.found(query, k=200), _WORDS)
+        yield _within(f"- search by words: {name}", partial(index.found, query, k=200), _WORDS)
     yield _once("- the first search by meaning, which embeds them", lambda: index.found("ba", "meaning"), None)
     yield _within("- search by meaning", lambda: index.found(f"{first} {second}", "meaning", k=200), _MEANING)
     browser = sw.FeatureBrowser(index)
@@ -245,7 +247,7 @@ def _with_an_engine(engine: Engine, path: Path) -> Iterator[Row]:
 
 def _refused(features: sw.FeatureMap) -> None:
     try:
-        features._answer("layout", AskedLayout(), _Heard())
+        features._answer("layout", AskedLayout(), Ticket())
     except GeometryError:
         return
     finally:
@@ -254,13 +256,6 @@ def _refused(features: sw.FeatureMap) -> None:
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """A ticket of a question that nobody waits for."""
-
-    def heard(self, done: int, total: int) -> None:
-        """Nobody is told."""
-
-
 # -- measuring
 
 

@@ -55,7 +55,8 @@ def main() -> None:
     rows += geometry_bench.rows(*((2048, 1, 512) if arguments.quick else ()))
     rows += map_bench.rows(engine, 500 if arguments.quick else None)
     rows += search_bench.rows(5_000 if arguments.quick else 100_000)
-    rows += million_bench.rows(engine, *((10_000,) if arguments.quick else ()), frames=not arguments.no_browser)
+    features = 10_000 if arguments.quick else million_bench.MILLION
+    rows += million_bench.rows(engine, features, frames=not arguments.no_browser)
     engine.close()
     if not arguments.no_browser:
         rows += browser_bench.rows()

@@ -181,7 +181,7 @@ class Texts:
         strings = np.full(n + 1, None, object)
         for token in np.flatnonzero(there[:n]).tolist():
             strings[token] = self.string(token)
-        return cast(Array, strings[at])
+        return strings[at]
 
     def ids_called(self, text: str) -> Array:
         """Token ids whose text, without spaces around it, is `text`; of spaces alone, whose text is exactly that."""
