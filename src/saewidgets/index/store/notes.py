@@ -69,6 +69,8 @@ def of_sample(of: Listed, members: Members) -> str:
     if not of.held:
         return "too few activations were kept for a uniform sample there"
     total = f" of {of.count:,}" if of.count is not None else ""
+    if members.about is not None:
+        total = f"; about {members.about[0]:,} \u00b1 {members.about[1]:,} of the corpus are there"
     return f"{of.said()}, sampled uniformly ({of.held:,}{of.passing()} kept{total})"
 
 
