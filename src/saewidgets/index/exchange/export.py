@@ -12,9 +12,9 @@ from ...formats.records import OF_COUNTED, FeatureRecord, Json, Source, Window
 from ...formats.token_strings import spell
 from ..store.feature import Feature
 from ..store.groups import Examples, Group
-from ..store.snippets import Example
 from ..store.histogram import Histogram
 from ..store.kept import Kept, kept_of
+from ..store.snippets import Example
 from ..store.stated import is_imported
 from ..store.texts import Texts
 from .given import Given

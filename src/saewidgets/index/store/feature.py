@@ -237,5 +237,5 @@ class Feature:
             return f"Feature({self.feature}{label}: {self.silence})"
         most = "not known" if self.maximum is None else f"{self.maximum:.4g}"
         density = "not known" if np.isnan(self.density) else f"{self.density:.3%}"
-        estimates = f"; estimated: {self.estimates}" if self.estimates else ""
+        estimates = "; partly estimated, see .estimates" if self.estimates else ""
         return f"Feature({self.feature}{label}: density {density}, max {most}{estimates})"
