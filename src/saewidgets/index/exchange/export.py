@@ -69,7 +69,7 @@ def source_of(index: Exportable, model: str | None, source: str | None) -> Sourc
         model or str(made["model"]),
         source or f"{layer[1] if layer else 0}-{kind}-saewidgets",
         # Of a bounded scan not all texts are there to be counted.
-        prompts=len(index.texts.chunk_ptr) - 1 if kept is None else index.folder.facts["corpus"].get("chunks"),
+        prompts=len(index.texts.chunk_ptr) - 1 if kept is None else int(index.folder.facts["corpus"]["chunks"]),
         tokens_per_prompt=int(made["context_size"]),
         notes=OF_COUNTED if kept is None else f"{OF_COUNTED} {estimated(kept)}",
     )
@@ -80,7 +80,7 @@ def estimated(kept: Kept) -> str:
     fires = f" Features that fire with another one are of {kept.drawn}." if kept.drawn else ""
     return (
         f"Of features with more than {kept.sample:,} activations histograms and interval shares are estimates, made of a finer "
-        f"histogram; how far each can be off is in the index and not in these files.{fires}"
+        f"histogram, if not all are kept; how far each can be off is in the index and not in these files.{fires}"
     )
 
 

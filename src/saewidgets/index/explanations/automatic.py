@@ -14,7 +14,7 @@ import numpy as np
 from ...engine.descriptions import Description
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
-from ..store.kept import kept_of
+from ..store.kept import is_estimated, kept_of
 from ..store.stated import density_of, is_imported, missing_of
 from ..store.texts import Texts
 
@@ -69,7 +69,7 @@ class Automatic:
                 self._known.popitem(last=False)
         source = "the files of the index" if is_imported(folder) else "the index"
         kept = kept_of(folder)
-        if kept is not None and int(folder.read("count", feature, feature + 1)[0]) > kept.sample:
+        if kept is not None and is_estimated(folder, feature):
             source = f"the index, its tokens from a sample of {kept.sample:,} activations"
         return Description(self._known[feature], "automatic", source)
 

@@ -113,7 +113,7 @@ STORE: dict[str, Stored] = {
 """Of the index, `store-<n>/`."""
 
 BOUNDED: dict[str, Stored] = {
-    # Of a feature with at most as many activations as the sample all bounds are 0, and `token_low` and `token_high` are its counts.
+    # Of a feature all of whose activations are kept all bounds are 0, and `token_low` and `token_high` are its counts.
     "bins_bound": Stored("index", ("F", 50), "how far `bins` can be off, at most"),
     "bin_sums_bound": Stored("float32", ("F", 50), "how far `bin_sums` can be off, at most"),
     "intervals_bound": Stored("index", ("F", 10), "how far `intervals` can be off, at most"),

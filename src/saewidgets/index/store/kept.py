@@ -1,7 +1,7 @@
 """What an index of a bounded scan keeps, what it therefore estimates, and in what words: decided here, for tables, printouts and views.
 
 Such an index (`build_index(..., keep_activations=False)`) knows counts, densities, means, extremes and top examples exactly. Of a
-feature with more activations than its sample it estimates histogram and intervals, with how far each number can be off, and the
+feature not all of whose activations are kept it estimates histogram and intervals, with how far each number can be off, and the
 tokens that it fires on, with an interval; and which features fire together is known of some chunks of the corpus.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ...storage.array_folder import Folder
 
-__all__ = ["ABOUT", "Kept", "about", "kept_of", "within"]
+__all__ = ["ABOUT", "Kept", "about", "is_estimated", "kept_of", "within"]
 
 ABOUT = "\u2248"
 """Stands before every number that is an estimate."""
@@ -22,7 +22,7 @@ class Kept:
     """What a bounded scan kept.
 
     Attributes:
-        sample: activations of each feature, drawn uniformly; a feature with so many or fewer has all of them.
+        sample: activations of each feature, drawn uniformly; a feature with so many or fewer keeps all of them.
         extreme: the largest and the most negative that are kept besides.
         chunks: of the corpus, drawn uniformly, all activations on which were read for co-activations.
         sampled_tokens: tokens in these; kept_tokens, kept_documents: of all texts that are kept.
@@ -67,8 +67,8 @@ class Kept:
     def of_top_token(self) -> str:
         """What to know of the tokens that features are said to fire on."""
         return (
-            f"estimated for features with more than {self.sample:,} activations, from {self.sample:,} of them drawn uniformly; "
-            "exact for the others"
+            f"estimated from {self.sample:,} activations drawn uniformly, for features not all of whose activations are kept; exact "
+            "for the others"
         )
 
     def of_tokens(self, count: int) -> str:
@@ -96,11 +96,21 @@ def kept_of(folder: Folder) -> Kept | None:
     )
 
 
+def is_estimated(folder: Folder, feature: int) -> bool:
+    """Whether histogram, intervals and tokens of a feature are estimates: of a bounded scan, where not all activations are kept."""
+    if "bounded" not in folder.facts:
+        return False
+    start, stop = folder.read("kept_ptr", feature, feature + 2).tolist()
+    return bool(stop - start < int(folder.read("count", feature, feature + 1)[0]))
+
+
 def about(count: int, bound: int | None) -> str:
     """A count, and by how much it can be off at most; None and 0: not at all."""
     return f"{ABOUT} {count:,} (\u00b1 {bound:,})" if bound else f"{count:,}"
 
 
 def within(count: int, low: int | None, high: int | None) -> str:
-    """A count, and the interval that it is in with confidence; None: it is exact."""
-    return f"{count:,}" if low is None or high is None else f"{ABOUT} {count:,} ({low:,} to {high:,})"
+    """A count, and the interval that it is in with confidence; None: it is exact. A line breaks before the brackets alone."""
+    if low is None or high is None:
+        return f"{count:,}"
+    return f"{ABOUT}\u00a0{count:,}" + ("" if low == high else f" ({low:,}\u00a0to\u00a0{high:,})")

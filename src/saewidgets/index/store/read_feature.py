@@ -21,7 +21,7 @@ from .feature import (
     TokenWeight,
 )
 from .histogram import Histogram, intervals_of
-from .kept import kept_of
+from .kept import is_estimated, kept_of
 from .stated import count_of, density_of, is_imported, known, maximum_of, missing_of
 from .texts import Texts
 
@@ -63,7 +63,7 @@ def read_feature(
     silent = missing or "It never fires on this corpus, so it goes with nothing."
     exact = float(count_of(folder, feature, feature + 1)[0])
     kept_here = kept_of(folder)
-    estimated = kept_here is not None and count > kept_here.sample
+    estimated = is_estimated(folder, feature)
     drawn = None if kept_here is None else kept_here.drawn
     correlated = tuple(c for c in together if c.together != 0)
     lonely = None
@@ -142,10 +142,8 @@ def _tokens(folder: Folder, texts: Texts, feature: int, estimated: bool) -> tupl
     for token, count, total, low, high in zip(ids, counts, totals, lows, highs, strict=True):
         if token != NONE:
             occurrences = int(folder.read("occurrences", token, token + 1)[0])
-            mean = total / count
-            if estimated:  # it is known how often the token is there at all
-                count, low, high = (min(number, occurrences) for number in (count, low, high))
-            found.append(FiredToken(texts.string(token), token, count, mean, count / occurrences, low, high))
+            said = FiredToken(texts.string(token), token, count, total / count, count / occurrences, low, high)
+            found.append(said)
     return tuple(found)
 
 

@@ -152,7 +152,7 @@ export function Histogram(props: Props) {
           </button>
         )}
       </div>
-      {json.histogram_of && <div class="saew-small">{json.histogram_of}</div>}
+      {json.histogram_of && <div class="saew-small saew-variant">{json.histogram_of}</div>}
       {mark !== null && (
         <div class="saew-small">
           <span class="saew-key-text" aria-hidden="true" />

@@ -70,7 +70,7 @@ export function FiresOn({ json, chosen, onToken }: TokensProps) {
                 </button>
               )}
             </th>
-            <td class="saew-num saew-by">
+            <td class={row.about === null ? "saew-num saew-by" : "saew-num saew-by saew-about"}>
               <span class="saew-bar" style={{ width: `${((row.count / most) * 100).toFixed(1)}%` }} />
               <span>{row.about ?? row.count.toLocaleString("en")}</span>
             </td>
