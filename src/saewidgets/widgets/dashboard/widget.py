@@ -219,7 +219,8 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
         told = index.provenance.get("notes"), self._parted, facts.get("decoder_missing"), "" if live else index.remains
         notes = list(filter(None, [self._index.stated(feature), *told]))
         if not info.complete and self._index.imported is None:
-            exact = "Statistics are exact" if not info.estimated else "What has no \u2248 is exact"
+            exact = "What has no \u2248 is exact" if info.estimated else "Statistics are exact"
+            exact += ", correlated features of the sample that they name" if info.correlated_of else ""
             notes.append(f"{exact}; examples come from a sample of {info.kept:,} of {info.count or 0:,} active tokens.")
         if index.texts.missing:
             notes.append(f"Examples, and filters by documents, are of the texts that are kept: {index.texts.missing}.")
