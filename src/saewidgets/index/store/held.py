@@ -165,6 +165,7 @@ class Held:
 
     def _of_sample(self, inside: Bools) -> Members:
         """Those of the uniform sample of all activations that are inside: a uniform sample of what is inside."""
+        assert self._sampled is not None
         return Members(self._drawn(np.flatnonzero(inside & self._sampled)), False, None)
 
     def _drawn(self, members: Ints) -> Ints:
