@@ -26,6 +26,7 @@ from .scan.shards import shards_in
 from .store.examples import Examples, select
 from .store.feature import Feature
 from .store.features_table import density_figure, features_table, neighbours_table
+from .store.kept import Kept, kept_of
 from .store.orders import Order, Orders
 from .store.read_feature import read_feature
 from .store.stated import density_of, is_imported
@@ -159,10 +160,12 @@ class FeatureIndex(Attached, Exchanged, Described):
         """Model, SAE, hook, BOS, processing, dtype, versions, corpus: what to publish beside a number."""
         if is_imported(self._folder):
             return dict(self._manifest.provenance)
-        documents = self.texts.documents.num_rows
+        kept = self.kept
+        documents = self.texts.documents.num_rows if kept is None else kept.documents
         return {
             **self._manifest.provenance,
             "corpus": f"{documents:,} documents, {self.tokens:,} tokens, {self.counted:,} counted",
+            **({} if kept is None else {"kept": kept.said}),
             "left out": f"special tokens, {self.texts.outliers:,} norm outliers",
             "context": f"{self._manifest.identity['context_size']} tokens",
             "seed of samples": str(self._manifest.settings.seed),
@@ -171,7 +174,8 @@ class FeatureIndex(Attached, Exchanged, Described):
     @property
     def documents(self) -> pd.DataFrame:
         """One row a document: its number ("document"), "name", length ("tokens"), and the corpus' own columns; those that
-        are called like one of the three have "document_" in front (`attrs["renamed"]` says which)."""
+        are called like one of the three have "document_" in front (`attrs["renamed"]` says which). Of a bounded scan only those
+        whose texts are kept (`attrs["kept"]`)."""
         return self.texts.frame()
 
     @property
@@ -186,10 +190,20 @@ class FeatureIndex(Attached, Exchanged, Described):
 
     @property
     def every(self) -> Every | None:
-        """All activations of the scan, if they are still on disk; None of an index that was shipped without them, or made of
-        another tool's files."""
+        """All activations of the scan, if they are still on disk; None of an index that was shipped without them, of a bounded
+        scan, or made of another tool's files."""
         shards = shards_in(self.path) if self._manifest.has_scan(self.path) else []
         return Every(shards, len(self)) if shards else None
+
+    @property
+    def kept(self) -> Kept | None:
+        """Of a bounded scan (`keep_activations=False`), what it kept of activations and texts, and so what is estimated; None if
+        all that it says is exact.
+
+        Example:
+            >>> print(index.kept.said if index.kept else "all of it")
+        """
+        return kept_of(self._folder)
 
     @property
     def corpus_hash(self) -> str:
@@ -272,7 +286,10 @@ class FeatureIndex(Attached, Exchanged, Described):
         )
 
     def activations(self, feature: int) -> tuple[Ints, Floats]:
-        """Positions in the corpus and values of the activations that are kept: all of them if `feature(i).complete`."""
+        """Positions in the corpus and values of the activations that are kept: all of them if `feature(i).complete`.
+
+        Of a bounded scan positions count the texts that are kept (`texts`).
+        """
         feature = self.check_feature(feature)
         start, stop = self._folder.read("kept_ptr", feature, feature + 2).tolist()
         position = self._folder.read("kept_position", start, stop).astype(np.int64)
@@ -287,7 +304,8 @@ class FeatureIndex(Attached, Exchanged, Described):
         """One row a feature: label, density, count, max, mean, top_token, top_logits, nearest neighbour ...
 
         Statistics are over counted tokens; `mean` and `std` over active ones. NaN for what a feature does not have. Columns
-        of logits and neighbours are there once they are computed (`remains` says whether, `attrs["remains"]` too).
+        of logits and neighbours are there once they are computed (`remains` says whether, `attrs["remains"]` too). Of a bounded
+        scan `attrs["estimated"]` says which column is estimated.
         """
         table = features_table(self.folder, self.texts, self._labels)
         table.attrs["remains"] = self.remains
@@ -311,5 +329,6 @@ class FeatureIndex(Attached, Exchanged, Described):
     def __repr__(self) -> str:
         more = "; not all is computed of all of them yet, see .remains" if self.remains else ""
         told = self.imported
+        more = f"; bounded, see .kept{more}" if self.kept is not None else more
         on = f"on {self.counted:,} tokens" if told is None else f"{told.features:,} in {told.format}'s files"
         return f"FeatureIndex({str(self.path)!r}: {len(self):,} features, {self.alive:,} fire, {on}{more})"

@@ -15,6 +15,7 @@ from ...engine.arrays import Ints
 from ...engine.descriptions import Description
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
+from ..store.kept import is_estimated, kept_of
 from ..store.stated import density_of, is_imported, missing_of, not_missing
 from ..store.texts import Texts
 
@@ -68,6 +69,9 @@ class Automatic:
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         source = "the files of the index" if is_imported(folder) else "the index"
+        kept = kept_of(folder)
+        if kept is not None and is_estimated(folder, feature):
+            source = f"the index, its tokens from a sample of {kept.sample:,} activations"
         return Description(self._known[feature], "automatic", source)
 
     @property

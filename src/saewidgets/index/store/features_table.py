@@ -12,6 +12,7 @@ import numpy as np
 from ...engine.labels import Labels
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
+from .kept import kept_of
 from .stated import count_of, density_of, is_imported, maximum_of
 from .texts import Texts
 
@@ -52,7 +53,11 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
         nearest = folder.read("neighbour")[:, 0].astype(np.int64)
         columns["neighbour"] = nearest if (nearest != NONE).all() else _or_missing(nearest)
         columns["neighbour_cosine"] = numbers.pop("neighbour_cosine")
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
+    table = pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
+    kept = kept_of(folder)
+    if kept is not None:
+        table.attrs["estimated"] = {"top_token": kept.of_top_token}
+    return table
 
 
 @contextmanager

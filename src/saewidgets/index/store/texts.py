@@ -15,6 +15,7 @@ from ...storage.array_folder import Array, Folder
 from ..corpus.columns import OURS, THEIRS, in_table
 from ..record.settings import NONE
 from ..scan.shards import OUTLIER
+from .kept import kept_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,16 @@ class Texts:
         self._values: dict[str, tuple[list[Any], Array]] = {}
         self._found: dict[str, bool] = {}
         self._called: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        """Tokens; of a bounded scan those of the texts that are kept."""
+        return self._folder.length("tokens")
+
+    @cached_property
+    def missing(self) -> str:
+        """Which of the corpus' texts are there, if not all are ("1,000 of 5,000 tokens, of 10 of 50 documents"); else ""."""
+        kept = kept_of(self._folder)
+        return "" if kept is None else kept.texts
 
     @cached_property
     def outliers(self) -> int:
@@ -92,6 +103,8 @@ class Texts:
         frame = cast("pd.DataFrame", self.documents.to_pandas())
         frame = frame.rename(columns={THEIRS + name: new for name, new in called.items()})
         frame.attrs["renamed"] = {name: new for name, new in called.items() if name != new}
+        if self.missing:
+            frame.attrs["kept"] = f"Only the documents of the texts that are kept: {self.missing}."
         return frame
 
     def values(self, name: str) -> tuple[list[Any], Array]:

@@ -219,9 +219,11 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
         told = index.provenance.get("notes"), self._parted, facts.get("decoder_missing"), "" if live else index.remains
         notes = list(filter(None, [self._index.stated(feature), *told]))
         if not info.complete and self._index.imported is None:
-            notes.append(
-                f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count or 0:,} active tokens."
-            )
+            exact = "What has no \u2248 is exact" if info.estimated else "Statistics are exact"
+            exact += ", correlated features of the sample that they name" if info.correlated_of else ""
+            notes.append(f"{exact}; examples come from a sample of {info.kept:,} of {info.count or 0:,} active tokens.")
+        if index.texts.missing:
+            notes.append(f"Examples, and filters by documents, are of the texts that are kept: {index.texts.missing}.")
         return feature_reply(self._index, info, order, self._columns, notes, can_label)
 
     @channel("examples", AskedExamples)

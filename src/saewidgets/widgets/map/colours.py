@@ -81,6 +81,9 @@ class Colours:
 
     def _by_cluster(self, layout: FeatureLayout) -> Colouring:
         title, says = _OTHERS["cluster"]
+        kept = self._index.kept
+        if kept is not None:
+            says = f"{says} ({kept.of_top_token})"
         tokens = cast("Ints", self._index.column("token"))[layout.features, 0].astype(np.int64)
         shown = range(min(_CLUSTERS, layout.clusters))
         words = [self._words(telling(tokens, layout.cluster == number)) for number in shown]
