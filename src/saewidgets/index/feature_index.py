@@ -197,12 +197,7 @@ class FeatureIndex(Attached, Exchanged, Described):
 
     @property
     def kept(self) -> Kept | None:
-        """Of a bounded scan (`keep_activations=False`), what it kept of activations and texts, and so what is estimated; None if
-        all that it says is exact.
-
-        Example:
-            >>> print(index.kept.said if index.kept else "all of it")
-        """
+        """Of a bounded scan (`keep_activations=False`), what it kept and so what is estimated; None if all that it says is exact."""
         return kept_of(self._folder)
 
     @property
