@@ -10,7 +10,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -255,7 +254,6 @@ def _refused(features: sw.FeatureMap) -> None:
     raise AssertionError("A map of so many features was made.")
 
 
-@dataclass(frozen=True)
 # -- measuring
 
 
