@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.engine import Engine
 from ..engine.provenance import context_of
-from ..storage.process_lock import process_lock
+from ..storage.build_lock import build_lock
 from .corpus.passage import Source
 from .errors import CorpusError, IndexMismatchError, writing
 from .feature_index import FeatureIndex
@@ -177,7 +177,7 @@ def _run(
     if job.needed():
         with ExitStack() as stack:
             with writing(path):
-                stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
+                stack.enter_context(build_lock(path, lambda: _say_waiting(path)))
             state = State.load(path) or state  # another process may have ended it meanwhile
             job = Job(engine, plan, settings, state, keep, grow, job.ahead)
             if job.needed():

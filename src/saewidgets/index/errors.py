@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import SaewidgetsError
 from ..storage.errors import IndexCorruptError as IndexCorruptError
+from ..storage.errors import IndexLockedError as IndexLockedError
 from ..storage.errors import IndexVersionError as IndexVersionError
 from ..storage.errors import IndexWriteError as IndexWriteError
 from ..storage.errors import writing as writing
@@ -15,6 +16,25 @@ class CorpusError(SaewidgetsError):
 
 class IndexMismatchError(SaewidgetsError):
     """An index belongs to another SAE, model or corpus than the one it is used with."""
+
+
+class ClusterError(SaewidgetsError):
+    """A Ray cluster that is not there, or whose actors cannot do what they are asked to."""
+
+
+class DamagedStateError(SaewidgetsError):
+    """Parts of a scan that were cut short or altered where they lie.
+
+    Attributes:
+        names: of these parts, which are to be done again.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(names)
+        self.names = names
+
+    def __str__(self) -> str:
+        return f"Cut short or altered where they lie, so they are done again: {', '.join(self.names)}."
 
 
 class FilterError(SaewidgetsError, ValueError):
