@@ -6,11 +6,12 @@ import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..engine.engine import Engine
 from ..engine.provenance import context_of
 from ..storage.build_lock import build_lock
+from .bounded.job import BoundedJob
 from .corpus.passage import Source
 from .errors import CorpusError, IndexMismatchError, writing
 from .feature_index import FeatureIndex
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .corpus.documents import Corpus
 
 _SHARD_TOKENS = 131_072
+_BOUNDED = Keeping(complete=256, top=64)
+"""What a bounded scan keeps of a feature."""
 
 
 def build_index(
@@ -42,12 +45,12 @@ def build_index(
     text_column: str | None = None,
     id_column: str | None = None,
     context_size: int | None = None,
-    keep: int | Keeping = 10_000,
+    keep: int | Keeping | None = None,
     seed: int = 0,
     final_norm: bool = False,
     neuron_correlations: bool | None = None,
     feature_correlations: bool | None = None,
-    keep_activations: bool = True,
+    keep_activations: bool | Literal["until finished"] = True,
     shard_tokens: int = _SHARD_TOKENS,
     progress: bool = True,
     wait: bool = False,
@@ -77,13 +80,19 @@ def build_index(
             filtering examples.
         context_size: tokens of a chunk, BOS included; default: what the SAE was trained with.
         keep: features with so many active tokens or fewer keep all of them; of the others examples come from a sample,
-            and views say so. Statistics are exact either way.
+            and views say so. Default: 10,000; of a bounded scan 256, which is the size of the sample too, and the 64 largest.
         seed: of all samples.
         final_norm: logit weights through the linearised final norm instead of directly (labelled).
         neuron_correlations: correlate features with the neurons of the hook; default: if that takes at most 256 MB.
         feature_correlations: correlate features with each other; default: if it does not take hours (wide dictionaries on
             large corpora).
-        keep_activations: keep all activations on disk (8 bytes each), so that the index can grow.
+        keep_activations: keep all activations on disk (8 bytes each), so that the index can grow; "until finished": as long
+            as they are needed. False: a **bounded** scan, whose disk and memory depend on the features and not on the tokens.
+            Counts, densities, means, standard deviations, smallest and largest activations and the largest examples are
+            exact as ever. Of a feature with more activations than `keep`, the histogram and the intervals are made of a finer
+            one, the tokens that it fires on come from its sample, and features that fire with it from chunks that are drawn
+            from the corpus: these say that they are estimates, and their bounds. Neurons are not correlated, and
+            `index.documents` has the documents of the texts that are kept.
         shard_tokens: how often progress is saved.
         progress: show a progress bar.
         wait: return only when everything is computed of all features (`FeatureIndex.wait`).
@@ -101,6 +110,9 @@ def build_index(
         >>> index.features.sort_values("density")
     """
     dictionary = engine.dictionary(sae)
+    bounded = keep_activations is False
+    if keep is None:
+        keep = _BOUNDED if bounded else Keeping()
     settings = Settings(
         Keeping(complete=keep) if isinstance(keep, int) else keep, seed, final_norm, feature_correlations
     )
@@ -109,7 +121,10 @@ def build_index(
     folder = Path(path)
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, settings.keep.complete)
-    index = _run(engine, plan, settings, neuron_correlations, keep_activations, progress, grow=False)
+    if bounded:
+        index = _run_bounded(engine, plan, settings, neuron_correlations, progress)
+    else:
+        index = _run(engine, plan, settings, neuron_correlations, keep_activations is True, progress, grow=False)
     return index.wait(progress=progress) if wait else index
 
 
@@ -164,6 +179,11 @@ def _run(
     path = plan.path
     who = identity(engine, plan.dictionary, plan.context_size)
     state = State.load(path)
+    if state is not None and state.bounded is not None:
+        raise IndexMismatchError(
+            f"The index at {path} is of a bounded scan (keep_activations=False), and cannot become one of all activations"
+            f"{' or grow' if grow else ''}: choose another path."
+        )
     if (path / MANIFEST).exists():
         manifest = Manifest.load(path)
         must_agree(manifest.identity, who, path)
@@ -186,6 +206,41 @@ def _run(
             if job.repeated:
                 told = f"This corpus is in the index at {path} already, all of it: nothing was added."
                 warnings.warn(told, stacklevel=3)
+    index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
+    index._pending.begin()
+    return index
+
+
+def _run_bounded(engine: Engine, plan: Plan, settings: Settings, neurons: bool | None, progress: bool) -> FeatureIndex:
+    path = plan.path
+    if neurons:
+        raise IndexMismatchError(
+            "neuron_correlations=True keeps sums of the size of features x neurons, which a bounded scan does not: pass "
+            "keep_activations=True, or leave it out."
+        )
+    if settings.keep.complete < 1:
+        raise CorpusError(f"keep={settings.keep.complete}: a bounded scan keeps a sample of at least one activation.")
+    who = identity(engine, plan.dictionary, plan.context_size)
+    state = State.load(path)
+    if (path / MANIFEST).exists():
+        must_agree(Manifest.load(path).identity, who, path)
+    if state is not None and state.bounded is None and state.parts:
+        raise IndexMismatchError(
+            f"The scan at {path} was begun with keep_activations=True, and cannot change it: make the same call to go on, or "
+            "choose another path."
+        )
+    state = begin(path, state, who, plan.dictionary, False)
+    job = BoundedJob(engine, plan, settings, state)
+    if not job.needed():
+        follow(engine, job.check, job, progress, plan.source.corpus)
+    else:
+        with ExitStack() as stack:
+            with writing(path):
+                stack.enter_context(build_lock(path, lambda: _say_waiting(path)))
+            state = State.load(path) or state  # another process may have ended it meanwhile
+            job = BoundedJob(engine, plan, settings, state)
+            stop(path)
+            follow(engine, job.run if job.needed() else job.check, job, progress, plan.source.corpus)
     index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
     index._pending.begin()
     return index

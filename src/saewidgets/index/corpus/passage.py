@@ -19,7 +19,7 @@ from ...engine.ticket import Ticket
 from ...storage.array_folder import Array, Folder
 from ..errors import CorpusError, IndexMismatchError
 from ..scan.shards import Shard
-from .documents import Chunk, Corpus, Document, chunks
+from .documents import Chunk, Corpus, Document, chunks, documents
 from .rows import is_read_once
 
 # What a pass keeps of its beginning, to give it back, at most: some 40 MB.
@@ -56,6 +56,10 @@ class Source:
             )
         self._opened = True
         return Passage(self, first)
+
+    def documents(self) -> Iterator[Document]:
+        """The documents of a new pass."""
+        return documents(self.corpus, self._engine, self._text, self._name)
 
     def stream(self, first: int) -> Iterator[Chunk]:
         """The chunks of a new pass."""
@@ -97,7 +101,7 @@ class Passage(Iterator[Chunk]):
         self.passed += 1
         if self.last is None or chunk.document.number != self.last.number:
             self.last = chunk.document
-            self._rows.update(_row(chunk.document, self._first))
+            self._rows.update(row_of(chunk.document, self._first))
         if self._kept is not None:
             self._kept.append(chunk)
             self._kept_tokens += len(chunk.ids)
@@ -198,7 +202,7 @@ def must_tell_the_same(stream: Passage, part: Mapping[str, Any], path: Path) -> 
         )
 
 
-def _row(document: Document, first: int) -> bytes:
+def row_of(document: Document, first: int) -> bytes:
     """What is said of a document besides its text, as bytes that are the same in every process."""
     name = document.name if document.named else None
     columns = sorted([str(key), _told(value)] for key, value in document.columns.items() if value is not None)

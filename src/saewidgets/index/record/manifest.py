@@ -37,6 +37,7 @@ class Manifest:
         corpus: tokens, tokens counted, documents, and a hash of the token ids.
         parts: the corpora that it holds (state.py).
         growable: whether its activations were kept.
+        bounded: of a bounded scan, how it went (bounded/drive.py, `Course`) and what is said of its "shards", as JSON.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Manifest:
     parts: Sequence[Mapping[str, Any]]
     growable: bool
     format: int = field(default=FORMAT)
+    bounded: Mapping[str, Any] | None = None
 
     @property
     def store(self) -> str:

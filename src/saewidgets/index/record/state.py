@@ -33,14 +33,18 @@ class State:
         parts: one for each corpus that was added: "first_shard" and "first_document" in the index, and whether it is
             "done"; then "tokens" and "chunks" that were read, whether that is all of it ("exhausted"), the number of the
             "documents" until its end, and a hash of their names and columns ("rows").
+        bounded: of a bounded scan, how it goes (bounded/drive.py, `Course`), as JSON; then there are no parts.
     """
 
     identity: dict[str, Any]
     neurons: bool
     parts: list[dict[str, Any]] = field(default_factory=list)
+    bounded: dict[str, Any] | None = None
 
     def save(self, path: Path) -> None:
         content = {"format": FORMAT, "identity": self.identity, "neurons": self.neurons, "parts": self.parts}
+        if self.bounded is not None:
+            content["bounded"] = self.bounded
         write_json(path / SCAN, content)
 
     @classmethod
@@ -50,7 +54,7 @@ class State:
             return None
         content = read_json(path / SCAN)
         try:
-            return cls(content["identity"], content["neurons"], content["parts"])
+            return cls(content["identity"], content["neurons"], content["parts"], content.get("bounded"))
         except KeyError as error:
             raise IndexCorruptError(f"{path / SCAN} is damaged: build the index again.") from error
 

@@ -25,8 +25,8 @@ from ...storage.array_folder import Array, Folder, FolderWriter
 from ...storage.process_lock import process_lock
 from ..errors import IndexMismatchError, writing
 from ..record.settings import Settings
-from ..scan.shards import Shard, shards_in
-from ..statistics.coactivation import Correlated, OfAll, steps_of_all
+from ..scan.shards import SAMPLE, Shard, shards_in
+from ..statistics.coactivation import Correlated, OfAll, correlated_in, steps_of_all
 from ..statistics.logit_weights import logit_weights
 from ..statistics.neighbours import alignment, neighbours
 
@@ -207,6 +207,8 @@ class Remaining:
         facts = self._folder.facts
         if "correlated_missing" in facts:
             return None
+        if "bounded" in facts:
+            return correlated_in(Shard(self.path / SAMPLE, 0), self.dictionary.n_features)
         total, squares = self._folder.read("total"), self._folder.read("squares")
         return Correlated(shards_in(self.path), int(facts["counted"]), total, squares)
 

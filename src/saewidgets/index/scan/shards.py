@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SPECIAL, OUTLIER = 1, 2
 """Why a token is not counted: bits of a token's flag."""
+SAMPLE = "sample"
+"""The folder of a shard of chunks that were drawn from the corpus, of a bounded scan."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def write_shard(path: Path, blocks: Sequence[Block], n_features: int, new: Seque
         writer.put("feature_ptr", np.searchsorted(feature[order], np.arange(n_features + 1)).astype(np.uint64))
         writer.put("position", position[order].astype(np.uint32))
         writer.put("value", np.concatenate([block.value for block in blocks])[order].astype(np.float32))
-        writer.put_table("documents.arrow", _table(new))
+        writer.put_table("documents.arrow", table_of(new))
         writer.commit({"chunks": len(chunks), "tokens": int(starts[-1]), "hash": _fingerprint(chunks)})
 
 
@@ -102,7 +104,8 @@ def _fingerprint(some: Iterable[Chunk]) -> str:
     return digest.hexdigest()
 
 
-def _table(documents: Sequence[Document]) -> pa.Table:
+def table_of(documents: Sequence[Document]) -> pa.Table:
+    """One row a document: its number, name and length, and the corpus' own columns."""
     rows = [
         {"document": d.number, "name": d.name, "tokens": len(d.ids), **{THEIRS + k: v for k, v in d.columns.items()}}
         for d in documents

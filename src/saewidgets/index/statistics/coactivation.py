@@ -78,6 +78,15 @@ class Correlated:
         return best, np.take_along_axis(r, best, 1), np.take_along_axis(count, best, 1).astype(np.int64)
 
 
+def correlated_in(sample: Shard, n_features: int) -> Correlated:
+    """The same over the counted tokens of one shard that is a sample of the corpus."""
+    ptr, _, value = sample.entries(0, n_features)
+    of, exact = np.repeat(np.arange(n_features), np.diff(ptr)), value.astype(np.float64)
+    counted = int((sample.folder.read("flags") == 0).sum())
+    total, squares = np.bincount(of, exact, n_features), np.bincount(of, exact**2, n_features)
+    return Correlated([sample], counted, total, squares)
+
+
 def sums_with(shards: Sequence[Shard], feature: int, n_features: int) -> tuple[Doubles, Ints]:
     """Of one feature f with every feature g, itself among them: sums over tokens of a_f * a_g, and tokens where both are active."""
     product, count = np.zeros(n_features), np.zeros(n_features, np.int64)

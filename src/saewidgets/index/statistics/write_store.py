@@ -19,7 +19,7 @@ import pyarrow as pa
 from ...engine.arrays import Bools, Floats, Ints
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
-from ...storage.array_folder import Array, ArrayWriter, Folder, FolderWriter
+from ...storage.array_folder import Array, ArrayWriter, FolderWriter
 from ..errors import CorpusError
 from ..record.settings import NONE, Settings
 from ..remaining.compute import NEURONS, put_narrow, what_remains
@@ -70,8 +70,8 @@ def write_store(
                 f"{dictionary.d_in} neurons)."
             )
         facts |= what_remains(engine, dictionary, shards, settings)
-        _write_vocabulary(writer, engine)
-        documents = _documents([shard.folder for shard in shards])
+        write_vocabulary(writer, engine)
+        documents = joined_documents([shard.folder.read_table("documents.arrow") for shard in shards])
         writer.put_table("documents.arrow", documents)
         writer.put("document_number", np.array(documents["document"].to_pylist(), np.uint32))
         facts["corpus"] = {"documents": documents.num_rows, "hash": stream.hash()}
@@ -213,15 +213,16 @@ def _kept(
     return kept, examples
 
 
-def _write_vocabulary(writer: FolderWriter, engine: Engine) -> None:
+def write_vocabulary(writer: FolderWriter, engine: Engine) -> None:
+    """Write the tokens as bytes, if the tokenizer tells them."""
     words = engine.tokenizer.vocabulary()
     if words is not None:
         writer.put("vocabulary_ptr", np.cumsum([0, *map(len, words)]).astype(np.uint32))
         writer.put("vocabulary", np.frombuffer(b"".join(words), np.uint8))
 
 
-def _documents(folders: Sequence[Folder]) -> pa.Table:
-    tables = [folder.read_table("documents.arrow") for folder in folders]
+def joined_documents(tables: Sequence[pa.Table]) -> pa.Table:
+    """The documents of several shards as one table."""
     tables = [table for table in tables if table.num_rows]
     try:
         return pa.concat_tables(tables, promote_options="permissive").combine_chunks()

@@ -57,6 +57,10 @@ class Held:
         chosen = folder.read("kept_listed", start, stop) != 0
         self.position: Ints = folder.read("kept_position", start, stop).astype(np.int64)[chosen]
         self.value = folder.read("kept_value", start, stop)[chosen]
+        # Of a bounded scan the sample is one of all activations, and counts inside intervals are estimates.
+        self._sampled: Bools | None = None
+        if "kept_sampled" in folder and stop - start < int(folder.read("count", feature, feature + 1)[0]):
+            self._sampled = folder.read("kept_sampled", start, stop)[chosen] != 0
         self.count = int(folder.read("count", feature, feature + 1)[0])
         self.low = float(folder.read("low", feature, feature + 1)[0])
         self.high = float(folder.read("high", feature, feature + 1)[0])
@@ -80,6 +84,8 @@ class Held:
     @cached_property
     def _whole(self) -> tuple[bool, ...]:
         """Whether all of an interval is kept; the last entry is of the negative ones."""
+        if self._sampled is not None:
+            return (False,) * (INTERVALS + 1)
         here = np.bincount(self._inside % (INTERVALS + 1), minlength=INTERVALS + 1)
         return tuple((here == self._counts).tolist())
 
@@ -108,6 +114,8 @@ class Held:
 
     def interval(self, i: int) -> Members:
         """A uniform sample of one of the ten intervals, in the order of its draw; all of it if all of it is kept."""
+        if self._sampled is not None:
+            return self._of_sample(self._inside == i)
         members = self._drawn(np.flatnonzero(self._inside == i))
         whole = self._whole[i]
         return Members(members if whole else members[: self._interval], whole, int(self._counts[i]))
@@ -125,6 +133,8 @@ class Held:
         if self._known(low, high) or all(self._whole[i] for i in touched):
             members = self._drawn(np.flatnonzero(inside))
             return Members(members, True, len(members))
+        if self._sampled is not None:
+            return self._of_sample(inside)
         kept, least = 1, 1
         for i in touched:
             here = int(self._counts[i]) if self._whole[i] else min(self._interval, int(self._counts[i]))
@@ -140,6 +150,10 @@ class Held:
         # Shuffled anew, for the draws are of shares that differ by the rounding: then also the first few are a fair sample.
         order = np.argsort(hashes(self._seed + _SHUFFLE, self._feature, self.position[fair]), kind="stable")
         return Members(fair[order], False, None)
+
+    def _of_sample(self, inside: Bools) -> Members:
+        """Those of the uniform sample of all activations that are inside: a uniform sample of what is inside."""
+        return Members(self._drawn(np.flatnonzero(inside & self._sampled)), False, None)
 
     def _drawn(self, members: Ints) -> Ints:
         return members[np.argsort(self._draw[members], kind="stable")]

@@ -41,7 +41,9 @@ class Texts:
 
     @cached_property
     def outliers(self) -> int:
-        """Norm outliers among the tokens."""
+        """Norm outliers among the tokens of the corpus."""
+        if "bounded" in self._folder.facts:
+            return int(self._folder.facts["bounded"]["outliers"])
         return int(np.count_nonzero(self._folder.read("flags") & OUTLIER))
 
     @cached_property

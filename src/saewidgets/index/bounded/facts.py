@@ -1,0 +1,77 @@
+"""What is said of a shard of a bounded scan, beside its state: how much it read, and of which texts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Bounds", "ShardFacts", "corpus_of"]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much a bounded scan keeps; the same for all of its shards.
+
+    Attributes:
+        seed: of all draws.
+        sample: activations of each feature that are drawn uniformly; a feature with so many or fewer keeps all.
+        extreme: the largest (and most negative) that are kept besides.
+        chunks: drawn uniformly from the corpus, all activations of which are kept: for silent examples and co-activations.
+    """
+
+    seed: int
+    sample: int
+    extreme: int
+    chunks: int
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """One shard.
+
+    Attributes:
+        number: of the shard; documents: how many it read, those without a token among them.
+        tokens, counted, chunks: of them, those that count, and how many chunks they are in; outliers: norm outliers.
+        texts: a hash of all token ids, chunk by chunk; rows: of the names and other columns of the documents.
+        cut: whether it ends before the range of documents does, because enough was read.
+    """
+
+    number: int
+    documents: int
+    tokens: int
+    counted: int
+    outliers: int
+    chunks: int
+    texts: str
+    rows: str
+    cut: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, content: dict[str, Any]) -> ShardFacts:
+        return cls(**content)
+
+    def same_corpus(self, other: ShardFacts) -> bool:
+        """Whether both read the same."""
+        return (self.texts, self.rows, self.documents) == (other.texts, other.rows, other.documents)
+
+
+def corpus_of(shards: Sequence[ShardFacts]) -> dict[str, Any]:
+    """What the manifest says of a corpus: tokens, counted ones, documents, and a hash of all of it."""
+    return {
+        "tokens": sum(shard.tokens for shard in shards),
+        "counted": sum(shard.counted for shard in shards),
+        "documents": sum(shard.documents for shard in shards),
+        "hash": _hash(shard.texts for shard in shards),
+    }
+
+
+def _hash(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256(b"shards")
+    for part in parts:
+        digest.update(part.encode())
+    return digest.hexdigest()

@@ -1,0 +1,130 @@
+"""A fine histogram that merges without loss: of each feature, on a grid that depends on nothing but its largest magnitude.
+
+The grid is of the power of two above the largest |activation|: 512 equal bins from 0 up to it, and as many below 0. When that
+power grows, two, four, ... bins become one, exactly. So the grid of a corpus is the same in whatever parts it was read. The 50
+equal bins over [min, max] that are shown are made of it: an edge that cuts a fine bin splits it evenly, and how far the
+truth can be from that is known, and stated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...engine.arrays import Doubles, Floats, Ints
+from ...storage.array_folder import Array
+from ..statistics.activation_statistics import BINS, INTERVALS, interval_edges
+
+__all__ = ["Grids", "Shown", "exponents", "gridded", "shown"]
+
+# 2**9 bins up to the power of two above the largest magnitude.
+_FINE = 9
+
+
+@dataclass(frozen=True)
+class Grids:
+    """Fine histograms of n features.
+
+    Attributes:
+        ptr: [n + 1] where each begins; bin: [k] which bins, ascending within a feature; count: [k] activations in them, above 0.
+    """
+
+    ptr: Ints
+    bin: Ints
+    count: Ints
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of one fine histogram.
+
+    Attributes:
+        bins: [50] activations in equal bins over [low, high], and intervals: [10] in equal intervals of (0, high]; whole numbers.
+        bins_bound, intervals_bound: how far each can be from the truth.
+        sums: [50] sums of the activations in the bins; sums_bound: how far each can be off.
+    """
+
+    bins: Ints
+    bins_bound: Ints
+    sums: Doubles
+    sums_bound: Doubles
+    intervals: Ints
+    intervals_bound: Ints
+
+
+def exponents(low: Array, high: Array) -> Ints:
+    """[n] the smallest e with |activation| < 2**e for all activations of a feature."""
+    most = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
+    return np.frexp(most)[1].astype(np.int64)
+
+
+def gridded(of: Ints, values: Floats, exponent: Ints) -> Grids:
+    """The grids of activations.
+
+    Args:
+        of: [entries] whose each is, of n features; exponent: [n] of each.
+    """
+    bins = np.floor(np.ldexp(values.astype(np.float64), _FINE - exponent[of])).astype(np.int64)
+    return _counted(of, bins, np.ones(len(bins), np.int64), len(exponent))
+
+
+def merged(parts: list[tuple[Ints, Ints, Ints, Ints]], exponent: Ints) -> Grids:
+    """One grid of several.
+
+    Args:
+        parts: of each (of, bin, count, exponent), [k] of n features, with the exponent that the bin was made with.
+        exponent: [n] of each feature in all.
+    """
+    of, bins, count, former = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _counted(of, bins >> (exponent[of] - former), count, len(exponent))
+
+
+def _counted(of: Ints, bins: Ints, count: Ints, n: int) -> Grids:
+    order = np.lexsort((bins, of))
+    of, bins, count = of[order], bins[order], count[order]
+    first = np.ones(len(of), bool)
+    first[1:] = (of[1:] != of[:-1]) | (bins[1:] != bins[:-1])
+    starts = np.flatnonzero(first)
+    total = np.add.reduceat(count, starts) if len(starts) else count
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(of[starts], minlength=n))])
+    return Grids(ptr, bins[starts], total)
+
+
+def shown(bins: Ints, count: Ints, exponent: int, low: float, high: float) -> Shown:
+    """The 50 bins and ten intervals of one feature's fine histogram."""
+    width = float(np.ldexp(1.0, exponent - _FINE))
+    before = np.concatenate([[0], np.cumsum(count)])
+    total = int(before[-1])
+
+    def below(edges: Doubles) -> tuple[Ints, Ints, Ints]:
+        """Activations below each edge: the least there can be, about how many, and the most."""
+        at = np.floor(edges / width).astype(np.int64)
+        i = np.searchsorted(bins, at)
+        cut = np.zeros(len(edges), bool)
+        inside = i < len(bins)
+        cut[inside] = bins[i[inside]] == at[inside]
+        here = np.where(cut, count[np.minimum(i, len(bins) - 1)], 0)
+        part = edges / width - at
+        about = np.rint(before[i] + part * here).astype(np.int64)
+        return before[i], about, before[i] + here
+
+    def between(edges: Doubles, first: tuple[int, int], last: int) -> tuple[Ints, Ints]:
+        least, about, most = below(edges)
+        least[0], most[0] = first
+        about[0] = min(max(about[0], first[0]), first[1])
+        least[-1] = about[-1] = most[-1] = last
+        found = np.diff(about)
+        fewest = np.maximum(least[1:] - most[:-1], 0)
+        return found, np.maximum(found - fewest, most[1:] - least[:-1] - found)
+
+    edges = np.linspace(low, high, BINS + 1)
+    found, bound = between(edges, (0, 0), total)
+    middle, largest = (edges[:-1] + edges[1:]) / 2, np.maximum(np.abs(edges[:-1]), np.abs(edges[1:]))
+    half = (high - low) / BINS / 2
+    if high > 0:
+        negative = int(count[bins < 0].sum())  # 0 is an edge of the grid: it is known which are above it
+        inside, inside_bound = between(interval_edges(high), (negative, negative), total)
+    else:
+        inside = inside_bound = np.zeros(INTERVALS, np.int64)
+    return Shown(found, bound, found * middle, found * half + bound * (largest + half), inside, inside_bound)

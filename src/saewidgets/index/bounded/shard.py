@@ -1,0 +1,238 @@
+"""The scan of one shard: a range of documents, forward to the hook, encode, and what is kept of it as a state on disk.
+
+It is a function of the documents and the engine alone. Whoever does a shard again, here or elsewhere, writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...engine.activations.windows import Window, windows
+from ...engine.dictionary.base import Dictionary
+from ...engine.engine import Engine
+from ...engine.ticket import Ticket
+from ...errors import NonFiniteError
+from ..corpus.documents import Chunk, Document
+from ..corpus.passage import row_of
+from ..errors import writing
+from ..scan.needs import too_dense
+from ..scan.shards import OUTLIER, Block, block_of
+from .facts import Bounds, ShardFacts
+from .write_state import merge_states, write_state
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...engine.activations.reader import Piece
+
+__all__ = ["Told", "read_shard", "scan_shard"]
+
+# Dense dictionaries (neurons, directions) are active on every token: read less of them at a time.
+_BLOCK_TOKENS, _BLOCK_ENTRIES = 32_768, 2**24
+# Activations that are held before a portion of the shard is written: some 60 bytes each.
+_PORTION_ENTRIES, _PORTION_TOKENS = 2**24, 2**20
+_MOST_ENTRIES = 2**27
+
+Told = Callable[[int], None]
+"""Told how many tokens of the shard are done."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a corpus becomes chunks, and how much of each feature is kept; the same for all shards."""
+
+    context_size: int
+    bounds: Bounds
+
+
+def scan_shard(
+    engine: Engine,
+    dictionary: Dictionary,
+    reading: Reading,
+    documents: Iterable[Document],
+    number: int,
+    target: Path,
+    ticket: Ticket,
+    *,
+    limit: int | None = None,
+    told: Told = lambda done: None,
+) -> ShardFacts:
+    """Scan the documents of one shard and write its state as the folder `target`, whole or not at all.
+
+    On the engine's worker. A shard without a document writes nothing.
+
+    Args:
+        documents: of the shard, with their numbers in the corpus.
+        limit: stop once so many tokens were read (rounded up to a whole chunk).
+
+    Raises:
+        NonFiniteError: if an activation is NaN or infinite. CorpusError: for a dictionary that is not sparse.
+        IndexWriteError: if the disk is full; the shard can be done again.
+    """
+    passed = _Passed(documents, engine, reading.context_size)
+    n, d_vocab = dictionary.n_features, int(engine.model.cfg.d_vocab)
+    scratch = target.with_name(f".{target.name}.portions.tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    blocks: list[Block] = []
+    portions: list[Path] = []
+    counted = outliers = 0
+
+    def write(path: Path, facts: ShardFacts) -> None:
+        with writing(target.parent):
+            write_state(path, blocks, facts, reading.bounds, n, d_vocab, len(portions))
+        blocks.clear()
+
+    size = _BLOCK_TOKENS
+    if dictionary.dense:
+        size = max(reading.context_size, min(size, _BLOCK_ENTRIES // max(1, n)))
+    try:
+        for some in _blocks(passed, size, limit, ticket):
+            block = _read(engine, dictionary, some, ticket, passed.tokens - sum(len(c.ids) for c in some), told)
+            counted += int((block.flags == 0).sum())
+            outliers += int(np.count_nonzero(block.flags & OUTLIER))
+            told(passed.tokens)
+            held = (sum(map(len, blocks)), sum(len(b.value) for b in blocks))
+            if blocks and (held[0] + len(block) > _PORTION_TOKENS or held[1] + len(block.value) > _PORTION_ENTRIES):
+                write(scratch / f"{len(portions):06d}", passed.facts(number, 0, 0, cut=False))
+                portions.append(scratch / f"{len(portions):06d}")
+            blocks.append(block)
+        cut = limit is not None and passed.tokens >= limit and passed.more()
+        facts = passed.facts(number, counted, outliers, cut=cut)
+        if facts.documents and not portions:
+            write(target, facts)
+        elif facts.documents:
+            write(scratch / f"{len(portions):06d}", facts)
+            portions.append(scratch / f"{len(portions):06d}")
+            with writing(target.parent):
+                merge_states(portions, target, ticket.breathe, facts)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return facts
+
+
+def read_shard(
+    engine: Engine,
+    reading: Reading,
+    documents: Iterable[Document],
+    number: int,
+    ticket: Ticket,
+    *,
+    limit: int | None = None,
+) -> ShardFacts:
+    """What `scan_shard` says of the texts of a shard, without the model; of what counts it says nothing (0)."""
+    passed = _Passed(documents, engine, reading.context_size)
+    for _ in _blocks(passed, _BLOCK_TOKENS, limit, ticket):
+        ticket.breathe()
+    return passed.facts(number, 0, 0, cut=limit is not None and passed.tokens >= limit and passed.more())
+
+
+class _Passed(Iterator[Chunk]):
+    """Chunks of some documents, and what is said of those that are past."""
+
+    def __init__(self, documents: Iterable[Document], engine: Engine, context_size: int) -> None:
+        self._chunks = self._cut(iter(documents), context_size, engine.tokenizer.bos_id)
+        self._ahead: Chunk | None = None
+        self.documents = self.tokens = self.chunks = 0
+        self._texts, self._rows = hashlib.sha256(), hashlib.sha256()
+
+    def _cut(self, documents: Iterator[Document], size: int, bos: int | None) -> Iterator[Chunk]:
+        for document in documents:
+            self.documents += 1
+            self._rows.update(row_of(document, 0))
+            for window in windows(document.number, document.ids, size, bos):
+                yield Chunk(window.ids, document, window.start, window.lead)
+
+    def __next__(self) -> Chunk:
+        chunk = self._ahead or next(self._chunks)
+        self._ahead = None
+        self.tokens += len(chunk.ids)
+        self.chunks += 1
+        self._texts.update(len(chunk.ids).to_bytes(8, "little"))
+        self._texts.update(np.array(chunk.ids, "<i8").tobytes())
+        return chunk
+
+    def more(self) -> bool:
+        """Whether there is another chunk."""
+        before = self.documents, self._rows.copy()
+        self._ahead = self._ahead or next(self._chunks, None)
+        if self._ahead is not None:  # what it is of was not read
+            self.documents, self._rows = before
+        return self._ahead is not None
+
+    def facts(self, number: int, counted: int, outliers: int, *, cut: bool) -> ShardFacts:
+        return ShardFacts(
+            number=number,
+            documents=self.documents,
+            tokens=self.tokens,
+            counted=counted,
+            outliers=outliers,
+            chunks=self.chunks,
+            texts=self._texts.hexdigest(),
+            rows=self._rows.hexdigest(),
+            cut=cut,
+        )
+
+
+def _blocks(stream: _Passed, size: int, limit: int | None, ticket: Ticket) -> Iterator[list[Chunk]]:
+    """Chunks in blocks of at least `size` tokens, always cut in the same places."""
+    while limit is None or stream.tokens < limit:
+        block: list[Chunk] = []
+        before = stream.tokens
+        while stream.tokens - before < size and (limit is None or stream.tokens < limit):
+            chunk = next(stream, None)
+            if chunk is None:
+                break
+            block.append(chunk)
+        if not block:
+            return
+        ticket.check()
+        yield block
+
+
+def _read(engine: Engine, dictionary: Dictionary, some: list[Chunk], ticket: Ticket, before: int, told: Told) -> Block:
+    ids = [chunk.ids for chunk in some]
+    entries = 0
+
+    def watch(batch: Sequence[Window], x: Tensor, pieces: Sequence[Piece]) -> None:
+        nonlocal entries
+        entries += sum(len(piece.values) for piece in pieces)
+        if entries > _MOST_ENTRIES:
+            raise too_dense(entries / sum(map(len, ids)), dictionary)
+
+    try:
+        quiet = _Quiet(ticket, before, told)
+        pieces = engine._reader.read(ids, [dictionary], None, False, quiet, watch)[0]
+    except NonFiniteError as error:
+        names = f"{some[0].document.name!r} to {some[-1].document.name!r}"
+        raise NonFiniteError(f"In the documents {names} of the corpus: {error}") from error
+    return block_of(some, [of_text[0] for of_text in pieces], engine.counting)
+
+
+class _Quiet(Ticket):
+    """A job's ticket for the reading of one block: what is told counts from where the shard is."""
+
+    def __init__(self, outer: Ticket, before: int, told: Told) -> None:
+        super().__init__()
+        self._outer, self._before, self._told = outer, before, told
+
+    def check(self) -> None:
+        self._outer.check()
+
+    def progress(self, done: int, total: int) -> None:
+        self._told(self._before + done)
+
+    def step(self, size: int) -> None:
+        self._outer.step(size)
+
+    def beat(self, part: float = 0.0) -> None:
+        self._outer.beat(part)
+
+    def breathe(self) -> None:
+        self._outer.breathe()

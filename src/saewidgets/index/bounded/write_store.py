@@ -1,0 +1,265 @@
+"""From the state of all shards to an index that opens in milliseconds: what is exact, what is estimated, and how far that can be off.
+
+The store is that of any index (record/schema.py, `STORE`), whose corpus is the chunks that are kept; beside what is
+estimated stand its bounds (`BOUNDED`). Of a feature all of whose activations are kept everything is exact: its bounds are 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ...engine.arrays import Ints
+from ...engine.dictionary.base import Dictionary
+from ...engine.engine import Engine
+from ...storage.array_folder import Array, ArrayWriter, FolderWriter
+from ..errors import CorpusError
+from ..record.settings import NONE, Settings
+from ..remaining.compute import what_remains
+from ..scan.shards import SAMPLE, Shard
+from ..statistics.activation_statistics import BINS, INTERVALS, Entries, TokenStatistics, summarise, token_statistics
+from ..statistics.kept_examples import Silence
+from ..statistics.score_interval import wilson
+from ..statistics.write_store import TOKENS, Say, joined_documents, write_vocabulary
+from .chosen import CONTEXT, SAMPLED
+from .exact_sum import as_float
+from .facts import corpus_of
+from .grid import exponents, shown
+from .rows import Rows, read_rows
+from .state import Chunks, StateFolder
+
+__all__ = ["CONFIDENCE", "write_bounded_store"]
+
+CONFIDENCE = 0.99
+"""Of the interval of how often a feature fires on a token, where that is estimated from a sample."""
+_FEATURES, _ENTRIES = 2**13, 2**21
+
+
+def write_bounded_store(
+    path: Path, engine: Engine, dictionary: Dictionary, state: StateFolder, settings: Settings, say: Say
+) -> None:
+    """Write the store folder `path` of an index, and the sample beside it."""
+    corpus = corpus_of(state.shards)
+    if not corpus["tokens"]:
+        raise CorpusError("The corpus is empty: it has no text with a token in it.")
+    if not corpus["counted"]:
+        raise CorpusError("The corpus has no token to count: all of its tokens are special ones (BOS, EOS, PAD).")
+    sample = _Sample(state)
+    sample.write(path.with_name(SAMPLE), dictionary.n_features)
+    chunks, tokens, flags = state.chunks, state.folder.read("tokens"), state.folder.read("flags")
+    with FolderWriter(path) as writer:
+        writer.put("tokens", tokens)
+        writer.put("flags", flags)
+        writer.put("chunk_ptr", chunks.ptr.astype(np.uint64))
+        writer.put("chunk_document", chunks.document.astype(np.uint32))
+        writer.put("chunk_start", chunks.start.astype(np.uint32))
+        writer.put("chunk_lead", chunks.lead.astype(np.uint8))
+        occurrences = state.folder.read("occurrences")
+        writer.put("occurrences", occurrences if int(occurrences.max()) >= 2**32 else occurrences.astype(np.uint32))
+        _write_features(writer, state, tokens, sample, settings, say)
+        documents = _documents(state)
+        writer.put_table("documents.arrow", documents)
+        writer.put("document_number", np.array(documents["document"].to_pylist(), np.uint32))
+        facts: dict[str, Any] = {
+            "counted": corpus["counted"],
+            "tokens": corpus["tokens"],
+            "settings": asdict(settings),
+            "activation_name": dictionary.activation_name,
+            "hook": dictionary.hook_name,
+            "neurons_missing": (
+                "Not computed: a bounded scan (keep_activations=False) keeps nothing of the size of features x neurons. "
+                "build_index(..., keep_activations=True) can."
+            ),
+            "corpus": {"documents": corpus["documents"], "hash": corpus["hash"]},
+            "bounded": {
+                **asdict(state.bounds),
+                "sampled_tokens": len(sample.flags),
+                "outliers": sum(shard.outliers for shard in state.shards),
+                "kept_tokens": len(tokens),
+                "kept_documents": documents.num_rows,
+                "confidence": CONFIDENCE,
+            },
+        }
+        facts |= what_remains(engine, dictionary, [Shard(path.with_name(SAMPLE), 0)], settings)
+        write_vocabulary(writer, engine)
+        writer.commit(facts)
+
+
+def _documents(state: StateFolder) -> pa.Table:
+    tables = state.documents()
+    joined = joined_documents([tables[key] for key in sorted(tables)])
+    if not joined.num_rows:
+        return pa.table(
+            {
+                "document": pa.array([], pa.int64()),
+                "name": pa.array([], pa.string()),
+                "tokens": pa.array([], pa.int64()),
+            }
+        )
+    # One that two portions of a shard share stands in both.
+    number = joined["document"].to_numpy()
+    return joined.filter(pa.array(np.concatenate([[True], number[1:] != number[:-1]])))
+
+
+class _Sample:
+    """The chunks that were drawn, and all activations on them."""
+
+    def __init__(self, state: StateFolder) -> None:
+        read = state.folder.read
+        drawn = read("chunk_sampled") != 0
+        self._whole = state.chunks
+        self.chunks: Chunks = state.chunks[drawn]
+        stays = np.repeat(drawn, state.chunks.length)
+        self.tokens, self.flags = read("tokens")[stays], read("flags")[stays]
+        # Of each token of the state, the token of the sample; and of each of the sample, that of the state.
+        self._inside = np.cumsum(stays) - 1
+        self.where = np.flatnonzero(stays)
+        self.feature = read("sample_feature").astype(np.int64)
+        self.at = self._inside[read("sample_at").astype(np.int64)]
+        self.value = read("sample_value")
+        counted = np.flatnonzero(self.flags == 0)
+        order = np.argsort(self.tokens[counted], kind="stable")
+        occurrences = np.bincount(self.tokens[counted], minlength=state.folder.length("occurrences"))
+        token_ptr = np.concatenate([[0], np.cumsum(occurrences)])
+        self.silence = Silence(self.flags, self.chunks.ptr, token_ptr, counted[order])
+
+    def entries(self, low: int, high: int) -> Entries:
+        """All activations of features low .. high-1 on the sample."""
+        start, stop = np.searchsorted(self.feature, [low, high])
+        part = slice(int(start), int(stop))
+        ptr = np.searchsorted(self.feature[part], np.arange(low, high + 1))
+        return Entries(low, ptr, self.at[part], self.value[part])
+
+    def write(self, path: Path, n_features: int) -> None:
+        """As a shard of its own, which the products of features with each other are computed from."""
+        with FolderWriter(path) as writer:
+            writer.put("tokens", self.tokens)
+            writer.put("flags", self.flags)
+            writer.put("chunk_length", self.chunks.length.astype(np.uint32))
+            writer.put("chunk_document", self.chunks.document.astype(np.uint32))
+            writer.put("chunk_start", self.chunks.start.astype(np.uint32))
+            writer.put("chunk_lead", self.chunks.lead.astype(np.uint8))
+            writer.put("block_ptr", np.array([0, len(self.tokens)], np.uint64))
+            writer.put("feature_ptr", np.searchsorted(self.feature, np.arange(n_features + 1)).astype(np.uint64))
+            writer.put("position", self.at.astype(np.uint32))
+            writer.put("value", self.value)
+            writer.commit({"chunks": len(self.chunks), "tokens": len(self.tokens)})
+
+
+def _write_features(
+    writer: FolderWriter, state: StateFolder, tokens: Array, sample: _Sample, settings: Settings, say: Say
+) -> None:
+    kept: list[Ints] = []
+    with ExitStack() as stack:
+        writers: dict[str, ArrayWriter] = {}
+        for low, high in _stretches(state):
+            rows = _arrays(low, high, read_rows(state, low, high), state, tokens, sample, settings)
+            kept.append(rows.pop("n_kept"))
+            for name, array in rows.items():
+                if name not in writers:
+                    writers[name] = stack.enter_context(writer.appending(name, array.dtype, array.shape[1:]))
+                writers[name].append(array)
+            say("features", high, state.n_features)
+    writer.put("kept_ptr", np.concatenate([[0], np.cumsum(np.concatenate(kept))]).astype(np.uint64))
+
+
+def _stretches(state: StateFolder) -> Sequence[tuple[int, int]]:
+    n = state.n_features
+    size = int(np.clip(_ENTRIES * n // max(state.folder.length("entry_at"), 1), 64, _FEATURES))
+    return [(low, min(low + size, n)) for low in range(0, n, size)]
+
+
+def _arrays(
+    low: int, high: int, rows: Rows, state: StateFolder, tokens: Array, sample: _Sample, settings: Settings
+) -> dict[str, Array]:
+    """The rows of the store's arrays of features low .. high-1; "n_kept" is how many activations are kept of each."""
+    n, mine = high - low, rows.feature - low
+    bounds = state.bounds
+
+    def spread(values: Array, empty: float) -> Array:
+        found = np.full((n, *values.shape[1:]), empty, values.dtype)
+        found[mine] = values
+        return found
+
+    count = spread(rows.count, 0)
+    lows, highs = spread(rows.low, np.nan), spread(rows.high, np.nan)
+    lengths = spread(np.diff(rows.ptr), 0)
+    of = np.repeat(np.arange(n), lengths)
+    many = count > bounds.sample
+    few = ~many[of]
+    whole = summarise(_part(low, n, of[few], rows.at[few], rows.value[few]))
+    bins, intervals = whole.bins.copy(), whole.intervals.copy()
+    sums = whole.bin_sums.copy()
+    bins_bound, intervals_bound = np.zeros((n, BINS), np.int64), np.zeros((n, INTERVALS), np.int64)
+    sums_bound = np.zeros((n, BINS))
+    exponent = exponents(rows.low, rows.high)
+    for i in np.flatnonzero(rows.count > bounds.sample).tolist():
+        part = slice(int(rows.grids.ptr[i]), int(rows.grids.ptr[i + 1]))
+        seen = shown(
+            rows.grids.bin[part], rows.grids.count[part], int(exponent[i]), float(rows.low[i]), float(rows.high[i])
+        )
+        row = int(mine[i])
+        bins[row], bins_bound[row], sums[row], sums_bound[row] = seen.bins, seen.bins_bound, seen.sums, seen.sums_bound
+        intervals[row], intervals_bound[row] = seen.intervals, seen.intervals_bound
+
+    drawn = few | ((rows.why & SAMPLED) != 0)
+    said = token_statistics(_part(low, n, of[drawn], rows.at[drawn], rows.value[drawn]), tokens[rows.at[drawn]], TOKENS)
+    near, silent = sample.silence.examples(settings.seed, sample.entries(low, high), said)
+    return {
+        "count": count.astype(
+            np.uint64 if len(count) and int(state.folder.read("count").max(initial=0)) >= 2**32 else np.uint32
+        ),
+        "total": spread(as_float(rows.totals), 0),
+        "squares": spread(as_float(rows.squares), 0),
+        "low": lows,
+        "high": highs,
+        "bins": bins.astype(np.uint32),
+        "bins_bound": bins_bound.astype(np.uint32),
+        "bin_sums": sums.astype(np.float32),
+        "bin_sums_bound": sums_bound.astype(np.float32),
+        "intervals": intervals.astype(np.uint32),
+        "intervals_bound": intervals_bound.astype(np.uint32),
+        **_tokens(said, count, many, bounds.sample),
+        "near": _placed(near, sample.where),
+        "silent": _placed(silent, sample.where),
+        "n_kept": lengths.astype(np.uint32),
+        "kept_position": rows.at.astype(np.uint32),
+        "kept_value": rows.value.astype(np.float32),
+        "kept_listed": (rows.why != CONTEXT).astype(np.uint8),
+        "kept_sampled": ((rows.why & SAMPLED) != 0).astype(np.uint8),
+    }
+
+
+def _part(first: int, n: int, of: Ints, at: Ints, value: Array) -> Entries:
+    return Entries(first, np.concatenate([[0], np.cumsum(np.bincount(of, minlength=n))]), at, value)
+
+
+def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int) -> dict[str, Array]:
+    """The tokens that features fire on: of those with many activations estimated from their samples."""
+    beyond = np.arange(TOKENS) >= said.n[:, None]
+    scale = np.where(many, count / sample, 1.0)[:, None]
+    below, above = wilson(said.count, sample, CONFIDENCE)
+    # At least what was seen; of the rest no more than there is.
+    low = np.where(many[:, None], np.maximum(np.floor(below * count[:, None]), said.count), said.count)
+    rest = count[:, None] - (sample - said.count)
+    high = np.where(many[:, None], np.minimum(np.ceil(above * count[:, None]), rest), said.count)
+    about = np.clip(np.rint(said.count * scale), low, high)
+    return {
+        "token": np.where(beyond, NONE, said.token).astype(np.uint32),
+        "token_count": np.where(beyond, NONE, about).astype(np.uint32),
+        "token_low": np.where(beyond, NONE, low).astype(np.uint32),
+        "token_high": np.where(beyond, NONE, high).astype(np.uint32),
+        "token_total": np.where(beyond, np.nan, said.total * scale).astype(np.float32),
+    }
+
+
+def _placed(rows: Ints, where: Ints) -> Array:
+    """Tokens of the sample as tokens of what is kept."""
+    found: Array = np.where(rows < 0, NONE, where[np.maximum(rows, 0)] if len(where) else NONE).astype(np.uint32)
+    return found
