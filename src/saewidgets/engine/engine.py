@@ -102,7 +102,7 @@ class Engine:
         self.roles = Roles(self._reader)
         """What the tokens of a text are, told from the model: for those who run forwards of their own."""
         self._extra = dict(provenance or {})
-        self.made: Made | None = None
+        self.made: Made[Engine] | None = None
         """The call that made this engine, if it was one that another process can repeat."""
         self.default = first.name
         self.worker.run(self._probe)

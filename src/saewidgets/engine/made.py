@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 import torch
 
-if TYPE_CHECKING:
-    from .engine import Engine
-
 __all__ = ["Made", "device_elsewhere"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Made:
+class Made(Generic[T]):
     """The call that made an engine.
 
     Attributes:
@@ -23,10 +22,10 @@ class Made:
         arguments: plain values.
     """
 
-    call: Callable[..., Engine]
+    call: Callable[..., T]
     arguments: Mapping[str, object] = field(default_factory=dict)
 
-    def __call__(self) -> Engine:
+    def __call__(self) -> T:
         """Another engine like it."""
         return self.call(**self.arguments)
 

@@ -270,11 +270,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def parsed(content: bytes) -> dict[str, Any]:
-    """A table of contents: "facts", "arrays" and "files".
-
-    Raises:
-        ValueError: if it is damaged.
-    """
+    """A table of contents: "facts", "arrays" and "files"; a ValueError if it is damaged."""
     contents = json.loads(content)
     if not isinstance(contents, dict) or contents.pop("crc", None) != crc_of(contents):
         raise ValueError("its checksum differs")

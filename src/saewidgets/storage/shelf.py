@@ -127,8 +127,9 @@ class FolderShelf:
             shutil.rmtree(made, ignore_errors=True)
 
     def tidy(self) -> None:
-        for left in Path(self.where).glob(f"{_SCRATCH}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for pattern in (f"{_SCRATCH}*", ".*.tmp"):
+            for left in Path(self.where).glob(pattern):
+                shutil.rmtree(left, ignore_errors=True)
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -142,7 +143,7 @@ class FolderShelf:
             path.unlink(missing_ok=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{name}-{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
         temporary.write_bytes(content)
         os.replace(temporary, path)
 
@@ -169,7 +170,9 @@ class UrlShelf:
 
     def fetched(self, name: str, into: Path | None = None) -> Path:
         files, root = self._open()
-        made = (_copies() if into is None else into) / name
+        made = (_copy_of(self.where) if into is None else into) / name
+        if _contents(made) is not None and _contents(made) == self.read(f"{name}/{CONTENTS}"):
+            return Folder(made).path
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(parents=True)
         for file in [CONTENTS, *sizes_of(self._contents(name))]:
@@ -202,6 +205,7 @@ class UrlShelf:
     def remove(self, name: str) -> None:
         files, root = self._open()
         files.invalidate_cache()
+        shutil.rmtree(_copy_of(self.where) / name, ignore_errors=True)
         # First what makes it one: should this be cut short, it is not there.
         if files.exists(f"{root}/{name}/{CONTENTS}"):
             files.rm_file(f"{root}/{name}/{CONTENTS}")
@@ -261,8 +265,8 @@ class UrlShelf:
 
 
 @cache
-def _copies() -> Path:
-    """A folder for what is fetched, which ends with the process."""
+def _copy_of(where: str) -> Path:
+    """A folder for what is fetched from a shelf, which ends with the process."""
     made = Path(tempfile.mkdtemp(prefix="saewidgets-"))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made

@@ -100,7 +100,7 @@ class Drive:
     def _look(self) -> None:
         """Find the states of earlier runs; one that another one has in it is left of a run that was killed while merging."""
         self._shelf.tidy()
-        for name in self._shelf.names():
+        for name in self._shelf.names("state-"):
             state = self._opened(name)
             if state is not None:
                 if state.bounds != self._course.bounds:

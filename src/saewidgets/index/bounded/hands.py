@@ -39,10 +39,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """A task that ended; `facts` of a shard."""
+    """A task that ended; `facts` of a shard.
+
+    Attributes:
+        damaged: of a merge that was not done, the states that were cut short or altered where they lie.
+    """
 
     task: Task
     facts: ShardFacts | None = None
+    damaged: tuple[str, ...] = ()
 
 
 class Hands(Protocol):

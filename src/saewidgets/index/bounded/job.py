@@ -11,6 +11,7 @@ from ...engine.engine import Engine
 from ...engine.provenance import noted
 from ...engine.ticket import Ticket
 from ...storage.array_folder import Folder
+from ...storage.shelf import FolderShelf, Shelf
 from ..corpus.passage import Source
 from ..errors import IndexMismatchError, writing
 from ..record.manifest import MANIFEST, Manifest
@@ -21,7 +22,6 @@ from .drive import Course, Drive
 from .facts import Bounds, ShardFacts, corpus_of
 from .hands import Hands, Here, Ranges
 from .shard import Reading
-from .shelf import LocalShelf, Shelf
 from .state import StateFolder
 from .write_store import write_bounded_store
 
@@ -58,7 +58,7 @@ class BoundedJob:
         hands: MakeHands | None = None,
     ) -> None:
         self.engine, self.plan, self.settings, self.state = engine, plan, settings, state
-        self.shelf = shelf or LocalShelf(plan.path)
+        self.shelf = shelf or FolderShelf(str(plan.path))
         self._make_hands = hands
         self.doing = ("scan", 0, 0)
         self.documents_done = 0
@@ -93,7 +93,7 @@ class BoundedJob:
         if self._manifest is None or self._manifest.bounded is None:
             return
         self.doing = ("check", 0, 0)
-        for left in self.shelf.names():  # of a build that was killed at its very end
+        for left in self.shelf.names("state-"):  # of a build that was killed at its very end
             self.shelf.remove(left)
         shards = [ShardFacts.of_json(shard) for shard in self._manifest.bounded["shards"]]
         reading, ranges = self._reading(), self._ranges()
@@ -170,7 +170,7 @@ class BoundedJob:
         )
         with writing(path):
             manifest.save(path)
-        for left in self.shelf.names():
+        for left in self.shelf.names("state-"):
             self.shelf.remove(left)
         for old in path.glob(".remaining-*"):
             shutil.rmtree(old, ignore_errors=True)

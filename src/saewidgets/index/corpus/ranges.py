@@ -105,7 +105,8 @@ class DatasetRows:
             raise CorpusError(
                 f"The dataset in {self.paths[0]} has {len(dataset):,} rows here, and had {self.length:,} where the build was begun."
             )
-        yield from dataset.select(range(start, min(stop, self.length)))
+        if start < self.length:
+            yield from dataset.select(range(start, min(stop, self.length)))
 
 
 def _of_files(paths: Sequence[Path]) -> FileRows | None:
