@@ -27,7 +27,7 @@ from .crew import Crew
 __all__ = ["RayHands"]
 
 _ATTEMPTS = 3
-"""How often a shard may end its actor before it is given up."""
+"""How often a shard may end its actor before it is given up, and how many actors may end before they begin."""
 _WAIT_SECONDS = 0.2
 _KILL_SECONDS = 10.0
 # What is sent to every actor at most: an engine is made there, its weights are not sent.
@@ -59,7 +59,6 @@ class RayHands:
 
     Args:
         orders: for all actors; `corpus.rows` None: documents are taken from `ranges` and spooled.
-        attempts: actors that a shard may end, and actors that may end before their first task.
         say: told what a reader of the progress bar should know.
 
     Raises:
@@ -74,10 +73,9 @@ class RayHands:
         ranges: Ranges,
         ticket: Ticket,
         *,
-        attempts: int = _ATTEMPTS,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._ray, self._ranges, self._ticket, self._attempts, self._say = room.ray, ranges, ticket, attempts, say
+        self._ray, self._ranges, self._ticket, self._say = room.ray, ranges, ticket, say
         orders = replace(orders, mark=secrets.token_bytes(16))
         self._orders, self._shelf, self._spool = orders, orders.shelf, orders.corpus.spool
         self.at_once = crew.actors + 1  # one more, so that it is spooled while all are at work
@@ -233,7 +231,7 @@ class RayHands:
     def _failed(self, task: Task | None, error: Exception, *, again: bool) -> None:
         """A task (None: the start of an actor) that was not done: try it again, or give it up."""
         self._tries[task] += 1
-        if again and self._tries[task] < self._attempts:
+        if again and self._tries[task] < _ATTEMPTS:
             if task is not None:
                 self._waiting.appendleft(task)
                 self._say(f"{self._named(task)} is done again: {str(error).splitlines()[0]}")
@@ -244,9 +242,9 @@ class RayHands:
     def _given_up(self, task: Task | None, error: Exception) -> Exception:
         kept = "What was scanned is kept: the same call goes on from there, with or without cluster=."
         if task is None:
-            return ClusterError(f"No actor could be started, {self._attempts} times. The last time: {error} {kept}")
+            return ClusterError(f"No actor could be started, {_ATTEMPTS} times. The last time: {error} {kept}")
         return type(error)(
-            f"{self._named(task)} was given up after {self._attempts} tries. The last one: {error} {kept}"
+            f"{self._named(task)} was given up after {_ATTEMPTS} tries. The last one: {error} {kept}"
         )
 
     def _named(self, task: Task) -> str:
