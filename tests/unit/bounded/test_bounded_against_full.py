@@ -26,7 +26,9 @@ EXACT = ("count", "low", "high", "occurrences")
 
 
 @pytest.fixture(scope="module", params=["jumprelu", "abstopk"])
-def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[sw.FeatureIndex, sw.FeatureIndex]:
+def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[sw.FeatureIndex, sw.FeatureIndex]:
     """The full index and the bounded one; of some features few activations, of others many, and negative ones."""
     path = tmp_path_factory.mktemp(request.param)
     full = build(path / "full", request.param)

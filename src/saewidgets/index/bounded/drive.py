@@ -6,14 +6,15 @@ here or on a cluster. A shard that was done before is compared with the corpus f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ...storage.array_folder import Folder
 from ..errors import CorpusError, IndexCorruptError, IndexMismatchError
-from .facts import Bounds, ShardFacts
+from .facts import Bounds, ShardFacts, StateFacts
 from .hands import Done, Hands, Task
 from .shelf import Shelf
-from .state import StateFolder, state_name
+from .state import state_name
 
 __all__ = ["Course", "Drive"]
 
@@ -42,19 +43,29 @@ class Drive:
     """Gives out tasks until there is one state.
 
     Args:
-        say: told how many tokens and documents are done; told_check: how many of an earlier run were compared.
+        say: told how many tokens and documents are done. told: what people should know.
         where: names the index in errors.
     """
 
     def __init__(
-        self, course: Course, hands: Hands, shelf: Shelf, where: object, say: Callable[[int, int], None]
+        self,
+        course: Course,
+        hands: Hands,
+        shelf: Shelf,
+        where: object,
+        say: Callable[[int, int], None],
+        told: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._course, self._hands, self._shelf, self._where, self._say = course, hands, shelf, where, say
+        self._course, self._hands, self._shelf, self._where, self._say, self._told = (
+            *(course, hands, shelf),
+            *(where, say, told),
+        )
         self._states: dict[str, frozenset[int]] = {}
         self._before: dict[int, ShardFacts] = {}
         self._facts: dict[int, ShardFacts] = {}
         self._under_way: set[Task] = set()
         self._busy: set[str] = set()  # states that are being merged
+        self._lost: list[int] = []  # shards whose states were damaged
         self._limited: set[int] = set()
         self._next = 0
         self._end: int | None = None
@@ -73,7 +84,9 @@ class Drive:
                 breathe()
                 self._begin()
                 if not self._under_way:
-                    break
+                    if self._whole():
+                        break
+                    continue
                 done = self._hands.done()
                 if done is not None:
                     self._under_way.discard(done.task)
@@ -101,23 +114,19 @@ class Drive:
         """Find the states of earlier runs; one that another one has in it is left of a run that was killed while merging."""
         self._shelf.tidy()
         for name in self._shelf.names("state-"):
-            state = self._opened(name)
-            if state is not None:
-                if state.bounds != self._course.bounds:
-                    raise IndexCorruptError(f"{name} at {self._where} is of another scan: build the index again.")
-                self._states[name] = state.numbers
-                self._before |= {facts.number: facts for facts in state.shards}
+            try:
+                facts = StateFacts.of(self._shelf.facts(name))
+            except IndexCorruptError:
+                self._told(_damaged([name]))
+                self._shelf.remove(name)  # then its shards are done again
+                continue
+            if facts.bounds != self._course.bounds:
+                raise IndexCorruptError(f"{name} at {self._where} is of another scan: build the index again.")
+            self._states[name] = facts.numbers
+            self._before |= {shard.number: shard for shard in facts.shards}
         for name, numbers in list(self._states.items()):
             if any(numbers < others for others in self._states.values()):
                 self._drop(name)
-
-    def _opened(self, name: str) -> StateFolder | None:
-        """A state, or None (and it is gone) if it is damaged: what it is of is done again."""
-        try:
-            return StateFolder(self._shelf.fetched(name))
-        except IndexCorruptError:
-            self._shelf.remove(name)
-            return None
 
     def _drop(self, name: str) -> None:
         del self._states[name]
@@ -127,7 +136,7 @@ class Drive:
 
     def _begin(self) -> None:
         while len(self._under_way) < self._hands.at_once:
-            task = self._merge() or self._shard() or self._last_merge()
+            task = self._merge() or self._again() or self._shard() or self._last_merge()
             if task is None:
                 return
             self._under_way.add(task)
@@ -149,6 +158,33 @@ class Drive:
             self._limited.add(number)
         return Task("scan", state_name(frozenset({number})), number, rest)
 
+    def _again(self) -> Task | None:
+        """A shard whose state was lost."""
+        if not self._lost:
+            return None
+        number = self._lost.pop(0)
+        facts = self._facts[number]
+        return Task("scan", state_name(frozenset({number})), number, facts.tokens if facts.cut else None)
+
+    def _lose(self, names: Sequence[str]) -> None:
+        """Do the shards of damaged states again."""
+        self._told(_damaged(names))
+        for name in names:
+            self._lost = sorted({*self._lost, *self._states[name]})
+            self._drop(name)
+
+    def _whole(self) -> bool:
+        """Whether the one state that is left is as it was written; else its shards are done again."""
+        if not self._states:
+            return True
+        name = next(iter(self._states))
+        try:
+            Folder(self._shelf.fetched(name), mapped=False).verify()
+        except IndexCorruptError:
+            self._lose([name])
+            return False
+        return True
+
     def _free(self) -> list[str]:
         """States whose shards are all settled, and which are not being merged; those of few shards first."""
         free = [
@@ -165,7 +201,7 @@ class Drive:
         if not over or any(task.kind != "merge" for task in self._under_way):
             return None
         free = self._free()
-        return self._merging(free[:_FAN]) if len(free) > 1 and not self._busy else None
+        return self._merging(free[:_FAN]) if len(free) > 1 and not self._busy and not self._lost else None
 
     def _merging(self, names: list[str]) -> Task:
         self._busy |= set(names)
@@ -176,16 +212,20 @@ class Drive:
     def _took(self, done: Done) -> None:
         task, facts = done.task, done.facts
         if facts is None:
+            self._busy -= set(task.names)
+            if done.damaged:
+                self._lose(done.damaged)
+                return
             self._states[task.name] = frozenset().union(*(self._states[name] for name in task.names))
             for name in task.names:
-                self._busy.discard(name)
                 self._drop(name)
             return
         if self._enough and task.number >= self._settled:
             if task.kind == "scan" and facts.documents:
                 self._shelf.remove(task.name)
             return
-        if task.kind == "check" and not facts.same_corpus(self._before[task.number]):
+        former = self._before.get(task.number) if task.kind == "check" else self._facts.get(task.number)
+        if former is not None and not facts.same_corpus(former):
             raise IndexMismatchError(
                 f"The index at {self._where} was begun with another corpus (or another order of its texts): what was scanned "
                 f"of its documents {task.number * self._course.documents:,} to "
@@ -223,3 +263,7 @@ class Drive:
             for name, numbers in list(self._states.items()):
                 if min(numbers) >= self._settled:
                     self._drop(name)
+
+
+def _damaged(names: Sequence[str]) -> str:
+    return f"{', '.join(names)}: damaged since it was written; what it is of is done again"

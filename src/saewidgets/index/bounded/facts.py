@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Bounds", "ShardFacts", "corpus_of"]
+from ..errors import CorpusError, IndexCorruptError
+
+__all__ = ["Bounds", "ShardFacts", "StateFacts", "corpus_of", "must_count"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,50 @@ class ShardFacts:
         return (self.texts, self.rows, self.documents) == (other.texts, other.rows, other.documents)
 
 
+@dataclass(frozen=True)
+class StateFacts:
+    """What a state says of itself.
+
+    Attributes:
+        shards: what it is the state of, by number; bounds: what it keeps; n_features: of the dictionary.
+    """
+
+    shards: tuple[ShardFacts, ...]
+    bounds: Bounds
+    n_features: int
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """Of its shards."""
+        return frozenset(shard.number for shard in self.shards)
+
+    @property
+    def counted(self) -> int:
+        """Tokens that count."""
+        return sum(shard.counted for shard in self.shards)
+
+    def to_json(self) -> dict[str, object]:
+        ordered = sorted(self.shards, key=lambda shard: shard.number)
+        return {
+            "shards": [shard.to_json() for shard in ordered],
+            "bounds": asdict(self.bounds),
+            "n_features": self.n_features,
+        }
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> StateFacts:
+        """Of the facts of a folder.
+
+        Raises:
+            IndexCorruptError: if it is no state.
+        """
+        try:
+            shards = tuple(ShardFacts.of_json(shard) for shard in facts["shards"])
+            return cls(shards, Bounds(**facts["bounds"]), int(facts["n_features"]))
+        except (KeyError, TypeError) as error:
+            raise IndexCorruptError("A state of the scan is of another version: build the index again.") from error
+
+
 def corpus_of(shards: Sequence[ShardFacts]) -> dict[str, Any]:
     """What the manifest says of a corpus: tokens, counted ones, documents, and a hash of all of it."""
     return {
@@ -68,6 +114,20 @@ def corpus_of(shards: Sequence[ShardFacts]) -> dict[str, Any]:
         "documents": sum(shard.documents for shard in shards),
         "hash": _hash(shard.texts for shard in shards),
     }
+
+
+def must_count(shards: Sequence[ShardFacts]) -> dict[str, Any]:
+    """`corpus_of`, where there is something to count.
+
+    Raises:
+        CorpusError: for a corpus without a token, or without one that counts.
+    """
+    corpus = corpus_of(shards)
+    if not corpus["tokens"]:
+        raise CorpusError("The corpus is empty: it has no text with a token in it.")
+    if not corpus["counted"]:
+        raise CorpusError("The corpus has no token to count: all of its tokens are special ones (BOS, EOS, PAD).")
+    return corpus
 
 
 def _hash(parts: Iterable[str]) -> str:

@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from ...engine.ticket import Ticket
+from ...storage.array_folder import Folder
 from ..corpus.documents import Document
-from ..errors import CorpusError, writing
+from ..errors import CorpusError, IndexCorruptError, writing
 from .facts import ShardFacts
 from .shard import Reading, read_shard, scan_shard
 from .write_state import merge_states
@@ -39,10 +40,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """A task that ended; `facts` of a shard.
+    """A task that ended.
 
     Attributes:
-        damaged: of a merge that was not done, the states that were cut short or altered where they lie.
+        facts: of a shard; damaged: states that were to be merged, and are not as they were written: nothing was merged.
     """
 
     task: Task
@@ -145,8 +146,14 @@ class Here:
         task = self._waiting.popleft()
         target = self._folder / task.name
         if task.kind == "merge":
-            with writing(self._folder):
-                merge_states([self._folder / name for name in task.names], target, self._ticket.breathe)
+            try:
+                with writing(self._folder):
+                    merge_states([self._folder / name for name in task.names], target, self._ticket.breathe)
+            except IndexCorruptError:
+                damaged = tuple(name for name in task.names if not _whole(self._folder / name))
+                if not damaged:
+                    raise
+                return Done(task, damaged=damaged)
             return Done(task)
         if task.kind == "check":
             facts = self.check(task.number, task.limit)
@@ -179,3 +186,11 @@ class Here:
 
     def close(self) -> None:
         self._waiting.clear()
+
+
+def _whole(folder: Path) -> bool:
+    try:
+        Folder(folder, mapped=False).verify()
+    except IndexCorruptError:
+        return False
+    return True

@@ -13,13 +13,13 @@ from ...engine.ticket import Ticket
 from ...storage.array_folder import Folder
 from ...storage.shelf import FolderShelf, Shelf
 from ..corpus.passage import Source
-from ..errors import IndexMismatchError, writing
+from ..errors import CorpusError, IndexMismatchError, writing
 from ..record.manifest import MANIFEST, Manifest
 from ..record.settings import Settings
 from ..record.state import State
 from ..scan.scan import Plan
 from .drive import Course, Drive
-from .facts import Bounds, ShardFacts, corpus_of
+from .facts import Bounds, ShardFacts, StateFacts, must_count
 from .hands import Hands, Here, Ranges
 from .shard import Reading
 from .state import StateFolder
@@ -137,8 +137,12 @@ class BoundedJob:
         )
         if isinstance(hands, Here):
             hands.on_tokens = drive.tell
-        root = drive.run(ticket.breathe)
-        state = StateFolder(self.shelf.fetched(root))
+        try:
+            state = StateFolder(self.shelf.fetched(drive.run(ticket.breathe)))
+            corpus = must_count(state.facts.shards)
+        except CorpusError:
+            self._forget()
+            raise
 
         def say(doing: str, done: int, total: int) -> None:
             self.doing = (doing, done, total)
@@ -148,13 +152,12 @@ class BoundedJob:
         with writing(path):
             write_bounded_store(path / name, self.engine, dictionary, state, self.settings, say)
         facts = Folder(path / name).facts
-        corpus = corpus_of(state.shards)
         part = {
             "first_shard": 0,
             "first_document": 0,
             "done": True,
             "tokens": corpus["tokens"],
-            "chunks": sum(shard.chunks for shard in state.shards),
+            "chunks": sum(shard.chunks for shard in state.facts.shards),
             "exhausted": not drive.enough,
             "documents": corpus["documents"],
         }
@@ -166,7 +169,7 @@ class BoundedJob:
             corpus={**facts["corpus"], "tokens": facts["tokens"], "counted": facts["counted"]},
             parts=[part],
             growable=False,
-            bounded={**_plain(course), "shards": [shard.to_json() for shard in state.shards]},
+            bounded={**_plain(course), "shards": [shard.to_json() for shard in state.facts.shards]},
         )
         with writing(path):
             manifest.save(path)
@@ -174,6 +177,14 @@ class BoundedJob:
             self.shelf.remove(left)
         for old in path.glob(".remaining-*"):
             shutil.rmtree(old, ignore_errors=True)
+
+    def _forget(self) -> None:
+        """Of a corpus that is none nothing is kept: the right one, given afterwards, begins afresh."""
+        if not any(StateFacts.of(self.shelf.facts(name)).counted for name in self.shelf.names("state-")):
+            for name in self.shelf.names("state-"):
+                self.shelf.remove(name)
+            self.state.bounded = None
+            self.state.save(self.plan.path)
 
     def _scanned(self, tokens: int, documents: int, ticket: Ticket) -> None:
         self.documents_done = documents

@@ -6,8 +6,7 @@ rounding, samples by a draw that is fixed. So any order and grouping ends with t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -17,9 +16,9 @@ import pyarrow as pa
 from ...engine.arrays import Bools, Ints
 from ...storage.array_folder import Array, Folder, FolderWriter
 from .draw import Draw, chunk_draw, token_draw
-from .facts import Bounds, ShardFacts
+from .facts import StateFacts
 
-__all__ = ["Chunks", "StateFolder", "facts_of", "state_name"]
+__all__ = ["Chunks", "StateFolder", "put_documents", "state_name"]
 
 
 @dataclass(frozen=True)
@@ -80,22 +79,12 @@ class StateFolder:
     """Reads a state.
 
     Attributes:
-        shards: what it is the state of, by number.
-        bounds: what it keeps.
-        n_features: of the dictionary.
+        facts: what it says of itself.
     """
 
     def __init__(self, path: Path) -> None:
         self.folder = Folder(path, mapped=False)
-        facts = self.folder.facts
-        self.shards = tuple(ShardFacts.of_json(shard) for shard in facts["shards"])
-        self.bounds = Bounds(**facts["bounds"])
-        self.n_features = int(facts["n_features"])
-
-    @property
-    def numbers(self) -> frozenset[int]:
-        """Of its shards."""
-        return frozenset(shard.number for shard in self.shards)
+        self.facts = StateFacts.of(self.folder.facts)
 
     def rows(self, low: int, high: int) -> tuple[int, int]:
         """Where features low .. high-1 are among those that fire."""
@@ -140,12 +129,6 @@ def put_documents(writer: FolderWriter, of_shards: dict[int, pa.Table], kept: In
             rows.append(out.getvalue().to_pybytes())
     stored = pa.table({"shard": pa.array(numbers, pa.int64()), "rows": pa.array(rows, pa.large_binary())})
     writer.put_table("documents.arrow", stored)
-
-
-def facts_of(shards: Sequence[ShardFacts], bounds: Bounds, n_features: int) -> dict[str, object]:
-    """What a state says of itself."""
-    ordered = sorted(shards, key=lambda shard: shard.number)
-    return {"shards": [shard.to_json() for shard in ordered], "bounds": asdict(bounds), "n_features": n_features}
 
 
 def state_name(numbers: frozenset[int]) -> str:

@@ -13,9 +13,9 @@ from ...engine.arrays import Bools, Ints
 from ...storage.array_folder import Array, FolderWriter
 from ..errors import IndexCorruptError
 from ..scan.shards import Block, table_of
-from .facts import Bounds, ShardFacts
+from .facts import Bounds, ShardFacts, StateFacts
 from .rows import RowsWriter, merged_rows, read_rows, rows_of
-from .state import Chunks, StateFolder, facts_of, put_documents
+from .state import Chunks, StateFolder, put_documents
 
 __all__ = ["merge_states", "write_state"]
 
@@ -82,7 +82,7 @@ def write_state(
             writer, {shard.number * _PORTIONS + portion: table_of(list(documents.values()))}, chunks.document[kept]
         )
         stack.close()
-        writer.commit(facts_of([shard], bounds, n_features))
+        writer.commit(StateFacts((shard,), bounds, n_features).to_json())
 
 
 def merge_states(
@@ -97,10 +97,10 @@ def merge_states(
         IndexCorruptError: if one is damaged, or two are of the same shard.
     """
     states = [StateFolder(source) for source in sources]
-    shards = [shard for state in states for shard in state.shards] if whole is None else [whole]
+    shards = tuple(s for state in states for s in state.facts.shards) if whole is None else (whole,)
     if len({shard.number for shard in shards}) < len(shards):
         raise IndexCorruptError(f"Two states that were to become {path} are of the same shard: build the index again.")
-    bounds, n_features = states[0].bounds, states[0].n_features
+    bounds, n_features = states[0].facts.bounds, states[0].facts.n_features
     union, moves, sampled = _union(states, bounds)
     kept = sampled.copy()
     with FolderWriter(path) as writer, ExitStack() as stack:
@@ -125,7 +125,7 @@ def merge_states(
         documents = {number: table for state in states for number, table in state.documents().items()}
         put_documents(writer, documents, union.document[kept])
         stack.close()
-        writer.commit(facts_of(shards, bounds, n_features))
+        writer.commit(StateFacts(shards, bounds, n_features).to_json())
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from ...engine.arrays import Ints
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from ...storage.array_folder import Array, ArrayWriter, FolderWriter
-from ..errors import CorpusError
 from ..record.settings import NONE, Settings
 from ..remaining.compute import what_remains
 from ..scan.shards import SAMPLE, Shard
@@ -45,11 +44,7 @@ def write_bounded_store(
     path: Path, engine: Engine, dictionary: Dictionary, state: StateFolder, settings: Settings, say: Say
 ) -> None:
     """Write the store folder `path` of an index, and the sample beside it."""
-    corpus = corpus_of(state.shards)
-    if not corpus["tokens"]:
-        raise CorpusError("The corpus is empty: it has no text with a token in it.")
-    if not corpus["counted"]:
-        raise CorpusError("The corpus has no token to count: all of its tokens are special ones (BOS, EOS, PAD).")
+    corpus = corpus_of(state.facts.shards)
     sample = _Sample(state)
     sample.write(path.with_name(SAMPLE), dictionary.n_features)
     chunks, tokens, flags = state.chunks, state.folder.read("tokens"), state.folder.read("flags")
@@ -78,9 +73,9 @@ def write_bounded_store(
             ),
             "corpus": {"documents": corpus["documents"], "hash": corpus["hash"]},
             "bounded": {
-                **asdict(state.bounds),
+                **asdict(state.facts.bounds),
                 "sampled_tokens": len(sample.flags),
-                "outliers": sum(shard.outliers for shard in state.shards),
+                "outliers": sum(shard.outliers for shard in state.facts.shards),
                 "kept_tokens": len(tokens),
                 "kept_documents": documents.num_rows,
                 "confidence": CONFIDENCE,
@@ -165,12 +160,12 @@ def _write_features(
                 if name not in writers:
                     writers[name] = stack.enter_context(writer.appending(name, array.dtype, array.shape[1:]))
                 writers[name].append(array)
-            say("features", high, state.n_features)
+            say("features", high, state.facts.n_features)
     writer.put("kept_ptr", np.concatenate([[0], np.cumsum(np.concatenate(kept))]).astype(np.uint64))
 
 
 def _stretches(state: StateFolder) -> Sequence[tuple[int, int]]:
-    n = state.n_features
+    n = state.facts.n_features
     size = int(np.clip(_ENTRIES * n // max(state.folder.length("entry_at"), 1), 64, _FEATURES))
     return [(low, min(low + size, n)) for low in range(0, n, size)]
 
@@ -180,7 +175,7 @@ def _arrays(
 ) -> dict[str, Array]:
     """The rows of the store's arrays of features low .. high-1; "n_kept" is how many activations are kept of each."""
     n, mine = high - low, rows.feature - low
-    bounds = state.bounds
+    bounds = state.facts.bounds
 
     def spread(values: Array, empty: float) -> Array:
         found = np.full((n, *values.shape[1:]), empty, values.dtype)
