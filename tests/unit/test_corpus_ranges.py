@@ -89,7 +89,12 @@ def test_what_is_no_longer_as_its_files_say_is_one_stream(tmp_path: Path) -> Non
         rows = numbered_rows(corpus)
         # A filter writes a new file; then that is what is read.
         assert rows is None or list(rows.rows(0, N)) == list(corpus), name
-    assert numbered_rows(changed["shuffled"]) is numbered_rows(changed["sliced"]) is numbered_rows(changed["a list"]) is None
+    assert (
+        numbered_rows(changed["shuffled"])
+        is numbered_rows(changed["sliced"])
+        is numbered_rows(changed["a list"])
+        is None
+    )
 
 
 def _lines(folder: Path) -> Path:

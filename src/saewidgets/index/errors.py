@@ -22,20 +22,5 @@ class ClusterError(SaewidgetsError):
     """A Ray cluster that is not there, or whose actors cannot do what they are asked to."""
 
 
-class DamagedStateError(SaewidgetsError):
-    """Parts of a scan that were cut short or altered where they lie.
-
-    Attributes:
-        names: of these parts, which are to be done again.
-    """
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(names)
-        self.names = names
-
-    def __str__(self) -> str:
-        return f"Cut short or altered where they lie, so they are done again: {', '.join(self.names)}."
-
-
 class FilterError(SaewidgetsError, ValueError):
     """Examples were asked for by a token or a value that the corpus does not have."""

@@ -20,16 +20,15 @@ from ...engine.engine import Engine
 from ...engine.memory import is_out_of_memory
 from ...engine.ticket import Ticket
 from ...errors import OutOfMemoryError, SaewidgetsError
-from ...storage.array_folder import Folder
 from ...storage.shelf import Shelf
 from ..bounded.facts import ShardFacts
 from ..bounded.hands import Task
-from ..bounded.shard import Reading, read_shard, scan_shard
-from ..bounded.write_state import merge_states
+from ..bounded.on_shelf import merge_on, scan_to
+from ..bounded.shard import Reading, read_shard
 from ..corpus.documents import Document, documents
 from ..corpus.ranges import NumberedRows
 from ..corpus.spool import read_documents
-from ..errors import ClusterError, DamagedStateError, IndexCorruptError, IndexWriteError
+from ..errors import ClusterError, IndexCorruptError, IndexWriteError
 from ..record.identity import differing, identity
 
 __all__ = ["MARK", "SPOOL", "Actor", "Answer", "Corpus", "Failure", "Orders", "spooled", "versions"]
@@ -107,7 +106,8 @@ class Failure:
     retire: bool = False
 
 
-Answer = ShardFacts | Failure | None
+Answer = ShardFacts | tuple[str, ...] | Failure
+"""Facts of a shard; of states that were to be merged those that are damaged."""
 
 
 def versions() -> dict[str, str]:
@@ -151,11 +151,11 @@ class Actor:
         return socket.gethostname()
 
     def do(self, task: Task) -> Answer:
-        """Do a task; facts of a shard."""
+        """Do a task."""
         self._reached = 0
         try:
             if task.kind == "merge":
-                return self._merge(task)
+                return merge_on(self._orders.shelf, task.names, task.name, lambda: None)
             return self._shard(task)
         except Exception as error:
             return _failure(error, _said(task))
@@ -196,48 +196,28 @@ class Actor:
     def _shard(self, task: Task) -> ShardFacts:
         orders, engine = self._orders, self._engine
         assert engine is not None
-        dictionary = engine.dictionary(orders.dictionary)
         documents = orders.corpus.of(task.number, engine)
 
         def told(done: int) -> None:
             self._reached = done
 
-        def scan(ticket: Ticket) -> ShardFacts:
+        def shard(ticket: Ticket) -> ShardFacts:
             if task.kind == "check":
                 return read_shard(engine, orders.reading, documents, task.number, ticket, limit=task.limit)
-            with orders.shelf.scratch() as scratch:
-                made = scratch / task.name
-                facts = scan_shard(
-                    engine,
-                    dictionary,
-                    orders.reading,
-                    documents,
-                    task.number,
-                    made,
-                    ticket,
-                    limit=task.limit,
-                    told=told,
-                )
-                if facts.documents:
-                    orders.shelf.put(made, task.name)
-            return facts
+            return scan_to(
+                orders.shelf,
+                task.name,
+                engine,
+                engine.dictionary(orders.dictionary),
+                orders.reading,
+                documents,
+                task.number,
+                ticket,
+                limit=task.limit,
+                told=told,
+            )
 
-        return engine.worker.run(scan)
-
-    def _merge(self, task: Task) -> None:
-        shelf = self._orders.shelf
-        with shelf.scratch() as scratch:
-            damaged, sources = [], []
-            for name in task.names:
-                try:
-                    sources.append(shelf.fetched(name, scratch))
-                    Folder(sources[-1], mapped=False).verify()
-                except IndexCorruptError:
-                    damaged.append(name)
-            if damaged:
-                raise DamagedStateError(damaged)
-            merge_states(sources, scratch / task.name)
-            shelf.put(scratch / task.name, task.name)
+        return engine.worker.run(shard)
 
 
 def _unless_other_versions(theirs: Mapping[str, str]) -> None:
@@ -260,8 +240,6 @@ def _failure(error: Exception, what: str) -> Failure:
         return Failure(IndexWriteError(f"{_here()} could not {what}: {told}"), again=True, retire=True)
     if isinstance(error, OutOfMemoryError) or is_out_of_memory(error):
         return Failure(ClusterError(f"{_here()} ran out of memory and could not {what}: {told}"), again=True)
-    if isinstance(error, DamagedStateError):
-        return Failure(error, again=False)
     if isinstance(error, SaewidgetsError):
         return Failure(_same_kind(error, f"{told} ({_here()})"), again=isinstance(error, IndexCorruptError))
     trace = "".join(traceback.format_exception(error)[-3:])

@@ -19,7 +19,7 @@ from ...engine.ticket import Ticket
 from ..bounded.hands import Done, Ranges, Task
 from ..corpus.documents import Document
 from ..corpus.spool import write_documents
-from ..errors import ClusterError, DamagedStateError
+from ..errors import ClusterError
 from .actor import MARK, SPOOL, Actor, Failure, Orders, spooled
 from .cluster import Room
 from .crew import Crew
@@ -211,9 +211,6 @@ class RayHands:
             self._failed(task, ClusterError(f"{_ended_with(task)}: {_first_lines(error)}"), again=True)
             return
         if isinstance(answer, Failure):
-            if isinstance(answer.error, DamagedStateError) and task is not None:
-                self._finished.append(Done(task, damaged=tuple(answer.error.names)))
-                return
             if answer.again:
                 # One whose disk is full would fail again, and so would another one beside it.
                 self._let_go(hand, replaced=not (answer.retire and len(self._hands) > 1))
@@ -226,7 +223,8 @@ class RayHands:
                 self._spool.remove(spooled(task.number))
                 self._spooled.discard(spooled(task.number))
             self._tries.pop(task, None)
-            self._finished.append(Done(task, answer))
+            merged = task.kind == "merge"
+            self._finished.append(Done(task, damaged=answer) if merged else Done(task, answer))
 
     def _failed(self, task: Task | None, error: Exception, *, again: bool) -> None:
         """A task (None: the start of an actor) that was not done: try it again, or give it up."""
@@ -243,9 +241,7 @@ class RayHands:
         kept = "What was scanned is kept: the same call goes on from there, with or without cluster=."
         if task is None:
             return ClusterError(f"No actor could be started, {_ATTEMPTS} times. The last time: {error} {kept}")
-        return type(error)(
-            f"{self._named(task)} was given up after {_ATTEMPTS} tries. The last one: {error} {kept}"
-        )
+        return type(error)(f"{self._named(task)} was given up after {_ATTEMPTS} tries. The last one: {error} {kept}")
 
     def _named(self, task: Task) -> str:
         if task.kind == "merge":
