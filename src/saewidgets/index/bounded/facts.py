@@ -107,11 +107,12 @@ class StateFacts:
 
 
 def corpus_of(shards: Sequence[ShardFacts]) -> dict[str, Any]:
-    """What the manifest says of a corpus: tokens, counted ones, documents, and a hash of all of it."""
+    """What the manifest says of a corpus: tokens, counted ones, documents, chunks, and a hash of all of it."""
     return {
         "tokens": sum(shard.tokens for shard in shards),
         "counted": sum(shard.counted for shard in shards),
         "documents": sum(shard.documents for shard in shards),
+        "chunks": sum(shard.chunks for shard in shards),
         "hash": _hash(shard.texts for shard in shards),
     }
 

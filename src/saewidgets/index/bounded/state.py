@@ -120,6 +120,8 @@ def put_documents(writer: FolderWriter, of_shards: dict[int, pa.Table], kept: In
     numbers, rows = [], []
     for number in sorted(of_shards):
         table = of_shards[number]
+        if not table.num_rows:
+            continue
         table = table.filter(pa.array(np.isin(table["document"].to_numpy(), kept)))
         if table.num_rows:
             out = pa.BufferOutputStream()

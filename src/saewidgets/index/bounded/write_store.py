@@ -71,7 +71,7 @@ def write_bounded_store(
                 "Not computed: a bounded scan (keep_activations=False) keeps nothing of the size of features x neurons. "
                 "build_index(..., keep_activations=True) can."
             ),
-            "corpus": {"documents": corpus["documents"], "hash": corpus["hash"]},
+            "corpus": {name: corpus[name] for name in ("documents", "chunks", "hash")},
             "bounded": {
                 **asdict(state.facts.bounds),
                 "sampled_tokens": len(sample.flags),
@@ -186,7 +186,8 @@ def _arrays(
     lows, highs = spread(rows.low, np.nan), spread(rows.high, np.nan)
     lengths = spread(np.diff(rows.ptr), 0)
     of = np.repeat(np.arange(n), lengths)
-    many = count > bounds.sample
+    # Where all activations are kept, because they are few or by chance, everything is exact.
+    many = count > lengths
     few = ~many[of]
     whole = summarise(_part(low, n, of[few], rows.at[few], rows.value[few]))
     bins, intervals = whole.bins.copy(), whole.intervals.copy()
@@ -194,7 +195,7 @@ def _arrays(
     bins_bound, intervals_bound = np.zeros((n, BINS), np.int64), np.zeros((n, INTERVALS), np.int64)
     sums_bound = np.zeros((n, BINS))
     exponent = exponents(rows.low, rows.high)
-    for i in np.flatnonzero(rows.count > bounds.sample).tolist():
+    for i in np.flatnonzero(many[mine]).tolist():
         part = slice(int(rows.grids.ptr[i]), int(rows.grids.ptr[i + 1]))
         seen = shown(
             rows.grids.bin[part], rows.grids.count[part], int(exponent[i]), float(rows.low[i]), float(rows.high[i])
@@ -220,14 +221,14 @@ def _arrays(
         "bin_sums_bound": sums_bound.astype(np.float32),
         "intervals": intervals.astype(np.uint32),
         "intervals_bound": intervals_bound.astype(np.uint32),
-        **_tokens(said, count, many, bounds.sample),
+        **_tokens(said, count, many, bounds.sample, state.folder.read("occurrences")),
         "near": _placed(near, sample.where),
         "silent": _placed(silent, sample.where),
         "n_kept": lengths.astype(np.uint32),
         "kept_position": rows.at.astype(np.uint32),
         "kept_value": rows.value.astype(np.float32),
-        "kept_listed": (rows.why != CONTEXT).astype(np.uint8),
-        "kept_sampled": ((rows.why & SAMPLED) != 0).astype(np.uint8),
+        "kept_listed": (few | (rows.why != CONTEXT)).astype(np.uint8),
+        "kept_sampled": drawn.astype(np.uint8),
     }
 
 
@@ -235,22 +236,24 @@ def _part(first: int, n: int, of: Ints, at: Ints, value: Array) -> Entries:
     return Entries(first, np.concatenate([[0], np.cumsum(np.bincount(of, minlength=n))]), at, value)
 
 
-def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int) -> dict[str, Array]:
+def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int, occurrences: Array) -> dict[str, Array]:
     """The tokens that features fire on: of those with many activations estimated from their samples."""
     beyond = np.arange(TOKENS) >= said.n[:, None]
     scale = np.where(many, count / sample, 1.0)[:, None]
     below, above = wilson(said.count, sample, CONFIDENCE)
     # At least what was seen; of the rest no more than there is.
     low = np.where(many[:, None], np.maximum(np.floor(below * count[:, None]), said.count), said.count)
-    rest = count[:, None] - (sample - said.count)
-    high = np.where(many[:, None], np.minimum(np.ceil(above * count[:, None]), rest), said.count)
+    most = np.minimum(count[:, None] - (sample - said.count), occurrences[said.token].astype(np.int64))
+    high = np.where(many[:, None], np.minimum(np.ceil(above * count[:, None]), most), said.count)
+    low = np.minimum(low, high)
     about = np.clip(np.rint(said.count * scale), low, high)
     return {
         "token": np.where(beyond, NONE, said.token).astype(np.uint32),
         "token_count": np.where(beyond, NONE, about).astype(np.uint32),
         "token_low": np.where(beyond, NONE, low).astype(np.uint32),
         "token_high": np.where(beyond, NONE, high).astype(np.uint32),
-        "token_total": np.where(beyond, np.nan, said.total * scale).astype(np.float32),
+        # So that total / count is the mean of what was seen.
+        "token_total": np.where(beyond, np.nan, said.total * (about / np.maximum(said.count, 1))).astype(np.float32),
     }
 
 
