@@ -109,9 +109,14 @@ def _join(ray: ModuleType, cluster: str) -> None:
             ray.init(address=cluster, logging_level=logging.CRITICAL, log_to_driver=False)
     except (Exception, SystemExit) as error:
         ray.shutdown()
-        what = "on this machine" if cluster == AUTO else f"at {cluster}"
+        where = "on this machine" if cluster == AUTO else f"at {cluster}"
+        if "AuthToken" in f"{error} {error.__cause__}":
+            raise ClusterError(
+                f"The Ray cluster {where} wants its token, which stands on its head in ~/.ray/auth_token: set RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN) before Ray is imported. Nothing was started."
+            ) from error
         raise ClusterError(
-            f"There is no Ray cluster {what} that can be joined: {error} Start one with `ray start --head` (and `ray start "
+            f"There is no Ray cluster {where} that can be joined: {error} Start one with `ray start --head` (and `ray start "
             '--address=...` on the other machines), or pass cluster="local" for one of this machine alone. Nothing was started.'
         ) from error
 
