@@ -38,6 +38,8 @@ __all__ = ["CONFIDENCE", "write_bounded_store"]
 CONFIDENCE = 0.99
 """Of the interval of how often a feature fires on a token, where that is estimated from a sample."""
 _FEATURES, _ENTRIES = 2**13, 2**21
+# Of a sum that is stored as float32, and its bound.
+_ROUNDED = 2**-22
 
 
 def write_bounded_store(
@@ -218,7 +220,7 @@ def _arrays(
         "bins": bins.astype(np.uint32),
         "bins_bound": bins_bound.astype(np.uint32),
         "bin_sums": sums.astype(np.float32),
-        "bin_sums_bound": sums_bound.astype(np.float32),
+        "bin_sums_bound": np.where(sums_bound > 0, sums_bound + np.abs(sums) * _ROUNDED, 0).astype(np.float32),
         "intervals": intervals.astype(np.uint32),
         "intervals_bound": intervals_bound.astype(np.uint32),
         **_tokens(said, count, many, bounds.sample, state.folder.read("occurrences")),

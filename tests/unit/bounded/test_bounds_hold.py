@@ -1,0 +1,95 @@
+"""What is estimated is within what is stated of it, whatever was drawn: over a hundred seeds, on activations of many shapes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import test_merging
+from test_merging import BOUNDS, FEATURES, World, merged
+
+from saewidgets.index.bounded import write_store
+from saewidgets.index.bounded.grid import exponents, gridded, shown
+from saewidgets.index.bounded.rows import read_rows
+from saewidgets.index.bounded.state import StateFolder
+from saewidgets.index.record.settings import NONE, Settings
+from saewidgets.storage import array_folder
+
+SHAPES = {
+    "exponential": lambda dice, n: dice.exponential(3, n),
+    "lognormal": lambda dice, n: dice.lognormal(0, 3, n),
+    "two peaks": lambda dice, n: np.where(dice.random(n) < 0.5, dice.normal(1, 0.01, n), dice.normal(100, 1, n)),
+    "signs": lambda dice, n: dice.normal(0, 1, n),
+    "negative": lambda dice, n: -dice.exponential(1, n),
+    "few values": lambda dice, n: dice.choice([0.25, 0.5, 1, 2.0], n),
+    "all equal": lambda dice, n: np.full(n, 0.7),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bins_and_intervals_of_the_grid(shape: str) -> None:
+    for seed in range(100):
+        dice = np.random.default_rng(seed)
+        values = SHAPES[shape](dice, int(dice.integers(2, 400))).astype(np.float32)
+        values = values[values != 0]
+        low, high = values.min(), values.max()
+        exact = values.astype(np.float64)
+        exponent = exponents(low[None], high[None])
+        grid = gridded(np.zeros(len(values), np.int64), values, exponent)
+        seen = shown(grid.bin, grid.count, int(exponent[0]), float(low), float(high))
+        edges = np.linspace(float(low), float(high), 51)
+        where = (
+            np.clip(np.searchsorted(edges, exact, side="right") - 1, 0, 49)
+            if low < high
+            else np.zeros(len(values), int)
+        )
+        bins, sums = np.bincount(where, minlength=50), np.bincount(where, exact, 50)
+        assert seen.bins.sum() == len(values)
+        assert (np.abs(seen.bins - bins) <= seen.bins_bound).all()
+        assert (np.abs(seen.sums - sums) <= seen.sums_bound + 1e-9 * np.abs(exact).sum()).all()
+        if high > 0:
+            top = float(high) * np.arange(11) / 10
+            inside = np.array(
+                [((exact > a) & (exact <= b)).sum() for a, b in zip(top, [*top[1:-1], float(high)], strict=False)]
+            )
+            assert (np.abs(seen.intervals - inside) <= seen.intervals_bound).all()
+        # And they say something: a bar is off by no more than what two of the fine bins hold.
+        fine = np.bincount(np.unique(grid.bin, return_inverse=True)[1], grid.count)
+        assert seen.bins_bound.max() <= 2 * fine.max()
+
+
+def test_tokens_that_a_feature_fires_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_folder, "sync", lambda path: None)  # of hundreds of small files nothing else is slow
+    world = World(5, shards=24)
+    world.blocks = [sum(world.blocks[i::2], []) for i in range(2)]
+    ids = {(d, p): token for d, p, token, _ in world.tokens}
+    inside = estimated = 0
+    for seed in range(100):
+        monkeypatch.setattr(test_merging, "BOUNDS", replace(BOUNDS, seed=seed, sample=25))
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        # Two shards are enough: in what parts it is read does not matter (test_merging.py).
+        state = StateFolder(merged([world.write(folder / str(i), i) for i in range(2)], folder / "all"))
+        sample = write_store._Sample(state)
+        rows = read_rows(state, 0, FEATURES)
+        found = write_store._arrays(0, FEATURES, rows, state, state.folder.read("tokens"), sample, Settings())
+        for f in range(FEATURES):
+            of = world.of(f)
+            whole = found["n_kept"][f] == len(of)
+            for token, count, low, high, total in zip(
+                *(found[f"token{name}"][f].tolist() for name in ("", "_count", "_low", "_high", "_total")), strict=True
+            ):
+                if token == NONE:
+                    continue
+                truth = [v for d, p, v in of if ids[d, p] == token]
+                if whole:
+                    assert (count, low, high) == (len(truth), len(truth), len(truth))
+                    assert total == pytest.approx(sum(truth), rel=1e-5, abs=1e-5)
+                    continue
+                assert 1 <= low <= count <= high <= len(of)
+                estimated += 1
+                inside += low <= len(truth) <= high
+    assert estimated > 5000
+    assert inside / estimated >= write_store.CONFIDENCE - 0.005
