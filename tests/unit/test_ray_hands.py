@@ -18,6 +18,7 @@ from saewidgets.index.bounded.shard import Reading
 from saewidgets.index.corpus.documents import Document
 from saewidgets.index.errors import ClusterError, CorpusError, IndexWriteError
 from saewidgets.index.scan import actor as acting
+from saewidgets.index.scan import ray as handing
 from saewidgets.index.scan.actor import Corpus, Failure, Orders, spooled
 from saewidgets.index.scan.cluster import Room, joined
 from saewidgets.index.scan.crew import Crew, crew_for
@@ -44,6 +45,7 @@ class FakeRay:
     starts: Iterator[Any] = field(default_factory=lambda: itertools.repeat("machine"))
     hired: int = 0
     killed: list[int] = field(default_factory=list)
+    alive: bool = True
     exceptions: Any = field(default_factory=lambda: SimpleNamespace(RayError=Died))
     cloudpickle: Any = field(default_factory=lambda: SimpleNamespace(dumps=lambda orders: b"orders"))
 
@@ -76,6 +78,9 @@ class FakeRay:
         if isinstance(found, BaseException):
             raise found
         return found
+
+    def nodes(self) -> list[dict[str, bool]]:
+        return [{"Alive": self.alive}]
 
     def kill(self, actor: Any) -> None:
         self.killed.append(actor.number)
@@ -191,6 +196,18 @@ def test_actors_that_cannot_begin(starts: list[Any], told: str, hands_of: MakeHa
     hands = hands_of(FakeRay(starts=iter(starts + ["machine"] * 9)))
     with pytest.raises(ClusterError, match=told):
         all_done(hands, TASKS)
+
+
+def test_nobody_is_waited_for_in_silence(hands_of: MakeHands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handing, "_LOOK_SECONDS", 0.0)
+    said: list[str] = []
+    ray = FakeRay()
+    hands = hands_of(ray, said=said)
+    monkeypatch.setattr(ray, "wait", lambda calls, num_returns, timeout: ([], calls))
+    assert hands.done() is None and "No actor has begun yet" in said[0]
+    ray.alive = False
+    with pytest.raises(ClusterError, match="none of its machines is alive. What was scanned is kept"):
+        hands.done()
 
 
 def test_documents_are_spooled_as_they_are_needed(hands_of: MakeHands, tmp_path: Path) -> None:
