@@ -122,6 +122,7 @@ class BoundedJob:
 
     def run(self, ticket: Ticket) -> None:
         path, dictionary = self.plan.path, self.plan.dictionary
+        self.shelf.tidy("state-")
         ranges = self._ranges()
         course = self._course(ranges)
         ranges.per_shard = course.documents

@@ -21,7 +21,7 @@ from ..bounded.hands import Done, Ranges, Task
 from ..corpus.documents import Document
 from ..corpus.spool import write_documents
 from ..errors import ClusterError
-from .actor import MARK, SPOOL, Actor, Failure, Orders, spooled
+from .actor import MARK, Actor, Failure, Orders, spooled
 from .cluster import Room
 from .crew import Crew
 
@@ -98,7 +98,6 @@ class RayHands:
             "scheduling_strategy": "SPREAD",
         }
         self._sent = self._send(orders)
-        self._shelf.remove(SPOOL)  # what a killed build left may be of another corpus
         self._shelf.write(MARK, orders.mark)
         for _ in range(crew.actors):
             self._hire()
@@ -145,9 +144,7 @@ class RayHands:
             self._ray.wait(calls, num_returns=len(calls), timeout=_KILL_SECONDS) if calls else None
         self._hands.clear()
         self._waiting.clear()
-        self._shelf.write(MARK, None)
-        self._shelf.remove(SPOOL)
-        self._shelf.tidy()
+        self._shelf.tidy("state-")
 
     # -- actors
 
