@@ -63,7 +63,7 @@ def test_bins_and_intervals_of_the_grid(shape: str) -> None:
 def test_tokens_that_a_feature_fires_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(array_folder, "sync", lambda path: None)  # of hundreds of small files nothing else is slow
     world = World(5, shards=24)
-    world.blocks = [sum(world.blocks[i::2], []) for i in range(2)]
+    world.blocks = [[block for blocks in world.blocks[i::2] for block in blocks] for i in range(2)]
     ids = {(d, p): token for d, p, token, _ in world.tokens}
     inside = estimated = 0
     for seed in range(100):
