@@ -38,7 +38,7 @@ ROWS: dict[str, list[Any]] = {
     "id": [f"doc-{i}" for i in range(N)],
     "n": [i if i % 5 else None for i in range(N)],
 }
-KILLS = int(os.environ.get("SAEW_KILLS", "3"))
+KILLS = int(os.environ.get("SAEW_KILLS", "2"))
 
 _HEAD = """
 import sys
