@@ -144,7 +144,8 @@ def test_one_two_and_three_actors_and_any_corpus(cluster: str, whole: dict[str, 
     pq.write_table(pa.table(ROWS), tmp_path / "corpus.parquet", row_group_size=7)
     datasets.Dataset.from_dict(ROWS).save_to_disk(str(tmp_path / "saved"), num_shards=2)
     saved = datasets.load_from_disk(str(tmp_path / "saved"))
-    corpora = {1: None, 2: CorpusFiles([tmp_path / "corpus.parquet"]), 3: saved}
+    given = [dict(zip(ROWS, row, strict=True)) for row in zip(*ROWS.values(), strict=True)]
+    corpora = {1: (row for row in given), 2: CorpusFiles([tmp_path / "corpus.parquet"]), 3: saved}
     (tmp_path / "pids").mkdir()
     for actors, corpus in corpora.items():
         path = tmp_path / str(actors)
