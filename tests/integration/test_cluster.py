@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tiny
 import torch
+from datasets.arrow_dataset import Dataset
+from datasets.load import load_from_disk
 from forks import Child, contents, hashes, in_a_child, linux
 
 import saewidgets as sw
@@ -142,8 +143,8 @@ def no_process(pids: Path) -> bool:
 
 def test_one_two_and_three_actors_and_any_corpus(cluster: str, whole: dict[str, str], tmp_path: Path) -> None:
     pq.write_table(pa.table(ROWS), tmp_path / "corpus.parquet", row_group_size=7)
-    datasets.Dataset.from_dict(ROWS).save_to_disk(str(tmp_path / "saved"), num_shards=2)
-    saved = datasets.load_from_disk(str(tmp_path / "saved"))
+    Dataset.from_dict(ROWS).save_to_disk(str(tmp_path / "saved"), num_shards=2)
+    saved = load_from_disk(str(tmp_path / "saved"))
     given = [dict(zip(ROWS, row, strict=True)) for row in zip(*ROWS.values(), strict=True)]
     corpora = {1: (row for row in given), 2: CorpusFiles([tmp_path / "corpus.parquet"]), 3: saved}
     (tmp_path / "pids").mkdir()
