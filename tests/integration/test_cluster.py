@@ -232,7 +232,7 @@ def test_what_an_actor_cannot_do_is_said(cluster: str, whole: dict[str, str], tm
     told, path = tmp_path / "told", tmp_path / "index"
 
     def refused(**options: Any) -> str:
-        ended(lambda: build(path, cluster=cluster, actors=1, **options), told)
+        ended(lambda: build(path, **{"cluster": cluster, "actors": 1, **options}), told)
         return told.read_text()
 
     def only_here() -> sw.Engine:
@@ -242,6 +242,7 @@ def test_what_an_actor_cannot_do_is_said(cluster: str, whole: dict[str, str], tm
     for words in (f"The machine {machine}", "cannot make the engine: FileNotFoundError: /models/only-here"):
         assert words in refused(make_engine=only_here)
     assert "How this engine was made is not known" in refused()
+    assert 'pass cluster="auto" too' in refused(cluster=None)
     assert "pass keep_activations=False too" in refused(keep_activations=True, make_engine=maker())
 
     def dies_of(shard: int) -> Callable[[], sw.Engine]:
