@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...storage.array_folder import Folder
+from ...storage.shelf import Shelf
 from ..errors import CorpusError, IndexCorruptError, IndexMismatchError
 from .facts import Bounds, ShardFacts, StateFacts
 from .hands import Done, Hands, Task
-from .shelf import Shelf
 from .state import state_name
 
 __all__ = ["Course", "Drive"]
@@ -112,7 +112,6 @@ class Drive:
 
     def _look(self) -> None:
         """Find the states of earlier runs; one that another one has in it is left of a run that was killed while merging."""
-        self._shelf.tidy()
         for name in self._shelf.names("state-"):
             try:
                 facts = StateFacts.of(self._shelf.facts(name))
