@@ -89,6 +89,11 @@ def in_a_child(work: Callable[[], object], at: int = 0, also: Calls = ()) -> Chi
     return Child(killed, told.count(b"."), told.rpartition(b"s")[0].count(b"."))
 
 
+def killed_at(at: int) -> None:
+    """Let this process kill itself at its `at`-th call that replaces, syncs, removes or computes something."""
+    _count_and_die(at, _ALWAYS, os.open(os.devnull, os.O_WRONLY))
+
+
 def _count_and_die(at: int, counted: Calls, told: int) -> None:
     calls = 0
 

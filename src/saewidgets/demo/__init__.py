@@ -35,6 +35,7 @@ def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dt
         >>> sw.TokenFeatureHeatmap(engine, text="See you on Monday", features=[2717])
     """
     from ..engine.engine import Engine
+    from ..engine.made import Made, device_elsewhere
     from ..engine.model.loading import best_device, resolve_dtype
     from ..engine.model.model import resolve_device
     from .model import demo_model_dir
@@ -60,7 +61,9 @@ def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dt
         )
         with as_file(files(__name__) / "assets") as assets:
             sae = SAE.load_from_disk(assets, device=str(where), dtype=str(kind).removeprefix("torch."))
-        return Engine(cast("AnyModel", model), {"demo": sae}, provenance={"weights": weights})
+        engine = Engine(cast("AnyModel", model), {"demo": sae}, provenance={"weights": weights})
+    engine.made = Made(load_demo, {"device": device_elsewhere(device), "dtype": dtype})
+    return engine
 
 
 def load_corpus() -> pd.DataFrame:

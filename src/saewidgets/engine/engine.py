@@ -18,6 +18,7 @@ from .activations.result import FeatureActivations
 from .arrays import Ints
 from .dictionary.base import Dictionary
 from .dictionary.collect import by_name, columns_of, name_features
+from .made import Made, device_elsewhere
 from .model.loading import load_model, load_sae
 from .model.model import Model, lock_of
 from .model.reference_norms import ReferenceNorms
@@ -101,6 +102,8 @@ class Engine:
         self.roles = Roles(self._reader)
         """What the tokens of a text are, told from the model: for those who run forwards of their own."""
         self._extra = dict(provenance or {})
+        self.made: Made[Engine] | None = None
+        """The call that made this engine, if it was one that another process can repeat."""
         self.default = first.name
         self.worker.run(self._probe)
         if labels is not None:
@@ -142,7 +145,10 @@ class Engine:
         say(f"the model {model_name or sae.cfg.metadata.model_name}")
         model = load_model(model_name, sae, device, dtype)
         say("both together")
-        return cls(model, {f"{release}/{sae_id}": sae}, labels=labels)
+        engine = cls(model, {f"{release}/{sae_id}": sae}, labels=labels)
+        named = {"model_name": model_name, "release": release, "sae_id": sae_id}
+        engine.made = Made(cls.from_pretrained, {**named, "device": device_elsewhere(device), "dtype": dtype})
+        return engine
 
     # -- asking
 

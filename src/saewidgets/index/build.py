@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from ..engine.engine import Engine
 from ..engine.provenance import context_of
-from ..storage.process_lock import process_lock
+from ..storage.build_lock import build_lock, owned
+from ..storage.shelf import shelf_at
 from .bounded.job import BoundedJob
 from .corpus.passage import Source
-from .errors import CorpusError, IndexMismatchError, writing
+from .errors import ClusterError, CorpusError, IndexMismatchError, writing
 from .feature_index import FeatureIndex
 from .job import Job
 from .record.identity import identity, must_agree
@@ -21,12 +22,15 @@ from .record.manifest import MANIFEST, Manifest
 from .record.settings import Settings
 from .record.state import State, begin
 from .remaining.background import stop
+from .scan.cluster import joined
+from .scan.on_cluster import OnCluster
 from .scan.progress import follow
 from .scan.scan import Plan
 from .statistics.kept_examples import Keeping
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from .corpus.documents import Corpus
 
@@ -52,6 +56,12 @@ def build_index(
     feature_correlations: bool | None = None,
     keep_activations: bool | Literal["until finished"] = True,
     shard_tokens: int = _SHARD_TOKENS,
+    cluster: str | None = None,
+    actors: int | None = None,
+    cpus_per_actor: float | None = None,
+    gpus_per_actor: float | None = None,
+    make_engine: Callable[[], Engine] | None = None,
+    shards: str | os.PathLike[str] | None = None,
     progress: bool = True,
     wait: bool = False,
 ) -> FeatureIndex:
@@ -94,6 +104,15 @@ def build_index(
             from the corpus: these say that they are estimates, and their bounds. Neurons are not correlated, and
             `index.documents` has the documents of the texts that are kept.
         shard_tokens: how often progress is saved.
+        cluster: of Ray, whose actors do a bounded scan together: "auto", the one that runs on this machine or that RAY_ADDRESS
+            names; "host:port" of its head; "local", one of this machine for as long as the build takes. The index is the same
+            to the last byte as without it, where all compute alike (on CPUs with as many threads). Interrupted, the same call
+            goes on from the shards that are done, with or without a cluster. Needs `pip install 'saewidgets[ray]'`.
+        actors: processes on the cluster, each with a model of its own; default: one for every GPU, else one for every machine.
+        cpus_per_actor, gpus_per_actor: what each takes; default: its share of a machine, and a GPU if there are any.
+        make_engine: makes this engine again in an actor, for one that `load_demo` or `from_pretrained` did not make.
+        shards: where the parts of a bounded scan lie until it ends: a folder that all machines mount, or an fsspec url
+            ("s3://bucket/folder"); default: the folder of the index.
         progress: show a progress bar.
         wait: return only when everything is computed of all features (`FeatureIndex.wait`).
 
@@ -103,6 +122,8 @@ def build_index(
             other files, or an index without its scan that is not all that is asked for.
         IndexWriteError: if the disk is full or `path` cannot be written. Finished shards are kept.
         NonFiniteError: if an activation is NaN or infinite.
+        ClusterError: if there is no cluster at that address, or its actors cannot do the work; finished shards are kept.
+        IndexLockedError: if another machine builds the same index.
         KeyboardInterrupt: on Ctrl-C; the same call goes on from the last shard.
 
     Example:
@@ -121,8 +142,14 @@ def build_index(
     folder = Path(path)
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, settings.keep.complete)
+    on_cluster = None
+    if cluster is not None:
+        on_cluster = OnCluster(cluster, actors, cpus_per_actor, gpus_per_actor, make_engine)
+        on_cluster.maker(engine)
+    if not bounded and (cluster is not None or shards is not None):
+        raise ClusterError("cluster= and shards= are of a bounded scan: pass keep_activations=False too.")
     if bounded:
-        index = _run_bounded(engine, plan, settings, neuron_correlations, progress)
+        index = _run_bounded(engine, plan, settings, neuron_correlations, progress, shards, on_cluster)
     else:
         index = _run(engine, plan, settings, neuron_correlations, keep_activations is True, progress, grow=False)
     return index.wait(progress=progress) if wait else index
@@ -197,7 +224,7 @@ def _run(
     if job.needed():
         with ExitStack() as stack:
             with writing(path):
-                stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
+                stack.enter_context(build_lock(path, lambda: _say_waiting(path)))
             state = State.load(path) or state  # another process may have ended it meanwhile
             job = Job(engine, plan, settings, state, keep, grow, job.ahead)
             if job.needed():
@@ -211,8 +238,17 @@ def _run(
     return index
 
 
-def _run_bounded(engine: Engine, plan: Plan, settings: Settings, neurons: bool | None, progress: bool) -> FeatureIndex:
+def _run_bounded(
+    engine: Engine,
+    plan: Plan,
+    settings: Settings,
+    neurons: bool | None,
+    progress: bool,
+    shards: str | os.PathLike[str] | None,
+    on_cluster: OnCluster | None,
+) -> FeatureIndex:
     path = plan.path
+    shelf = shelf_at(path if shards is None else shards)
     if neurons:
         raise IndexMismatchError(
             "neuron_correlations=True keeps sums of the size of features x neurons, which a bounded scan does not: pass "
@@ -224,23 +260,29 @@ def _run_bounded(engine: Engine, plan: Plan, settings: Settings, neurons: bool |
     state = State.load(path)
     if (path / MANIFEST).exists():
         must_agree(Manifest.load(path).identity, who, path)
+        on_cluster = None
     if state is not None and state.bounded is None and state.parts:
         raise IndexMismatchError(
             f"The scan at {path} was begun with keep_activations=True, and cannot change it: make the same call to go on, or "
             "choose another path."
         )
-    state = begin(path, state, who, plan.dictionary, False)
-    job = BoundedJob(engine, plan, settings, state)
-    if not job.needed():
-        follow(engine, job.check, job, progress, plan.source.corpus)
-    else:
-        with ExitStack() as stack:
+    with ExitStack() as stack:
+        # First of all: where there is no cluster nothing is begun.
+        room = None if on_cluster is None else stack.enter_context(joined(on_cluster.cluster))
+        state = begin(path, state, who, plan.dictionary, False)
+        job = BoundedJob(engine, plan, settings, state, shelf)
+        if job.needed():
             with writing(path):
-                stack.enter_context(process_lock(path / ".lock", lambda: _say_waiting(path)))
+                stack.enter_context(build_lock(path, lambda: _say_waiting(path)))
+                if shards is not None:
+                    stack.enter_context(owned(shelf))
             state = State.load(path) or state  # another process may have ended it meanwhile
-            job = BoundedJob(engine, plan, settings, state)
+            hands = None
+            if on_cluster is not None and room is not None:
+                hands = on_cluster.hands(room, engine, plan, who, shelf, lambda line: job.told.append(line))
+            job = BoundedJob(engine, plan, settings, state, shelf, hands)
             stop(path)
-            follow(engine, job.run if job.needed() else job.check, job, progress, plan.source.corpus)
+        follow(engine, job.run if job.needed() else job.check, job, progress, plan.source.corpus)
     index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
     index._pending.begin()
     return index

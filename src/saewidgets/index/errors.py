@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import SaewidgetsError
 from ..storage.errors import IndexCorruptError as IndexCorruptError
+from ..storage.errors import IndexLockedError as IndexLockedError
 from ..storage.errors import IndexVersionError as IndexVersionError
 from ..storage.errors import IndexWriteError as IndexWriteError
 from ..storage.errors import writing as writing
@@ -15,6 +16,10 @@ class CorpusError(SaewidgetsError):
 
 class IndexMismatchError(SaewidgetsError):
     """An index belongs to another SAE, model or corpus than the one it is used with."""
+
+
+class ClusterError(SaewidgetsError):
+    """A Ray cluster that is not there, or whose actors cannot do what they are asked to."""
 
 
 class FilterError(SaewidgetsError, ValueError):

@@ -141,21 +141,17 @@ class Folder:
         path = self.path
         self._listed = _stamp(path / CONTENTS)
         try:
-            contents = json.loads((path / CONTENTS).read_text(encoding="utf-8"))
-            if contents.pop("crc") != crc_of(contents):
-                raise ValueError("its checksum differs")
-            self.facts: dict[str, Any] = contents["facts"]
-            self._arrays: dict[str, dict[str, Any]] = contents["arrays"]
-            self._files: dict[str, dict[str, Any]] = contents["files"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            contents = parsed((path / CONTENTS).read_bytes())
+        except (OSError, ValueError) as error:
             raise IndexCorruptError(f"{path / CONTENTS} is missing or damaged: build the index again.") from error
+        self.facts: dict[str, Any] = contents["facts"]
+        self._arrays: dict[str, dict[str, Any]] = contents["arrays"]
+        self._files: dict[str, dict[str, Any]] = contents["files"]
         self._row_bytes = {
             name: _bytes(entry) // max(1, int(entry["shape"][0])) for name, entry in self._arrays.items()
         }
-        for name, entry in self._arrays.items():
-            self._check_size(f"{name}.npy", _HEADER + _bytes(entry))
-        for name, entry in self._files.items():
-            self._check_size(name, int(entry["bytes"]))
+        for name, size in sizes_of(contents).items():
+            self._check_size(name, size)
 
     def refresh(self) -> None:
         """See what a `FolderAddition` added since."""
@@ -271,6 +267,20 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """A table of contents: "facts", "arrays" and "files"; a ValueError if it is damaged."""
+    contents = json.loads(content)
+    if not isinstance(contents, dict) or contents.pop("crc", None) != crc_of(contents):
+        raise ValueError("its checksum differs")
+    return contents
+
+
+def sizes_of(contents: Mapping[str, Any]) -> dict[str, int]:
+    """The files that a table of contents names, and how many bytes each has."""
+    arrays = {f"{name}.npy": _HEADER + _bytes(entry) for name, entry in contents["arrays"].items()}
+    return arrays | {name: int(entry["bytes"]) for name, entry in contents["files"].items()}
 
 
 def crc_of(contents: Mapping[str, object]) -> int:

@@ -22,6 +22,10 @@ class IndexWriteError(SaewidgetsError):
     """An index cannot be written where it was asked for."""
 
 
+class IndexLockedError(SaewidgetsError):
+    """Another build works on the same index, on another machine; or did, and was killed."""
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write into an error that says what to do.

@@ -68,7 +68,7 @@ class Several(Here):
             return None
         done = super().done()
         if done is not None and done.facts is not None and done.task.kind == "scan" and done.facts.documents:
-            file = self._folder / done.task.name / "tokens.npy"
+            file = Path(self._shelf.where) / done.task.name / "tokens.npy"
             if self.dice.random() < self.damage:
                 file.write_bytes(file.read_bytes()[:-1] + b"\\xff")
         return done
@@ -79,11 +79,11 @@ def by_several(monkeypatch: pytest.MonkeyPatch, seed: int, damage: float = 0.0) 
     monkeypatch.setattr(Several, "damage", damage)
     made = building.BoundedJob
 
-    def by_them(engine: sw.Engine, plan: Any, settings: Any, state: Any) -> Any:
+    def by_them(engine: sw.Engine, plan: Any, settings: Any, state: Any, shelf: Any, _: Any = None) -> Any:
         def hands(reading: Reading, ranges: Ranges, ticket: Ticket) -> Several:
-            return Several(engine, plan.dictionary, reading, ranges, plan.path, ticket)
+            return Several(engine, plan.dictionary, reading, ranges, shelf, ticket)
 
-        return made(engine, plan, settings, state, hands=hands)
+        return made(engine, plan, settings, state, shelf, hands)
 
     monkeypatch.setattr(building, "BoundedJob", by_them)
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...storage.array_folder import Folder
+from ...storage.shelf import Shelf
 from ..errors import CorpusError, IndexCorruptError, IndexMismatchError
 from .facts import Bounds, ShardFacts, StateFacts
 from .hands import Done, Hands, Task
-from .shelf import Shelf
 from .state import state_name
 
 __all__ = ["Course", "Drive"]

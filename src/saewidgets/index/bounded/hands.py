@@ -6,18 +6,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 from typing import Literal, Protocol
 
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from ...engine.ticket import Ticket
-from ...storage.array_folder import Folder
+from ...storage.shelf import Shelf
 from ..corpus.documents import Document
-from ..errors import CorpusError, IndexCorruptError, writing
+from ..errors import CorpusError
 from .facts import ShardFacts
-from .shard import Reading, read_shard, scan_shard
-from .write_state import merge_states
+from .on_shelf import merge_on, scan_to
+from .shard import Reading, read_shard
 
 __all__ = ["Done", "Hands", "Here", "Ranges", "Task"]
 
@@ -124,16 +123,16 @@ class Here:
     """This process: one task after another, on the engine's worker.
 
     Args:
-        folder: where states are.
+        shelf: where states are.
     """
 
     at_once = 1
 
     def __init__(
-        self, engine: Engine, dictionary: Dictionary, reading: Reading, ranges: Ranges, folder: Path, ticket: Ticket
+        self, engine: Engine, dictionary: Dictionary, reading: Reading, ranges: Ranges, shelf: Shelf, ticket: Ticket
     ) -> None:
         self._engine, self._dictionary, self._reading, self._ranges = engine, dictionary, reading, ranges
-        self._folder, self._ticket = folder, ticket
+        self._shelf, self._ticket = shelf, ticket
         self._waiting: deque[Task] = deque()
         self._tokens = 0
         self.on_tokens: Callable[[], None] = lambda: None
@@ -144,27 +143,19 @@ class Here:
 
     def done(self) -> Done | None:
         task = self._waiting.popleft()
-        target = self._folder / task.name
         if task.kind == "merge":
-            try:
-                with writing(self._folder):
-                    merge_states([self._folder / name for name in task.names], target, self._ticket.breathe)
-            except IndexCorruptError:
-                damaged = tuple(name for name in task.names if not _whole(self._folder / name))
-                if not damaged:
-                    raise
-                return Done(task, damaged=damaged)
-            return Done(task)
+            return Done(task, damaged=merge_on(self._shelf, task.names, task.name, self._ticket.breathe))
         if task.kind == "check":
             facts = self.check(task.number, task.limit)
         else:
-            facts = scan_shard(
+            facts = scan_to(
+                self._shelf,
+                task.name,
                 self._engine,
                 self._dictionary,
                 self._reading,
                 self._ranges.of(task.number),
                 task.number,
-                target,
                 self._ticket,
                 limit=task.limit,
                 told=self._told,
@@ -186,11 +177,3 @@ class Here:
 
     def close(self) -> None:
         self._waiting.clear()
-
-
-def _whole(folder: Path) -> bool:
-    try:
-        Folder(folder, mapped=False).verify()
-    except IndexCorruptError:
-        return False
-    return True

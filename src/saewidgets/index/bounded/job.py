@@ -11,6 +11,7 @@ from ...engine.engine import Engine
 from ...engine.provenance import noted
 from ...engine.ticket import Ticket
 from ...storage.array_folder import Folder
+from ...storage.shelf import Shelf, shelf_at
 from ..corpus.passage import Source
 from ..errors import CorpusError, IndexMismatchError, writing
 from ..record.manifest import MANIFEST, Manifest
@@ -21,7 +22,6 @@ from .drive import Course, Drive
 from .facts import Bounds, ShardFacts, StateFacts, must_count
 from .hands import Hands, Here, Ranges
 from .shard import Reading
-from .shelf import LocalShelf, Shelf
 from .state import StateFolder
 from .write_store import write_bounded_store
 
@@ -58,7 +58,7 @@ class BoundedJob:
         hands: MakeHands | None = None,
     ) -> None:
         self.engine, self.plan, self.settings, self.state = engine, plan, settings, state
-        self.shelf = shelf or LocalShelf(plan.path)
+        self.shelf = shelf or shelf_at(plan.path)
         self._make_hands = hands
         self.doing = ("scan", 0, 0)
         self.documents_done = 0
@@ -98,7 +98,7 @@ class BoundedJob:
         shards = [ShardFacts.of_json(shard) for shard in self._manifest.bounded["shards"]]
         reading, ranges = self._reading(), self._ranges()
         ranges.per_shard = int(self._manifest.bounded["documents"])
-        hands = Here(self.engine, self.plan.dictionary, reading, ranges, self.plan.path, ticket)
+        hands = Here(self.engine, self.plan.dictionary, reading, ranges, self.shelf, ticket)
         done = 0
         for shard in shards:
             found = hands.check(shard.number, shard.tokens if shard.cut else None)
@@ -128,12 +128,17 @@ class BoundedJob:
         reading = Reading(self.plan.context_size, course.bounds)
         made = self._make_hands
         hands: Hands = (
-            Here(self.engine, dictionary, reading, ranges, path, ticket)
+            Here(self.engine, dictionary, reading, ranges, self.shelf, ticket)
             if made is None
             else made(reading, ranges, ticket)
         )
         drive = Drive(
-            course, hands, self.shelf, path, lambda tokens, documents: self._scanned(tokens, documents, ticket)
+            course,
+            hands,
+            self.shelf,
+            path,
+            lambda tokens, documents: self._scanned(tokens, documents, ticket),
+            self.told.append,
         )
         if isinstance(hands, Here):
             hands.on_tokens = drive.tell
@@ -186,6 +191,11 @@ class BoundedJob:
             self.state.bounded = None
             self.state.save(self.plan.path)
 
+    @property
+    def _shards(self) -> str | None:
+        """Where the states are, if that is not the folder of the index (which may be moved)."""
+        return None if self.shelf.where == str(self.plan.path.absolute()) else self.shelf.where
+
     def _scanned(self, tokens: int, documents: int, ticket: Ticket) -> None:
         self.documents_done = documents
         ticket.progress(tokens, self.plan.tokens or 0)
@@ -212,11 +222,16 @@ class BoundedJob:
                     f"The scan at {self.plan.path} was begun with {_said(begun)}, and cannot change to {_said(asked)}: make "
                     "the same call to go on, or choose another path."
                 )
+            if known.get("shards") != self._shards:
+                where = known.get("shards") or "the folder of the index"
+                raise IndexMismatchError(
+                    f"The parts of the scan at {self.plan.path} are in {where}: pass the same shards= to go on, or choose another path."
+                )
             return begun
         mean = ranges.mean_tokens(_LOOKED_AT)
         documents = int(min(max(self.plan.shard_tokens // max(mean, 1), 1), _MOST_DOCUMENTS))
         course = Course(self.plan.tokens, documents, self._bounds())
-        self.state.bounded = _plain(course)
+        self.state.bounded = {**_plain(course), "shards": self._shards}
         with writing(self.plan.path):
             self.state.save(self.plan.path)
         return course

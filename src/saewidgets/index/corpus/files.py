@@ -18,6 +18,9 @@ class CorpusFiles:
         paths: `.parquet` and `.jsonl` (or `.ndjson`) files hold one document a row; any other file (`.txt`, `.md`) is
             one document.
 
+    Attributes:
+        paths: of the files, in their order.
+
     Raises:
         CorpusError: for a file that is not there.
 
@@ -26,20 +29,20 @@ class CorpusFiles:
     """
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
-        self._paths = [Path(path) for path in paths]
-        for path in self._paths:
+        self.paths = [Path(path) for path in paths]
+        for path in self.paths:
             if not path.is_file():
                 raise CorpusError(f"There is no file {path}.")
 
     def __iter__(self) -> Iterator[dict[str, object]]:
-        for path in self._paths:
+        for path in self.paths:
             kind = path.suffix.lower()
             if kind == ".parquet":
                 yield from _parquet(path)
             elif kind in (".jsonl", ".ndjson"):
                 yield from _json_lines(path)
             else:
-                yield {"text": _read(path), "id": path.name}
+                yield {"text": read_text(path), "id": path.name}
 
 
 def _parquet(path: Path) -> Iterator[dict[str, object]]:
@@ -66,7 +69,8 @@ def _json_lines(path: Path) -> Iterator[dict[str, object]]:
             yield row if isinstance(row, dict) else {"text": row}
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -33,14 +33,15 @@ _READ_ONCE = "(A generator can be read only once: make a new one for every call,
 class Source:
     """A corpus and how to read it.
 
-    Args:
+    Attributes:
         text, name: its columns (corpus.py).
     """
 
     def __init__(self, corpus: Corpus, engine: Engine, context_size: int, text: str | None, name: str | None) -> None:
         self.corpus = corpus
         self.read_once = is_read_once(corpus)
-        self._engine, self._context_size, self._text, self._name = engine, context_size, text, name
+        self.text, self.name = text, name
+        self._engine, self._context_size = engine, context_size
         self._opened = False
 
     def open(self, first: int = 0) -> Passage:
@@ -59,11 +60,11 @@ class Source:
 
     def documents(self) -> Iterator[Document]:
         """The documents of a new pass."""
-        return documents(self.corpus, self._engine, self._text, self._name)
+        return documents(self.corpus, self._engine, self.text, self.name)
 
     def stream(self, first: int) -> Iterator[Chunk]:
         """The chunks of a new pass."""
-        return chunks(self.corpus, self._engine, self._context_size, self._text, self._name, first)
+        return chunks(self.corpus, self._engine, self._context_size, self.text, self.name, first)
 
 
 class Passage(Iterator[Chunk]):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ...storage.array_folder import sync
+from ...storage.build_lock import LOCKS
 from ..errors import IndexCorruptError, IndexMismatchError, IndexVersionError, writing
 from .identity import must_agree
 
@@ -114,7 +115,7 @@ def begin(
         return state
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        others = [p.name for p in path.iterdir() if p.name not in (".lock", f".{SCAN}.tmp")]
+        others = [p.name for p in path.iterdir() if p.name not in (*LOCKS, f".{SCAN}.tmp")]
         if others:
             raise IndexMismatchError(
                 f"{path} is a folder with other things in it ({others[0]}, ...): choose a path that is empty or new."
