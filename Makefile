@@ -126,7 +126,7 @@ test-js: $(MODULES) ## the front end's own tests
 
 # The next three install the wheel in an environment of its own, with gigabytes of torch; they are not part of `test`.
 test-lowest: wheel chromium ## the wheel with the lowest versions that pyproject.toml allows
-	$(BIN)/python scripts/lowest.py demo explain map search > dist/lowest.txt
+	$(BIN)/python scripts/lowest.py demo explain map ray search > dist/lowest.txt
 	@# What old releases say of each other's deprecations is not about us.
 	PYTEST_ADDOPTS='-W ignore::DeprecationWarning -W ignore::FutureWarning' \
 	  scripts/test_installed.sh $(LOWEST_PYTHON) -c dist/lowest.txt

@@ -13,7 +13,7 @@ wheel=$(ls dist/saewidgets-*.whl)
 echo "== $("$python" --version), $(basename "$wheel") $*"
 "$python" -m venv "$folder/venv"
 bin=$folder/venv/bin
-"$bin/python" -m pip install --quiet --progress-bar off "$wheel[demo,explain,map,search]" playwright pytest pytest-xdist "$@"
+"$bin/python" -m pip install --quiet --progress-bar off "$wheel[demo,explain,map,ray,search]" playwright pytest pytest-xdist "$@"
 "$bin/python" -m pip check
 "$bin/python" scripts/try_demo.py "$bin"
 OMP_NUM_THREADS=1 "$bin/python" -m pytest -n 2 --dist=loadfile --quick -p no:cacheprovider tests/unit

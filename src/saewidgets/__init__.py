@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .index.autointerp.score import score_explanations as score_explanations
     from .index.build import build_index as build_index
     from .index.build import extend_index as extend_index
+    from .index.corpus.files import CorpusFiles as CorpusFiles
     from .index.feature_index import FeatureIndex as FeatureIndex
     from .index.statistics.kept_examples import Keeping as Keeping
     from .index.store.examples import Examples as Examples
@@ -143,6 +144,7 @@ _HOMES = {
     "FeatureBrowser": "widgets.browser.widget",
     "FeatureDashboard": "widgets.dashboard.widget",
     "FeatureMap": "widgets.map.widget",
+    "CorpusFiles": "index.corpus.files",
     "FeatureIndex": "index.feature_index",
     "FeatureLayout": "geometry.map.layout",
     "FeatureMatrix": "datasets.matrix",

@@ -208,7 +208,7 @@ def test_weights_that_changed_are_refused(engine: sw.Engine, tmp_path: Path, hel
 def test_an_index_that_is_to_grow_no_more_keeps_its_scan_until_it_is_not_needed(
     engine: sw.Engine, tmp_path: Path, held: threading.Event
 ) -> None:
-    index = build(engine, tmp_path / "index", keep_activations=False)
+    index = build(engine, tmp_path / "index", keep_activations="until finished")
     assert list(index.path.glob("shard-*"))
     assert index.feature(int(index.order("density")[0])).correlated
     held.set()

@@ -301,10 +301,10 @@ def test_an_extended_corpus_cannot_go_on(short: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_without_its_activations_an_index_cannot_grow(tmp_path: Path, built: Path) -> None:
-    index = build(tmp_path / "index", keep_activations=False)
+    index = build(tmp_path / "index", keep_activations="until finished")
     assert contents(index.path) == contents(built)
     assert not list(index.path.glob("shard-*")) and not list(index.path.glob("sums-*"))
-    build(index.path, keep_activations=False)
+    build(index.path, keep_activations="until finished")
     for work in (lambda: extend(index.path), lambda: build(index.path, seed=1)):
         with pytest.raises(IndexMismatchError, match="activations were not kept|cannot grow"):
             work()

@@ -366,7 +366,13 @@ def test_the_manifest_names_the_corpus_however_it_was_cut(tmp_path: Path, monkey
     with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
         for i, (texts, size) in enumerate(((TEXTS, 10**6), (TEXTS, 64), (TEXTS[::-1], 10**6))):
             index = sw.build_index(
-                engine, texts, tmp_path / str(i), shard_tokens=size, keep_activations=i != 1, progress=False, wait=True
+                engine,
+                texts,
+                tmp_path / str(i),
+                shard_tokens=size,
+                keep_activations=True if i != 1 else "until finished",
+                progress=False,
+                wait=True,
             )
             told.append(json.loads((tmp_path / str(i) / "manifest.json").read_text())["corpus"])
             assert (told[-1]["tokens"], told[-1]["counted"]) == (index.tokens, index.counted)

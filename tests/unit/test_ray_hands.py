@@ -18,7 +18,8 @@ from saewidgets.index.bounded.shard import Reading
 from saewidgets.index.corpus.documents import Document
 from saewidgets.index.errors import ClusterError, CorpusError, IndexWriteError
 from saewidgets.index.scan import actor as acting
-from saewidgets.index.scan.actor import Corpus, Failure, Orders, spooled
+from saewidgets.index.scan import ray as handing
+from saewidgets.index.scan.actor import SPOOL, Corpus, Failure, Orders, spooled
 from saewidgets.index.scan.cluster import Room, joined
 from saewidgets.index.scan.crew import Crew, crew_for
 from saewidgets.index.scan.ray import RayHands
@@ -44,6 +45,7 @@ class FakeRay:
     starts: Iterator[Any] = field(default_factory=lambda: itertools.repeat("machine"))
     hired: int = 0
     killed: list[int] = field(default_factory=list)
+    alive: bool = True
     exceptions: Any = field(default_factory=lambda: SimpleNamespace(RayError=Died))
     cloudpickle: Any = field(default_factory=lambda: SimpleNamespace(dumps=lambda orders: b"orders"))
 
@@ -77,6 +79,9 @@ class FakeRay:
             raise found
         return found
 
+    def nodes(self) -> list[dict[str, bool]]:
+        return [{"Alive": self.alive}]
+
     def kill(self, actor: Any) -> None:
         self.killed.append(actor.number)
 
@@ -92,11 +97,11 @@ MakeHands = Callable[..., RayHands]
 def hands_of(tmp_path: Path) -> MakeHands:
     def made(ray: FakeRay, actors: int = 1, said: list[str] | None = None, **options: Any) -> RayHands:
         shelf = shelf_at(tmp_path / "shelf")
-        corpus = Corpus(None, shelf_at(tmp_path / "shelf" / ".spool"), None, None, 3)
+        corpus = Corpus(None, shelf_at(tmp_path / "shelf" / SPOOL), None, None, 3)
         orders = Orders(lambda: None, "sae", 1, Reading(8, Bounds(0, 1, 1, 1)), corpus, shelf, {}, {}, b"")  # type: ignore[arg-type,return-value]
         ranges = Ranges(lambda: iter([Document(i, [i], str(i)) for i in range(12)]), False)
         ranges.per_shard = 3
-        room = Room(ray, "here", ((8.0, 0.0),))  # type: ignore[arg-type]
+        room = Room(ray, ((8.0, 0.0),))  # type: ignore[arg-type]
         say = (said if said is not None else []).append
         return RayHands(room, orders, Crew(actors, 1, 0), ranges, options.pop("ticket", Ticket()), say=say, **options)
 
@@ -193,12 +198,24 @@ def test_actors_that_cannot_begin(starts: list[Any], told: str, hands_of: MakeHa
         all_done(hands, TASKS)
 
 
+def test_nobody_is_waited_for_in_silence(hands_of: MakeHands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handing, "_LOOK_SECONDS", 0.0)
+    said: list[str] = []
+    ray = FakeRay()
+    hands = hands_of(ray, said=said)
+    monkeypatch.setattr(ray, "wait", lambda calls, num_returns, timeout: ([], calls))
+    assert hands.done() is None and "No actor has begun yet" in said[0]
+    ray.alive = False
+    with pytest.raises(ClusterError, match="none of its machines is alive. What was scanned is kept"):
+        hands.done()
+
+
 def test_documents_are_spooled_as_they_are_needed(hands_of: MakeHands, tmp_path: Path) -> None:
     hands = hands_of(FakeRay())
-    spool = tmp_path / "shelf" / ".spool"
+    spool = tmp_path / "shelf" / SPOOL
     hands.begin(TASKS[0])
     hands.begin(TASKS[1])
-    assert sorted(p.name for p in spool.iterdir()) == [spooled(0), spooled(1)]
+    assert sorted(p.name for p in spool.iterdir()) == [spooled(0), spooled(1), "mark"]
     read = [document.number for document in acting.read_documents(spool / spooled(1))]
     assert read == [3, 4, 5]
     while (done := hands.done()) is None:
@@ -240,22 +257,26 @@ def test_what_cannot_be_sent_is_said(hands_of: MakeHands) -> None:
 def test_an_actor_for_every_gpu_else_for_every_machine(
     machines: list[tuple[float, float]], asked: tuple[Any, Any, Any], expected: Crew
 ) -> None:
-    room = Room(None, "here", tuple(machines))  # type: ignore[arg-type]
+    room = Room(None, tuple(machines))  # type: ignore[arg-type]
     assert crew_for(room, lambda: None, *asked) == expected  # type: ignore[arg-type,return-value]
 
 
 def test_more_than_any_machine_has() -> None:
-    room = Room(None, "here", ((8.0, 0.0),))  # type: ignore[arg-type]
+    room = Room(None, ((8.0, 0.0),))  # type: ignore[arg-type]
     with pytest.raises(
         ClusterError, match="room for an actor with 4 CPUs and 1 GPUs: its machines have 8 CPUs and 0 GPUs"
     ):
         crew_for(room, lambda: None, 2, None, 1.0)  # type: ignore[arg-type,return-value]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "nonsense"])
-def test_no_cluster_at_the_address(address: str) -> None:
-    with (
-        pytest.raises(ClusterError, match="no address" if address == "nonsense" else f"no Ray cluster at {address}"),
-        joined(address),
-    ):
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("127.0.0.1:9", "no Ray cluster at 127.0.0.1:9: .*Nothing was started"),
+        ("ray://127.0.0.1:9", "a build runs on a machine of the cluster"),
+        ("nonsense", "no address"),
+    ],
+)
+def test_no_cluster_at_the_address(address: str, told: str) -> None:
+    with pytest.raises(ClusterError, match=told), joined(address):
         pytest.fail("there is none")

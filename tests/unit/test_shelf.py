@@ -92,8 +92,9 @@ def test_a_put_that_was_cut_short_is_not_there(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="gone"):
         put(shelf, "state-1")
     assert files.exists(f"{root}/state-1/numbers.npy") and shelf.names() == []
-    shelf.tidy()
-    assert not files.exists(f"{root}/state-1")
+    files.makedirs(f"{root}/of others")
+    shelf.tidy("state-")
+    assert files.exists(f"{root}/of others") and not files.exists(f"{root}/state-1")
 
 
 def test_two_that_put_the_same(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_two_that_put_the_same(tmp_path: Path) -> None:
     put(shelf, "state-1")  # it may be read meanwhile: it stays
     assert (tmp_path / "shelf" / "state-1" / "numbers.npy").stat().st_ino == before
     with shelf.scratch() as left:
-        shelf.tidy()  # what a killed process left
+        shelf.tidy("state-")  # what a killed process left
         assert not left.exists()
 
 

@@ -27,7 +27,7 @@ class IndexLockedError(SaewidgetsError):
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path | str) -> Iterator[None]:
     """Turn the operating system's refusals to write into an error that says what to do.
 
     Raises:

@@ -59,8 +59,11 @@ class Shelf(Protocol):
     def scratch(self) -> AbstractContextManager[Path]:
         """A context manager: a folder of this machine to write one in that is then put here; what is left in it goes."""
 
-    def tidy(self) -> None:
-        """Remove what killed processes left half written. Only for who is alone here."""
+    def tidy(self, prefix: str) -> None:
+        """Remove what killed processes left half written under names that begin so. Only for who is alone here.
+
+        What else lies there is not touched: the place may be somebody's bucket.
+        """
 
     def read(self, name: str) -> bytes | None:
         """A small file that lies beside the folders; None if it is not there."""
@@ -126,8 +129,8 @@ class FolderShelf:
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
-    def tidy(self) -> None:
-        for pattern in (f"{_SCRATCH}*", ".*.tmp"):
+    def tidy(self, prefix: str) -> None:
+        for pattern in (f"{_SCRATCH}*", f".{prefix}*.tmp"):
             for left in Path(self.where).glob(pattern):
                 shutil.rmtree(left, ignore_errors=True)
 
@@ -217,7 +220,7 @@ class UrlShelf:
         with tempfile.TemporaryDirectory(prefix="saewidgets-", ignore_cleanup_errors=True) as made:
             yield Path(made)
 
-    def tidy(self) -> None:
+    def tidy(self, prefix: str) -> None:
         files, root = self._open()
         files.invalidate_cache()
         if not files.exists(root):
@@ -225,7 +228,7 @@ class UrlShelf:
         whole = set(self.names())
         for path in files.ls(root, detail=True):
             name = str(path["name"]).rstrip("/").rpartition("/")[2]
-            if path["type"] == "directory" and name not in whole:
+            if path["type"] == "directory" and name.startswith((prefix, _SCRATCH)) and name not in whole:
                 files.rm(path["name"], recursive=True)
 
     def read(self, name: str) -> bytes | None:
@@ -239,7 +242,7 @@ class UrlShelf:
     def write(self, name: str, content: bytes | None) -> None:
         files, root = self._open()
         if content is not None:
-            files.makedirs(root, exist_ok=True)
+            files.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
             files.pipe_file(f"{root}/{name}", content)
         elif files.exists(f"{root}/{name}"):
             files.rm_file(f"{root}/{name}")

@@ -162,7 +162,7 @@ def test_only_tokens_that_both_count_are_compared(world: World) -> None:
 def shipped(world: World, name: str, path: Path) -> sw.FeatureIndex:
     """An index that keeps a part of each feature, and no scan."""
     engine = {"one": world.base, "two": world.base, "other": world.tuned}[name]
-    return build(engine, path, sae=name, keep=SMALL, keep_activations=False)
+    return build(engine, path, sae=name, keep=SMALL, keep_activations="until finished")
 
 
 @pytest.mark.slow

@@ -251,7 +251,9 @@ def test_the_picture_without_scripts_has_the_numbers(pair: sw.FeatureComparison)
 
 @pytest.mark.slow
 def test_showing_the_widget_waits_for_no_reading(world: World, tmp_path: Path) -> None:
-    part = build(world.tuned, tmp_path / "part", keep=Keeping(complete=2, top=2, interval=1), keep_activations=False)
+    part = build(
+        world.tuned, tmp_path / "part", keep=Keeping(complete=2, top=2, interval=1), keep_activations="until finished"
+    )
     pair = sw.FeatureComparison((part, world.dense("other")), (part, world.dense("other", 1)), text=TEXT, read=60)
     assert "had not been read when this picture was made" in pair.fallback_html()
     found = pair.result.corpus

@@ -73,7 +73,7 @@ class World:
                     )
                 )
             self.blocks.append(of_shard)
-            self.facts.append(ShardFacts(number, 1, sum(map(len, of_shard)), 0, 0, 0, f"t{number}", "", False))
+            self.facts.append(ShardFacts(number, 1, 1, sum(map(len, of_shard)), 0, 0, 0, f"t{number}", "", False))
 
     def write(self, path: Path, number: int) -> Path:
         write_state(path, self.blocks[number], self.facts[number], BOUNDS, FEATURES, VOCABULARY)

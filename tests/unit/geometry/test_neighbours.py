@@ -109,7 +109,7 @@ def test_a_silent_feature_fires_with_nobody(case: tuple[sw.FeatureIndex, Any, An
 @pytest.mark.slow
 def test_without_a_scan_what_is_stored_is_there_and_more_says_what_it_needs(tmp_path: Path) -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae("topk", HOOK))
-    made = build(engine, documents(6), tmp_path / "index", keep_activations=False)
+    made = build(engine, documents(6), tmp_path / "index", keep_activations="until finished")
     index, f = sw.FeatureIndex.open(made.path), int(np.argmax(made.column("count")))
     assert list(sw.neighbours(index, f)) == ["description", "cosine", "count"]
     assert len(sw.neighbours(index, f, by="correlation", k=3)) == 3

@@ -122,7 +122,9 @@ def test_bad_input(index: sw.FeatureIndex) -> None:
 @pytest.mark.slow
 def test_without_the_scan_it_is_of_examples_and_says_so(tmp_path: Path) -> None:
     engine = sw.Engine(model_of_tokens(), sae_of_tokens(FEATURES), outlier_factor=None)
-    made: Any = build(engine, documents_of_tokens("uvwx"), tmp_path / "index", keep=3, keep_activations=False)
+    made: Any = build(
+        engine, documents_of_tokens("uvwx"), tmp_path / "index", keep=3, keep_activations="until finished"
+    )
     with pytest.raises(IndexMismatchError, match="engine"):
         sw.cooccurrence(sw.FeatureIndex.open(made.path), [0, 1])
     found = sw.cooccurrence(made, [0, 1, 2], read=60)

@@ -268,7 +268,7 @@ def test_another_corpus_is_refused_and_both_are_named(tmp_path: Path) -> None:
 def test_an_index_without_its_scan_is_refused(tmp_path: Path) -> None:
     engine = sw.Engine(tiny.hooked(), tiny.sae("topk", HIGH))
     a = build(engine, documents(4), tmp_path / "a")
-    b = build(engine, documents(4), tmp_path / "b", keep_activations=False)
+    b = build(engine, documents(4), tmp_path / "b", keep_activations="until finished")
     with pytest.raises(IndexMismatchError, match=re.escape(str(b.path)) + r".*keep_activations=True"):
         sw.splitting(a, b)
 

@@ -396,7 +396,13 @@ def test_the_picture_without_scripts_has_the_mean_place_of_groups(of_corpus: sw.
 def test_showing_the_widget_waits_for_no_reading(
     engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part = build(engine, tmp_path / "part", CORPUS, keep=Keeping(complete=2, top=2, interval=1), keep_activations=False)
+    part = build(
+        engine,
+        tmp_path / "part",
+        CORPUS,
+        keep=Keeping(complete=2, top=2, interval=1),
+        keep_activations="until finished",
+    )
     widget = sw.FeatureSubspace(part, [3, 11], read=60)
     forwards: list[object] = []
     monkeypatch.setattr(engine.worker, "run", lambda *asked: forwards.append(asked))

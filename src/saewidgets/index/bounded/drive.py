@@ -112,7 +112,6 @@ class Drive:
 
     def _look(self) -> None:
         """Find the states of earlier runs; one that another one has in it is left of a run that was killed while merging."""
-        self._shelf.tidy()
         for name in self._shelf.names("state-"):
             try:
                 facts = StateFacts.of(self._shelf.facts(name))

@@ -34,7 +34,7 @@ class ShardFacts:
     """One shard.
 
     Attributes:
-        number: of the shard; documents: how many it read, those without a token among them.
+        number: of the shard; documents: how many it read; filled: of them, those that have a token.
         tokens, counted, chunks: of them, those that count, and how many chunks they are in; outliers: norm outliers.
         texts: a hash of all token ids, chunk by chunk; rows: of the names and other columns of the documents.
         cut: whether it ends before the range of documents does, because enough was read.
@@ -42,6 +42,7 @@ class ShardFacts:
 
     number: int
     documents: int
+    filled: int
     tokens: int
     counted: int
     outliers: int
@@ -107,11 +108,11 @@ class StateFacts:
 
 
 def corpus_of(shards: Sequence[ShardFacts]) -> dict[str, Any]:
-    """What the manifest says of a corpus: tokens, counted ones, documents, chunks, and a hash of all of it."""
+    """What the manifest says of a corpus: tokens, counted ones, documents with a token, chunks, and a hash of all of it."""
     return {
         "tokens": sum(shard.tokens for shard in shards),
         "counted": sum(shard.counted for shard in shards),
-        "documents": sum(shard.documents for shard in shards),
+        "documents": sum(shard.filled for shard in shards),
         "chunks": sum(shard.chunks for shard in shards),
         "hash": _hash(shard.texts for shard in shards),
     }

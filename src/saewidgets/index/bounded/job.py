@@ -17,6 +17,7 @@ from ..errors import CorpusError, IndexMismatchError, writing
 from ..record.manifest import MANIFEST, Manifest
 from ..record.settings import Settings
 from ..record.state import State
+from ..scan.needs import told_bounded
 from ..scan.scan import Plan
 from .drive import Course, Drive
 from .facts import Bounds, ShardFacts, StateFacts, must_count
@@ -122,10 +123,13 @@ class BoundedJob:
 
     def run(self, ticket: Ticket) -> None:
         path, dictionary = self.plan.path, self.plan.dictionary
+        self.shelf.tidy("state-")
         ranges = self._ranges()
         course = self._course(ranges)
         ranges.per_shard = course.documents
         reading = Reading(self.plan.context_size, course.bounds)
+        kept = course.bounds.sample + course.bounds.extreme
+        self.told.append(told_bounded(dictionary, kept, self.plan.context_size, course.tokens))
         made = self._make_hands
         hands: Hands = (
             Here(self.engine, dictionary, reading, ranges, self.shelf, ticket)

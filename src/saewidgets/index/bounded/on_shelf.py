@@ -33,7 +33,7 @@ def scan_to(
     told: Told,
 ) -> ShardFacts:
     """Scan a shard (`scan_shard`), and put its state on the shelf; of a shard without documents there is none."""
-    with writing(Path(shelf.where)), shelf.scratch() as scratch:
+    with writing(shelf.where), shelf.scratch() as scratch:
         facts = scan_shard(
             engine, dictionary, reading, documents, number, scratch / name, ticket, limit=limit, told=told
         )
@@ -44,7 +44,7 @@ def scan_to(
 
 def merge_on(shelf: Shelf, names: Iterable[str], name: str, breathe: Callable[[], None]) -> tuple[str, ...]:
     """Merge states to one; returns those that are not as they were written. If there is one, nothing was merged."""
-    with writing(Path(shelf.where)), shelf.scratch() as scratch:
+    with writing(shelf.where), shelf.scratch() as scratch:
         try:
             merge_states([shelf.fetched(one, scratch) for one in names], scratch / name, breathe)
         except IndexCorruptError:

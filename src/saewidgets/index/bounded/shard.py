@@ -139,7 +139,7 @@ class _Passed(Iterator[Chunk]):
     def __init__(self, documents: Iterable[Document], engine: Engine, context_size: int) -> None:
         self._chunks = self._cut(iter(documents), context_size, engine.tokenizer.bos_id)
         self._ahead: Chunk | None = None
-        self.documents = self.tokens = self.chunks = 0
+        self.documents = self.filled = self.tokens = self.chunks = 0
         self._texts, self._rows = hashlib.sha256(), hashlib.sha256()
 
     def _cut(self, documents: Iterator[Document], size: int, bos: int | None) -> Iterator[Chunk]:
@@ -152,6 +152,7 @@ class _Passed(Iterator[Chunk]):
     def __next__(self) -> Chunk:
         chunk = self._ahead or next(self._chunks)
         self._ahead = None
+        self.filled += chunk.start == 0
         self.tokens += len(chunk.ids)
         self.chunks += 1
         self._texts.update(len(chunk.ids).to_bytes(8, "little"))
@@ -170,6 +171,7 @@ class _Passed(Iterator[Chunk]):
         return ShardFacts(
             number=number,
             documents=self.documents,
+            filled=self.filled,
             tokens=self.tokens,
             counted=counted,
             outliers=outliers,

@@ -121,7 +121,10 @@ def merge_states(
         for name in ("tokens", "flags"):
             breathe()
             writer.put(name, _gathered(name, states, moves, union, kept))
-        writer.put("occurrences", np.sum([s.folder.read("occurrences") for s in states], axis=0, dtype=np.uint64))
+        occurrences = states[0].folder.read("occurrences").copy()
+        for state in states[1:]:
+            occurrences += state.folder.read("occurrences")
+        writer.put("occurrences", occurrences)
         documents = {number: table for state in states for number, table in state.documents().items()}
         put_documents(writer, documents, union.document[kept])
         stack.close()

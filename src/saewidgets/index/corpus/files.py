@@ -25,7 +25,7 @@ class CorpusFiles:
         CorpusError: for a file that is not there.
 
     Example:
-        >>> sw.build_index(engine, CorpusFiles(["corpus.parquet"]), "my-index")
+        >>> sw.build_index(engine, sw.CorpusFiles(["corpus.parquet"]), "my-index")
     """
 
     def __init__(self, paths: Sequence[str | Path]) -> None:

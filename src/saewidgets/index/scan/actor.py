@@ -33,11 +33,11 @@ from ..record.identity import differing, identity
 
 __all__ = ["MARK", "SPOOL", "Actor", "Answer", "Corpus", "Failure", "Orders", "spooled", "versions"]
 
-MARK = ".mark"
-"""A file by which an actor knows that it sees the same shelf as who sent it."""
+SPOOL = ".scratch-spool"
+"""The folder on the shelf for documents that only the process of the build can read; what is left there is not of use to the next."""
 
-SPOOL = ".spool"
-"""The folder on the shelf for documents that only the process of the build can read."""
+MARK = f"{SPOOL}/mark"
+"""A file by which an actor knows that it sees the same shelf as who sent it."""
 
 _PACKAGES = ("saewidgets", "sae-lens", "transformer-lens", "torch", "transformers", "numpy")
 
@@ -179,6 +179,11 @@ class Actor:
             ) from error
         if not isinstance(engine, Engine):
             raise ClusterError(f"make_engine gave a {type(engine).__name__}, not an Engine.")
+        if engine.context_size < orders.reading.context_size:
+            raise ClusterError(
+                f"The engine made on {socket.gethostname()} reads {engine.context_size} tokens at once, and the build cuts its texts "
+                f"into chunks of {orders.reading.context_size}: make it with the same context_size."
+            )
         if orders.dictionary not in engine.dictionaries:
             raise ClusterError(
                 f"The engine made on {socket.gethostname()} has no dictionary {orders.dictionary!r}; it has "

@@ -30,12 +30,10 @@ class Room:
     """What a cluster has.
 
     Attributes:
-        address: how it is called in errors.
         machines: CPUs and GPUs of each that is alive.
     """
 
     ray: ModuleType
-    address: str
     machines: tuple[tuple[float, float], ...]
 
     @property
@@ -50,21 +48,22 @@ def joined(cluster: str) -> Iterator[Room]:
 
     Args:
         cluster: "auto", the one that runs on this machine or that RAY_ADDRESS names (a process that is connected already stays with
-            that); an address, "host:port" or "ray://host:port"; or "local", one of this machine alone, for this time.
+            that); "host:port" of its head, of which this machine must be a part; or "local", one of this machine alone, for this time.
 
     Raises:
         ClusterError: if Ray is not installed, there is no cluster, or it is of another version.
     """
     ray = _ray()
     if ray.is_initialized():
-        yield _room(ray, "the cluster that this process is connected to")
+        _must_be_there(ray, cluster)
+        yield _room(ray)
         return
     if cluster == LOCAL:
         _start(ray)
     else:
         _join(ray, cluster)
     try:
-        yield _room(ray, cluster)
+        yield _room(ray)
     finally:
         ray.shutdown()
 
@@ -79,9 +78,9 @@ def _ray() -> ModuleType:
     return ray
 
 
-def _room(ray: ModuleType, address: str) -> Room:
+def _room(ray: ModuleType) -> Room:
     has = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return Room(ray, address, tuple((float(one.get("CPU", 0)), float(one.get("GPU", 0))) for one in has))
+    return Room(ray, tuple((float(one.get("CPU", 0)), float(one.get("GPU", 0))) for one in has))
 
 
 def _start(ray: ModuleType) -> None:
@@ -121,9 +120,23 @@ def _join(ray: ModuleType, cluster: str) -> None:
         ) from error
 
 
+def _must_be_there(ray: ModuleType, cluster: str) -> None:
+    """Raise if this process is connected to another cluster than the one that was asked for."""
+    here = ray.get_runtime_context().gcs_address
+    if cluster not in (AUTO, LOCAL, here):
+        raise ClusterError(
+            f'This process is connected to the Ray cluster at {here}, not to {cluster}: pass cluster="auto" to use that one, or call '
+            "ray.shutdown() first."
+        )
+
+
 def _must_answer(address: str) -> None:
     """Raise unless somebody listens there."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
+    if "://" in address:
+        raise ClusterError(
+            f"cluster={address!r}: a build runs on a machine of the cluster, and names it by the host:port that `ray start --head` prints."
+        )
     if not host or not port.isdecimal():
         raise ClusterError(
             f'cluster={address!r} is no address: pass "host:port" of the head (`ray start --head` prints it), "auto" or "local".'

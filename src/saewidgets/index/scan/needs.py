@@ -96,6 +96,20 @@ class Needs:
             )
 
 
+def told_bounded(dictionary: Dictionary, kept: int, context_size: int, tokens: int | None) -> str:
+    """For people, before a bounded scan starts: the most that it can take on disk.
+
+    Args:
+        kept: activations of a feature that are kept, at most, with a chunk each.
+    """
+    n = dictionary.n_features
+    texts = n * kept * context_size
+    texts = texts if tokens is None else min(texts, tokens)
+    # While it is merged, a state stands beside those that it is made of; then the store beside the state.
+    most = n * _ROW + 2 * (n * kept * _KEPT + texts * _TOKEN)
+    return f"at most some {_bytes(most)} on disk, however long the corpus is: {kept:,} activations of each feature are kept"
+
+
 def too_dense(per_token: float, dictionary: Dictionary) -> CorpusError:
     """The error for activations that are not sparse."""
     return CorpusError(

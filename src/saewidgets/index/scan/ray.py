@@ -9,6 +9,7 @@ but to start processes and to say when one ended.
 from __future__ import annotations
 
 import secrets
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,7 +21,7 @@ from ..bounded.hands import Done, Ranges, Task
 from ..corpus.documents import Document
 from ..corpus.spool import write_documents
 from ..errors import ClusterError
-from .actor import MARK, SPOOL, Actor, Failure, Orders, spooled
+from .actor import MARK, Actor, Failure, Orders, spooled
 from .cluster import Room
 from .crew import Crew
 
@@ -30,6 +31,9 @@ _ATTEMPTS = 3
 """How often a shard may end its actor before it is given up, and how many actors may end before they begin."""
 _WAIT_SECONDS = 0.2
 _KILL_SECONDS = 10.0
+_LOOK_SECONDS = 20.0
+"""How long nothing may end before it is asked whether there is a cluster yet, and whether an actor has begun."""
+_KEPT = "What was scanned is kept: the same call goes on from there, with or without cluster=."
 # What is sent to every actor at most: an engine is made there, its weights are not sent.
 _MOST_BYTES = 10_000_000
 
@@ -85,6 +89,7 @@ class RayHands:
         self._finished: deque[Done] = deque()
         self._tries: Counter[Task | None] = Counter()
         self._error: Exception | None = None
+        self._looked, self._told = time.monotonic(), False
         self._options = {
             "num_cpus": crew.cpus,
             "num_gpus": crew.gpus,
@@ -93,7 +98,6 @@ class RayHands:
             "scheduling_strategy": "SPREAD",
         }
         self._sent = self._send(orders)
-        self._shelf.remove(SPOOL)  # what a killed build left may be of another corpus
         self._shelf.write(MARK, orders.mark)
         for _ in range(crew.actors):
             self._hire()
@@ -125,6 +129,7 @@ class RayHands:
             for call in ended:
                 self._ended(busy[call])
             self._ask()
+            self._look(bool(ended))
         return self._finished.popleft() if self._finished else None
 
     def tokens_under_way(self) -> int:
@@ -139,9 +144,7 @@ class RayHands:
             self._ray.wait(calls, num_returns=len(calls), timeout=_KILL_SECONDS) if calls else None
         self._hands.clear()
         self._waiting.clear()
-        self._shelf.write(MARK, None)
-        self._shelf.remove(SPOOL)
-        self._shelf.tidy()
+        self._shelf.tidy("state-")
 
     # -- actors
 
@@ -200,6 +203,19 @@ class RayHands:
             if hand.task is not None and hand.asked is None:
                 hand.asked = hand.actor.reached.remote()
 
+    def _look(self, ended: bool) -> None:
+        """See that there is still somebody to wait for, where nothing has ended for a while."""
+        now = time.monotonic()
+        if ended or now - self._looked < _LOOK_SECONDS:
+            self._looked = now if ended else self._looked
+            return
+        self._looked = now
+        if not any(node["Alive"] for node in self._ray.nodes()):
+            raise ClusterError(f"The Ray cluster is gone: none of its machines is alive. {_KEPT}")
+        if not any(hand.machine for hand in self._hands) and not self._told:
+            self._told = True
+            self._say("No actor has begun yet: the cluster has no room for one now, or its model takes long to load.")
+
     def _ended(self, hand: _Hand) -> None:
         """What became of the call that an actor was at."""
         task, call = hand.task, hand.waits
@@ -238,10 +254,9 @@ class RayHands:
             self._error = error if not again else self._given_up(task, error)
 
     def _given_up(self, task: Task | None, error: Exception) -> Exception:
-        kept = "What was scanned is kept: the same call goes on from there, with or without cluster=."
         if task is None:
-            return ClusterError(f"No actor could be started, {_ATTEMPTS} times. The last time: {error} {kept}")
-        return type(error)(f"{self._named(task)} was given up after {_ATTEMPTS} tries. The last one: {error} {kept}")
+            return ClusterError(f"No actor could be started, {_ATTEMPTS} times. The last time: {error} {_KEPT}")
+        return type(error)(f"{self._named(task)} was given up after {_ATTEMPTS} tries. The last one: {error} {_KEPT}")
 
     def _named(self, task: Task) -> str:
         if task.kind == "merge":

@@ -115,7 +115,7 @@ class Held:
     def interval(self, i: int) -> Members:
         """A uniform sample of one of the ten intervals, in the order of its draw; all of it if all of it is kept."""
         if self._sampled is not None:
-            return self._of_sample(self._inside == i)
+            return self._of_sample(self._sampled & (self._inside == i))
         members = self._drawn(np.flatnonzero(self._inside == i))
         whole = self._whole[i]
         return Members(members if whole else members[: self._interval], whole, int(self._counts[i]))
@@ -134,7 +134,7 @@ class Held:
             members = self._drawn(np.flatnonzero(inside))
             return Members(members, True, len(members))
         if self._sampled is not None:
-            return self._of_sample(inside)
+            return self._of_sample(self._sampled & inside)
         kept, least = 1, 1
         for i in touched:
             here = int(self._counts[i]) if self._whole[i] else min(self._interval, int(self._counts[i]))
@@ -153,7 +153,7 @@ class Held:
 
     def _of_sample(self, inside: Bools) -> Members:
         """Those of the uniform sample of all activations that are inside: a uniform sample of what is inside."""
-        return Members(self._drawn(np.flatnonzero(inside & self._sampled)), False, None)
+        return Members(self._drawn(np.flatnonzero(inside)), False, None)
 
     def _drawn(self, members: Ints) -> Ints:
         return members[np.argsort(self._draw[members], kind="stable")]
