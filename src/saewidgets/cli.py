@@ -120,7 +120,7 @@ def _engine(arguments: argparse.Namespace) -> Engine:
     from . import Engine, load_demo
 
     if arguments.release is None and arguments.sae_path is None:
-        return load_demo(device=arguments.device, dtype=arguments.dtype)
+        return load_demo(device=arguments.device, dtype=arguments.dtype, sae_dtype=arguments.sae_dtype)
     if arguments.sae_path is None:
         if arguments.sae_id is None:
             raise SaewidgetsError("--release names a set of SAEs: say which one with --sae-id.")
@@ -130,10 +130,11 @@ def _engine(arguments: argparse.Namespace) -> Engine:
             sae_id=arguments.sae_id,
             device=arguments.device,
             dtype=arguments.dtype,
+            sae_dtype=arguments.sae_dtype,
         )
     from .engine.model.loading import load_model, load_sae_folder
 
-    sae = load_sae_folder(arguments.sae_path, arguments.device, arguments.dtype)
+    sae = load_sae_folder(arguments.sae_path, arguments.device, arguments.sae_dtype or arguments.dtype)
     return Engine(load_model(arguments.model, sae, arguments.device, arguments.dtype), {arguments.sae_path.name: sae})
 
 
@@ -209,6 +210,7 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sae-path", type=Path, help="folder of an SAE saved with save_model")
     parser.add_argument("--device", help="default: cuda if there is one")
     parser.add_argument("--dtype", default="float32", help="of model and SAE; default: float32")
+    parser.add_argument("--sae-dtype", help="of the SAE, if it is another, such as float32 beside a model in bfloat16")
 
 
 def _positive(given: str) -> int:

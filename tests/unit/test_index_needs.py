@@ -104,10 +104,10 @@ def test_progress_moves_inside_a_forward() -> None:
 
 
 def test_encoding_in_steps_says_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    from saewidgets.engine.activations import reader as reading
+    from saewidgets.engine.activations import encoder as encoding
 
     engine = sw.Engine(tiny.hooked(), tiny.sae())
-    monkeypatch.setattr(reading, "_DENSE_BUDGET", engine.dictionary().n_features * 10)
+    monkeypatch.setattr(encoding, "_DENSE_BUDGET", engine.dictionary().n_features * 10)
     seen: list[int] = []
     engine.activations([TEXTS[0]] * 20, on_progress=lambda done, total: seen.append(done))
     n = 20 * len(engine.to_ids(TEXTS[0])[0])

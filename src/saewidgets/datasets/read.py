@@ -22,7 +22,7 @@ from .errors import DatasetError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..engine.activations.reader import Piece
+    from ..engine.activations.piece import Piece
     from ..engine.dictionary.base import Dictionary
     from ..engine.engine import Engine
     from ..engine.ticket import Ticket

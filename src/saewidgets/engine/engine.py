@@ -50,6 +50,9 @@ class Engine:
         context_size: longest stretch of text in one forward; default: the model's context. Longer texts are cut.
         prepend_bos: whether a text starts with BOS; default: what the SAE was trained with.
         batch_tokens: tokens of one forward; halved when memory runs out.
+        encode_features: features that are encoded at once, where an architecture allows it; default: all, or for wide
+            dictionaries (over 131,072 features) blocks that fit. A dictionary on the CPU beside a model on a GPU goes
+            there block by block.
         outlier_factor: a token whose norm in the residual stream is over so many times the model's reference norm there (the
             median over a fixed built-in text, in `provenance()`) is left out of statistics; None: none is.
 
@@ -59,6 +62,7 @@ class Engine:
         SaeMismatchError: if a dictionary does not fit the model, or two have the same name.
         LabelError: for labels of which it is not clear which feature they name.
         NonFiniteError: if weights are NaN or infinite.
+        ValueError: for `encode_features` below 1.
 
     Example:
         >>> engine = sw.Engine(model, sae)
@@ -75,8 +79,11 @@ class Engine:
         context_size: int | None = None,
         prepend_bos: bool | None = None,
         batch_tokens: int = 8192,
+        encode_features: int | None = None,
         outlier_factor: float | None = OUTLIER_FACTOR,
     ) -> None:
+        if encode_features is not None and encode_features < 1:
+            raise ValueError(f"encode_features={encode_features}: at least one feature is encoded at once.")
         self.model = Model(model)
         self.dictionaries = by_name(sae)
         first = next(iter(self.dictionaries.values()))
@@ -98,7 +105,9 @@ class Engine:
         size = int(self.model.cfg.n_ctx)
         size = min(context_size or size, size)
         references = ReferenceNorms(self.model, self.lock, self.tokenizer, self.counting, size)
-        self._reader = Reader(self.model, self.tokenizer, self.lock, batch_tokens, size, self.counting, references)
+        self._reader = Reader(
+            self.model, self.tokenizer, self.lock, batch_tokens, size, self.counting, references, encode_features
+        )
         self.roles = Roles(self._reader)
         """What the tokens of a text are, told from the model: for those who run forwards of their own."""
         self._extra = dict(provenance or {})
@@ -123,6 +132,7 @@ class Engine:
         sae_id: str,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype = "float32",
+        sae_dtype: str | torch.dtype | None = None,
         labels: LabelsLike | Mapping[str, LabelsLike] | None = None,
         on_step: Callable[[str], object] | None = None,
     ) -> Engine:
@@ -133,6 +143,8 @@ class Engine:
             release, sae_id: as in `SAE.from_pretrained`.
             device: default: "cuda" if there is one, else "cpu". CUDA asked for and absent is an error.
             dtype: of model and SAE; float32 is what others' numbers are computed in.
+            sae_dtype: of the SAE, if it is another: "float32" beside a model in bfloat16 (what the model gives is cast
+                before it is encoded).
             labels: feature index to label, as for `Engine`.
             on_step: told before each step what is loaded next; what it raises ends the loading there.
 
@@ -141,7 +153,7 @@ class Engine:
         """
         say = on_step or (lambda _: None)
         say(f"the SAE {sae_id} of {release}")
-        sae = load_sae(release, sae_id, device, dtype)
+        sae = load_sae(release, sae_id, device, dtype if sae_dtype is None else sae_dtype)
         say(f"the model {model_name or sae.cfg.metadata.model_name}")
         model = load_model(model_name, sae, device, dtype)
         say("both together")
@@ -207,6 +219,9 @@ class Engine:
         """What was done, beside the numbers: model, SAE, hook, BOS, processing, dtype, versions."""
         dictionary = self.dictionary(sae)
         told = describe(self.model, dictionary, self.tokenizer)
+        blocks = self._reader.encoder.told(dictionary, self.model.input_device)
+        if blocks is not None:
+            told["encoding"] = blocks
         return {**told, "norm outliers": self.roles.told(dictionary), **self._extra}
 
     def site(self, dictionary: Dictionary) -> Site:
@@ -281,8 +296,7 @@ class Engine:
             notes.append(
                 f"A text of {cut} tokens is longer than the context of {limit}: it was computed in windows that do not see each other."
             )
-        if self._reader.halved:
-            notes.append(f"Memory ran out: batches were made smaller ({self._reader.max_tokens} tokens).")
+        notes += self._reader.notes
         if self.model.dropout_active():
             notes.append("The model is in training mode and its dropout is on: numbers are random. Call model.eval().")
         return notes

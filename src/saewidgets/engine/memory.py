@@ -10,7 +10,7 @@ import torch
 
 from ..errors import OutOfMemoryError, SaewidgetsError
 
-__all__ = ["in_batches", "is_out_of_memory"]
+__all__ = ["in_batches", "is_out_of_memory", "until_it_fits"]
 
 T = TypeVar("T")
 
@@ -54,14 +54,36 @@ def in_batches(
                 raise
             if part.stop - part.start == 1:
                 raise OutOfMemoryError(remedy(part.start)) from error
-        # Outside the handler: the exception's traceback would keep the tensors alive.
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        _give_back()
         step = (part.stop - part.start) // 2
         shrunk(step)
         notes = [f"Memory ran out: batches were made smaller ({step} texts at a time)."]
     return made, notes
+
+
+def until_it_fits(run: Callable[[], T], smaller: Callable[[], bool]) -> T:
+    """What `run` gives; where memory runs out it is run again, after `smaller` made it ask for less.
+
+    Args:
+        smaller: makes `run` ask for less the next time; False if it cannot.
+
+    Raises:
+        RuntimeError, MemoryError: the allocator's 'no', once `smaller` cannot help: for `in_batches` further up.
+    """
+    while True:
+        try:
+            return run()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or not smaller():
+                raise
+        _give_back()
+
+
+def _give_back() -> None:
+    """Outside an exception's handler: its traceback would keep the tensors alive."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -35,7 +35,10 @@ def describe(model: Model, dictionary: Dictionary, tokenizer: Tokenizer) -> dict
     bos, dtype = dictionary.metadata("prepend_bos"), (asked_of_model(dictionary) or {}).get("dtype")
     if bos is not None and bool(bos) != tokenizer.prepend_bos:
         facts["BOS"] += f" (the SAE was trained {'with' if bos else 'without'} it)"
-    if dtype is not None and (asked := str(dtype).removeprefix("torch.")) != facts["dtype"]:
+    of_model, of_dictionary = facts["dtype"], facts.get("SAE dtype", facts["dtype"])
+    if of_model != of_dictionary:
+        facts["dtype"] = f"model in {of_model}, dictionary in {of_dictionary}"
+    if dtype is not None and (asked := str(dtype).removeprefix("torch.")) != of_model:
         facts["dtype"] += f" (the SAE's metadata asks for {asked})"
     if trained := trained_positions(dictionary):
         facts["trained positions"] = trained

@@ -16,7 +16,8 @@ from matrix_made import AGGREGATES, FACTOR, LONG, TEXTS, ids_of, place, referenc
 import saewidgets as sw
 from saewidgets.datasets import read
 from saewidgets.datasets.errors import DatasetError
-from saewidgets.engine.activations.reader import Piece, Reader
+from saewidgets.engine.activations.piece import Piece
+from saewidgets.engine.activations.reader import Reader
 from saewidgets.errors import CancelledError, FeatureIndexError
 from saewidgets.index.errors import CorpusError
 

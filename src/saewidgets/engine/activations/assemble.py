@@ -11,7 +11,7 @@ from ..dictionary.base import Dictionary
 from ..provenance import context_of, untrained_positions
 from ..text.counted import Counting
 from ..text.tokenizer import Tokenizer
-from .reader import Piece, join
+from .piece import Piece, join
 from .result import FeatureActivations
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,22 @@ from torch import Tensor
 from ...errors import FeatureIndexError
 from ..arrays import Floats, Ints
 from ..labels import Labels
+
+# Numbers of a weight that are copied to be hashed, at once.
+_HASHED = 2**24
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the activations of all features follow from those of blocks of them.
+
+    Attributes:
+        k: a token has only so many active features, those of the largest values; None: each stands alone.
+        magnitude: whether the largest in absolute value count, with their signs; else those above 0 alone are active.
+    """
+
+    k: int | None = None
+    magnitude: bool = False
 
 
 class Dictionary(ABC):
@@ -73,6 +90,28 @@ class Dictionary(ABC):
     def autoencode(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """All activations of `x`, and what the dictionary makes of `x` (None if it is no autoencoder)."""
         return self.encode(x), None
+
+    @property
+    def alone(self) -> bool:
+        """Whether the activation of a feature needs no other feature's: a few `columns` then cost no more than they are."""
+        return False
+
+    @property
+    def selection(self) -> Selection | None:
+        """How features can be encoded block by block, exactly; None if each needs all others, or nothing is gained."""
+        return None
+
+    def block(self, x: Tensor, features: slice, move: Callable[[Tensor], Tensor]) -> Tensor:
+        """Of a block of features, the activations [..., n] of `x` [..., d_in], or the values that its `selection` is among.
+
+        Args:
+            features: start and stop; a stop past the end is the end.
+            move: brings weights to the device of `x`.
+
+        Raises:
+            NotImplementedError: where there is no `selection`.
+        """
+        raise NotImplementedError(f"{self.name!r} is encoded as a whole.")
 
     @property
     def has_skip(self) -> bool:
@@ -172,7 +211,9 @@ class Dictionary(ABC):
         digest = hashlib.sha256(f"{self.hook_name} {self.hook_name_out} {self.architecture}".encode())
         for name, tensor in sorted(self.weights().items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+            flat = tensor.detach().contiguous().view(-1)
+            for part in torch.split(flat, _HASHED):
+                digest.update(part.cpu().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def beside(self, spliced: Sequence[object]) -> Dictionary:

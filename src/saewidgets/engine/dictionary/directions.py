@@ -63,6 +63,10 @@ class Directions(Dictionary):
     def device(self) -> torch.device | None:
         return self.vectors.device
 
+    @property
+    def alone(self) -> bool:
+        return True
+
     def encode(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
         vectors = self.vectors if columns is None else self.vectors[columns.to(self.vectors.device)]
         return x.to(vectors.dtype) @ vectors.T
@@ -118,6 +122,10 @@ class Neurons(Dictionary):
     @property
     def kind(self) -> str:
         return "neurons"
+
+    @property
+    def alone(self) -> bool:
+        return True
 
     def encode(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
         return x if columns is None else x[..., columns.to(x.device)]

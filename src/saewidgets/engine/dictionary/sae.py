@@ -1,16 +1,10 @@
-"""SAEs and transcoders of sae-lens, of any architecture, trained or in training.
-
-An SAE of sae-lens is used through a *twin*: a shallow copy that shares the weights and hook points and has its own
-attributes. sae-lens keeps per-call state on the SAE (layer-norm statistics, the head size of hook_z); the twin takes
-it, so the user's object is never written to and two threads never meet there. Training goes on being visible, because
-the weights are the same tensors.
-"""
+"""SAEs and transcoders of sae-lens, of any architecture, trained or in training. They are used through twins (twin.py)."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -18,19 +12,15 @@ from torch import Tensor
 from ...errors import NonFiniteError, SaeMismatchError
 from ..given_labels import labels_from
 from ..labels import Labels
-from .base import Dictionary, rows_of
+from .base import Dictionary, Selection, rows_of
 from .settings import encoding_settings
+from .twin import BY_TOKEN, divides_by_norm, is_alone, ranked_of, selection_of, twin_of
 from .variants import turned
 
 if TYPE_CHECKING:
-    from sae_lens import SAE
-
     from ..given_labels import LabelsLike
+    from .twin import AnySae as AnySae
 
-    AnySae: TypeAlias = SAE[Any]
-
-# Divide each token's vector by its own size.
-_BY_TOKEN = ("layer_norm", "constant_norm_rescale")
 # Applied by sae-lens's trainer to what it gives the SAE, and by nothing else until it is folded into the weights: how to.
 _NOT_AT_INFERENCE = {
     "expected_average_only_in": "fold_activation_norm_scaling_factor({0}.scaling_factor)",
@@ -72,7 +62,7 @@ class SaeDictionary(Dictionary):
         self.signed = self.architecture == "abstopk"
         self.head = cast("int | None", metadata.hook_head_index)
         for parameter_name, parameter in sae.named_parameters():
-            if not torch.isfinite(parameter).all():
+            if not _finite(parameter.detach()):
                 raise NonFiniteError(
                     f"The weights of {self.name!r} are not finite: {parameter_name} holds NaN or infinity. "
                     "The training run probably diverged; load an earlier checkpoint."
@@ -107,7 +97,7 @@ class SaeDictionary(Dictionary):
 
     @property
     def affine(self) -> bool:
-        normalises = self.sae.cfg.normalize_activations in _BY_TOKEN
+        normalises = self.sae.cfg.normalize_activations in BY_TOKEN
         return not (normalises or self.architecture == "temporal" or self._user_hooks())
 
     def _user_hooks(self) -> bool:
@@ -126,17 +116,32 @@ class SaeDictionary(Dictionary):
         return made
 
     def encode(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
-        if columns is not None and self._sliceable() and not self._user_hooks():
-            return _dense(self._twin(columns.to(self.sae.W_dec.device)).encode(x))
-        activations = _dense(self._twin().encode(x))
+        if columns is not None and self.alone:
+            return _dense(twin_of(self.sae, columns.to(self.sae.W_dec.device)).encode(x))
+        activations = _dense(twin_of(self.sae).encode(x))
         return activations if columns is None else activations[..., columns.to(activations.device)]
 
+    @property
+    def alone(self) -> bool:
+        return is_alone(self.sae) and not self._user_hooks()
+
+    @property
+    def selection(self) -> Selection | None:
+        return None if self._user_hooks() else selection_of(self.sae)
+
+    def block(self, x: Tensor, features: slice, move: Callable[[Tensor], Tensor]) -> Tensor:
+        selection = self.selection
+        if selection is None:
+            return super().block(x, features, move)
+        make = twin_of if selection.k is None else ranked_of
+        return cast(Tensor, make(self.sae, features, move).encode(x))
+
     def autoencode(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        twin = self._twin()
+        twin = twin_of(self.sae)
         activations = twin.encode(x)
         if self.architecture == "temporal":
             # Its decode() gives only the novel part; the predicted part needs the whole forward.
-            return _dense(activations), cast(Tensor, self._twin()(x))
+            return _dense(activations), cast(Tensor, twin_of(self.sae)(x))
         reconstruction = cast(
             Tensor, twin.decode(activations)
         )  # undoes the normalisation that encode() left on the twin
@@ -153,21 +158,12 @@ class SaeDictionary(Dictionary):
     # -- what it writes
 
     @property
-    def _divides_by_norm(self) -> bool:
-        from sae_lens.saes import TopKSAE, TopKTrainingSAE
-
-        # By class: others have no such setting, or keep it without heeding it in decode().
-        return isinstance(self.sae, (TopKSAE, TopKTrainingSAE)) and bool(
-            getattr(self.sae.cfg, "rescale_acts_by_decoder_norm", False)
-        )
-
-    @property
     def direction_name(self) -> str:  # type: ignore[override]
-        return "W_dec/|W_dec|" if self._divides_by_norm else "W_dec"
+        return "W_dec/|W_dec|" if divides_by_norm(self.sae) else "W_dec"
 
     def decoder(self, columns: Tensor | None = None) -> Tensor:
         rows = rows_of(self.sae.W_dec, columns)
-        return rows / rows.norm(dim=-1, keepdim=True) if self._divides_by_norm else rows
+        return rows / rows.norm(dim=-1, keepdim=True) if divides_by_norm(self.sae) else rows
 
     def decoder_scale(self, x: Tensor) -> Tensor:
         """By what decoding multiplies the rows of `decoder` at each token: [..., 1] float32 for `x` [..., d_in].
@@ -184,7 +180,7 @@ class SaeDictionary(Dictionary):
         # sae-lens's own functions, on a copy (they keep the token statistics on the SAE). Undoing the normalisation is
         # affine; the difference of two points leaves its slope.
         x = x.to(self.dtype).float()
-        twin = self._twin()
+        twin = twin_of(self.sae)
         ends = []
         for end in (torch.zeros_like(one), one):
             twin.run_time_activation_norm_fn_in(x)
@@ -201,7 +197,7 @@ class SaeDictionary(Dictionary):
         lines = [
             f"sae = saes[{self.name!r}]",
             "W = sae.W_dec.detach().float()",
-            divides if self._divides_by_norm else "D = W",
+            divides if divides_by_norm(self.sae) else "D = W",
         ]
         kind = "" if self.hook_name_out else self.sae.cfg.normalize_activations
         by_token = {
@@ -283,31 +279,10 @@ class SaeDictionary(Dictionary):
     def in_dtype(self, dtype: torch.dtype) -> Dictionary | None:
         return None if dtype == self.dtype else SaeDictionary(copy.deepcopy(self.sae).to(dtype), self.name)
 
-    def _sliceable(self) -> bool:
-        """Whether an activation depends on its own column only. Exact types: a subclass may do anything."""
-        import sae_lens
 
-        names = (
-            "StandardSAE StandardTrainingSAE GatedSAE GatedTrainingSAE JumpReLUSAE JumpReLUTrainingSAE Transcoder "
-            "SkipTranscoder JumpReLUTranscoder JumpReLUSkipTranscoder"
-        ).split()
-        return type(self.sae) in {getattr(sae_lens, name, None) or getattr(sae_lens.saes, name, None) for name in names}
-
-    def _twin(self, columns: Tensor | None = None) -> AnySae:
-        twin = copy.copy(self.sae)
-        # These closures of sae-lens write to the object that made them: make the twin's own.
-        if self.sae.cfg.normalize_activations in _BY_TOKEN:
-            twin._setup_activation_normalization()
-        if self.sae.hook_z_reshaping_mode:
-            twin.turn_off_forward_pass_hook_z_reshaping()  # heads are flattened before they get here
-        if columns is not None:
-            sliced = {
-                name: parameter[..., columns]
-                for name, parameter in self.sae._parameters.items()
-                if parameter is not None and name not in ("W_dec", "b_dec", "W_skip")
-            }
-            twin.__dict__["_parameters"] = {**self.sae._parameters, **sliced}
-        return twin
+def _finite(weights: Tensor) -> bool:
+    """Whether all are finite, without a copy of them: NaN and infinity are seen at the ends."""
+    return weights.numel() == 0 or bool(torch.isfinite(torch.stack(weights.aminmax())).all())
 
 
 def _dense(activations: Tensor) -> Tensor:

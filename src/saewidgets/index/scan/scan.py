@@ -29,7 +29,7 @@ from .shards import Block, Shard, block_of, shard_name, shards_in, write_shard
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ...engine.activations.reader import Piece
+    from ...engine.activations.piece import Piece
     from ...engine.activations.windows import Window
 
 # Dense dictionaries (neurons, directions) are active on every token: read less of them at a time.
@@ -112,6 +112,7 @@ class Scan:
             self._needs.check(per_token, done)
             if len(self.told) < 2:
                 self.told.append(self._needs.told(per_token))
+            self.told += [note for note in self.engine._reader.notes if note not in self.told]
             entries = sum(len(block.value) for block in blocks)
             if sum(map(len, blocks)) >= self.plan.shard_tokens or entries >= _SHARD_ENTRIES:
                 seen = self._commit(blocks, seen)

@@ -23,7 +23,7 @@ from ..corpus.columns import THEIRS
 from ..errors import CorpusError
 
 if TYPE_CHECKING:
-    from ...engine.activations.reader import Piece
+    from ...engine.activations.piece import Piece
     from ...engine.text.counted import Counting
     from ..corpus.documents import Chunk, Document
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.activations.reader import Piece
+from ...engine.activations.piece import Piece
 from ...engine.activations.windows import Window
 from ...engine.arrays import Floats, Ints
 from ...engine.text.counted import Counting
