@@ -159,7 +159,8 @@ class Engine:
         say("both together")
         engine = cls(model, {f"{release}/{sae_id}": sae}, labels=labels)
         named = {"model_name": model_name, "release": release, "sae_id": sae_id}
-        engine.made = Made(cls.from_pretrained, {**named, "device": device_elsewhere(device), "dtype": dtype})
+        kinds = {"device": device_elsewhere(device), "dtype": dtype, "sae_dtype": sae_dtype}
+        engine.made = Made(cls.from_pretrained, {**named, **kinds})
         return engine
 
     # -- asking
