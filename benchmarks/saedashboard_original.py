@@ -103,10 +103,10 @@ def _environment() -> Path:
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     ready = folder / "ready"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with process_lock(folder.parent / ".lock"):
+    with process_lock(folder.parent / ".lock", lambda: _say(f"Waiting for another process that makes {folder}")):
         if not ready.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            print(f"Installing sae-dashboard {VERSION} into {folder} (minutes, once)", file=sys.stderr)
+            _say(f"Installing sae-dashboard {VERSION} into {folder} (minutes, once)")
             venv.create(folder, with_pip=True)
             version = torch.__version__.partition("+")[0]
             pip = [str(python), "-m", "pip", "--quiet"]
@@ -129,6 +129,10 @@ def _model_for_it(folder: Path) -> Path:
     words = json.loads((source / "tokenizer_config.json").read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}
     (folder / "tokenizer_config.json").write_text(json.dumps(words))
     return folder
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _done(command: Sequence[str], what: str) -> str:

@@ -12,7 +12,7 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -28,7 +28,9 @@ import torch
 import saewidgets as sw
 from benchmarks.index_memory import peak
 from saewidgets.engine.engine import Engine
+from saewidgets.index.bounded import hands
 from saewidgets.index.bounded.drive import Drive
+from saewidgets.index.bounded.facts import ShardFacts
 from saewidgets.index.bounded.hands import Done, Task
 from saewidgets.index.corpus.files import CorpusFiles
 from saewidgets.index.record.manifest import Manifest
@@ -36,6 +38,7 @@ from saewidgets.index.scan.cluster import joined
 from saewidgets.index.scan.ray import RayHands
 from saewidgets.index.statistics.kept_examples import Keeping
 from saewidgets.storage.array_folder import Folder
+from saewidgets.storage.shelf import Shelf
 
 _ACTOR = b"ray::Actor"
 
@@ -93,6 +96,8 @@ def made_up_engine(kind: str) -> Engine:
     with torch.no_grad():
         for parameter in (*sae.parameters(), model.W_E, model.W_pos):
             parameter.normal_(0, 1)
+        sae.W_enc /= sae.W_enc.norm(dim=0)  # so that all features fire about as often
+        sae.W_dec /= sae.W_dec.norm(dim=1, keepdim=True)
         sae.b_enc.zero_()
     return Engine(model.eval(), sae.eval())
 
@@ -119,6 +124,8 @@ class Took:
         disk: most bytes that the index's folder held, and index: that it holds in the end; MB.
         features: that fire; full: those of them with more activations than are kept. documents: that are kept.
         sent: bytes that passed between the build and its actors through Ray.
+        state: largest of a shard, MB; merged: of all shards together. merging: seconds in merges of this process, read: what they read, MB.
+        files: of the finished index, in bytes.
     """
 
     tokens: int
@@ -134,16 +141,22 @@ class Took:
     full: int
     documents: int
     sent: int
+    state: float
+    merged: float
+    merging: float
+    read: float
     files: dict[str, int]
 
 
 def build(engine: Engine, corpus: object, path: Path, **options: Any) -> Took:
     """A bounded build, watched; nothing that goes on in the background is waited for."""
-    before, sent, scanning = peak(), Sent(), Scanning()
+    forget_peak()
+    before, sent, scanning, states = peak(), Sent(), Scanning(), States()
     with ExitStack() as stack:
         largest = stack.enter_context(watching_disk(path))
         workers = stack.enter_context(watching_actors())
         stack.enter_context(scanning.noted())
+        stack.enter_context(states.noted())
         if "cluster" in options:
             stack.enter_context(sent.counted())
         start = time.perf_counter()
@@ -167,6 +180,10 @@ def build(engine: Engine, corpus: object, path: Path, **options: Any) -> Took:
         full=int(np.count_nonzero(kept < count)),
         documents=len(index.documents),
         sent=sent.bytes,
+        state=states.largest / 1e6,
+        merged=states.merged / 1e6,
+        merging=states.seconds,
+        read=states.read / 1e6,
         files={one.name: one.stat().st_size for one in sorted((path / manifest.store).iterdir())},
     )
 
@@ -192,12 +209,12 @@ class Scanning:
             self._drive, self._began = drive, time.perf_counter()
             return run(drive, breathe)
 
-        def noted_ended(hands: RayHands, hand: Any) -> None:
+        def noted_ended(of: RayHands, hand: Any) -> None:
             starts = hand.task is None
-            ended(hands, hand)
+            ended(of, hand)
             if starts and self._drive is not None:
                 done = sum(facts.tokens for facts in self._drive._facts.values())
-                self._began, self._done_before = time.perf_counter(), done + hands.tokens_under_way()
+                self._began, self._done_before = time.perf_counter(), done + of.tokens_under_way()
 
         def noted_took(drive: Drive, done: Done) -> None:
             if done.task.kind == "scan" and done.facts is not None and done.facts.documents:
@@ -209,6 +226,40 @@ class Scanning:
             yield
         finally:
             Drive.run, Drive._took, RayHands._ended = run, took, ended  # type: ignore[method-assign]
+
+
+class States:
+    """Sizes of states of shards, and what merging them takes, where this process does it; bytes and seconds."""
+
+    def __init__(self) -> None:
+        self.largest = self.merged = self.read = 0
+        self.seconds = 0.0
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note them while the context is open."""
+        scan, merge = hands.scan_to, hands.merge_on
+
+        def noted_scan(shelf: Shelf, name: str, *arguments: Any, **options: Any) -> ShardFacts:
+            facts = scan(shelf, name, *arguments, **options)
+            if facts.documents:
+                self.merged = bytes_in(Path(shelf.where, name))  # unless others follow
+                self.largest = max(self.largest, self.merged)
+            return facts
+
+        def noted_merge(shelf: Shelf, names: Sequence[str], name: str, breathe: Callable[[], None]) -> tuple[str, ...]:
+            self.read += sum(bytes_in(Path(shelf.where, one)) for one in names)
+            start = time.perf_counter()
+            damaged = merge(shelf, names, name, breathe)
+            self.seconds += time.perf_counter() - start
+            self.merged = bytes_in(Path(shelf.where, name))
+            return damaged
+
+        hands.scan_to, hands.merge_on = noted_scan, noted_merge
+        try:
+            yield
+        finally:
+            hands.scan_to, hands.merge_on = scan, merge
 
 
 class Sent:
@@ -233,9 +284,9 @@ class Sent:
             self._add(value)
             return value
 
-        def counted_begin(hands: RayHands, task: Task) -> None:
+        def counted_begin(of: RayHands, task: Task) -> None:
             self._add(task)
-            begin(hands, task)
+            begin(of, task)
 
         ray.put, ray.get, RayHands.begin = counted_put, counted_get, counted_begin
         try:
@@ -283,7 +334,7 @@ def watching_disk(path: Path) -> Iterator[list[int]]:
 
 @contextmanager
 def watching_actors() -> Iterator[dict[int, float]]:
-    """Peak of resident memory of each of Ray's actors that this user runs, by process, MB; looked at every 50 ms.
+    """Peak of resident memory of each of Ray's actors below this process, MB; looked at every 50 ms.
 
     The system itself keeps the peak, so that only what happens in the last moment of an actor can be missed.
     """
@@ -292,12 +343,10 @@ def watching_actors() -> Iterator[dict[int, float]]:
 
     def watch() -> None:
         while not ended.wait(0.05):
-            for status in Path("/proc").glob("[0-9]*/status"):
+            for folder in Path("/proc").glob("[0-9]*"):
                 with suppress(OSError):  # it has ended
-                    if status.with_name("cmdline").read_bytes().startswith(_ACTOR):
-                        found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text())
-                        if found:
-                            seen[int(status.parent.name)] = int(found[1]) * 1024 / 1e6
+                    if (folder / "cmdline").read_bytes().startswith(_ACTOR) and _is_below(folder, os.getpid()):
+                        seen[int(folder.name)] = _said_of(folder, "VmHWM") * 1024 / 1e6
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -306,6 +355,22 @@ def watching_actors() -> Iterator[dict[int, float]]:
     finally:
         ended.set()
         watcher.join()
+
+
+def _is_below(folder: Path, ancestor: int) -> bool:
+    parent = _said_of(folder, "PPid")
+    return parent == ancestor or (parent > 1 and _is_below(folder.with_name(str(parent)), ancestor))
+
+
+def _said_of(folder: Path, what: str) -> int:
+    found = re.search(rf"{what}:\s*(\d+)", (folder / "status").read_text())
+    return int(found[1]) if found else 0
+
+
+def forget_peak() -> None:
+    """Let the peak of this process begin anew, where the system can: making an engine takes more than keeping it."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def main() -> None:
