@@ -136,10 +136,8 @@ def beside_rows(found: Figures) -> list[Row]:
     features, whole = theirs["features"], theirs["computing"] + theirs["writing"]
     forwards = -(-features // theirs["at_once"])
     all_forwards = -(-n // theirs["at_once"])
-    each = whole / features
-    # Per feature what a batch of features costs; of the forwards only one for all.
-    cached = theirs["forwards"] / forwards + (whole - theirs["forwards"]) / features * n
-    per = each / (ours / n)
+    forward, rest = theirs["forwards"] / forwards, (whole - theirs["forwards"]) / features * n
+    all_of_it, cached = all_forwards * forward + rest, forward + rest
 
     def row(what: str, budget: float | None, ratio: float, said: str) -> Row:
         within = None if budget is None else ratio >= budget
@@ -154,17 +152,16 @@ def beside_rows(found: Figures) -> list[Row]:
             f"{whole:.1f} / {ours:.1f} s",
         ),
         row(
-            f"- the same per feature, and so for all {n:,} (extrapolated: {n / features:g} times its {features}, {all_forwards} forwards)",
+            f"- the same for all {n:,}, extrapolated ({all_forwards} forwards, the rest {n / features:g} times), and so per feature",
             30,
-            per,
-            f"{each:.3f} / {ours / n:.4f} s a feature; {each * n / 60:.0f} / {ours / 60:.1f} minutes",
+            all_of_it / ours,
+            f"{all_of_it / 60:.1f} / {ours / 60:.1f} minutes, {all_of_it / n:.3f} / {ours / n:.4f} s a feature",
         ),
         row(
-            "- the same with its cache of the model's activations (computed: one forward instead of "
-            f"{all_forwards}, reading the cache not counted)",
+            "- the same with its cache of the model's activations, also extrapolated (one forward, reading the cache not counted)",
             None,
             cached / ours,
-            f"{cached / 60:.0f} / {ours / 60:.1f} minutes",
+            f"{cached / 60:.1f} / {ours / 60:.1f} minutes",
         ),
         Row(
             f"- of its time, {forwards} forwards / data / the page of {theirs['page'] / features / 1e3:.0f} kB a feature",
