@@ -21,6 +21,7 @@ from benchmarks import (
     map_bench,
     map_frames_bench,
     package_bench,
+    scale_bench,
     search_bench,
     steering_bench,
 )
@@ -55,6 +56,7 @@ def main() -> None:
     rows += map_bench.rows(engine, 500 if arguments.quick else None)
     rows += search_bench.rows(5_000 if arguments.quick else 100_000)
     engine.close()
+    rows += scale_bench.rows(scale_bench.QUICK if arguments.quick else scale_bench.Size())
     if not arguments.no_browser:
         rows += browser_bench.rows()
         rows += graph_bench.rows()

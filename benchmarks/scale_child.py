@@ -34,6 +34,7 @@ from saewidgets.index.bounded.facts import ShardFacts
 from saewidgets.index.bounded.hands import Done, Task
 from saewidgets.index.corpus.files import CorpusFiles
 from saewidgets.index.record.manifest import Manifest
+from saewidgets.index.remaining.background import stop
 from saewidgets.index.scan.cluster import joined
 from saewidgets.index.scan.ray import RayHands
 from saewidgets.index.statistics.kept_examples import Keeping
@@ -64,8 +65,10 @@ class Kind:
 KINDS = {
     # So few features and examples that all rooms are full after a few hundred thousand tokens.
     "saturated": Kind(64, 8, 16, 32, 1000, Keeping(complete=8, top=4), 16_384),
-    # The default of a bounded scan.
-    "million": Kind(1_000_000, 64, 64, 128, 1000, Keeping(complete=256, top=64), 4096),
+    # Every feature has many more activations than are kept by default, and few in one text, as in a wide dictionary.
+    "full": Kind(4096, 4, 64, 128, 20_000, Keeping(complete=256, top=64), 131_072),
+    # What is kept by default.
+    "million": Kind(1_000_000, 64, 64, 128, 20_000, Keeping(complete=256, top=64), 4096),
 }
 
 
@@ -125,7 +128,7 @@ class Took:
         features: that fire; full: those of them with more activations than are kept. documents: that are kept.
         sent: bytes that passed between the build and its actors through Ray.
         state: largest of a shard, MB; merged: of all shards together. merging: seconds in merges of this process, read: what they read, MB.
-        files: of the finished index, in bytes.
+        whole: arrays of the state of all shards, each with its length and bytes.
     """
 
     tokens: int
@@ -145,7 +148,7 @@ class Took:
     merged: float
     merging: float
     read: float
-    files: dict[str, int]
+    whole: dict[str, tuple[int, int]]
 
 
 def build(engine: Engine, corpus: object, path: Path, **options: Any) -> Took:
@@ -163,6 +166,7 @@ def build(engine: Engine, corpus: object, path: Path, **options: Any) -> Took:
         index = sw.build_index(engine, corpus, path, keep_activations=False, progress=False, **options)
         seconds = time.perf_counter() - start
         after = peak()
+    stop(path)  # what would go on in the background is no part of it
     manifest = Manifest.load(path)
     assert manifest.bounded is not None
     count, kept = index.column("count"), np.diff(Folder(path / manifest.store).read("kept_ptr"))
@@ -184,7 +188,7 @@ def build(engine: Engine, corpus: object, path: Path, **options: Any) -> Took:
         merged=states.merged / 1e6,
         merging=states.seconds,
         read=states.read / 1e6,
-        files={one.name: one.stat().st_size for one in sorted((path / manifest.store).iterdir())},
+        whole=states.whole,
     )
 
 
@@ -234,6 +238,12 @@ class States:
     def __init__(self) -> None:
         self.largest = self.merged = self.read = 0
         self.seconds = 0.0
+        self.whole: dict[str, tuple[int, int]] = {}
+
+    def _look(self, path: Path) -> int:
+        folder = Folder(path)
+        self.whole = {one.stem: (folder.length(one.stem), one.stat().st_size) for one in sorted(path.glob("*.npy"))}
+        return bytes_in(path)
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -243,7 +253,7 @@ class States:
         def noted_scan(shelf: Shelf, name: str, *arguments: Any, **options: Any) -> ShardFacts:
             facts = scan(shelf, name, *arguments, **options)
             if facts.documents:
-                self.merged = bytes_in(Path(shelf.where, name))  # unless others follow
+                self.merged = self._look(Path(shelf.where, name))  # unless others follow
                 self.largest = max(self.largest, self.merged)
             return facts
 
@@ -252,7 +262,7 @@ class States:
             start = time.perf_counter()
             damaged = merge(shelf, names, name, breathe)
             self.seconds += time.perf_counter() - start
-            self.merged = bytes_in(Path(shelf.where, name))
+            self.merged = self._look(Path(shelf.where, name))
             return damaged
 
         hands.scan_to, hands.merge_on = noted_scan, noted_merge
