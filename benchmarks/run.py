@@ -22,6 +22,7 @@ from benchmarks import (
     map_frames_bench,
     million_bench,
     package_bench,
+    scale_bench,
     search_bench,
     steering_bench,
 )
@@ -58,6 +59,7 @@ def main() -> None:
     features = 10_000 if arguments.quick else million_bench.MILLION
     rows += million_bench.rows(engine, features, frames=not arguments.no_browser)
     engine.close()
+    rows += scale_bench.rows(scale_bench.QUICK if arguments.quick else scale_bench.Size())
     if not arguments.no_browser:
         rows += browser_bench.rows()
         rows += graph_bench.rows()

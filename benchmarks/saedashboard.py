@@ -1,11 +1,11 @@
 """SAEDashboard's way to a dashboard of every feature, to measure beside ours.
 
-A port of the algorithm of SAEDashboard 0.8.0 (MIT, (c) 2024 Decode Research), which does not install beside today's
-sae-lens: features in batches on the outside, all tokens for each of them on the inside, dense. Where the port departs
-from the original, it does less: no copies of the SAE's weights for each minibatch, no merging of dictionaries and
-HTML templates, no array for each token's string, no matplotlib for each colour. Run beside the original (with
-cache_dir, 128 features, 2,048 tokens, same machine) it gives the same numbers, in the same time for the data (1.7 and
-1.9 s) and in a seventh of the time for the pages (0.7 and 5.3 s).
+A port of the algorithm of SAEDashboard 0.8.0 (MIT, (c) 2024 Decode Research), which needs TransformerLens 2 and so
+another environment (saedashboard_original.py runs it there): features in batches on the outside, all tokens for each of
+them on the inside, dense. Where the port departs from the original, it does less: no copies of the SAE's weights for
+each minibatch, no merging of dictionaries and HTML templates, no array for each token's string, no matplotlib for each
+colour. Run beside the original (with cache_dir, 128 features, 2,048 tokens, same machine) it gives the same numbers, in
+the same time for the data (1.7 and 1.9 s) and in a seventh of the time for the pages (0.7 and 5.3 s).
 """
 
 from __future__ import annotations
