@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..engine.copies import bytes_of
 from ..engine.engine import Engine
 from ..engine.provenance import context_of
-from ..storage.build_lock import build_lock, owned
-from ..storage.shelf import shelf_at
-from .bounded.job import BoundedJob
+from ..storage.build_lock import build_lock
+from .build_bounded import run_bounded
+from .build_steps import note_weights, opened, say_waiting
 from .corpus.passage import Source
 from .errors import ClusterError, CorpusError, IndexMismatchError, writing
 from .feature_index import FeatureIndex
@@ -24,7 +23,6 @@ from .record.manifest import MANIFEST, Manifest
 from .record.settings import Settings
 from .record.state import State, begin
 from .remaining.background import stop
-from .scan.cluster import joined
 from .scan.costs import Costs
 from .scan.on_cluster import OnCluster
 from .scan.progress import Bar, follow
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 _SHARD_TOKENS = 131_072
 _BOUNDED = Keeping(complete=256, top=64)
 """What a bounded scan keeps of a feature."""
-# Bytes of weights that take some seconds to be read, before there is anything else to tell.
-_LONG_HASH = 2e9
 
 
 def build_index(
@@ -158,7 +154,7 @@ def build_index(
             'actors=, cpus_per_actor= and gpus_per_actor= are of a build on a cluster: pass cluster="auto" too.'
         )
     if bounded:
-        return _run_bounded(engine, plan, settings, neuron_correlations, progress, wait, shards, on_cluster)
+        return run_bounded(engine, plan, settings, neuron_correlations, progress, wait, shards, on_cluster)
     return _run(engine, plan, settings, neuron_correlations, keep_activations is True, progress, wait, grow=False)
 
 
@@ -219,7 +215,7 @@ def _run(
 ) -> FeatureIndex:
     path = plan.path
     with Bar(progress) as bar:
-        _note_weights(engine, bar)
+        note_weights(engine, bar)
         who = identity(engine, plan.dictionary, plan.context_size)
         state = State.load(path)
         if state is not None and state.bounded is not None:
@@ -242,7 +238,7 @@ def _run(
         if job.needed():
             with ExitStack() as stack:
                 with writing(path):
-                    stack.enter_context(build_lock(path, lambda: _say_waiting(path)))
+                    stack.enter_context(build_lock(path, lambda: say_waiting(path)))
                 state = State.load(path) or state  # another process may have ended it meanwhile
                 job = Job(engine, plan, settings, state, keep, grow, job.ahead)
                 if job.needed():
@@ -252,79 +248,7 @@ def _run(
                 if job.repeated:
                     told = f"This corpus is in the index at {path} already, all of it: nothing was added."
                     warnings.warn(told, stacklevel=3)
-        return _opened(engine, plan, bar, wait)
-
-
-def _run_bounded(
-    engine: Engine,
-    plan: Plan,
-    settings: Settings,
-    neurons: bool | None,
-    progress: bool,
-    wait: bool,
-    shards: str | os.PathLike[str] | None,
-    on_cluster: OnCluster | None,
-) -> FeatureIndex:
-    path = plan.path
-    shelf = shelf_at(path if shards is None else shards)
-    if neurons:
-        raise IndexMismatchError(
-            "neuron_correlations=True keeps sums of the size of features x neurons, which a bounded scan does not: pass "
-            "keep_activations=True, or leave it out."
-        )
-    if settings.keep.complete < 1:
-        raise CorpusError(f"keep={settings.keep.complete}: a bounded scan keeps a sample of at least one activation.")
-    with Bar(progress) as bar:
-        _note_weights(engine, bar)
-        who = identity(engine, plan.dictionary, plan.context_size)
-        state = State.load(path)
-        if (path / MANIFEST).exists():
-            must_agree(Manifest.load(path).identity, who, path)
-            on_cluster = None
-        if state is not None and state.bounded is None and state.parts:
-            raise IndexMismatchError(
-                f"The scan at {path} was begun with keep_activations=True, and cannot change it: make the same call to go on, "
-                "or choose another path."
-            )
-        costs = Costs.of(engine, plan.dictionary, correlations=settings.correlations is not False)
-        with ExitStack() as stack:
-            # First of all: where there is no cluster nothing is begun.
-            room = None if on_cluster is None else stack.enter_context(joined(on_cluster.cluster))
-            state = begin(path, state, who, plan.dictionary, False)
-            job = BoundedJob(engine, plan, settings, state, shelf)
-            if job.needed():
-                with writing(path):
-                    stack.enter_context(build_lock(path, lambda: _say_waiting(path)))
-                    if shards is not None:
-                        stack.enter_context(owned(shelf))
-                state = State.load(path) or state  # another process may have ended it meanwhile
-                hands = None
-                if on_cluster is not None and room is not None:
-                    hands = on_cluster.hands(room, engine, plan, who, shelf, lambda line: job.told.append(line))
-                job = BoundedJob(engine, plan, settings, state, shelf, hands)
-            if job.needed():
-                stop(path)
-                bar.expect(partial(costs.steps, check=False, wait=wait))
-                follow(engine, job.run, job, bar, plan.source.corpus)
-            else:
-                bar.expect(costs.check_alone)
-                follow(engine, job.check, job, bar, plan.source.corpus)
-        return _opened(engine, plan, bar, wait)
-
-
-def _note_weights(engine: Engine, bar: Bar) -> None:
-    if bytes_of(engine.model.raw) > _LONG_HASH:
-        bar.note("reading the weights of the model")
-
-
-def _opened(engine: Engine, plan: Plan, bar: Bar, wait: bool) -> FeatureIndex:
-    """The finished index, whose rest is computed in the background, or now."""
-    index = FeatureIndex.open(plan.path, engine=engine, sae=plan.dictionary.name)
-    index._pending.begin()
-    if wait:
-        index._pending.wait(bar)
-    bar.ends(f"{index.tokens:,} tokens read")
-    return index
+        return opened(engine, plan, bar, wait)
 
 
 def _check(engine: Engine, tokens: int | None, shard_tokens: int, context_size: int | None) -> None:
@@ -334,7 +258,3 @@ def _check(engine: Engine, tokens: int | None, shard_tokens: int, context_size: 
         raise CorpusError(f"shard_tokens={shard_tokens}: a shard has at least one token.")
     if context_size is not None and not 1 < context_size <= engine.context_size:
         raise CorpusError(f"context_size={context_size}: the engine reads 2 to {engine.context_size} tokens at once.")
-
-
-def _say_waiting(path: Path) -> None:
-    warnings.warn(f"Another process is building the index at {path}; waiting for it.", stacklevel=4)
