@@ -41,6 +41,9 @@ ROWS: dict[str, list[Any]] = {
 }
 KILLS = int(os.environ.get("SAEW_KILLS", "2"))
 
+# Ray gives its own processes 15 seconds to start, which a busy machine may not keep for a while.
+_TRIES = 6
+
 _HEAD = """
 import sys
 from saewidgets.index.scan.cluster import joined
@@ -58,14 +61,16 @@ def cluster() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", path)
         patch.setenv("RAY_AUTH_MODE", "disabled")  # else it leaves a token in the home folder
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen([sys.executable, "-c", _HEAD], **pipes) as head:
-            assert head.stdin is not None and head.stdout is not None
-            address = head.stdout.readline().decode().strip()
-            assert address, "Ray did not start"
-            yield address
-            head.stdin.close()
-            head.wait()
+        for _ in range(_TRIES):
+            with subprocess.Popen([sys.executable, "-c", _HEAD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
+                assert head.stdin is not None and head.stdout is not None
+                address = head.stdout.readline().decode().strip()
+                if address:
+                    yield address
+                    head.stdin.close()
+                    head.wait()
+                    return
+        raise AssertionError("Ray did not start")
 
 
 def maker(points: Path | None = None, pids: Path | None = None) -> Callable[[], sw.Engine]:
