@@ -97,11 +97,13 @@ def made_up_engine(kind: str) -> Engine:
     metadata = SAEMetadata(hook_name="blocks.0.hook_resid_pre", context_size=asked.context)
     sae = TopKSAE(TopKSAEConfig(d_in=asked.width, d_sae=asked.features, k=asked.active, metadata=metadata))
     with torch.no_grad():
-        for parameter in (*sae.parameters(), model.W_E, model.W_pos):
+        for parameter in (*sae.parameters(), model.W_E):
             parameter.normal_(0, 1)
+        model.W_pos.normal_(0, 1)
         sae.W_enc /= sae.W_enc.norm(dim=0)  # so that all features fire about as often
         sae.W_dec /= sae.W_dec.norm(dim=1, keepdim=True)
         sae.b_enc.zero_()
+        sae.b_dec.zero_()
     return Engine(model.eval(), sae.eval())
 
 
