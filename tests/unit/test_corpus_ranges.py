@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tiny
+from datasets.arrow_dataset import Dataset
+from datasets.load import load_from_disk
 
 import saewidgets as sw
 from saewidgets.index.corpus.documents import Document, documents
@@ -52,10 +54,10 @@ def parquet(folder: Path) -> CorpusFiles:
     return CorpusFiles([*paths[:2], folder / "between.txt", paths[2]])
 
 
-def saved(folder: Path) -> datasets.Dataset:
+def saved(folder: Path) -> Dataset:
     """A dataset on disk, in three files."""
-    datasets.Dataset.from_dict(ROWS).save_to_disk(str(folder / "saved"), num_shards=3)
-    return datasets.load_from_disk(str(folder / "saved"))
+    Dataset.from_dict(ROWS).save_to_disk(str(folder / "saved"), num_shards=3)
+    return load_from_disk(str(folder / "saved"))
 
 
 @pytest.mark.parametrize("made", [parquet, saved])
@@ -80,7 +82,7 @@ def test_what_is_no_longer_as_its_files_say_is_one_stream(tmp_path: Path) -> Non
         "turned": dataset.select(range(N - 1, -1, -1)),
         "formatted": dataset.with_format("numpy"),
         "without a column": dataset.remove_columns("n"),
-        "in memory": datasets.Dataset.from_dict(ROWS),
+        "in memory": Dataset.from_dict(ROWS),
         "in lines": CorpusFiles([_lines(tmp_path)]),
         "a list": list(dataset),
         "a table": pd.DataFrame(ROWS),
@@ -147,8 +149,9 @@ def test_documents_are_sent_as_they_are(tmp_path: Path) -> None:
     for sent, found in zip(some, back, strict=True):
         known = {key: value for key, value in found.columns.items() if key not in ("own", "array")}
         assert known == {key: value for key, value in sent.columns.items() if key not in ("own", "array")}
-        # What is stored of them, and by what they are told apart, is the same.
-        assert table_of([found]).equals(table_of([sent])) and row_of(found, 0) == row_of(sent, 0)
+        # What is stored of them, and by what they are told apart, is the same. (A set has no order to be stored in.)
+        stored = [table_of([replace(d, columns={**d.columns, "set": None})]) for d in (sent, found)]
+        assert stored[0].equals(stored[1]) and row_of(found, 0) == row_of(sent, 0)
     path = tmp_path / "sent" / "documents.json"
     path.write_bytes(path.read_bytes().replace(b"empty", b"other"))
     with pytest.raises(IndexCorruptError):

@@ -87,7 +87,7 @@ class FakeRay:
 
 
 def facts_of(number: int) -> ShardFacts:
-    return ShardFacts(number, 3, 10, 9, 0, 1, "texts", "rows", False)
+    return ShardFacts(number, 3, 3, 10, 9, 0, 1, "texts", "rows", False)
 
 
 MakeHands = Callable[..., RayHands]
@@ -196,6 +196,26 @@ def test_actors_that_cannot_begin(starts: list[Any], told: str, hands_of: MakeHa
     hands = hands_of(FakeRay(starts=iter(starts + ["machine"] * 9)))
     with pytest.raises(ClusterError, match=told):
         all_done(hands, TASKS)
+
+
+def test_where_no_actor_begins_the_others_go_on(hands_of: MakeHands, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    why = (
+        "\x1b[36mray::Actor\x1b[39m (pid=1)\n^^^^\n"
+        + "traceback " * 99
+        + "\nModuleNotFoundError: No module named 'saewidgets'"
+    )
+    ray, turn = FakeRay(starts=iter(["machine", *[Died(why)] * 3])), itertools.cycle([0, -1])
+
+    def wait(calls: list[Any], num_returns: int, timeout: float) -> tuple[list[Any], list[Any]]:
+        return [calls[next(turn)]], []
+
+    monkeypatch.setattr(ray, "wait", wait)
+    assert len(all_done(hands_of(ray, actors=2, said=said), TASKS)) == 4
+    assert ray.hired == 4 and len(ray.killed) == 3
+    (told,) = said
+    assert told.startswith("One actor less") and "ray::Actor (pid=1) traceback" in told
+    assert told.endswith("No module named 'saewidgets'") and len(told) < 800 and "\x1b" not in told
 
 
 def test_nobody_is_waited_for_in_silence(hands_of: MakeHands, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,8 @@ def test_shards_go_to_the_shelf_and_merge_there(orders: Orders) -> None:
     assert orders.shelf.names() == ["state-0", "state-1", "state-2"], "of no document there is no state"
     checked = actor.do(Task("check", number=1))
     assert isinstance(checked, ShardFacts) and isinstance(facts[1], ShardFacts) and checked.same_corpus(facts[1])
+    limited = actor.do(Task("scan", "state-limited", 1, limit=40))
+    assert isinstance(limited, ShardFacts) and limited.cut and 40 <= limited.tokens < facts[1].tokens
     tokens = Path(orders.shelf.where) / "state-1" / "tokens.npy"
     whole = tokens.read_bytes()
     tokens.write_bytes(whole[:-4])

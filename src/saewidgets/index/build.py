@@ -142,12 +142,16 @@ def build_index(
     folder = Path(path)
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, settings.keep.complete)
+    if not bounded and (cluster is not None or shards is not None):
+        raise ClusterError("cluster= and shards= are of a bounded scan: pass keep_activations=False too.")
     on_cluster = None
     if cluster is not None:
         on_cluster = OnCluster(cluster, actors, cpus_per_actor, gpus_per_actor, make_engine)
         on_cluster.maker(engine)
-    if not bounded and (cluster is not None or shards is not None):
-        raise ClusterError("cluster= and shards= are of a bounded scan: pass keep_activations=False too.")
+    elif any(asked is not None for asked in (actors, cpus_per_actor, gpus_per_actor)):
+        raise ClusterError(
+            'actors=, cpus_per_actor= and gpus_per_actor= are of a build on a cluster: pass cluster="auto" too.'
+        )
     if bounded:
         index = _run_bounded(engine, plan, settings, neuron_correlations, progress, shards, on_cluster)
     else:

@@ -18,7 +18,7 @@ from .files import CorpusFiles, read_text
 from .rows import TOKEN_COLUMN
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets.arrow_dataset import Dataset
 
 __all__ = ["DatasetRows", "FileRows", "NumberedRows", "numbered_rows"]
 
@@ -179,7 +179,8 @@ def _blocks(table: Any) -> list[Any]:
 @lru_cache(maxsize=4)
 def _opened(paths: tuple[str, ...]) -> Dataset:
     """A dataset by its files: mapped into memory, not read."""
-    from datasets import Dataset, concatenate_datasets
+    from datasets.arrow_dataset import Dataset
+    from datasets.combine import concatenate_datasets
 
     parts = [Dataset.from_file(path) for path in paths]
     return parts[0] if len(parts) == 1 else concatenate_datasets(parts)

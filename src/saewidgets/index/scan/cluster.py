@@ -112,7 +112,8 @@ def _join(ray: ModuleType, cluster: str) -> None:
         if "AuthToken" in f"{error} {error.__cause__}":
             raise ClusterError(
                 f"The Ray cluster {where} wants its token, which stands on its head in ~/.ray/auth_token: set RAY_AUTH_MODE=token and "
-                "RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN) before Ray is imported. Nothing was started."
+                'RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN) before Ray is imported, or pass cluster="auto" on a machine that has the file. '
+                "Nothing was started."
             ) from error
         raise ClusterError(
             f"There is no Ray cluster {where} that can be joined: {error} Start one with `ray start --head` (and `ray start "

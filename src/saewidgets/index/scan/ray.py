@@ -8,6 +8,7 @@ but to start processes and to say when one ended.
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections import Counter, deque
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...engine.ticket import Ticket
+from ...errors import SaewidgetsError
 from ..bounded.hands import Done, Ranges, Task
 from ..corpus.documents import Document
 from ..corpus.spool import write_documents
@@ -36,6 +38,7 @@ _LOOK_SECONDS = 20.0
 _KEPT = "What was scanned is kept: the same call goes on from there, with or without cluster=."
 # What is sent to every actor at most: an engine is made there, its weights are not sent.
 _MOST_BYTES = 10_000_000
+_MOST_SAID = 600
 
 
 @dataclass(eq=False)
@@ -223,14 +226,9 @@ class RayHands:
         try:
             answer = self._ray.get(call)
         except self._ray.exceptions.RayError as error:
-            self._let_go(hand)
-            self._failed(task, ClusterError(f"{_ended_with(task)}: {_first_lines(error)}"), again=True)
-            return
+            answer = Failure(ClusterError(f"{_ended_with(task)}: {_said_by_ray(error)}"), again=True)
         if isinstance(answer, Failure):
-            if answer.again:
-                # One whose disk is full would fail again, and so would another one beside it.
-                self._let_go(hand, replaced=not (answer.retire and len(self._hands) > 1))
-            self._failed(task, answer.error, again=answer.again)
+            self._failed(hand, task, answer)
         elif task is None:
             hand.machine = answer
             self._tries.pop(None, None)
@@ -242,18 +240,26 @@ class RayHands:
             merged = task.kind == "merge"
             self._finished.append(Done(task, damaged=answer) if merged else Done(task, answer))
 
-    def _failed(self, task: Task | None, error: Exception, *, again: bool) -> None:
+    def _failed(self, hand: _Hand, task: Task | None, failure: Failure) -> None:
         """A task (None: the start of an actor) that was not done: try it again, or give it up."""
         self._tries[task] += 1
-        if again and self._tries[task] < _ATTEMPTS:
-            if task is not None:
-                self._waiting.appendleft(task)
-                self._say(f"{self._named(task)} is done again: {str(error).splitlines()[0]}")
-            return
-        if self._error is None:
-            self._error = error if not again else self._given_up(task, error)
+        over = not failure.again or self._tries[task] >= _ATTEMPTS
+        others = any(other.machine for other in self._hands if other is not hand)
+        if failure.again:
+            # What a full disk, or a machine on which none begins, does to one actor, it would do to the next.
+            without = len(self._hands) > 1 and (failure.retire or (task is None and over and others))
+            self._let_go(hand, replaced=not without)
+        told = str(failure.error).splitlines()[0]
+        if task is not None and not over:
+            self._waiting.appendleft(task)
+            self._say(f"{self._named(task)} is done again: {told}")
+        elif task is None and failure.again and others and over:
+            self._tries.pop(None)
+            self._say(f"One actor less: none could be started in the place of one, {_ATTEMPTS} times. {told}")
+        elif over and self._error is None:
+            self._error = self._given_up(task, failure.error) if failure.again else failure.error
 
-    def _given_up(self, task: Task | None, error: Exception) -> Exception:
+    def _given_up(self, task: Task | None, error: SaewidgetsError) -> SaewidgetsError:
         if task is None:
             return ClusterError(f"No actor could be started, {_ATTEMPTS} times. The last time: {error} {_KEPT}")
         return type(error)(f"{self._named(task)} was given up after {_ATTEMPTS} tries. The last one: {error} {_KEPT}")
@@ -269,8 +275,9 @@ def _ended_with(task: Task | None) -> str:
     return "An actor ended before it was ready" if task is None else "Its actor ended"
 
 
-def _first_lines(error: Exception) -> str:
-    """What Ray says of an actor's end, without the ids of its parts."""
-    lines = (line.strip() for line in str(error).splitlines())
+def _said_by_ray(error: Exception) -> str:
+    """What Ray says of an actor's end in a line or two: without colours and ids, its beginning and its end."""
+    lines = (line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines())
     ids = ("class_name:", "actor_id:", "pid:", "namespace:", "name:")
-    return " ".join(line for line in lines if line and not line.startswith(ids))[:600]
+    told = " ".join(line for line in lines if line and not line.startswith(ids) and not set(line) <= {"^", "~"})
+    return told if len(told) <= _MOST_SAID else f"{told[: _MOST_SAID // 2]} ... {told[-_MOST_SAID // 2 :]}"
