@@ -44,7 +44,7 @@ class Size:
         tokens, features, rounds: of the demo, beside SAEDashboard (its features) and a bare loop (builds, each with one around it).
         saturated: tokens at 1x; times: how many times as many.
         on_ray, ray_rounds: tokens of the demo on Ray and beside it, and how often.
-        million: tokens of both scans of 1,000,000 features.
+        million: tokens of both scans of 1,000,000 features; full: of a few that are full, which the extrapolation needs.
     """
 
     tokens: int = 65_536
@@ -55,9 +55,10 @@ class Size:
     on_ray: int = 32_768
     ray_rounds: int = 2
     million: tuple[int, int] = (4096, 8192)
+    full: int = 1_048_576
 
 
-QUICK = Size(2048, 32, 1, 2048, (1, 2), 2048, 1, (256, 512))
+QUICK = Size(2048, 32, 1, 2048, (1, 2), 2048, 1, (256, 512), 65_536)
 
 
 # -- beside SAEDashboard's own code, and beside a bare loop
@@ -276,12 +277,13 @@ def actors_rows(found: Figures) -> list[Row]:
 
 
 def million(size: Size) -> Figures:
-    """Bounded scans of 1,000,000 features on two numbers of tokens."""
-    return {"builds": [_child("million", tokens) for tokens in size.million]}
+    """Bounded scans of 1,000,000 features on two numbers of tokens; and of 4096 whose rooms are full, by which they are extrapolated."""
+    return {"builds": [_child("million", tokens) for tokens in size.million], "full": _child("full", size.full)}
 
 
 def million_rows(found: Figures) -> list[Row]:
-    less, more = found["builds"]
+    (less, more), full = found["builds"], found["full"]
+    share = full["full"] / full["features"]
     name = f"1,000,000 x 64 TopK dictionary of 64 active on random residuals, {less['tokens']:,} and {more['tokens']:,} tokens"
     # Of a cost that is linear the second half of the tokens takes as long as the first.
     linear = (more["tokens"] / more["rate"]) / (less["tokens"] / less["rate"]) / (more["tokens"] / less["tokens"])
@@ -312,6 +314,14 @@ def million_rows(found: Figures) -> list[Row]:
             + " MB",
             None,
         ),
+        Row(
+            f"4096 features, 4 active, {full['tokens']:,} tokens ({share:.0%} with more activations than are kept): "
+            "state of all / finished index, a feature",
+            "-",
+            f"{full['merged'] * 1e3 / full['features']:.1f} / {full['index'] * 1e3 / full['features']:.1f} kB",
+            None,
+        ),
+        Row("- merging, of what it reads", "-", f"{full['read'] / full['merging']:.0f} MB a second", None),
     ]
 
 
