@@ -1,6 +1,6 @@
 """From what was measured to a billion tokens and a million features: the table of docs/scale.md, with its arithmetic.
 
-    python -m benchmarks.extrapolate
+    python -m benchmarks.extrapolate --write
 
 Reads benchmarks/results/scale.json. It is arithmetic on what two cores did with made-up residuals, and no measurement: every
 step is printed.
@@ -8,10 +8,12 @@ step is printed.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from benchmarks.scale_bench import RESULTS
@@ -21,6 +23,8 @@ SHARD = 2**20
 MACHINES = (1, 10, 100)
 # What a bounded scan keeps by default (index/build.py, index/bounded/job.py), and states that become one (index/bounded/drive.py).
 SAMPLE, LARGEST, DRAWN_TOKENS, FAN = 256, 64, 2**16, 16
+_PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
+_BEGIN, _END = "<!-- extrapolated -->", "<!-- to here -->"
 _ROWS = ("feature", "count", "low", "high", "totals", "squares", "grid_ptr", "entry_ptr")
 _ENTRIES = ("entry_at", "entry_value", "entry_why")
 _GRIDS = ("grid_bin", "grid_count")
@@ -169,7 +173,15 @@ def _time(seconds: float) -> str:
 
 
 def main() -> None:
-    print("\n".join(lines(Measured.of(json.loads(RESULTS.read_text())))))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="into docs/scale.md")
+    text = "\n".join(lines(Measured.of(json.loads(RESULTS.read_text()))))
+    print(text)
+    if parser.parse_args().write:
+        before, begin, rest = _PAGE.read_text().partition(_BEGIN)
+        _, end, after = rest.partition(_END)
+        assert begin and end, f"{_PAGE} has no place for it"
+        _PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Size:
     full: int = 1_048_576
 
 
-QUICK = Size(2048, 32, 1, 2048, (1, 2), 2048, 1, (256, 512), 65_536)
+QUICK = Size(2048, 32, 1, 2048, (1, 2), 2048, 1, (256, 512), 262_144)
 
 
 # -- beside SAEDashboard's own code, and beside a bare loop
@@ -188,7 +188,7 @@ def beside_rows(found: Figures) -> list[Row]:
 def memory(size: Size) -> Figures:
     """Bounded builds of more and more tokens, here and by two actors."""
     return {
-        kind: [_child("saturated", size.saturated * times, "--shard", "8192", *options) for times in size.times]
+        kind: [_child("saturated", size.saturated * times, "--shard", "4096", *options) for times in size.times]
         for kind, options in (("alone", ()), ("ray", ("--actors", "2", "--threads", "1")))
     }
 
