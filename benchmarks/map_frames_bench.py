@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.browser_bench import AFTER_PAINT, chromium
 from benchmarks.measure import Row
+from saewidgets.geometry.map.feature_map import MOST
 from saewidgets.geometry.map.layout import FeatureLayout
 from saewidgets.snapshot.page import View, page
 from saewidgets.widgets import wire
@@ -18,7 +19,7 @@ from saewidgets.widgets.map.payload import by_number, layout_reply
 from saewidgets.widgets.shot import recorded
 from saewidgets.widgets.table.columns import Column
 
-_FEATURES, _FRAMES = 131_072, 90
+_FEATURES, _FRAMES = MOST, 90
 
 MOVE = (
     """async frames => { """

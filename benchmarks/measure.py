@@ -72,10 +72,18 @@ def stopwatch(owner: Any, *names: str) -> Iterator[dict[str, float]]:
 
         return call
 
-    for name in names:
-        setattr(owner, name, timed(name))
-    try:
+    with replaced(owner, **{name: timed(name) for name in names}):
         yield spent
+
+
+@contextmanager
+def replaced(owner: Any, **functions: Callable[..., Any]) -> Iterator[None]:
+    """Functions of a module or class that are others while the context is open."""
+    real = {name: getattr(owner, name) for name in functions}
+    for name, function in functions.items():
+        setattr(owner, name, function)
+    try:
+        yield
     finally:
         for name, function in real.items():
             setattr(owner, name, function)

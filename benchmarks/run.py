@@ -20,6 +20,7 @@ from benchmarks import (
     large_bench,
     map_bench,
     map_frames_bench,
+    million_bench,
     package_bench,
     scale_bench,
     search_bench,
@@ -55,6 +56,8 @@ def main() -> None:
     rows += geometry_bench.rows(*((2048, 1, 512) if arguments.quick else ()))
     rows += map_bench.rows(engine, 500 if arguments.quick else None)
     rows += search_bench.rows(5_000 if arguments.quick else 100_000)
+    features = 10_000 if arguments.quick else million_bench.MILLION
+    rows += million_bench.rows(engine, features, frames=not arguments.no_browser)
     engine.close()
     rows += scale_bench.rows(scale_bench.QUICK if arguments.quick else scale_bench.Size())
     if not arguments.no_browser:

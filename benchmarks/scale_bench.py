@@ -12,7 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,7 +93,7 @@ def _read(bare: Bare, batches: Sequence[torch.Tensor]) -> None:
         bare.encode(tokens)
 
 
-def _bounded(engine: Engine, corpus: object, path: Path) -> None:
+def _bounded(engine: Engine, corpus: torch.Tensor, path: Path) -> None:
     sw.build_index(engine, corpus, path, keep_activations=False, progress=False, wait=True)
 
 
@@ -340,7 +340,7 @@ def rows(size: Size) -> list[Row]:
     return rows_of(measure(size, PARTS))
 
 
-def measure(size: Size, parts: Mapping[str, object]) -> Figures:
+def measure(size: Size, parts: Iterable[str]) -> Figures:
     """The figures of some parts."""
     return {part: PARTS[part][0](size) for part in parts}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import torch
 
 from benchmarks.measure import Row, ratio
@@ -10,6 +12,7 @@ from saewidgets.engine.model.kv_cache import CachedForward
 from saewidgets.engine.text.prompt import read_prompt
 from saewidgets.interventions.dose_response.sweep import sweep
 from saewidgets.interventions.generation.generate import generate, write
+from saewidgets.interventions.generation.result import Generation
 from saewidgets.interventions.generation.sampling import Sampling
 from saewidgets.interventions.recipe.constructors import add, clamp
 from saewidgets.interventions.recipe.intervention import Intervention
@@ -25,6 +28,7 @@ def rows(engine: Engine, n_tokens: int = 48, pairs: int = 7) -> list[Row]:
     recipe = Recipe(add(FEATURE, 1.0, unit="max", max_activation=MAX))
     return [
         *_pair(engine, recipe, n_tokens, pairs),
+        _again(engine, n_tokens, pairs),
         *(_per_token(engine, name, Recipe(i), n_tokens, pairs) for name, i in _kinds().items()),
         _sweep(engine, recipe, n_tokens, max(pairs // 3, 1)),
     ]
@@ -68,6 +72,32 @@ def _pair(engine: Engine, recipe: Recipe, n_tokens: int, pairs: int) -> list[Row
             )
         )
     return made
+
+
+def _again(engine: Engine, n_tokens: int, pairs: int) -> Row:
+    """Another strength each time, beside the baseline of the run before."""
+    tokens = torch.tensor(engine.to_ids(PROMPT), device=engine.model.input_device)
+    strengths = count(1)
+    made: Generation | None = None
+
+    def ours() -> None:
+        nonlocal made
+        recipe = add(FEATURE, next(strengths) / 8, unit="max", max_activation=MAX)
+        made = generate(engine, PROMPT, recipe, baseline=made, n_tokens=n_tokens, temperature=0, stop_at_eos=False)
+
+    def plain() -> object:
+        return engine.model.raw.generate(
+            tokens, max_new_tokens=n_tokens, do_sample=False, stop_at_eos=False, verbose=False
+        )
+
+    found = ratio(ours, plain, pairs, warm=1)
+    assert made is not None and made.kept
+    return Row(
+        f"another strength, {n_tokens} tokens, beside the baseline that is there / one plain model.generate of that length",
+        "<= 1.05",
+        f"{found.ratio:.3f} ({found.ours:.2f} / {found.reference:.2f} s)",
+        found.ratio <= 1.05,
+    )
 
 
 def _per_token(engine: Engine, name: str, recipe: Recipe, n_tokens: int, pairs: int) -> Row:

@@ -105,7 +105,7 @@ describe("showing", () => {
         if (m.ch === "feature")
           return featureAnswer(m.id, 17, {
             label,
-            tokens: hostile.map((t, id) => ({ t, id, count: 1, mean: 1, share: 1 })),
+            tokens: hostile.map((t, id) => ({ t, id, count: 1, about: null, mean: 1, share: 1 })),
             logits: null,
             logits_missing: "<i>none</i>",
           });

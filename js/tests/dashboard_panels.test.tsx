@@ -72,6 +72,39 @@ describe("the histogram", () => {
     expect(find(".saew-mark-hover, .saew-tip")).toBeNull();
   });
 
+  test("estimates carry their sign and say how far they can be off", async () => {
+    const of = "\u2248 made of a finer histogram: no bar is off by more than 3 tokens";
+    start({}, (m) => {
+      if (m.ch !== "feature") return answering(m);
+      return featureAnswer(m.id, 17, {
+        histogram_of: of,
+        tokens: [{ t: " the", id: 4, count: 300, about: "\u2248 300 (250 to 350)", mean: 3, share: 0.25 }],
+        tokens_of: "\u2248 from a sample",
+        correlated_of: "in a sample: 512 tokens",
+      });
+    });
+    await settle();
+    const foot = () => find(".saew-hist .saew-panel-foot")?.textContent;
+    expect(find(".saew-hist")?.textContent).toContain(of);
+    expect(all(".saew-hbar").map((bar) => bar.querySelectorAll(".saew-hbar-within").length)).toEqual(
+      Array.from({ length: 50 }, (_, i) => (i === 49 ? 1 : 0)),
+    );
+    at("pointermove", x(9.9));
+    await settle();
+    expect(foot()).toBe("9.800 to 10.00: \u2248 1 token (\u00b1 at most 3)");
+    at("pointermove", x(0.1));
+    await settle();
+    expect(foot()).toBe("0 to 0.200: 50 tokens");
+    find<HTMLInputElement>(".saew-hist .saew-toggles label:last-child input")?.click();
+    at("pointermove", x(9.9));
+    await settle();
+    expect(foot()).toContain("sum of activation \u2248 9.800 (\u00b1 at most 30.00)");
+    const row = find('[aria-label="Fires on"] tbody tr')?.textContent;
+    expect(row).toBe("\u2423the\u2248 300 (250 to 350)\u2248 3.000\u2248 25%");
+    expect(find('[aria-label="Fires on"] .saew-of')?.textContent).toBe("\u2248 from a sample");
+    expect(find('[aria-label="Correlated features"] .saew-of')?.textContent).toBe("in a sample: 512 tokens");
+  });
+
   test("all activations equal", async () => {
     start({}, (m) => {
       if (m.ch !== "feature") return answering(m);

@@ -189,6 +189,7 @@ export function cardAnswer(id: string, f: number): FromKernel {
     min: 1,
     mean: 4,
     histogram: { low: 1, high: 8 },
+    histogram_of: null,
     promotes: [{ t: " cat", id: 1, v: 3 }],
     suppresses: [{ t: " dog", id: 2, v: -2 }],
     logits_label: "W_dec @ W_U",
@@ -217,6 +218,8 @@ export function cardAnswer(id: string, f: number): FromKernel {
     arrays: [
       spec("hist_counts", "u32", new Uint32Array(50).fill(1)),
       spec("hist_sums", "f32", new Float32Array(50).fill(1)),
+      spec("hist_bound", "u32", new Uint32Array(0)),
+      spec("hist_sums_bound", "f32", new Float32Array(0)),
       spec("act", "f32", Float32Array.from([0, 8, 2])),
       spec("flags", "u8", new Uint8Array(n)),
     ],

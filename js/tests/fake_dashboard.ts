@@ -56,6 +56,7 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
     kept: dead ? 0 : 385,
     stated: false,
     histogram: dead ? null : { low: 0, high: 10 },
+    histogram_of: null,
     logits: {
       label: "logit lens, final norm folded in",
       low: -2,
@@ -71,7 +72,8 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
       bottom: [{ t: " of", id: 3, v: -2 }],
     },
     logits_missing: null,
-    tokens: dead ? [] : [{ t: " the", id: 4, count: 300, mean: 3, share: 0.25 }],
+    tokens: dead ? [] : [{ t: " the", id: 4, count: 300, about: null, mean: 3, share: 0.25 }],
+    tokens_of: null,
     alignment: [{ i: 7, v: -0.31, share: 0.04 }],
     alignment_label: "decoder entries in the basis of hook_resid_pre",
     neurons: [],
@@ -79,6 +81,7 @@ export function featureJson(f: number, extra: Partial<FeatureJson> = {}): Featur
     neurons_missing: "No neurons were recorded with this index.",
     correlated: dead ? [] : [{ f: 23, r: 0.9, together: 120, label: "other articles", said: null }],
     correlated_label: "features that go with it",
+    correlated_of: null,
     correlated_missing: dead ? "It never fires." : null,
     neighbours: [{ f: 31, cos: 0.7, label: null, said: null }],
     columns: [{ name: "source", values: ["news", "code"] }],
@@ -95,13 +98,12 @@ export function featureAnswer(id: string, f: number, extra: Partial<FeatureJson>
     // Of a feature that never fires they are all 0.
     const counts = Uint32Array.from({ length: 50 }, (_, i) => (r.histogram ? 50 - i : 0));
     arrays.push(spec("hist_counts", "u32", counts));
-    arrays.push(
-      spec(
-        "hist_sums",
-        "f32",
-        Float32Array.from(counts, (n, i) => (n * i) / 5),
-      ),
-    );
+    const sums = Float32Array.from(counts, (n, i) => (n * i) / 5);
+    arrays.push(spec("hist_sums", "f32", sums));
+    // Of an estimate the last bar may be off by 3, and the others are exact.
+    const off = (by: number) => (r.histogram_of ? counts.map((_, i) => (i === 49 ? by : 0)) : []);
+    arrays.push(spec("hist_bound", "u32", Uint32Array.from(off(3))));
+    arrays.push(spec("hist_sums_bound", "f32", Float32Array.from(off(30))));
   }
   if (r.logits)
     arrays.push(

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from warm_kernel import warm_kernels
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -232,14 +233,14 @@ def jupyterlab(root: Path, scratch: Path, env: dict[str, str] | None = None) -> 
         "--LabApp.extension_manager=readonly",
     ]
     log = scratch / "jupyter.log"
-    with log.open("w") as out:
+    with warm_kernels(scratch / "warm", environment) as environment, log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
-    try:
-        until_up(f"http://127.0.0.1:{port}/api/status?token={token}", process, log)
-        yield Lab(f"http://127.0.0.1:{port}", token)
-    finally:
-        process.terminate()
-        process.wait(PATIENCE / 1000)
+        try:
+            until_up(f"http://127.0.0.1:{port}/api/status?token={token}", process, log)
+            yield Lab(f"http://127.0.0.1:{port}", token)
+        finally:
+            process.terminate()
+            process.wait(PATIENCE / 1000)
 
 
 def until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -42,19 +42,6 @@ def in_theme(page: Page, root: str, theme: str) -> Iterator[None]:
         set_theme(page, THEMES[0])
 
 
-@contextmanager
-def of_width(page: Page, width: int, height: int = 2000) -> Iterator[None]:
-    """A window of that many px, and of its former size afterwards."""
-    before = page.viewport_size
-    try:
-        page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_function("width => innerWidth === width", arg=width)
-        yield
-    finally:
-        if before:
-            page.set_viewport_size(before)
-
-
 def accessible(page: Page, root: str, rules: Sequence[str] = RULES) -> None:
     """Nothing that axe finds in the widget against these rules, or tags of rules."""
     if not page.evaluate("() => 'axe' in window"):

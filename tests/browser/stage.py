@@ -17,7 +17,7 @@ import blindtest_made
 import catalog_made
 import front_end
 import tiny
-from dashboard_made import HOSTILE, ROWS, build, make_engine
+from dashboard_made import DEAD, HOSTILE, ROWS, build, make_engine, with_dead
 from graph_view_made import graph_of
 from map_view_made import layout_of
 from playwright.sync_api import Page, Route
@@ -108,7 +108,7 @@ def every_widget(page: Page, folder: Path) -> Iterator[Stage]:
         stack.enter_context(front_end.recording())
         hub = stack.enter_context(catalog_made.hub(folder / "hub"))
         assert hub
-        engine = stack.enter_context(make_engine("topk", labels={3: "a name of one's own"}))
+        engine = stack.enter_context(with_dead(make_engine("topk", labels={3: "a name of one's own"}), DEAD))
         index = build(engine, folder / "index", ROWS)
         best = int(index.order("density")[0])
         blind = sw.FeatureIndex.open(blindtest_made.build(folder / "blind"))

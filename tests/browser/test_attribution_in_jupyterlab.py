@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, Watched, becomes, new_context, python, run_all, run_code, write_notebook
-from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -120,10 +119,6 @@ def test_a_prediction_is_explained_checked_and_taken_along(
     expect(panel.locator(".saew-ranking")).to_contain_text("over 1 selected token")
     panel.get_by_role("button", name="all tokens").click()
     becomes(page, "panel.selected_tokens", [])
-
-    for theme in THEMES:
-        with in_theme(page, ".saew-attribution", theme):
-            accessible(page, ".saew-attribution")
 
     # Wrong, and on.
     target.fill(" earthworm farms")

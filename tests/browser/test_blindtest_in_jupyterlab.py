@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
-from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
@@ -99,18 +98,6 @@ def test_another_feature_from_either_side(notebook: Watched) -> None:
     run_code(page, "test.feature = f")
     expect(widget.locator(".saew-card")).to_have_count(6)
     assert notebook.errors == []
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
-    page = notebook.page
-    with in_theme(page, WIDGET, theme):
-        for finished in (False, True):
-            if finished:
-                run_code(page, "test.answers = [True] * 6")
-                page.locator(f"{WIDGET} .saew-check[aria-disabled=false]").click()
-                page.wait_for_selector(f"{WIDGET} .saew-outcome")
-            accessible(page, WIDGET)
 
 
 def test_a_reload_keeps_what_was_answered(notebook: Watched) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
-from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
@@ -101,15 +100,3 @@ def test_loaded_into_the_notebook_s_model(notebook: Watched) -> None:
     expect(widget.locator("[data-field=context_size]")).to_contain_text("32")
     assert python(page, "len(browser.engine.activations('In the beginning').to_pandas()) > 0")
     assert notebook.errors == [] and notebook.outside == []
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
-    page = notebook.page
-    with in_theme(page, WIDGET, theme):
-        run_code(page, "browser.selected = {'release': 'gpt2-small-res-jb', 'sae_id': 'blocks.7.hook_resid_pre'}")
-        page.wait_for_selector(f"{WIDGET} .saew-catalog-field")
-        if page.locator(f"{WIDGET} .saew-ranges").count() == 0:
-            page.locator(WIDGET).get_by_role("button", name="Ranges").click()
-        page.wait_for_selector(f"{WIDGET} .saew-range")
-        accessible(page, WIDGET)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
-from looks import THEMES, accessible, fits, in_theme, of_width, shot
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -131,20 +130,3 @@ def test_texts_typed_added_and_taken_away(notebook: Watched) -> None:
     shows(page)
     assert page.locator(".jp-Notebook .jp-Cell").count() == cells
     assert notebook.errors == [] and notebook.outside == []
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
-    page = notebook.page
-    page.evaluate("() => jupyterapp.shell.collapseLeft()")
-    with in_theme(page, WIDGET, theme):
-        run_code(page, "prompts.features = [int(f) for f in prompts.to_pandas().index[:2]]; prompts.all_of = [0]")
-        expect(page.locator(f"{WIDGET} .saew-chip")).to_have_count(2)
-        shows(page)
-        expect(page.locator(f"{WIDGET} .saew-next table")).to_have_count(2)
-        for width in (1400, 500):
-            with of_width(page, width):
-                accessible(page, WIDGET)
-                fits(page, WIDGET)
-                shot(page, WIDGET, f"comparison-{theme.split()[1]}-{width}")
-        assert notebook.errors == []

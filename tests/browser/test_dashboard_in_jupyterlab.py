@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
-from looks import RULES, THEMES, accessible, in_theme
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -396,21 +395,3 @@ def test_an_index_alone(notebook: Watched) -> None:
     widget.get_by_role("button", name="Next").click()
     expect(widget.locator(".saew-title h2")).not_to_have_text("Feature 3")
     assert notebook.errors == []
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
-    page = notebook.page
-    with in_theme(page, WIDGET, theme):
-        run_code(page, "dashboard.text = 'the heaven and the earth'; dashboard.ablation = True")
-        page.wait_for_function(
-            f"() => [...document.querySelectorAll('{WIDGET} .saew-t')].some(e => e.style.borderBottom)"
-        )
-        page.locator(f"{WIDGET} .saew-ex").nth(1).click()
-        # Everything in one theme; in the other what differs: its colours.
-        dark = theme.endswith("Dark")
-        rules = ("color-contrast",) if dark else RULES
-        for f in (None, DEAD) if dark else (None, 3, DEAD):
-            if f is not None:
-                go(page, f)
-            accessible(page, WIDGET, rules)

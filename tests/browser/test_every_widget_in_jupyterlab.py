@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from every_widget import CELL, ROOTS, SIGNS, WIDGETS
 from lab import Lab, Watched, run_all, run_code, watching, write_notebook
-from looks import fits, shot
+from looks import THEMES, fits, in_theme, shot
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -74,6 +74,14 @@ def test_it_is_shown_twice_and_drawn_when_its_tab_or_fold_is_opened(opened: Watc
         fits(page, ROOTS[name])
         shot(page, ROOTS[name], f"lab-{name}")
     assert (opened.errors, opened.outside) == ([], [])
+
+
+def test_it_takes_the_theme_of_jupyterlab(opened: Watched) -> None:
+    """Of what has another theme, tests/browser/test_reading.py tells how it is read."""
+    for theme in THEMES:
+        with in_theme(opened.page, ".jp-Notebook .saew", theme):
+            pass  # it waits until they have it
+    assert opened.errors == []
 
 
 def test_without_room_nothing_fails_and_with_room_all_is_drawn(opened: Watched) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 from lab import Lab, Watched, becomes, run_anew, run_code
-from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
@@ -192,12 +191,3 @@ def test_keyboard(notebook: Watched) -> None:
     second = page.locator(f"{WIDGET} .saew-feature").nth(1).inner_text()
     page.keyboard.press("Enter")
     becomes(page, "heatmap.feature", int(second))
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
-    page = notebook.page
-    with in_theme(page, WIDGET, theme):
-        run_code(page, "heatmap.text = 'On Monday we met and on Tuesday we left.'; heatmap.features = [2717, 3626]")
-        wait_for_tokens(page, "On Monday")
-        accessible(page, WIDGET)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, Watched, becomes, new_context, python, run_anew, run_code, write_notebook
-from looks import THEMES, accessible, fits, in_theme, of_width, shot
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -144,7 +143,7 @@ def test_texts_targets_and_keys(notebook: Watched) -> None:
     shows(page, 1)
     assert python(page, "len(layers.features)") == 6
     # A long text: what is chosen is brought into sight, and only what is in sight is drawn.
-    run_code(page, "layers.text = 'the cat and the dog ' * 80; layers.position = 300")
+    run_code(page, "layers.text = 'the cat and the dog ' * 20; layers.position = 80")
     expect(widget.locator(".saew-lens-token.saew-lens-on")).to_be_visible()
     assert widget.locator(".saew-lens-token").count() < 60 < python(page, "len(layers.lens.tokens)")
     run_code(page, "layers.text = 'word ' * 9000")
@@ -153,24 +152,6 @@ def test_texts_targets_and_keys(notebook: Watched) -> None:
     expect(widget.locator(".saew-banner-error")).to_have_count(0)
     assert page.locator(".jp-Notebook .jp-Cell").count() == cells
     assert notebook.errors == [] and notebook.outside == []
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
-    page = notebook.page
-    page.evaluate("() => jupyterapp.shell.collapseLeft()")
-    with in_theme(page, WIDGET, theme):
-        run_code(
-            page, "layers.position = 5; layers.feature = int(layers.features.query('sae == \"demo\"').feature.iloc[0])"
-        )
-        shows(page, 5)
-        expect(page.locator(f"{WIDGET} .saew-lens-strip .saew-dot")).to_be_visible()
-        for width in (1400, 500):
-            with of_width(page, width):
-                accessible(page, WIDGET)
-                fits(page, WIDGET)
-                shot(page, WIDGET, f"layers-{theme.split()[1]}-{width}")
-        assert notebook.errors == []
 
 
 def test_a_page_without_a_kernel(notebook: Watched, notebooks: Path, browser: Browser) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lab import Lab, Watched, becomes, python, run_all, run_code, write_notebook
-from looks import THEMES, accessible, in_theme
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -161,13 +160,6 @@ def test_the_pointer_finds_the_right_point_at_every_zoom(lab: Lab, notebooks: Pa
     expect(tip).to_contain_text(f"Feature {at.features[row]}")
     page.keyboard.press("Enter")
     becomes(page, "features.feature", int(at.features[row]))
-
-    for theme in THEMES:
-        with in_theme(page, ".saew-map", theme):
-            for colour in ("density", "cluster"):
-                run_code(page, f"features.colour = {colour!r}")
-                expect(page.locator(f".saew-map-legend[aria-label='Colours: {colour}']")).to_be_visible()
-                accessible(page, ".saew-map")
     assert not watched.errors and not watched.outside
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dashboard_made import DEAD
 from lab import new_context
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 from stage import ROOT, WIDGETS, Stage, every_widget
 
 pytestmark = pytest.mark.browser
@@ -103,19 +105,27 @@ def shoot(stage: Stage, name: str) -> None:
         stage.page.locator(f"[data-stage={widget}]").screenshot(path=Path(SHOTS or "") / f"{widget}-{name}.png")
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_nothing_that_axe_finds(stage: Stage, theme: str) -> None:
-    """All of the rules in one theme; of the others what is theirs, colours."""
-    look(stage, theme)
-    shoot(stage, theme)
-    rules = RULES if theme == "light" else {"type": "rule", "values": ["color-contrast"]}
-    found = stage.page.evaluate("rules => axe.run('.saew', {runOnly: rules, resultTypes: ['violations']})", rules)
+COLOURS = {"type": "rule", "values": ["color-contrast"]}
+
+
+def accessible(stage: Stage, rules: object, root: str = ".saew") -> None:
+    found = stage.page.evaluate(
+        "([root, rules]) => axe.run(root, {runOnly: rules, resultTypes: ['violations']})", [root, rules]
+    )
     wrong = [
         f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
         for one in found["violations"]
         for node in one["nodes"]
     ]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_nothing_that_axe_finds(stage: Stage, theme: str) -> None:
+    """All of the rules in one theme; of the others what is theirs, colours."""
+    look(stage, theme)
+    shoot(stage, theme)
+    accessible(stage, RULES if theme == "light" else COLOURS)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -255,3 +265,69 @@ def test_what_it_is_for_is_done_by_keys(stage: Stage, name: str) -> None:
         page.wait_for_timeout(100)
     assert getattr(widget, trait) != before
     stage.settled()
+
+
+# -- what is opened
+
+
+def within(stage: Stage, name: str) -> Locator:
+    return stage.page.locator(f"[data-stage={name}]")
+
+
+def opened(stage: Stage) -> None:
+    """What is there once something is chosen, answered, taken out or unfolded."""
+    text = "In the beginning God created the heaven and the earth"
+    stage.set("blindtest", answers=[True] * 4)
+    within(stage, "blindtest").locator(".saew-check[aria-disabled=false]").click()
+    stage.set("catalog", selected={"release": "gpt2-small-res-jb", "sae_id": "blocks.7.hook_resid_pre"})
+    within(stage, "catalog").get_by_role("button", name="Ranges").click()
+    stage.set("comparison", texts=[text, text.replace("heaven", "sea")], features=[3, 11], all_of=[0])
+    stage.set("layers", text=text)
+    stage.set("layers", position=5, feature=3)
+    stage.set("subspace", features=[3, 11, 20], selected=[0, 1])
+    stage.set("map", colour="cluster", selected_features=[3, 11, 20])
+    stage.set("dashboard", feature=stage.widgets["beside"].feature_a, text=text, ablation=True)
+    within(stage, "dashboard").locator(".saew-ex").nth(1).click()
+    stage.set("explore-dashboard", feature=DEAD)
+    stage.set("attribution", prompt=[text])
+    stage.settled()
+    panel = within(stage, "attribution")
+    panel.get_by_role("button", name="Check").click()
+    expect(panel.locator(".saew-point").first).to_be_attached()
+    panel.locator(".saew-feature").nth(1).click()
+    panel.get_by_label(re.compile("^Take feature .* out")).first.check()
+    panel.get_by_role("button", name=re.compile("^Take out feature")).click()
+    panel.get_by_label(re.compile("^Add feature .* to the recipe")).first.click()
+    for name, sign in {
+        "blindtest": ".saew-outcome",
+        "catalog": ".saew-catalog-field",
+        "comparison": ".saew-next table",
+        "layers": ".saew-lens-strip .saew-dot",
+        "subspace": ".saew-here",
+        "map": ".saew-map-legend[aria-label='Colours: cluster']",
+        "dashboard": ".saew-t[style*=border-bottom]",
+        "attribution": "section[aria-label='Without the ticked features']",
+    }.items():
+        expect(within(stage, name).locator(sign).first).to_be_attached()
+    expect(within(stage, "catalog").locator(".saew-range").first).to_be_visible()
+    expect(within(stage, "explore").locator(".saew-title h2")).to_have_text(f"Feature {DEAD}")
+    stage.settled()
+
+
+def test_nothing_that_axe_finds_in_what_is_opened(stage: Stage) -> None:
+    page = stage.page
+    opened(stage)
+    shoot(stage, "opened")
+    accessible(stage, RULES)
+    page.set_viewport_size({"width": 500, "height": 900})
+    stage.settled()
+    accessible(stage, RULES)
+    page.set_viewport_size({"width": 1100, "height": 900})
+    look(stage, "dark")
+    shoot(stage, "opened-dark")
+    accessible(stage, COLOURS)
+    for theme in ("dark", "light"):
+        look(stage, theme)
+        for tab in ("Pinned", "Nodes"):  # Selected is what is open at first
+            within(stage, "graph").get_by_role("tab", name=tab).click()
+            accessible(stage, RULES, ".saew-graph")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lab import Lab, Watched, becomes, new_context, python, run_anew, run_code, write_notebook
-from looks import THEMES, accessible, fits, in_theme, of_width, shot
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -178,21 +177,6 @@ def test_by_keyboard(notebook: Watched) -> None:
     becomes(page, "days.selected", [])
     assert page.locator(".jp-Notebook .jp-Cell").count() == cells
     assert notebook.errors == []
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_accessible_in_both_themes(notebook: Watched, theme: str) -> None:
-    page = notebook.page
-    page.evaluate("() => jupyterapp.shell.collapseLeft()")
-    with in_theme(page, WIDGET, theme):
-        run_code(page, "days.selected = [3, 20]")
-        expect(page.locator(f"{WIDGET} .saew-here")).to_have_count(2)
-        for width in (1400, 500):
-            with of_width(page, width):
-                accessible(page, WIDGET)
-                fits(page, WIDGET)
-                shot(page, WIDGET, f"subspace-{theme.split()[1]}-{width}")
-        assert notebook.errors == []
 
 
 def test_a_page_without_a_kernel(notebook: Watched, notebooks: Path, browser: Browser) -> None:

@@ -16,7 +16,7 @@ import saewidgets as sw
 pytestmark = pytest.mark.browser
 
 TEXT = "In the beginning God created the heaven and the earth. "
-WIDTHS = range(600, 1301, 20)
+WIDTHS = range(600, 1301, 50)
 
 # What is wider than a frame that hides what sticks out of it; a frame that scrolls hides nothing.
 CUT_OFF = """() => {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -253,8 +252,12 @@ def test_the_shapes_notebook_finds_numbers_and_no_days(
 ) -> None:
     """As its text says: few tokens are read here, on which groups are the same and their scores rough."""
     monkeypatch.setenv("SAEWIDGETS_CACHE", str(tmp_path))  # where the map is kept
-    monkeypatch.setattr(sw, "candidate_groups", partial(sw.candidate_groups, read=2_000))
-    names = run_notebook(SHAPES, demo_engine, tmp_path, monkeypatch)
+    fewer = {
+        "sw.candidate_groups(index": "sw.candidate_groups(index, read=2_000",
+        "sw.FeatureSubspace(index, numbers.features": "sw.FeatureSubspace(index, numbers.features, read=2_000",
+        "sw.cooccurrence(index, numbers.features": "sw.cooccurrence(index, numbers.features, read=2_000",
+    }
+    names = run_cells(SHAPES, demo_engine, tmp_path, monkeypatch, fewer).names
     groups, view, layout, pair = (names[name] for name in ("groups", "view", "layout", "pair"))
     assert isinstance(groups, sw.CandidateGroups) and isinstance(view, sw.FeatureSubspace)
     assert isinstance(layout, sw.FeatureLayout) and isinstance(pair, sw.FeatureComparison)

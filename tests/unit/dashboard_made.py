@@ -92,7 +92,8 @@ def example_params(f: int, **changed: Any) -> dict[str, Any]:
 FEATURE = {
     *"f label said can_label order activation_name signed counted count density density_of silent max min mean complete".split(),
     *"kept stated histogram logits logits_missing tokens alignment alignment_label neurons neurons_label".split(),
-    *"neurons_missing correlated correlated_label correlated_missing neighbours columns notes provenance".split(),
+    *"neurons_missing correlated correlated_label correlated_of correlated_missing histogram_of tokens_of".split(),
+    *"neighbours columns notes provenance".split(),
 }
 
 

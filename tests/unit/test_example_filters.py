@@ -63,7 +63,7 @@ MEANT: list[tuple[str, Any, set[int]]] = [
     ("when", "2020-01-05T00:00:00", {0, 3}),
     ("when", None, {2}),
     ("when", pd.NaT, {2}),
-    ("when", np.datetime64("NaT"), {2}),
+    ("when", np.datetime64("NaT", "ns"), {2}),
     ("when", TABLE["when"].to_numpy()[[0, 4]], {0, 3, 4}),
     ("at", dt.date(2020, 1, 5), {0, 1}),  # the whole day
     ("at", np.datetime64("2020-01-05"), {0, 1}),
@@ -260,7 +260,7 @@ def test_the_dashboard_says_it_in_place_of_the_examples(index: sw.FeatureIndex) 
 
 
 def test_dates_of_numpy_in_a_corpus_of_rows(tmp_path: Path) -> None:
-    days = [np.datetime64("2020-01-05", "ns"), np.datetime64("2021-02-03T10:30", "ns"), np.datetime64("NaT")]
+    days = [np.datetime64("2020-01-05", "ns"), np.datetime64("2021-02-03T10:30", "ns"), np.datetime64("NaT", "ns")]
     rows = [{"text": SENTENCE.format(i), "when": day} for i, day in enumerate(days)]
     with sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
         index = sw.build_index(engine, rows, tmp_path / "index", progress=False, wait=True)

@@ -12,6 +12,7 @@ import tiny
 import torch
 from generation_made import PRE, PROMPT, WRAPPERS, chat_engine, engine_of, full_logits, ids_of, model_of, name_of
 from torch import Tensor
+from transformer_lens.model_bridge.generalized_components.attention import AttentionBridge
 
 import saewidgets as sw
 from saewidgets.engine.text.prompt import read_prompt
@@ -196,6 +197,13 @@ def test_other_architectures_generate(architecture: str) -> None:
     for recipe in (clamp(f, 9), Recipe(scale(f, 1), keep_error=False)):
         found = generate(engine, PROMPT, recipe, n_tokens=5, temperature=0, stop_at_eos=False)
         assert not np.array_equal(found.edited[0].logprobs, found.baseline[0].logprobs)
+
+
+def test_a_bridge_that_forgets_what_came_before_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a transformers that gives attention its cache by a name that transformer-lens does not know."""
+    monkeypatch.setattr(AttentionBridge, "_update_kv_cache", lambda _self, k, v, **_: (k, v))
+    with pytest.raises(NotImplementedError, match="no KV cache, or an empty one"):
+        generate(engine_of("bridge"), PROMPT, n_tokens=2)
 
 
 # -- prompts

@@ -40,18 +40,13 @@ class Bar:
 
     def __init__(self, **settings: Any) -> None:
         self.made.append(self)
-        self.n, self.total, self.unit = 0, None, settings["unit"]
-        self.doing = settings["desc"]
-        self.drawn: list[tuple[str, int, int | None]] = []
+        self.n, self.postfix, self.bar_format, self.total = 0.0, "", settings["bar_format"], settings["total"]
 
-    def reset(self, total: int | None) -> None:
-        self.n, self.total = 0, total
-
-    def set_description(self, doing: str, refresh: bool) -> None:
-        self.doing = doing
+    def __str__(self) -> str:
+        return self.postfix
 
     def refresh(self) -> None:
-        self.drawn.append((self.doing, self.n, self.total))
+        pass
 
     def close(self) -> None:
         pass
@@ -72,10 +67,12 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> type[Bar]:
     return Bar
 
 
-def test_one_bar_through_all_that_is_done(engine: sw.Engine, tmp_path: Path, bars: type[Bar]) -> None:
+def test_what_it_takes_is_said_once_before_and_once_it_is_known(
+    engine: sw.Engine, tmp_path: Path, bars: type[Bar]
+) -> None:
     index = sw.build_index(engine, TEXTS, tmp_path / "index")
     (bar,) = bars.made
-    assert bar.drawn[-1] == ("features", len(index), len(index))
+    assert (bar.n, bar.postfix) == (bar.total, f"{index.tokens:,} tokens read")
     before, after = bars.lines
     assert bars.files == [sys.stderr] * 2
     assert "8 bytes on disk for every activation" in before

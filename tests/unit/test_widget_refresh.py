@@ -172,15 +172,15 @@ def test_a_run_from_a_cell_that_began_before_a_refresh_is_in_no_page(
     engine: sw.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = sw.SteeringPanel(engine, prompt=TEXT, recipe=sw.add(5, 1.0), n_tokens=2)
-    generate = panel._generate
+    write = panel._runs.write
 
     def refreshed_meanwhile(*args: Any, **kwargs: Any) -> sw.Generation:
-        made = generate(*args, **kwargs)
+        made = write(*args, **kwargs)
         panel.refresh()
         return made
 
     with monkeypatch.context() as patch:
-        patch.setattr(panel, "_generate", refreshed_meanwhile)
+        patch.setattr(panel._runs, "write", refreshed_meanwhile)
         panel.run()
     assert [a["ch"] for a in recorded(panel.page(views=()))[1]] == ["scales"]
     panel.run()

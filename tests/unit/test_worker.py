@@ -162,7 +162,8 @@ def test_a_long_forward_says_that_it_is_alive() -> None:
     engine.activations(["the heaven and the earth"] * 400, on_progress=lambda *p: seen.append(p))
     assert {total for _, total in seen} == {400 * n}
     counts = [done for done, _ in seen]
-    assert len(counts) == 3 and counts == sorted(counts), "at each of the two blocks, and at the end"
+    # The first block: where it begins, its norm (of queries, keys and values), attention, norm, MLP; then the second.
+    assert len(counts) == 1 + 3 + 3 + 1 + 1 and counts == sorted(counts)
     assert (counts[0], counts[-1]) == (0, 400 * n)
 
 

@@ -15,20 +15,26 @@ interface BarsProps {
   prefix: string;
 }
 
-/** Bars in the colours of the tokens that are in them, hatched below zero as they are, under an outline that is always seen. */
+/**
+ * Bars in the colours of the tokens that are in them, hatched below zero as they are, under an outline that is always seen; on an
+ * estimate a line from the least to the most that it can be.
+ */
 export function Bars({ histogram, weighted, log, inner, palette, scale, prefix }: BarsProps) {
-  const { low, high, counts, sums } = histogram;
+  const { low, high, counts, sums, bound, sumsBound } = histogram;
   const equal = high <= low;
   const values = weighted ? sums : counts;
+  const off = weighted ? sumsBound : bound;
   const height = heights(values, log, 4);
   const n = equal ? 1 : values.length;
   const hatch = `${prefix}-hatch`;
+  const at = (size: number) => -Math.min(HEIGHT, Math.round(height.of(size) * HEIGHT));
   const out = [];
   for (let i = 0; i < n; i++) {
     const value = values[i] ?? 0;
-    if (value === 0) continue;
+    const by = off[i] ?? 0;
+    if (value === 0 && by === 0) continue;
     const { x, w } = equal ? { x: inner / 2 - 12, w: 24 } : bar(i, n, inner);
-    const h = Math.max(1, Math.round(height.of(value) * HEIGHT));
+    const h = value === 0 ? 0 : Math.max(1, Math.round(height.of(value) * HEIGHT));
     const middle = equal ? low : (edge(low, high, i, n) + edge(low, high, i + 1, n)) / 2;
     const level = Math.max(0.08, Math.min(1, Math.abs(middle) / scale || 0));
     const box = { x, y: -h, width: w, height: h };
@@ -36,7 +42,8 @@ export function Bars({ histogram, weighted, log, inner, palette, scale, prefix }
       <g key={i} class="saew-hbar">
         <rect {...box} fill={`rgb(${palette.hues[0]} / ${(level * palette.strength).toFixed(3)})`} />
         {middle < 0 && <rect {...box} fill={`url(#${hatch})`} />}
-        <path class="saew-hbar-outline" d={`M${x + 0.5} 0V${0.5 - h}H${x + w - 0.5}V0`} />
+        {h > 0 && <path class="saew-hbar-outline" d={`M${x + 0.5} 0V${0.5 - h}H${x + w - 0.5}V0`} />}
+        {by > 0 && <Within x={x + w / 2} from={at(Math.max(0, Math.abs(value) - by))} to={at(Math.abs(value) + by)} />}
       </g>,
     );
   }
@@ -50,4 +57,9 @@ export function Bars({ histogram, weighted, log, inner, palette, scale, prefix }
       {out}
     </>
   );
+}
+
+/** From the least to the most that a bar can be. */
+function Within({ x, from, to }: { x: number; from: number; to: number }) {
+  return <path class="saew-hbar-within" d={`M${x} ${from}V${to}`} />;
 }

@@ -134,6 +134,7 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
           <div class="saew-small">
             {`${num(histogram.low)} to ${num(histogram.high)}, logarithmic counts of ${r.count?.toLocaleString("en") ?? "\u2013"} tokens`}
           </div>
+          {r.histogram_of && <div class="saew-small">{r.histogram_of}</div>}
         </>
       )}
       {groups.flatMap(({ examples }) =>

@@ -27,6 +27,8 @@ export interface TokenRow {
   t: string;
   id: number;
   count: number;
+  /** The count in words where it is estimated, as mean and share are then; null where they are exact. */
+  about: string | null;
   mean: number;
   share: number;
 }
@@ -48,6 +50,8 @@ export interface Numbers {
   min: number | null;
   mean: number | null;
   histogram: { low: number; high: number } | null;
+  /** What to know of bars that are estimates; null where they are exact. */
+  histogram_of: string | null;
 }
 
 /** Active tokens per bin, and the sum of their activations (all 0: not known). */
@@ -56,6 +60,9 @@ export interface HistogramData {
   high: number;
   counts: Uint32Array;
   sums: Float32Array;
+  /** By how much each can be off, at most; empty where they are exact. */
+  bound: Uint32Array;
+  sumsBound: Float32Array;
 }
 
 export interface FeatureJson extends Numbers {
@@ -71,6 +78,8 @@ export interface FeatureJson extends Numbers {
   logits: Logits | null;
   logits_missing: string | null;
   tokens: TokenRow[];
+  /** What they were counted from, where they are estimated. */
+  tokens_of: string | null;
   alignment: { i: number; v: number; share: number }[];
   alignment_label: string;
   neurons: { i: number; r: number; cos: number }[];
@@ -78,6 +87,8 @@ export interface FeatureJson extends Numbers {
   neurons_missing: string | null;
   correlated: (Named & { f: number; r: number; together: number | null })[];
   correlated_label: string;
+  /** The part of the corpus that these are of; null: all of it. */
+  correlated_of: string | null;
   correlated_missing: string | null;
   neighbours: (Named & { f: number; cos: number })[];
   columns: { name: string; values: string[] }[];
@@ -98,7 +109,15 @@ export function featureAnswer(reply: Reply<FeatureJson>): FeatureAnswer {
 }
 
 export function histogramOf({ r, arrays }: Reply<Numbers>): HistogramData | null {
-  return r.histogram && { ...r.histogram, counts: ints(arrays, "hist_counts"), sums: floats(arrays, "hist_sums") };
+  return (
+    r.histogram && {
+      ...r.histogram,
+      counts: ints(arrays, "hist_counts"),
+      sums: floats(arrays, "hist_sums"),
+      bound: ints(arrays, "hist_bound"),
+      sumsBound: floats(arrays, "hist_sums_bound"),
+    }
+  );
 }
 
 export interface ExampleJson {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Callable, ItemsView, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -23,59 +24,81 @@ if TYPE_CHECKING:
 _tick = count(1)
 
 
+@dataclass(frozen=True)
+class News:
+    """What was named since somebody asked last.
+
+    Attributes:
+        names: feature to name; "" hides another origin's, None: it has none any more.
+        whole: these are all names that there are.
+    """
+
+    names: Mapping[int, str | None]
+    whole: bool = False
+
+
 class Names:
     """Names of one origin: an engine's, or those that an index keeps.
 
     Args:
         names: feature to name.
-        read, keep: where names that are set are kept, if anywhere: reads all of them; writes one (feature, name, hides).
+        news: where names are kept, if anywhere: what was named since the last call (see `News`), at first everything.
+        keep: keeps one there (feature, name, hides).
     """
 
     def __init__(
         self,
         names: Mapping[int, str] | None = None,
-        read: Callable[[], Mapping[int, str]] | None = None,
+        news: Callable[[], News] | None = None,
         keep: Callable[[int, str, bool], None] | None = None,
     ) -> None:
-        self._read, self._keep = read, keep
+        self._news, self._keep = news, keep
         self._lock = Lock()
         self._used_by: list[weakref.ref[Labels]] = []
         self.describers: tuple[Describer, ...] = ()
         """Who is asked of a feature without a name, in turn."""
         # Feature to (when it was named, name); "" hides another origin's. Replaced as a whole, so reading takes no lock.
         self.entries: dict[int, tuple[int, str]] = {f: (0, name) for f, name in (names or {}).items()}
-        if read is not None:
+        if news is not None:
             self.reload()
 
     def set(self, feature: int, name: str, hides: bool) -> None:
         """Name a feature, where names are kept first; with `hides`, an empty name is kept as one."""
         with self._lock:
-            if self._keep is not None:
+            if self._keep is None:
+                self._take(News({feature: name if name or hides else None}), feature)
+            else:
                 self._keep(feature, name, hides)
-            # Somebody else may have written there meanwhile.
-            names = dict(self._read()) if self._read else {f: entry[1] for f, entry in self.entries.items()}
-            if self._read is None:
-                names.pop(feature, None)
-                if name or hides:
-                    names[feature] = name
-            self._take(names, feature)
+                # Somebody else may have written there meanwhile.
+                assert self._news is not None
+                self._take(self._news(), feature)
         self.tell()
 
     def reload(self) -> None:
-        """Read again what is kept."""
+        """Read what was kept since, by whomever."""
         with self._lock:
-            before = self.entries
-            self._take(self._read() if self._read else {}, None)
-            changed = self.entries != before
+            changed = self._news is not None and self._take(self._news(), None)
         if changed:
             self.tell()
 
-    def _take(self, names: Mapping[int, str], named: int | None) -> None:
-        now, known = next(_tick), self.entries
-        self.entries = {
-            f: known[f] if f != named and f in known and known[f][1] == name else (now, name)
-            for f, name in names.items()
-        }
+    def _take(self, news: News, named: int | None) -> bool:
+        """Take over what changed; whether anything did. A name that is the same again is as old as it was, unless it was `named`
+        just now."""
+        known = self.entries
+        changes = {f: name for f, name in news.names.items() if f == named or known.get(f, (0, None))[1] != name}
+        gone = [f for f in known if f not in news.names] if news.whole else []
+        if not changes and not gone:
+            return False
+        now, entries = next(_tick), known.copy()
+        for feature in gone:
+            del entries[feature]
+        for feature, name in changes.items():
+            if name is None:
+                entries.pop(feature, None)
+            else:
+                entries[feature] = (now, name)
+        self.entries = entries
+        return True
 
     def use(self, labels: Labels) -> None:
         """Tell `labels` of every change."""
@@ -116,6 +139,8 @@ class Labels(Mapping[int, str]):
         self._own = Names(labels_from(given)) if names is None else names
         self._layers: tuple[Names, ...] = (self._own,)
         self._watchers: list[weakref.WeakMethod[Callable[[], None]]] = []
+        # What the names of all origins were made into, and of what: both are replaced and never changed.
+        self._known: tuple[list[dict[int, tuple[int, str]]], dict[int, str]] | None = None
         self._own.use(self)
 
     # -- looking up
@@ -152,9 +177,25 @@ class Labels(Mapping[int, str]):
         """Whether there is anybody to ask of features without a name."""
         return any(names.describers for names in self._layers)
 
+    @property
+    def now(self) -> Mapping[int, str]:
+        """All labels as they are now, by feature, not to be changed: the same object until a label is given or taken away."""
+        layers = [names.entries for names in self._layers]
+        known = self._known
+        if (
+            known is None
+            or len(known[0]) != len(layers)
+            or any(a is not b for a, b in zip(known[0], layers, strict=True))
+        ):
+            known = self._known = layers, self._latest(layers)
+        return known[1]
+
     def to_dict(self) -> dict[int, str]:
         """All labels as they are now, by feature."""
-        layers = [names.entries for names in self._layers]
+        return dict(self.now)
+
+    @staticmethod
+    def _latest(layers: list[dict[int, tuple[int, str]]]) -> dict[int, str]:
         latest = dict(layers[0])
         for entries in layers[1:]:
             for feature, entry in entries.items():
@@ -163,20 +204,20 @@ class Labels(Mapping[int, str]):
         return {feature: latest[feature][1] for feature in sorted(latest) if latest[feature][1]}
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.to_dict())
+        return iter(self.now)
 
     def __len__(self) -> int:
-        return len(self.to_dict())
+        return len(self.now)
 
     def items(self) -> ItemsView[int, str]:
         """All labels as they are at once: a name may be taken away between two look-ups."""
-        return self.to_dict().items()
+        return self.now.items()
 
     def __bool__(self) -> bool:
-        return any(name for names in self._layers for _, name in names.entries.values())
+        return bool(self.now)
 
     def __repr__(self) -> str:
-        return f"Labels({self.to_dict()!r})"
+        return f"Labels({self.now!r})"
 
     # -- naming
 

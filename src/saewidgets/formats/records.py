@@ -135,7 +135,7 @@ class Source:
     Attributes:
         model: as Neuronpedia names it; source: "<layer>-<set>", with "__<suffix>" if there is one.
         prompts, tokens_per_prompt, dataset: what the dashboards were computed on.
-        notes: what the files say of their numbers (`OF_COUNTED`: by an index's definitions).
+        notes: what the files say of their numbers (beginning with `OF_COUNTED`: by an index's definitions).
         rows: the files release, model, sourceset and source of a bulk folder, by name: each its rows.
     """
 
@@ -146,6 +146,11 @@ class Source:
     dataset: str | None = None
     notes: str | None = None
     rows: Mapping[str, Sequence[Mapping[str, Json]]] = field(default_factory=dict)
+
+    @property
+    def of_counted(self) -> bool:
+        """Whether its numbers are by an index's definitions."""
+        return (self.notes or "").startswith(OF_COUNTED)
 
     @property
     def of(self) -> str:

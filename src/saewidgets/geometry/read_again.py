@@ -79,7 +79,9 @@ def read_draw(index: FeatureIndex, features: Ints, read: int, seed: int, ticket:
     """On the engine's worker: texts drawn uniformly from the whole corpus, read again for many features at once."""
     chunks = np.arange(len(index.texts.chunk_ptr) - 1)
     some = drawn_chunks(index, chunks, read, seed)
-    note = f"of {len(some):,} of the corpus' {len(chunks):,} texts, drawn uniformly (seed {seed}) and read again"
+    missing = index.texts.missing
+    whose = "the corpus'" if not missing else f"the index' own (it keeps {missing}: where its features fire)"
+    note = f"of {len(some):,} of {whose} {len(chunks):,} texts, drawn uniformly (seed {seed}) and read again"
     return Reread(features, *_where_any_fires(index, features.tolist(), some, ticket), note)
 
 

@@ -65,6 +65,12 @@ def why_not_one_corpus(a: FeatureIndex, b: FeatureIndex, names: tuple[str, str] 
     Args:
         names: what the two are called.
     """
+    for index, name in zip((a, b), names, strict=True):
+        if index.kept is not None and not _same_texts(a, b):
+            return (
+                f"{name} at {index.path} is of a bounded scan: it keeps the texts that its own features need, which are not those "
+                "of another index. Build both with sw.build_index(..., keep_activations=True) to compare them token by token."
+            )
     if a.corpus_hash == b.corpus_hash:
         return ""
     first, second = (f"{name} at {index.path} of {_corpus(index)}" for name, index in zip(names, (a, b), strict=True))
@@ -83,8 +89,16 @@ def shared_tokens(a: FeatureIndex, b: FeatureIndex) -> SharedTokens:
     why = why_not_one_corpus(a, b)
     if why:
         raise IndexMismatchError(why)
-    first, second = (np.asarray(index.texts.flags(0, index.tokens) == 0) for index in (a, b))
+    first, second = (np.asarray(index.texts.flags(0, len(index.texts)) == 0) for index in (a, b))
     return SharedTokens(first, second)
+
+
+def _same_texts(a: FeatureIndex, b: FeatureIndex) -> bool:
+    """Whether both hold the same tokens in the same chunks, and count the same: one index, opened twice, or its copy."""
+    one, other = a.folder, b.folder
+    return a.corpus_hash == b.corpus_hash and all(
+        np.array_equal(one.read(name), other.read(name)) for name in ("chunk_ptr", "tokens", "flags", "chunk_document")
+    )
 
 
 def every_of(index: FeatureIndex) -> Every:
@@ -96,6 +110,11 @@ def every_of(index: FeatureIndex) -> Every:
     every = index.every
     if every is not None:
         return every
+    if index.kept is not None:
+        raise IndexMismatchError(
+            f"The index at {index.path} is of a bounded scan, which keeps samples: not all activations of its features are there. "
+            "Build one with all of them: sw.build_index(engine, corpus, path, keep_activations=True), at another path."
+        )
     raise IndexMismatchError(
         refusal(index)
         or f"The index at {index.path} is without its scan: not all activations of its features are there. Build one with it: "

@@ -5,14 +5,15 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..engine.engine import Engine
 from ..engine.provenance import context_of
-from ..storage.build_lock import build_lock, owned
-from ..storage.shelf import shelf_at
-from .bounded.job import BoundedJob
+from ..storage.build_lock import build_lock
+from .build_bounded import run_bounded
+from .build_steps import note_weights, opened, say_waiting
 from .corpus.passage import Source
 from .errors import ClusterError, CorpusError, IndexMismatchError, writing
 from .feature_index import FeatureIndex
@@ -22,9 +23,9 @@ from .record.manifest import MANIFEST, Manifest
 from .record.settings import Settings
 from .record.state import State, begin
 from .remaining.background import stop
-from .scan.cluster import joined
+from .scan.costs import Costs
 from .scan.on_cluster import OnCluster
-from .scan.progress import follow
+from .scan.progress import Bar, follow
 from .scan.scan import Plan
 from .statistics.kept_examples import Keeping
 
@@ -153,10 +154,8 @@ def build_index(
             'actors=, cpus_per_actor= and gpus_per_actor= are of a build on a cluster: pass cluster="auto" too.'
         )
     if bounded:
-        index = _run_bounded(engine, plan, settings, neuron_correlations, progress, shards, on_cluster)
-    else:
-        index = _run(engine, plan, settings, neuron_correlations, keep_activations is True, progress, grow=False)
-    return index.wait(progress=progress) if wait else index
+        return run_bounded(engine, plan, settings, neuron_correlations, progress, wait, shards, on_cluster)
+    return _run(engine, plan, settings, neuron_correlations, keep_activations is True, progress, wait, grow=False)
 
 
 def extend_index(
@@ -200,96 +199,56 @@ def extend_index(
         )
     source = Source(corpus, engine, size, text_column, id_column)
     plan = Plan(source, folder, dictionary, size, tokens, shard_tokens, manifest.settings.keep.complete)
-    index = _run(engine, plan, manifest.settings, None, True, progress, grow=True)
-    return index.wait(progress=progress) if wait else index
+    return _run(engine, plan, manifest.settings, None, True, progress, wait, grow=True)
 
 
 def _run(
-    engine: Engine, plan: Plan, settings: Settings, neurons: bool | None, keep: bool, progress: bool, *, grow: bool
-) -> FeatureIndex:
-    path = plan.path
-    who = identity(engine, plan.dictionary, plan.context_size)
-    state = State.load(path)
-    if state is not None and state.bounded is not None:
-        raise IndexMismatchError(
-            f"The index at {path} is of a bounded scan (keep_activations=False), and cannot become one of all activations"
-            f"{' or grow' if grow else ''}: choose another path."
-        )
-    if (path / MANIFEST).exists():
-        manifest = Manifest.load(path)
-        must_agree(manifest.identity, who, path)
-        state = state or manifest.state(path)
-        if settings.correlations is None:
-            settings = replace(settings, correlations=manifest.settings.correlations)
-    state = begin(path, state, who, plan.dictionary, neurons)
-    job = Job(engine, plan, settings, state, keep, grow)
-    if not job.needed():
-        follow(engine, job.check, job, progress, plan.source.corpus)
-    if job.needed():
-        with ExitStack() as stack:
-            with writing(path):
-                stack.enter_context(build_lock(path, lambda: _say_waiting(path)))
-            state = State.load(path) or state  # another process may have ended it meanwhile
-            job = Job(engine, plan, settings, state, keep, grow, job.ahead)
-            if job.needed():
-                stop(path)
-                follow(engine, job.run, job, progress, plan.source.corpus)
-            if job.repeated:
-                told = f"This corpus is in the index at {path} already, all of it: nothing was added."
-                warnings.warn(told, stacklevel=3)
-    index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
-    index._pending.begin()
-    return index
-
-
-def _run_bounded(
     engine: Engine,
     plan: Plan,
     settings: Settings,
     neurons: bool | None,
+    keep: bool,
     progress: bool,
-    shards: str | os.PathLike[str] | None,
-    on_cluster: OnCluster | None,
+    wait: bool,
+    *,
+    grow: bool,
 ) -> FeatureIndex:
     path = plan.path
-    shelf = shelf_at(path if shards is None else shards)
-    if neurons:
-        raise IndexMismatchError(
-            "neuron_correlations=True keeps sums of the size of features x neurons, which a bounded scan does not: pass "
-            "keep_activations=True, or leave it out."
-        )
-    if settings.keep.complete < 1:
-        raise CorpusError(f"keep={settings.keep.complete}: a bounded scan keeps a sample of at least one activation.")
-    who = identity(engine, plan.dictionary, plan.context_size)
-    state = State.load(path)
-    if (path / MANIFEST).exists():
-        must_agree(Manifest.load(path).identity, who, path)
-        on_cluster = None
-    if state is not None and state.bounded is None and state.parts:
-        raise IndexMismatchError(
-            f"The scan at {path} was begun with keep_activations=True, and cannot change it: make the same call to go on, or "
-            "choose another path."
-        )
-    with ExitStack() as stack:
-        # First of all: where there is no cluster nothing is begun.
-        room = None if on_cluster is None else stack.enter_context(joined(on_cluster.cluster))
-        state = begin(path, state, who, plan.dictionary, False)
-        job = BoundedJob(engine, plan, settings, state, shelf)
+    with Bar(progress) as bar:
+        note_weights(engine, bar)
+        who = identity(engine, plan.dictionary, plan.context_size)
+        state = State.load(path)
+        if state is not None and state.bounded is not None:
+            raise IndexMismatchError(
+                f"The index at {path} is of a bounded scan (keep_activations=False), and cannot become one of all activations"
+                f"{' or grow' if grow else ''}: choose another path."
+            )
+        if (path / MANIFEST).exists():
+            manifest = Manifest.load(path)
+            must_agree(manifest.identity, who, path)
+            state = state or manifest.state(path)
+            if settings.correlations is None:
+                settings = replace(settings, correlations=manifest.settings.correlations)
+        state = begin(path, state, who, plan.dictionary, neurons)
+        costs = Costs.of(engine, plan.dictionary, correlations=settings.correlations is not False)
+        job = Job(engine, plan, settings, state, keep, grow)
+        if not job.needed():
+            bar.expect(costs.check_alone)
+            follow(engine, job.check, job, bar, plan.source.corpus)
         if job.needed():
-            with writing(path):
-                stack.enter_context(build_lock(path, lambda: _say_waiting(path)))
-                if shards is not None:
-                    stack.enter_context(owned(shelf))
-            state = State.load(path) or state  # another process may have ended it meanwhile
-            hands = None
-            if on_cluster is not None and room is not None:
-                hands = on_cluster.hands(room, engine, plan, who, shelf, lambda line: job.told.append(line))
-            job = BoundedJob(engine, plan, settings, state, shelf, hands)
-            stop(path)
-        follow(engine, job.run if job.needed() else job.check, job, progress, plan.source.corpus)
-    index = FeatureIndex.open(path, engine=engine, sae=plan.dictionary.name)
-    index._pending.begin()
-    return index
+            with ExitStack() as stack:
+                with writing(path):
+                    stack.enter_context(build_lock(path, lambda: say_waiting(path)))
+                state = State.load(path) or state  # another process may have ended it meanwhile
+                job = Job(engine, plan, settings, state, keep, grow, job.ahead)
+                if job.needed():
+                    stop(path)
+                    bar.expect(partial(costs.steps, check=not job.scans, wait=wait))
+                    follow(engine, job.run, job, bar, plan.source.corpus)
+                if job.repeated:
+                    told = f"This corpus is in the index at {path} already, all of it: nothing was added."
+                    warnings.warn(told, stacklevel=3)
+        return opened(engine, plan, bar, wait)
 
 
 def _check(engine: Engine, tokens: int | None, shard_tokens: int, context_size: int | None) -> None:
@@ -299,7 +258,3 @@ def _check(engine: Engine, tokens: int | None, shard_tokens: int, context_size: 
         raise CorpusError(f"shard_tokens={shard_tokens}: a shard has at least one token.")
     if context_size is not None and not 1 < context_size <= engine.context_size:
         raise CorpusError(f"context_size={context_size}: the engine reads 2 to {engine.context_size} tokens at once.")
-
-
-def _say_waiting(path: Path) -> None:
-    warnings.warn(f"Another process is building the index at {path}; waiting for it.", stacklevel=4)

@@ -21,10 +21,13 @@ from .explanations.described import Described
 from .record.manifest import Manifest, finished, must_open
 from .remaining.pending import Pending
 from .scan.every import Every
+from .scan.progress import Bar
 from .scan.shards import shards_in
 from .store.examples import Examples, select
 from .store.feature import Feature
-from .store.features_table import Order, density_figure, features_table, neighbours_table, order_of
+from .store.features_table import density_figure, features_table, neighbours_table
+from .store.kept import Kept, kept_of
+from .store.orders import Order, Orders
 from .store.read_feature import read_feature
 from .store.stated import density_of, is_imported
 from .store.texts import Texts
@@ -58,6 +61,7 @@ class FeatureIndex(Attached, Exchanged, Described):
         self._pending = Pending(path, self._folder)
         self.texts = Texts(self._folder)
         super().__init__(path, manifest.key, self._folder, self.texts)
+        self._orders = Orders(self._folder, self._labels)
 
     @classmethod
     def open(
@@ -116,7 +120,8 @@ class FeatureIndex(Attached, Exchanged, Described):
         Example:
             >>> sw.build_index(engine, texts, "my-index").wait().features["logit_kurtosis"]
         """
-        self._pending.wait(progress)
+        with Bar(progress) as bar:
+            self._pending.wait(bar)
         return self
 
     def verify(self) -> None:
@@ -155,10 +160,12 @@ class FeatureIndex(Attached, Exchanged, Described):
         """Model, SAE, hook, BOS, processing, dtype, versions, corpus: what to publish beside a number."""
         if is_imported(self._folder):
             return dict(self._manifest.provenance)
-        documents = self.texts.documents.num_rows
+        kept = self.kept
+        documents = self.texts.documents.num_rows if kept is None else kept.documents
         return {
             **self._manifest.provenance,
             "corpus": f"{documents:,} documents, {self.tokens:,} tokens, {self.counted:,} counted",
+            **({} if kept is None else {"kept": kept.said}),
             "left out": f"special tokens, {self.texts.outliers:,} norm outliers",
             "context": f"{self._manifest.identity['context_size']} tokens",
             "seed of samples": str(self._manifest.settings.seed),
@@ -167,7 +174,8 @@ class FeatureIndex(Attached, Exchanged, Described):
     @property
     def documents(self) -> pd.DataFrame:
         """One row a document: its number ("document"), "name", length ("tokens"), and the corpus' own columns; those that
-        are called like one of the three have "document_" in front (`attrs["renamed"]` says which)."""
+        are called like one of the three have "document_" in front (`attrs["renamed"]` says which). Of a bounded scan only those
+        whose texts are kept (`attrs["kept"]`)."""
         return self.texts.frame()
 
     @property
@@ -182,10 +190,15 @@ class FeatureIndex(Attached, Exchanged, Described):
 
     @property
     def every(self) -> Every | None:
-        """All activations of the scan, if they are still on disk; None of an index that was shipped without them, or made of
-        another tool's files."""
+        """All activations of the scan, if they are still on disk; None of an index that was shipped without them, of a bounded
+        scan, or made of another tool's files."""
         shards = shards_in(self.path) if self._manifest.has_scan(self.path) else []
         return Every(shards, len(self)) if shards else None
+
+    @property
+    def kept(self) -> Kept | None:
+        """Of a bounded scan (`keep_activations=False`), what it kept and so what is estimated; None if all that it says is exact."""
+        return kept_of(self._folder)
 
     @property
     def corpus_hash(self) -> str:
@@ -268,7 +281,10 @@ class FeatureIndex(Attached, Exchanged, Described):
         )
 
     def activations(self, feature: int) -> tuple[Ints, Floats]:
-        """Positions in the corpus and values of the activations that are kept: all of them if `feature(i).complete`."""
+        """Positions in the corpus and values of the activations that are kept: all of them if `feature(i).complete`.
+
+        Of a bounded scan positions count the texts that are kept (`texts`).
+        """
         feature = self.check_feature(feature)
         start, stop = self._folder.read("kept_ptr", feature, feature + 2).tolist()
         position = self._folder.read("kept_position", start, stop).astype(np.int64)
@@ -283,19 +299,21 @@ class FeatureIndex(Attached, Exchanged, Described):
         """One row a feature: label, density, count, max, mean, top_token, top_logits, nearest neighbour ...
 
         Statistics are over counted tokens; `mean` and `std` over active ones. NaN for what a feature does not have. Columns
-        of logits and neighbours are there once they are computed (`remains` says whether, `attrs["remains"]` too).
+        of logits and neighbours are there once they are computed (`remains` says whether, `attrs["remains"]` too). Of a bounded
+        scan `attrs["estimated"]` says which column is estimated.
         """
         table = features_table(self.folder, self.texts, self._labels)
         table.attrs["remains"] = self.remains
         return table
 
     def order(self, by: Order = "index") -> Ints:
-        """All features in an order: "density", "max" and "mean" from the largest down, labelled ones first.
+        """All features in an order: "density", "max" and "mean" from the largest down, labelled ones first. The array, as those of
+        `column`, is the index's own and cannot be written; copy it to change it.
 
         Raises:
             ValueError: for another order.
         """
-        return order_of(self._folder, by, self._labels)
+        return self._orders.of(by)
 
     # -- pictures
 
@@ -306,5 +324,6 @@ class FeatureIndex(Attached, Exchanged, Described):
     def __repr__(self) -> str:
         more = "; not all is computed of all of them yet, see .remains" if self.remains else ""
         told = self.imported
+        more = f"; bounded, see .kept{more}" if self.kept is not None else more
         on = f"on {self.counted:,} tokens" if told is None else f"{told.features:,} in {told.format}'s files"
         return f"FeatureIndex({str(self.path)!r}: {len(self):,} features, {self.alive:,} fire, {on}{more})"

@@ -15,6 +15,7 @@ from .errors import IndexMismatchError, writing
 from .record.manifest import MANIFEST, Manifest
 from .record.settings import Settings
 from .record.state import State
+from .scan.costs import CHECK, SCAN, STATISTICS
 from .scan.scan import Plan, RepeatedCorpus, Scan, load_sums
 from .scan.shards import shards_in
 from .statistics.write_store import write_store
@@ -36,20 +37,20 @@ class Job:
         self.engine, self.plan, self.settings, self.state = engine, plan, settings, state
         self.keep_activations = keep_activations
         self.ahead = ahead  # a pass over the corpus that is past all that was scanned, and goes on
-        self.doing = ("scan", 0, 0)
+        self.doing = (SCAN, 0, 0)
         self.scan: Scan | None = None
         self.repeated = False
         self._grow = grow
         self._as_it_is = False
         self._manifest = Manifest.load(plan.path) if (plan.path / MANIFEST).exists() else None
         parts = state.parts
-        self._scans = not parts or not parts[-1]["done"]
+        self.scans = not parts or not parts[-1]["done"]
         if self._manifest and not self._manifest.has_scan(plan.path):
             self._manifest.must_hold(plan.path, settings, more=grow or self._wants_more(parts[0]))
-            self._scans, self._as_it_is = False, True
+            self.scans, self._as_it_is = False, True
         elif not grow and len(parts) > 1 and self._manifest and len(self._manifest.parts) < len(parts):
             # An extension that did not end waits for extend_index; until then the index is what it was.
-            self._scans, self._as_it_is = False, True
+            self.scans, self._as_it_is = False, True
         elif parts and parts[-1]["done"]:
             if grow and not (self._manifest and len(self._manifest.parts) < len(parts)):
                 self._add_part()
@@ -82,17 +83,17 @@ class Job:
 
     def _go_on(self) -> None:
         self.state.parts[-1]["done"] = False
-        self._scans = True
+        self.scans = True
 
     def _add_part(self) -> None:
         documents = sum(int(part["documents"]) - int(part["first_document"]) for part in self.state.parts)
         shards = len(shards_in(self.plan.path))
         self.state.parts.append({"first_shard": shards, "first_document": documents, "done": False})
-        self._scans = True
+        self.scans = True
 
     def check(self, ticket: Ticket) -> None:
         """Compare all of the corpus with what was scanned of it; where it goes on after that, so does the scan."""
-        self.doing = ("check", 0, 0)
+        self.doing = (CHECK, 0, 0)
         number, opened = len(self.state.parts) - 1 if self._grow else 0, not self.needed()
         self.ahead = compare(self.plan, self.state, self._manifest, number, opened, self._as_it_is, ticket)
         if self.ahead is not None:
@@ -102,7 +103,7 @@ class Job:
         """Whether there is anything to do."""
         if self._as_it_is:
             return False
-        if self._scans or self._manifest is None or len(self._manifest.parts) < len(self.state.parts):
+        if self.scans or self._manifest is None or len(self._manifest.parts) < len(self.state.parts):
             return True
         return self._store_is_old(self._manifest) or self._manifest.settings != self.settings
 
@@ -113,10 +114,10 @@ class Job:
 
     def run(self, ticket: Ticket) -> None:
         path, dictionary = self.plan.path, self.plan.dictionary
-        if not self._scans:
+        if not self.scans:
             self.check(ticket)
-        if self._scans:
-            self.doing = ("scan", 0, 0)
+        if self.scans:
+            self.doing = (SCAN, 0, 0)
             with writing(path):
                 self.state.save(path)
             self.scan = Scan(self.engine, self.plan, self.state, self.ahead)
@@ -131,8 +132,8 @@ class Job:
                 self.repeated = True
                 return
 
-        def say(doing: str, done: int, total: int) -> None:
-            self.doing = (doing, done, total)
+        def say(_doing: str, done: int, total: int) -> None:
+            self.doing = (STATISTICS, done, total)
             ticket.breathe()
 
         shards = shards_in(path)

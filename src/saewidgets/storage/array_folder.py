@@ -6,13 +6,12 @@ verifies the pages that it touches, so that opening stays instant and an altered
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -21,12 +20,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .errors import IndexCorruptError, IndexVersionError
+from .npy import HEADER, PAGE, bytes_of, checksums, header
 
 Array: TypeAlias = npt.NDArray[Any]
 
-PAGE = 2**16
 CONTENTS = "contents.json"
-_HEADER = 128
 
 
 class FolderWriter:
@@ -95,7 +93,7 @@ class ArrayWriter:
         self._folder, self._name, self._dtype, self._row = folder, name, dtype, row
         self.rows = 0
         self._file = (folder.temporary / f"{name}.npy").open("wb")
-        self._file.write(b"\0" * _HEADER)
+        self._file.write(b"\0" * HEADER)
 
     def append(self, rows: Array) -> None:
         """Add rows [n, *row]."""
@@ -110,13 +108,13 @@ class ArrayWriter:
             self._file.close()
             return
         self._file.seek(0)
-        self._file.write(_header(self._dtype, (self.rows, *self._row)))
+        self._file.write(header(self._dtype, (self.rows, *self._row)))
         self._file.close()
         path = self._folder.temporary / f"{self._name}.npy"
         self._folder._arrays[self._name] = {
             "dtype": self._dtype.str,
             "shape": [self.rows, *self._row],
-            "crc": _pages(path),
+            "crc": checksums(path),
         }
 
 
@@ -148,7 +146,7 @@ class Folder:
         self._arrays: dict[str, dict[str, Any]] = contents["arrays"]
         self._files: dict[str, dict[str, Any]] = contents["files"]
         self._row_bytes = {
-            name: _bytes(entry) // max(1, int(entry["shape"][0])) for name, entry in self._arrays.items()
+            name: bytes_of(entry) // max(1, int(entry["shape"][0])) for name, entry in self._arrays.items()
         }
         for name, size in sizes_of(contents).items():
             self._check_size(name, size)
@@ -179,12 +177,27 @@ class Folder:
         rows = int(entry["shape"][0])
         stop = rows if stop is None else min(stop, rows)
         size = self._row_bytes[name]
-        self._verify(name, _HEADER + start * size, _HEADER + max(start, stop) * size)
+        first, last = HEADER + start * size, HEADER + max(start, stop) * size
+        self._verify(name, range(first // PAGE, -(-last // PAGE)))
         if not self._mapped:
             return self._load(name, entry, start, max(start, stop))
-        if name not in self._maps:
-            self._maps[name] = self._map(name, entry)
-        return self._maps[name][start:stop]
+        return self._mapped_array(name, entry)[start:stop]
+
+    def take(self, name: str, rows: Array) -> Array:
+        """The rows of an array at these indices, which may be of any shape: a copy. Only their pages are read and verified.
+
+        Raises:
+            IndexCorruptError: if a byte of these pages changed since they were written. IndexError: for a row that there is not.
+        """
+        entry, size = self._entry(name), self._row_bytes[name]
+        if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < int(entry["shape"][0]):
+            raise IndexError(f"{name} has rows 0 to {int(entry['shape'][0]) - 1}.")
+        start = HEADER + rows.astype(np.int64) * size
+        pages = np.zeros(len(entry["crc"]), bool)
+        for byte in (*range(0, size, PAGE), size - 1):
+            pages[(start + byte) // PAGE] = True
+        self._verify(name, np.flatnonzero(pages).tolist())
+        return self._mapped_array(name, entry)[rows]
 
     def read_bytes(self, name: str) -> bytes:
         """A file that is no array, verified."""
@@ -231,9 +244,14 @@ class Folder:
 
     def _load(self, name: str, entry: Mapping[str, Any], start: int, stop: int) -> Array:
         row = tuple(int(n) for n in entry["shape"][1:])
-        offset, count = _HEADER + start * self._row_bytes[name], (stop - start) * math.prod(row)
+        offset, count = HEADER + start * self._row_bytes[name], (stop - start) * math.prod(row)
         loaded = np.fromfile(self.path / f"{name}.npy", np.dtype(entry["dtype"]), count=count, offset=offset)
         return cast(Array, loaded.reshape(stop - start, *row))
+
+    def _mapped_array(self, name: str, entry: Mapping[str, Any]) -> Array:
+        if name not in self._maps:
+            self._maps[name] = self._map(name, entry)
+        return self._maps[name]
 
     def _map(self, name: str, entry: Mapping[str, Any]) -> Array:
         shape = tuple(int(n) for n in entry["shape"])
@@ -241,23 +259,24 @@ class Folder:
         if 0 in shape:
             return np.zeros(shape, np.dtype(entry["dtype"]))
         # What the header says is not asked: the table of contents says the same, and the header is verified with it.
-        mapped = np.memmap(path, dtype=np.dtype(entry["dtype"]), mode="r", offset=_HEADER, shape=shape)
+        mapped = np.memmap(path, dtype=np.dtype(entry["dtype"]), mode="r", offset=HEADER, shape=shape)
         return cast(Array, mapped.view(np.ndarray))
 
-    def _verify(self, name: str, start: int, stop: int) -> None:
+    def _verify(self, name: str, pages: Iterable[int]) -> None:
         done = self._verified.setdefault(name, set())
-        todo = [p for p in range(start // PAGE, -(-stop // PAGE)) if p not in done]
+        todo = [page for page in pages if page not in done]
         if not todo:
             return
         path = self.path / f"{name}.npy"
-        if not path.exists():
-            raise IndexCorruptError(f"{path} is missing: open the index again, or build it again.")
-        with path.open("rb") as file:
-            for page in todo:
-                file.seek(page * PAGE)
-                if zlib.crc32(file.read(PAGE)) != self._arrays[name]["crc"][page]:
-                    raise IndexCorruptError(_altered(path))
-                done.add(page)
+        try:
+            with path.open("rb") as file:
+                for page in todo:
+                    file.seek(page * PAGE)
+                    if zlib.crc32(file.read(PAGE)) != self._arrays[name]["crc"][page]:
+                        raise IndexCorruptError(_altered(path))
+                    done.add(page)
+        except FileNotFoundError:
+            raise IndexCorruptError(f"{path} is missing: open the index again, or build it again.") from None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -279,7 +298,7 @@ def parsed(content: bytes) -> dict[str, Any]:
 
 def sizes_of(contents: Mapping[str, Any]) -> dict[str, int]:
     """The files that a table of contents names, and how many bytes each has."""
-    arrays = {f"{name}.npy": _HEADER + _bytes(entry) for name, entry in contents["arrays"].items()}
+    arrays = {f"{name}.npy": HEADER + bytes_of(entry) for name, entry in contents["arrays"].items()}
     return arrays | {name: int(entry["bytes"]) for name, entry in contents["files"].items()}
 
 
@@ -290,28 +309,6 @@ def crc_of(contents: Mapping[str, object]) -> int:
 
 def _altered(path: Path) -> str:
     return f"{path} was altered after it was written (its checksum differs): copy the index again, or build it again."
-
-
-def _bytes(entry: Mapping[str, Any]) -> int:
-    return int(math.prod(entry["shape"])) * int(np.dtype(entry["dtype"]).itemsize)
-
-
-def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """A `.npy` header of exactly 128 bytes."""
-    out = io.BytesIO()
-    np.lib.format.write_array_header_1_0(out, {"descr": dtype.str, "fortran_order": False, "shape": shape})
-    header = out.getvalue()
-    if len(header) != _HEADER:
-        raise ValueError(f"An array of shape {shape} needs a header of {len(header)} bytes.")
-    return header
-
-
-def _pages(path: Path) -> list[int]:
-    found = []
-    with path.open("rb") as file:
-        while page := file.read(PAGE):
-            found.append(zlib.crc32(page))
-    return found
 
 
 def sync(path: Path) -> None:

@@ -15,7 +15,7 @@ from forks import contents, hashes, in_a_child, linux
 
 import saewidgets as sw
 from saewidgets.engine.ticket import Ticket
-from saewidgets.index import build as building
+from saewidgets.index import build_bounded as building
 from saewidgets.index.bounded import drive, job, shard
 from saewidgets.index.bounded.hands import Done, Here, Ranges, Task
 from saewidgets.index.bounded.shard import Reading

@@ -79,8 +79,11 @@ def test_feature_answer(engine: sw.Engine, index: sw.FeatureIndex, cut: sw.Featu
         assert arrays["logit_counts"].sum() == len(tiny.tokenizer())
         assert r["logits_missing"] is None
         assert r["tokens"] == [
-            {"t": t.token, "id": t.id, "count": t.count, "mean": t.mean, "share": t.share} for t in info.tokens
+            {"t": t.token, "id": t.id, "count": t.count, "about": None, "mean": t.mean, "share": t.share}
+            for t in info.tokens
         ]
+        assert (r["histogram_of"], r["tokens_of"], r["correlated_of"]) == (None, None, None)
+        assert len(arrays["hist_bound"]) == len(arrays["hist_sums_bound"]) == 0
         assert r["alignment"] == [{"i": a.neuron, "v": a.value, "share": a.share} for a in info.alignment]
         assert r["neurons"] == [{"i": n.neuron, "r": n.pearson, "cos": n.cosine} for n in info.neurons]
         assert r["correlated"] == [

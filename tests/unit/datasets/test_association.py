@@ -91,7 +91,7 @@ def test_numbers_are_scipy_s(method: Any) -> None:
 
 
 def test_what_has_no_value_is_left_out_and_said() -> None:
-    gaps = pd.Series(STARS, name="stars")
+    gaps = pd.Series(STARS.copy(), name="stars")  # pandas 2 would write into what it is given
     gaps[[3, 17]] = np.nan
     found = sw.associate(matrix(), gaps)
     kept = gaps.notna().to_numpy()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import sqlite3
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,6 +93,18 @@ def test_words_as_the_rule_says(seed: int, tmp_path: Path) -> None:
     assert seen == set(range(len(HOW))), "the queries try every way to match"
     assert made.find("", 5) == made.find("  ", 5) == []
     assert len(made) == len(again) == 400
+
+
+def test_a_search_that_nobody_has_any_more_closes_its_database(tmp_path: Path) -> None:
+    said = [Said(0, "monday", "label", "")]
+    for file in (None, tmp_path / "kept.sqlite"):
+        made = ByWords(said, file)
+        database = made._db
+        assert len(made) == 1
+        del made
+        gc.collect()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            database.execute("SELECT 1")
 
 
 @pytest.mark.slow
@@ -216,7 +230,7 @@ def test_what_searching_keeps_is_made_anew_if_it_is_damaged(content: bytes | Non
 
     wanted = found(index)
     kept = [file for file in (index.path / "search").iterdir() if not file.name.startswith(".")]
-    assert sorted(file.name.split("-")[0] for file in kept) == ["meaning", "words"]
+    assert sorted(file.name.split("-")[0] for file in kept) == ["meaning", "said", "words"]
     for file in kept:
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if content is None else content)
     for one, other in zip(found(sw.FeatureIndex.open(index.path)), wanted, strict=True):
@@ -247,3 +261,37 @@ def test_some_of_the_words_are_told_only_where_nothing_has_all(index: sw.Feature
     assert found.index.tolist() == [5]
     assert found["how"].tolist() == ["word"]
     assert index.search("ships").index.tolist() == [2]
+
+
+def test_what_is_kept_is_neither_said_nor_embedded_again(
+    index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add_explanations({f: f"monday {f}" for f in range(40)}, "theirs")
+    asked = {"words": "fires", "meaning": "abc"}
+    wanted = {by: index.search(query, by=by, embed=letters, k=60) for by, query in asked.items()}
+    said: list[int] = []
+    monkeypatch.setattr(
+        "saewidgets.index.explanations.automatic.Automatic._of", lambda *given: said.append(1) or iter([""])
+    )
+    opened = sw.FeatureIndex.open(index.path)
+    for by, query in asked.items():
+        pd.testing.assert_frame_equal(opened.search(query, by=by, embed=letters, k=60), wanted[by])
+    assert not said
+
+
+def test_characters_are_found_across_case_and_never_across_sentences() -> None:
+    texts = ["a -> B", "Stra\u00dfe ->", "ends in a", "b begins", "nul\0nul", "-> ->"]
+    index = ByWords([Said(f, text, "explanation", "") for f, text in enumerate(texts)])
+
+    def found(query: str, n: int = 9) -> list[int]:
+        return [hit.said.feature for hit in index.find(query, n)]
+
+    by_length = sorted(range(len(texts)), key=lambda f: (len(texts[f]), f))
+    for query in ("->", "\u00dfe ->", "-> ->", "\u201c"):
+        assert found(query) == [f for f in by_length if query.casefold() in texts[f].casefold()], query
+    assert found("\0") == []  # which stands between two sentences
+    assert found("->", 2) == [5, 0]
+    many = ByWords([Said(f, f"same {f}", "explanation", "") for f in range(2500)])
+    assert [hit.said.text for hit in many.find("same", 2400)] == [
+        hit.said.text for hit in sorted(many.find("same", 9999), key=lambda hit: hit.rank)
+    ][:2400]

@@ -220,6 +220,7 @@ function Histogram({ which, palette, prefix, range, histogram, scale, card }: Hi
         </Frame>
       </div>
       <SmallLine>{`${card.activation_name} ${text}, tokens on a logarithmic scale; the axis is that of A and B`}</SmallLine>
+      {card.histogram_of && <SmallLine>{card.histogram_of}</SmallLine>}
     </>
   );
 }

@@ -191,7 +191,7 @@ function List({
                   name={`Pin ${called}`}
                   onClick={() => edit(model, (now) => pinToggled(now, id))}
                 >
-                  {pinned.has(id) ? "pinned" : "pin"}
+                  pin
                 </Edit>
               </td>
             </tr>

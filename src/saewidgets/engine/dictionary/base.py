@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor
 from ...errors import FeatureIndexError
 from ..arrays import Floats, Ints
 from ..labels import Labels
+from ..model.weights import bytes_of, stamp_of
 
-# Numbers of a weight that are copied to be hashed, at once.
-_HASHED = 2**24
+# Hashes of weights, and what was seen of these when they were computed.
+_known: WeakKeyDictionary[Dictionary, tuple[object, str]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -206,14 +208,25 @@ class Dictionary(ABC):
         """Name to tensor of everything that its numbers depend on."""
         return {}
 
-    def weights_hash(self) -> str:
-        """A hash of weights, hooks and kind. The same SAE in another dtype has another, as it gives other numbers."""
-        digest = hashlib.sha256(f"{self.hook_name} {self.hook_name_out} {self.architecture}".encode())
-        for name, tensor in sorted(self.weights().items()):
+    def weights_hash(self, *, fresh: bool = True) -> str:
+        """A hash of weights, hooks and kind. The same SAE in another dtype has another, as it gives other numbers.
+
+        Args:
+            fresh: read every byte (a million features have gigabytes). Else the hash that was computed before is given again if
+                no weight has changed since, as far as a look at them tells: see `weights_hash` of models.
+        """
+        kind = f"{self.hook_name} {self.hook_name_out} {self.architecture}"
+        weights = dict(sorted(self.weights().items()))
+        stamp = (kind, tuple(weights), stamp_of(weights.values()))
+        known = _known.get(self)
+        if not fresh and known is not None and known[0] == stamp:
+            return known[1]
+        digest = hashlib.sha256(kind.encode())
+        for name, tensor in weights.items():
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            flat = tensor.detach().contiguous().view(-1)
-            for part in torch.split(flat, _HASHED):
-                digest.update(part.cpu().view(torch.uint8).numpy().data)
+            for part in bytes_of(tensor):
+                digest.update(part)
+        _known[self] = (stamp, digest.hexdigest())
         return digest.hexdigest()
 
     def beside(self, spliced: Sequence[object]) -> Dictionary:

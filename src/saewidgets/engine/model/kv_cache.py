@@ -79,8 +79,19 @@ class CachedForward:
                 at = torch.arange(self.length, self.length + shape[1], device=device)
                 extra["position_ids"] = at[None].expand(shape)
         logits, self._past = self._model.raw(tokens, return_type="logits_and_cache", use_cache=True, **extra)
-        if self._past is None:
+        if not _holds_something(self._past):
             raise NotImplementedError(
-                f"{self._model.name} gives no KV cache, so text cannot be generated from it token by token."
+                f"{self._model.name} gives no KV cache, or an empty one, so text cannot be generated from it token by token."
             )
         return cast(Tensor, logits)
+
+
+def _holds_something(cache: object) -> bool:
+    """Whether a pass left something in Hugging Face's cache: where no layer did, a token would know none before it.
+
+    transformer-lens leaves it empty where it does not know the name by which transformers gives it to attention.
+    """
+    if cache is None:
+        return False
+    layers = getattr(cache, "layers", None)
+    return layers is None or any(getattr(layer, "is_initialized", True) for layer in layers)

@@ -11,7 +11,6 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from ...errors import HookDidNotFireError, HookNotFoundError
 from ..ticket import Ticket
+from .beats import beats
 from .hook_names import bridge_names
 from .processing import processing_of
 
@@ -273,18 +273,11 @@ class Model:
         self, ticket: Ticket | None, tokens: Tensor, depth: int | None = None
     ) -> Iterator[list[torch.utils.hooks.RemovableHandle]]:
         handles: list[torch.utils.hooks.RemovableHandle] = []
-        me = threading.get_ident()
         try:
             if ticket is not None and tokens.numel() >= _CHECK_BLOCKS_FROM_TOKENS:
-                blocks = list(getattr(self.raw, "blocks", ()))
-
-                def stop_if_cancelled(part: float, *_: object) -> None:
-                    if threading.get_ident() == me:
-                        ticket.beat(part)
-
-                for n, block in enumerate(blocks):
-                    part = min(n / max(depth or len(blocks), 1), 1)
-                    handles.append(block.register_forward_pre_hook(partial(stop_if_cancelled, part)))
+                handles += beats(
+                    list(getattr(self.raw, "blocks", ())), depth, ticket, in_parts=tokens.device.type == "cpu"
+                )
             yield handles
         finally:
             for handle in handles:

@@ -25,9 +25,9 @@ _SAMPLE = 64
 # Bytes that are copied from a device at once.
 _AT_ONCE = 2**26
 
-_Stamp: TypeAlias = tuple[tuple[object, ...], ...]
+Stamp: TypeAlias = tuple[tuple[object, ...], ...]
 
-_known: WeakKeyDictionary[nn.Module, tuple[_Stamp, str]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[nn.Module, tuple[Stamp, str]] = WeakKeyDictionary()
 
 
 def weights_hash(model: nn.Module, *, fresh: bool = True) -> str:
@@ -46,20 +46,26 @@ def weights_hash(model: nn.Module, *, fresh: bool = True) -> str:
         SaewidgetsError: for weights that are not in memory (offloaded to disk).
     """
     tensors = list(_weights(model))
-    stamp = tuple(map(_stamp, tensors))
+    stamps = stamp_of(tensors)
     if not fresh:
         known = _known.get(model)
-        if known is not None and known[0] == stamp:
+        if known is not None and known[0] == stamps:
             return known[1]
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)} {tensor.dtype};".encode())
-        flat = tensor.detach().contiguous().view(-1)
-        step = max(1, _AT_ONCE // flat.element_size())
-        for start in range(0, len(flat), step):
-            digest.update(flat[start : start + step].cpu().view(torch.uint8).numpy().data)
-    _known[model] = (stamp, digest.hexdigest())
+        for part in bytes_of(tensor):
+            digest.update(part)
+    _known[model] = (stamps, digest.hexdigest())
     return digest.hexdigest()
+
+
+def bytes_of(tensor: Tensor) -> Iterator[memoryview]:
+    """All bytes of a tensor, some at once."""
+    flat = tensor.detach().contiguous().view(-1)
+    step = max(1, _AT_ONCE // flat.element_size())
+    for start in range(0, len(flat), step):
+        yield flat[start : start + step].cpu().view(torch.uint8).numpy().data
 
 
 def _weights(model: nn.Module) -> Iterator[Tensor]:
@@ -104,7 +110,12 @@ def _look(tensor: Tensor) -> tuple[object, ...]:
     return tuple(tensor.shape), tensor.dtype, hash(sample)
 
 
-def _stamp(tensor: Tensor) -> tuple[object, ...]:
+def stamp_of(tensors: Iterable[Tensor]) -> Stamp:
+    """Changes if one of the tensors does (see `weights_hash`, `fresh`): cheap to ask again and again."""
+    return tuple(map(stamp, tensors))
+
+
+def stamp(tensor: Tensor) -> tuple[object, ...]:
     """Changes if the tensor does: cheap to ask again and again."""
     return (tensor.data_ptr(), tensor._version, tensor.device, _look(tensor))
 

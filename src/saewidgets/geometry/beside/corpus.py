@@ -97,8 +97,10 @@ class BesideCorpus:
         Raises:
             GeometryError: for a position that the corpus does not have, or that is not among the texts that were compared.
         """
-        if not 0 <= position < self.index.tokens:
-            raise GeometryError(f"There is no token {position} in the corpus, which has {self.index.tokens:,}.")
+        texts = self.index.texts
+        if not 0 <= position < len(texts):
+            whose = "the texts that are kept, which have" if texts.missing else "the corpus, which has"
+            raise GeometryError(f"There is no token {position} in {whose} {len(texts):,}.")
         if self.read is not None and not np.isin(position, self.read):
             raise GeometryError(
                 f"Token {position} is not in the texts that were compared, which are a part of the corpus."

@@ -61,11 +61,13 @@ def on_corpus(a: Side, b: Side, *, read: int = 20_000, seed: int = 0, ticket: Ti
     ticket = ticket or Ticket()
     assert a.index is not None
     assert b.index is not None
-    shared = shared_tokens(a.index, b.index)
+    shared, tokens = shared_tokens(a.index, b.index), None
     if _whole(a) and _whole(b):
         where: Ints | None = None
         columns = [_all_of(a), _all_of(b)]
         note = ""
+        if a.index.kept is not None:  # its texts are a part of the corpus, but neither feature fires anywhere else
+            tokens = a.index.counted
     else:
         chunks, note = _texts_to_read((a, b), shared, read, seed)
         where = _positions(a.index, chunks)
@@ -88,7 +90,7 @@ def on_corpus(a: Side, b: Side, *, read: int = 20_000, seed: int = 0, ticket: Ti
         b,
         position[kept],
         values[kept],
-        shared.n,
+        shared.n if tokens is None else tokens,
         left_out,
         where,
         tuple(filter(None, (note, aside))),

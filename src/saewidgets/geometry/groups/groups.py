@@ -195,6 +195,8 @@ class _Search:
         token, total = self.index.column("token").astype(np.int64), self.index.column("token_total")
         if self.index.engine is None and lists:
             notes.append("Without an engine there are no decoder rows: mean cosines and scores are NaN.")
+        if self.index.kept is not None and lists:
+            notes.append(f"The tokens that groups fire on are {self.index.kept.of_top_token}.")
         known = self.index.engine is not None
         return [
             Group(f, mean_cosine(self._rows(f)) if known else np.nan, self._tokens(token[f], total[f])) for f in lists

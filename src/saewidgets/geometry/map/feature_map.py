@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from ...engine.engine import Engine
     from ...index.feature_index import FeatureIndex
 
-__all__ = ["STAGES", "feature_map"]
+__all__ = ["MOST", "STAGES", "feature_map"]
 
 T = TypeVar("T")
 
 STAGES: Mapping[int, str] = {0: "comparing decoder rows", 30: "laying the features out", 95: "grouping them"}
 """What is done from which percent of the progress on."""
+
+MOST = 131_072
+"""Features that a map is made of. What it is made of grows with the square of their number, and a view draws so many points at 30
+frames a second."""
 
 _LAY_OUT, _GROUP = 30, 95
 _FEWEST = 5
@@ -70,7 +74,8 @@ def feature_map(
         The map.
 
     Raises:
-        GeometryError: without the extra; if both libraries fail; for fewer than five features that have a place, for neurons,
+        GeometryError: without the extra; if both libraries fail; for more than 131,072 features (`MOST`), for fewer than five that
+            have a place, for neurons,
             whose rows are the basis itself, rows that are not finite or all the same, and settings out of range.
         IndexMismatchError: if no map is kept and the index was opened without its engine, or is of another tool's files.
         CancelledError: if it was cancelled, where it runs in a job of the engine's.
@@ -138,6 +143,12 @@ class _Near:
 
 
 def _made(index: FeatureIndex, n_neighbors: int, min_dist: float, seed: int, tell: Progress) -> Stored:
+    if len(index) > MOST:
+        raise GeometryError(
+            f"A map is of {MOST:,} features at most, and the index at {index.path} has {len(index):,}: each would be compared with "
+            "each, and so many points could not be told apart. sw.FeatureBrowser(index) has all of them, to search, sort and "
+            "filter; sw.FeatureSubspace(index, features) shows a few together."
+        )
     engine = index.must_have_engine("the decoder rows that a map is made of")
     near = engine.worker.run(
         lambda ticket: _near(index, max(K, n_neighbors - 1), ticket),

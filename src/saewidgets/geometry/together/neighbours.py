@@ -33,7 +33,8 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
 
     - "cosine": which features write the same? `cosine`, of the decoder rows. It says nothing of when they fire: parts of a feature
       that was split, and the points of a circle, have large cosines and may never fire together.
-    - "correlation": which features rise and fall with it? `r`, Pearson's, of the activations over all counted tokens.
+    - "correlation": which features rise and fall with it? `r`, Pearson's, of the activations over all counted tokens (of a bounded
+      scan over those of chunks drawn at random: `attrs["of"]`).
     - "coactivation": which features fire where it does, however strongly? `jaccard`, tokens where both fire / where either does.
 
     Besides, wherever the index has its scan: `together`, tokens where both fire; `p_other`, the share of this feature's tokens where
@@ -64,7 +65,10 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
         return _table(index, feature, *_by_jaccard(index, every_of(index), feature, k), "jaccard")
     if by == "cosine":
         return _table(index, feature, *_by_cosine(index, feature, k), "cosine")
-    return _table(index, feature, *_by_r(index, feature, k), "r")
+    table = _table(index, feature, *_by_r(index, feature, k), "r")
+    if index.kept is not None and index.kept.drawn is not None:
+        table.attrs["of"] = index.kept.drawn
+    return table
 
 
 def _by_jaccard(index: FeatureIndex, every: Every, feature: int, k: int) -> tuple[Ints, Doubles]:

@@ -82,6 +82,8 @@ def draw(index: FeatureIndex, windows: Windows, feature: int, n: int, seed: int,
     order = np.random.default_rng((seed, feature, 2)).permutation(len(found))
     texts, fires = zip(*(found[i] for i in order), strict=True)
     notes = []
+    if index.texts.missing:
+        notes.append(f"The texts are from those that the index keeps: {index.texts.missing}.")
     if 2 * half < n:
         few = f"fires in {active:,}" if active <= silent else f"is silent in {silent:,}"
         notes.append(

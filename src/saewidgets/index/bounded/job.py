@@ -17,6 +17,7 @@ from ..errors import CorpusError, IndexMismatchError, writing
 from ..record.manifest import MANIFEST, Manifest
 from ..record.settings import Settings
 from ..record.state import State
+from ..scan.costs import CHECK, SCAN, STATISTICS
 from ..scan.needs import told_bounded
 from ..scan.scan import Plan
 from .drive import Course, Drive
@@ -61,7 +62,7 @@ class BoundedJob:
         self.engine, self.plan, self.settings, self.state = engine, plan, settings, state
         self.shelf = shelf or shelf_at(plan.path)
         self._make_hands = hands
-        self.doing = ("scan", 0, 0)
+        self.doing = (SCAN, 0, 0)
         self.documents_done = 0
         self.told: list[str] = []
         self._manifest = Manifest.load(plan.path) if (plan.path / MANIFEST).exists() else None
@@ -93,7 +94,7 @@ class BoundedJob:
         """
         if self._manifest is None or self._manifest.bounded is None:
             return
-        self.doing = ("check", 0, 0)
+        self.doing = (CHECK, 0, 0)
         for left in self.shelf.names("state-"):  # of a build that was killed at its very end
             self.shelf.remove(left)
         shards = [ShardFacts.of_json(shard) for shard in self._manifest.bounded["shards"]]
@@ -153,8 +154,8 @@ class BoundedJob:
             self._forget()
             raise
 
-        def say(doing: str, done: int, total: int) -> None:
-            self.doing = (doing, done, total)
+        def say(_doing: str, done: int, total: int) -> None:
+            self.doing = (STATISTICS, done, total)
             ticket.breathe()
 
         name = "store-000001"

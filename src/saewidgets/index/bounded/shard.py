@@ -30,7 +30,7 @@ from .write_state import merge_states, write_state
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ...engine.activations.reader import Piece
+    from ...engine.activations.piece import Piece
 
 __all__ = ["Told", "read_shard", "scan_shard"]
 

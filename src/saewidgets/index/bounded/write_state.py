@@ -21,6 +21,8 @@ __all__ = ["merge_states", "write_state"]
 
 # Kept activations that are merged at once.
 _ENTRIES = 2**21
+# Tokens that are copied at once.
+_TOKENS = 2**20
 # Portions of a shard, at most.
 _PORTIONS = 2**20
 
@@ -101,7 +103,8 @@ def merge_states(
     if len({shard.number for shard in shards}) < len(shards):
         raise IndexCorruptError(f"Two states that were to become {path} are of the same shard: build the index again.")
     bounds, n_features = states[0].facts.bounds, states[0].facts.n_features
-    union, moves, sampled = _union(states, bounds)
+    union, places, sampled = _union(states, bounds)
+    moves = [_Move(s.chunks, union.ptr[at] - s.chunks.ptr[:-1]) for s, at in zip(states, places, strict=True)]
     kept = sampled.copy()
     with FolderWriter(path) as writer, ExitStack() as stack:
         features = RowsWriter(writer, stack)
@@ -119,8 +122,10 @@ def merge_states(
         union[kept].put(writer)
         writer.put("chunk_sampled", sampled[kept].astype(np.uint8))
         for name in ("tokens", "flags"):
-            breathe()
-            writer.put(name, _gathered(name, states, moves, union, kept))
+            with writer.appending(name, states[0].folder.read(name, 0, 0).dtype) as out:
+                for part in _gathered(name, states, places, union, kept):
+                    breathe()
+                    out.append(part)
         occurrences = states[0].folder.read("occurrences").copy()
         for state in states[1:]:
             occurrences += state.folder.read("occurrences")
@@ -148,8 +153,8 @@ def _onto(chunks: Chunks, kept: Bools) -> _Move:
     return _Move(chunks, starts - chunks.ptr[:-1])
 
 
-def _union(states: Sequence[StateFolder], bounds: Bounds) -> tuple[Chunks, list[_Move], Bools]:
-    """The chunks of all states in the order of the corpus, where the tokens of each are in them, and which of them are drawn."""
+def _union(states: Sequence[StateFolder], bounds: Bounds) -> tuple[Chunks, list[Ints], Bools]:
+    """The chunks of all states in the order of the corpus, which of them are those of each, and which are drawn."""
     some = [state.chunks for state in states]
     columns = (np.concatenate([getattr(c, name) for c in some]) for name in ("document", "start", "lead", "length"))
     joined = Chunks(*columns)
@@ -158,9 +163,8 @@ def _union(states: Sequence[StateFolder], bounds: Bounds) -> tuple[Chunks, list[
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     places = np.split(place, np.cumsum([len(c) for c in some])[:-1])
-    moves = [_Move(c, union.ptr[at] - c.ptr[:-1]) for c, at in zip(some, places, strict=True)]
     asked = np.concatenate([state.folder.read("chunk_sampled") for state in states])[order]
-    return union, moves, union.first_drawn(bounds.seed, asked != 0, bounds.chunks)
+    return union, places, union.first_drawn(bounds.seed, asked != 0, bounds.chunks)
 
 
 def _stretches(states: Sequence[StateFolder], n_features: int) -> Iterator[tuple[int, int]]:
@@ -193,19 +197,28 @@ def _put_sample(writer: FolderWriter, feature: Ints, at: Ints, value: Array) -> 
     writer.put("sample_value", value.astype(np.float32))
 
 
-def _gathered(name: str, states: Sequence[StateFolder], moves: Sequence[_Move], union: Chunks, kept: Bools) -> Array:
-    """Tokens, or flags, of the kept chunks."""
-    onto = _onto(union, kept)
-    found = np.zeros(int(union.length[kept].sum()), states[0].folder.read(name, 0, 0).dtype)
-    for state, move in zip(states, moves, strict=True):
-        own = state.chunks
-        first = own.ptr[:-1] + move.by
-        stays = kept[union.of(first)] if len(own) else np.zeros(0, bool)
-        which = np.repeat(stays, own.length)
-        target = np.arange(len(which)) + np.repeat(move.by, own.length)
-        target = target + np.repeat(onto.by[union.of(first)] if len(own) else move.by, own.length)
-        found[target[which]] = state.folder.read(name)[which]
-    return found
+def _gathered(
+    name: str, states: Sequence[StateFolder], places: Sequence[Ints], union: Chunks, kept: Bools
+) -> Iterator[Array]:
+    """Tokens, or flags, of the kept chunks, some chunks at a time: there may be many of them."""
+    lengths = union.length * kept
+    ends = np.cumsum(lengths)
+    first = 0
+    while first < len(union):
+        begins = int(ends[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, begins + _TOKENS, side="right")))
+        starts = ends[first:last] - lengths[first:last] - begins
+        found = np.zeros(int(ends[last - 1]) - begins, states[0].folder.read(name, 0, 0).dtype)
+        for state, place in zip(states, places, strict=True):
+            own = slice(*np.searchsorted(place, [first, last]).tolist())
+            ptr = state.chunks.ptr[own.start : own.stop + 1]
+            stays = kept[place[own]]
+            length = np.diff(ptr)
+            at = np.repeat(starts[place[own] - first] - ptr[:-1] + ptr[0], length) + np.arange(int(ptr[-1] - ptr[0]))
+            inside = np.repeat(stays, length)
+            found[at[inside]] = state.folder.read(name, int(ptr[0]), int(ptr[-1]))[inside]
+        yield found
+        first = last
 
 
 _NONE = np.zeros(0, np.int64)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from ...engine.arrays import Ints
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
-from ...storage.array_folder import Array, ArrayWriter, FolderWriter
+from ...storage.array_folder import Array, ArrayWriter, Folder, FolderWriter
 from ..record.settings import NONE, Settings
 from ..remaining.compute import what_remains
 from ..scan.shards import SAMPLE, Shard
@@ -37,7 +37,8 @@ __all__ = ["CONFIDENCE", "write_bounded_store"]
 
 CONFIDENCE = 0.99
 """Of the interval of how often a feature fires on a token, where that is estimated from a sample."""
-_FEATURES, _ENTRIES = 2**13, 2**21
+_FEATURES, _ENTRIES, _TOKENS_AT_ONCE = 2**13, 2**21, 2**22
+_TEXTS = ("tokens", "flags")
 # Of a sum that is stored as float32, and its bound.
 _ROUNDED = 2**-22
 
@@ -49,10 +50,10 @@ def write_bounded_store(
     corpus = corpus_of(state.facts.shards)
     sample = _Sample(state)
     sample.write(path.with_name(SAMPLE), dictionary.n_features)
-    chunks, tokens, flags = state.chunks, state.folder.read("tokens"), state.folder.read("flags")
+    chunks, tokens = state.chunks, Folder(state.folder.path).read("tokens")  # mapped: there may be many
     with FolderWriter(path) as writer:
-        writer.put("tokens", tokens)
-        writer.put("flags", flags)
+        for name in _TEXTS:
+            _copied(state, writer, name)
         writer.put("chunk_ptr", chunks.ptr.astype(np.uint64))
         writer.put("chunk_document", chunks.document.astype(np.uint32))
         writer.put("chunk_start", chunks.start.astype(np.uint32))
@@ -104,21 +105,36 @@ def _documents(state: StateFolder) -> pa.Table:
     return joined.filter(pa.array(np.concatenate([[True], number[1:] != number[:-1]])))
 
 
+def _at(state: StateFolder, name: str, begins: Ints, length: Ints) -> Array:
+    """Tokens, or flags, of some chunks of a state."""
+    parts = [
+        state.folder.read(name, start, start + n) for start, n in zip(begins.tolist(), length.tolist(), strict=True)
+    ]
+    return np.concatenate([state.folder.read(name, 0, 0), *parts])
+
+
+def _copied(state: StateFolder, writer: FolderWriter, name: str) -> None:
+    """Tokens, or flags, of a state, some at a time: there may be many of them."""
+    n = state.folder.length(name)
+    with writer.appending(name, state.folder.read(name, 0, 0).dtype) as out:
+        for start in range(0, n, _TOKENS_AT_ONCE):
+            out.append(state.folder.read(name, start, min(start + _TOKENS_AT_ONCE, n)))
+
+
 class _Sample:
     """The chunks that were drawn, and all activations on them."""
 
     def __init__(self, state: StateFolder) -> None:
         read = state.folder.read
         drawn = read("chunk_sampled") != 0
-        self._whole = state.chunks
-        self.chunks: Chunks = state.chunks[drawn]
-        stays = np.repeat(drawn, state.chunks.length)
-        self.tokens, self.flags = read("tokens")[stays], read("flags")[stays]
-        # Of each token of the state, the token of the sample; and of each of the sample, that of the state.
-        self._inside = np.cumsum(stays) - 1
-        self.where = np.flatnonzero(stays)
+        whole = state.chunks
+        self.chunks: Chunks = whole[drawn]
+        # Of each token of the sample, which token of the state it is.
+        begins = whole.ptr[:-1][drawn] - self.chunks.ptr[:-1]
+        self.where = np.repeat(begins, self.chunks.length) + np.arange(int(self.chunks.ptr[-1]))
+        self.tokens, self.flags = (_at(state, name, whole.ptr[:-1][drawn], self.chunks.length) for name in _TEXTS)
         self.feature = read("sample_feature").astype(np.int64)
-        self.at = self._inside[read("sample_at").astype(np.int64)]
+        self.at = np.searchsorted(self.where, read("sample_at"))
         self.value = read("sample_value")
         counted = np.flatnonzero(self.flags == 0)
         order = np.argsort(self.tokens[counted], kind="stable")
@@ -242,7 +258,9 @@ def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int, occurr
     """The tokens that features fire on: of those with many activations estimated from their samples."""
     beyond = np.arange(TOKENS) >= said.n[:, None]
     scale = np.where(many, count / sample, 1.0)[:, None]
-    below, above = wilson(said.count, sample, CONFIDENCE)
+    below, above = wilson(
+        np.minimum(said.count, sample), sample, CONFIDENCE
+    )  # of those all of which are kept it is not asked
     # At least what was seen; of the rest no more than there is.
     low = np.where(many[:, None], np.maximum(np.floor(below * count[:, None]), said.count), said.count)
     most = np.minimum(count[:, None] - (sample - said.count), occurrences[said.token].astype(np.int64))

@@ -136,7 +136,8 @@ class Exchanged:
         scores of explanations. Tokens that are not counted (special ones, norm outliers) have the activation 0 there, and a
         character that a snippet's edge cuts is spelled in bytes. Densities are shares of counted tokens, interval shares too;
         `notes` of source.jsonl says so, and is read again. An index that was made of files is written as these said, its
-        examples in float32; NaN becomes 0.
+        examples in float32; NaN becomes 0. Of a bounded scan (`FeatureIndex.kept`) histograms and interval shares of frequent
+        features are estimates: the formats have no field for how far they can be off, and `notes` say so.
 
         Args:
             folder: `<model>/<source>/` is made in it.

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...formats.records import OF_COUNTED, FeatureRecord, Json, Source, Window
 from ...formats.token_strings import spell
-from ..store.feature import Feature, Histogram
+from ..store.feature import Feature
 from ..store.groups import Examples, Group
+from ..store.histogram import Histogram
+from ..store.kept import Kept, kept_of
 from ..store.snippets import Example
 from ..store.stated import is_imported
 from ..store.texts import Texts
@@ -59,16 +61,26 @@ def source_of(index: Exportable, model: str | None, source: str | None) -> Sourc
         given = Given(index.folder, index.texts).source
         named = replace(given, model=model or given.model or "model", source=source or given.source or "0-sae")
         return given if named.of == given.of else replace(named, rows={})
-    made = index.made_with
+    made, kept = index.made_with, kept_of(index.folder)
     hook = str(made["hook"])
     layer = re.search(r"blocks\.(\d+)\.", hook)
     kind = next((name for end, name in _SETS if end in hook), "sae")
     return Source(
         model or str(made["model"]),
         source or f"{layer[1] if layer else 0}-{kind}-saewidgets",
-        prompts=len(index.texts.chunk_ptr) - 1,
+        # Of a bounded scan not all texts are there to be counted.
+        prompts=len(index.texts.chunk_ptr) - 1 if kept is None else int(index.folder.facts["corpus"]["chunks"]),
         tokens_per_prompt=int(made["context_size"]),
-        notes=OF_COUNTED,
+        notes=OF_COUNTED if kept is None else f"{OF_COUNTED} {estimated(kept)}",
+    )
+
+
+def estimated(kept: Kept) -> str:
+    """What files say of the numbers of a bounded scan: they have no field for a bound."""
+    fires = f" Features that fire with another one are of {kept.drawn}." if kept.drawn else ""
+    return (
+        f"Of features with more than {kept.sample:,} activations histograms and interval shares are estimates, made of a finer "
+        f"histogram, if not all are kept; how far each can be off is in the index and not in these files.{fires}"
     )
 
 
@@ -133,7 +145,8 @@ def _windows(texts: Texts, group: Group, feature: Feature) -> Iterator[Window]:
     if group.key == "top":
         bounds = -1.0, feature.maximum, -1.0
     elif group.key.isdigit():
-        bounds = group.low, group.high, (group.count or 0) / feature.counted  # type: ignore[assignment]
+        count, _ = group.about or (group.count or 0, 0)
+        bounds = group.low, group.high, count / feature.counted  # type: ignore[assignment]
     else:
         return
     for example in group.examples:

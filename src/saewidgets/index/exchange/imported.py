@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from ...formats import neuronpedia, saedashboard
 from ...formats.errors import FormatError, Skipped
 from ...formats.lines import files_in
-from ...formats.records import OF_COUNTED, FeatureRecord, Source
+from ...formats.records import FeatureRecord, Source
 from ...storage.array_folder import FolderWriter
 from ...storage.places import cache_dir
 from ...storage.process_lock import process_lock
@@ -172,7 +172,7 @@ class _Import:
                 "settings": {"keep": vars(Settings().keep), "seed": 0},
                 "logits_label": "Logit weights as the file gives them; it does not say whether the final norm is in them.",
                 "neurons_missing": None,
-                "shares_of": "counted tokens" if whose.notes == OF_COUNTED else "all tokens",
+                "shares_of": "counted tokens" if whose.of_counted else "all tokens",
             }
             facts = importer.finish(n_features, facts, whose)
             writer.commit(facts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...formats.errors import Skipped
-from ...formats.records import OF_COUNTED, Source
+from ...formats.records import Source
 
 __all__ = ["Imported", "provenance"]
 
@@ -63,9 +63,9 @@ def provenance(told: Imported, source: Source, facts: Mapping[str, Any], hook: s
     }
     if told.skipped_count:
         found["left out"] = f"{told.skipped_count:,} rows, first {told.skipped[0]}"
-    if source.notes and source.notes != OF_COUNTED:
+    if source.notes and not source.of_counted:
         found["notes of the files"] = source.notes
-    differs = source.notes if source.notes == OF_COUNTED else f"{'; '.join(_DIFFERS)}."
+    differs = source.notes if source.of_counted else f"{'; '.join(_DIFFERS)}."
     found["notes"] = (
         f"These numbers are those of a {told.format} export, by its definitions: {differs} "
         "sw.verify(engine, index) recomputes its examples."

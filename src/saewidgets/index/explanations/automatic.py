@@ -11,10 +11,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...engine.arrays import Ints
 from ...engine.descriptions import Description
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
-from ..store.stated import density_of, is_imported, missing_of
+from ..store.kept import is_estimated, kept_of
+from ..store.stated import density_of, is_imported, missing_of, not_missing
 from ..store.texts import Texts
 
 __all__ = ["NOTHING_SAID", "Automatic"]
@@ -46,7 +48,7 @@ class Automatic:
         self._folder, self._texts = folder, texts
         self._known: OrderedDict[int, str] = OrderedDict()
         self._with_logits = False
-        self._words: dict[int, str] = {}
+        self._words: dict[int, tuple[str, str]] = {}
 
     @property
     def n_features(self) -> int:
@@ -67,7 +69,15 @@ class Automatic:
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         source = "the files of the index" if is_imported(folder) else "the index"
+        kept = kept_of(folder)
+        if kept is not None and is_estimated(folder, feature):
+            source = f"the index, its tokens from a sample of {kept.sample:,} activations"
         return Description(self._known[feature], "automatic", source)
+
+    @property
+    def described(self) -> Ints:
+        """The features that there is anything to be said of, ascending."""
+        return np.flatnonzero(not_missing(self._folder))
 
     def all(self) -> list[str]:
         """Of every feature."""
@@ -87,18 +97,16 @@ class Automatic:
     def _of(self, folder: Folder, start: int, stop: int) -> Iterator[str]:
         counted = int(folder.facts["counted"])
         counts = folder.read("count", start, stop).tolist()
-        ids, totals = folder.read("token", start, stop), folder.read("token_total", start, stop).astype(np.float64)
-        whole = _sums_of_magnitudes(folder, start, stop)
+        fires = self._fires(folder, start, stop)
         promoted = self._promoted(folder, start, stop)
         stated = density_of(folder, start, stop).tolist() if is_imported(folder) else None
-        for i, count in enumerate(counts):
+        for i, (count, words) in enumerate(zip(counts, promoted, strict=True)):
             if stated is not None:  # a file does not say on which tokens
                 said = self._stated(folder, start + i, stated[i])
             elif not count:
                 said = f"never fires on the {counted:,} tokens of the index"
             else:
-                said = self._fires(ids[i], totals[i], whole[i], count / counted)
-            words = self._distinct(promoted[i], _PROMOTES)
+                said = _told(*fires[i], count / counted)
             yield f"{said}; promotes {', '.join(words)}" if words else said
 
     def _stated(self, folder: Folder, feature: int, density: float) -> str:
@@ -108,45 +116,59 @@ class Automatic:
             return "never active, says its file"
         return "active" if density != density else f"active on {density:.3%} of tokens, says its file"
 
-    def _promoted(self, folder: Folder, start: int, stop: int) -> list[list[int]]:
+    def _promoted(self, folder: Folder, start: int, stop: int) -> list[list[str]]:
         """The tokens whose logit weights stand out: of noise the largest of some 50,000 is four deviations above the mean."""
         if "logit_top" not in folder:
             return [[]] * (stop - start)
         mean, deviation = (folder.read(f"logit_{name}", start, stop)[:, None] for name in ("mean", "std"))
         out = folder.read("logit_top_value", start, stop) > mean + _STANDS_OUT * deviation
-        ids = folder.read("logit_top", start, stop)
-        return [row[which].tolist() for row, which in zip(ids, out, strict=True)]
+        return self._distinct(folder.read("logit_top", start, stop), out, _PROMOTES)
 
-    def _fires(self, ids: Array, totals: Array, whole: float, density: float) -> str:
-        shares = np.abs(totals) / whole
-        worth = [int(token) for token, share in zip(ids, shares, strict=True) if token != NONE and share >= _WORTH]
-        words = self._distinct(worth, _FIRES)
-        dense = f"active on {density:.0%} of tokens" if density > _DENSE else ""
-        if not words:
-            return dense or "fires on many different tokens"
-        few = float(shares[[i for i, token in enumerate(ids) if int(token) in set(worth)]].sum()) >= _FEW
-        said = f"fires on {', '.join(words)}" if few else f"fires on many tokens, among them {', '.join(words)}"
-        return f"{dense}; {said}" if dense else said
+    def _fires(self, folder: Folder, start: int, stop: int) -> list[tuple[list[str], bool]]:
+        """Of each feature the tokens that hold much of its activation, and whether together they hold enough of it."""
+        ids = folder.read("token", start, stop)
+        totals = np.abs(folder.read("token_total", start, stop).astype(np.float64))
+        shares = totals / _sums_of_magnitudes(folder, start, stop)[:, None]
+        worth = (ids != NONE) & (shares >= _WORTH)
+        few = np.where(worth, shares, 0).sum(1) >= _FEW
+        return [*zip(self._distinct(ids, worth, _FIRES), few.tolist(), strict=True)]
 
-    def _distinct(self, ids: list[int], n: int) -> list[str]:
-        """Up to n tokens as words, each once whatever its case and the space before it."""
-        found: dict[str, str] = {}
-        for token in ids:
-            if token != NONE and len(found) < n:
-                word = self._word(token)
-                found.setdefault(word.casefold(), word)
-        return list(found.values())
+    def _distinct(self, ids: Array, which: Array, n: int) -> list[list[str]]:
+        """Of each row up to n of its tokens `which` as words, each once whatever its case and the space before it."""
+        which = which & (ids != NONE)
+        tokens, ends = ids[which].tolist(), np.cumsum(which.sum(1)).tolist()
+        rows: list[list[str]] = []
+        start = 0
+        for end in ends:
+            found: dict[str, str] = {}
+            for token in tokens[start:end]:
+                folded, word = self._words.get(token) or self._word(token)
+                found.setdefault(folded, word)
+                if len(found) == n:
+                    break
+            rows.append([*found.values()])
+            start = end
+        return rows
 
-    def _word(self, token: int) -> str:
-        if token not in self._words:
-            text = self._texts.string(token)
-            word = text.strip()
-            if not word:
-                word = "".join({"\n": "\u21b5", "\t": "\u21e5"}.get(c, "\u2423") for c in text)
-            elif not any(c.isalnum() for c in word):
-                word = f"\u201c{word}\u201d"
-            self._words[token] = word
+    def _word(self, token: int) -> tuple[str, str]:
+        """A token as a word, and before it what is the same for all that are the same word."""
+        text = self._texts.string(token)
+        word = text.strip()
+        if not word:
+            word = "".join({"\n": "\u21b5", "\t": "\u21e5"}.get(c, "\u2423") for c in text)
+        elif not any(c.isalnum() for c in word):
+            word = f"\u201c{word}\u201d"
+        self._words[token] = word.casefold(), word
         return self._words[token]
+
+
+def _told(words: list[str], few: bool, density: float) -> str:
+    """What a feature fires on. `few`: whether these words are most of it."""
+    dense = f"active on {density:.0%} of tokens" if density > _DENSE else ""
+    if not words:
+        return dense or "fires on many different tokens"
+    said = f"fires on {', '.join(words)}" if few else f"fires on many tokens, among them {', '.join(words)}"
+    return f"{dense}; {said}" if dense else said
 
 
 def _sums_of_magnitudes(folder: Folder, start: int, stop: int) -> Array:

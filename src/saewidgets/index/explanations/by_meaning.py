@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from ...engine.arrays import Ints
 from ...storage.array_folder import Array
 from .by_words import SearchError
-from .corpus import Said
+from .corpus import Said, Sentences
 
 if TYPE_CHECKING:
     from wordllama.inference import WordLlamaInference
@@ -51,7 +52,7 @@ class ByMeaning:
 
     def __init__(
         self,
-        said: Sequence[Said],
+        said: Sentences,
         embed: Embed,
         file: Path | None = None,
     ) -> None:
@@ -61,18 +62,10 @@ class ByMeaning:
             self._vectors = there
             return
         # Many features are said to be the same: "fires on the".
-        texts = list(dict.fromkeys(one.text for one in said))
-        rows: list[Array] = []
-        steps = range(0, len(texts), _BATCH)
-        for at in tqdm(steps, desc="embedding what is said", unit="batch", disable=len(steps) < _SHOWN):
-            rows.append(_unit(embed, texts[at : at + _BATCH]))
-        unique = np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
-        number = {text: i for i, text in enumerate(texts)}
-        self._vectors = unique[[number[one.text] for one in said]] if said else unique
-        if file is not None:
-            temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp.npy")
-            np.save(temporary, self._vectors, allow_pickle=False)
-            os.replace(temporary, file)
+        number: dict[str, int] = {}
+        which = np.fromiter((number.setdefault(one.text, len(number)) for one in said), np.int64, len(said))
+        unique = _embedded([*number], embed)
+        self._vectors = unique[which] if file is None else _kept(file, unique, which)
 
     def find(self, query: str, n: int) -> list[tuple[Said, float]]:
         """The `n` sentences with the largest cosine with the query, and the cosines; none for a query without meaning."""
@@ -86,6 +79,36 @@ class ByMeaning:
         best = np.argpartition(-cosines, n - 1)[:n]
         best = best[np.lexsort((best, -cosines[best]))]
         return [(self.said[i], float(cosines[i])) for i in best.tolist()]
+
+
+def _embedded(texts: Sequence[str], embed: Embed) -> Array:
+    """[texts, d] unit vectors. Of a million texts they are a gigabyte: they are there once."""
+    found = np.zeros((0, 1), np.float32)
+    steps = range(0, len(texts), _BATCH)
+    for at in tqdm(steps, desc="embedding what is said", unit="batch", disable=len(steps) < _SHOWN):
+        some = _unit(embed, texts[at : at + _BATCH])
+        if not at:
+            found = np.zeros((len(texts), some.shape[1]), np.float32)
+        found[at : at + len(some)] = some
+    return found
+
+
+def _kept(file: Path, unique: Array, which: Ints) -> Array:
+    """The vectors `which` of all, written to a file and read from there."""
+    temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp.npy")
+    shape = (len(which), unique.shape[1])
+    if not len(which):  # no file can be mapped that holds nothing
+        np.save(temporary, np.zeros(shape, np.float32), allow_pickle=False)
+    else:
+        written = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+        for at in range(0, len(which), _BATCH):
+            written[at : at + _BATCH] = unique[which[at : at + _BATCH]]
+        written.flush()
+        del written
+    os.replace(temporary, file)
+    kept = _there(file, len(which))
+    assert kept is not None
+    return kept
 
 
 def _there(file: Path, n: int) -> Array | None:

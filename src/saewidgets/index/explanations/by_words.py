@@ -12,12 +12,15 @@ import os
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from uuid import uuid4
+
+import numpy as np
 
 from ...errors import SaewidgetsError
 from .corpus import Said
@@ -32,7 +35,10 @@ _WORD = re.compile(r"\w+")
 _TYPO_FROM, _TWO_TYPOS_FROM = 4, 8
 _MOST_WORDS = 12
 _HAS_WORDS = "SELECT rowid FROM words WHERE words MATCH ? LIMIT ?"
-_HAS_CHARACTERS = "SELECT id FROM sentence WHERE has(text, ?) ORDER BY id LIMIT ?"
+# Sentences that are fetched at once: SQLite takes so many numbers in one question, whatever its version.
+_AT_ONCE = 900
+# Stands between two sentences, and in none.
+_BETWEEN = "\0"
 _MOST_MEANT = 200
 
 
@@ -55,8 +61,10 @@ class Hit:
 
 def words_of(text: str) -> list[str]:
     """The words of a text as they are searched: letters, digits and underscores; without case and accents."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+    plain = text.casefold()
+    if not plain.isascii():  # of which nothing is to be taken apart; of a million sentences it would take a minute
+        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
+    return _WORD.findall(plain)
 
 
 class ByWords:
@@ -69,22 +77,16 @@ class ByWords:
 
     def __init__(self, sentences: Iterable[Said], file: Path | None = None) -> None:
         self._lock = Lock()
-        if file is None:
-            self._db = _built(":memory:", sentences)
-            return
-        if not _whole(file):
-            temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp")
-            temporary.touch()  # where nothing can be written the system says so, and SQLite something else
-            _built(str(temporary), sentences).close()
-            os.replace(temporary, file)
-        self._db = sqlite3.connect(file, check_same_thread=False)
+        self._db = _built(":memory:", sentences) if file is None else _kept(file, sentences)
+        # Searches end when nobody has them any more, and a database that is left open keeps its file.
+        self._finalizer = weakref.finalize(self, self._db.close)
 
     def __len__(self) -> int:
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM sentence").fetchone()[0])
 
     def close(self) -> None:
-        self._db.close()
+        self._finalizer()
 
     @cached_property
     def _terms(self) -> list[str]:
@@ -104,28 +106,37 @@ class ByWords:
         if words:
             for how in (EXACT, PREFIX, TYPO):
                 match = " AND ".join(self._any_of(word, how) for word in words)
-                for row in self._rows(_HAS_WORDS, match, n + len(found)):
+                for row in self._rows(match, n + len(found)):
                     found.setdefault(row, how)
                 if len(found) >= n:
                     break
             if not found:
                 match = " OR ".join(self._any_of(word, TYPO) for word in words)
-                found = dict.fromkeys(self._rows(_HAS_WORDS, match, n), SOME)
+                found = dict.fromkeys(self._rows(match, n), SOME)
         if not found and query.strip():
-            found = dict.fromkeys(self._rows(_HAS_CHARACTERS, query.strip().casefold(), n), INSIDE)
+            found = dict.fromkeys(self._characters.having(query.strip().casefold(), n), INSIDE)
         ordered = sorted(found, key=lambda row: (found[row], row))[:n]
-        return [Hit(self._said(row), found[row]) for row in ordered]
+        said = self._said(ordered)
+        return [Hit(said[row], found[row]) for row in ordered]
 
-    def _rows(self, asked: str, what: str, n: int) -> list[int]:
+    def _rows(self, match: str, n: int) -> list[int]:
         with self._lock:
-            self._db.create_function("has", 2, lambda text, part: part in text.casefold(), deterministic=True)
-            return [row for (row,) in self._db.execute(asked, (what, n))]
+            return [row for (row,) in self._db.execute(_HAS_WORDS, (match, n))]
 
-    def _said(self, row: int) -> Said:
+    def _said(self, rows: Sequence[int]) -> dict[int, Said]:
+        """Sentences by row, many at once: one by one thousands would take a tenth of a second."""
+        found: dict[int, Said] = {}
+        for at in range(0, len(rows), _AT_ONCE):
+            some = rows[at : at + _AT_ONCE]
+            asked = f"SELECT id, feature, text, kind, source FROM sentence WHERE id IN ({','.join('?' * len(some))})"
+            with self._lock:
+                found |= {row: Said(*one) for row, *one in self._db.execute(asked, some)}
+        return found
+
+    @cached_property
+    def _characters(self) -> _Characters:
         with self._lock:
-            return Said(
-                *self._db.execute("SELECT feature, text, kind, source FROM sentence WHERE id = ?", (row,)).fetchone()
-            )
+            return _Characters(text for (text,) in self._db.execute("SELECT text FROM sentence ORDER BY id"))
 
     def _any_of(self, word: str, how: int) -> str:
         """What FTS5 is to look for: the word, what begins so, and what it may have been meant for."""
@@ -148,6 +159,29 @@ class ByWords:
         return [term for term, _, _ in near]
 
 
+class _Characters:
+    """All sentences as one text, to be searched for characters at once; made when characters are first looked for.
+
+    Args:
+        texts: of the sentences 1, 2, 3 ...
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        folded = [text.casefold().replace(_BETWEEN, "\ufffd") for text in texts]
+        self._text = _BETWEEN.join(folded)
+        self._ends = np.cumsum(np.fromiter(map(len, folded), np.int64, len(folded)) + 1)
+
+    def having(self, part: str, n: int) -> list[int]:
+        """The first `n` sentences that have these characters."""
+        rows: list[int] = []
+        at = self._text.find(part) if _BETWEEN not in part else -1
+        while at >= 0 and len(rows) < n:
+            row = int(np.searchsorted(self._ends, at, side="right"))
+            rows.append(row + 1)
+            at = self._text.find(part, int(self._ends[row]))
+        return rows
+
+
 def _whole(file: Path) -> bool:
     """Whether an index that can be read is there; of one that is damaged another is made."""
     if not file.exists():
@@ -160,6 +194,15 @@ def _whole(file: Path) -> bool:
         return False
     finally:
         db.close()
+
+
+def _kept(file: Path, sentences: Iterable[Said]) -> sqlite3.Connection:
+    if not _whole(file):
+        temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp")
+        temporary.touch()  # where nothing can be written the system says so, and SQLite something else
+        _built(str(temporary), sentences).close()
+        os.replace(temporary, file)
+    return sqlite3.connect(file, check_same_thread=False)
 
 
 def _built(place: str, sentences: Iterable[Said]) -> sqlite3.Connection:

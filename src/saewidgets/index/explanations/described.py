@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ...engine.arrays import Ints
 from ...engine.descriptions import Description
 from ...engine.labels import Labels
 from ...errors import FeatureIndexError
@@ -206,6 +207,11 @@ class Described:
         The sets that were added last come first: the first explanation of a feature is the one that views show.
         """
         return self._sets.frame()
+
+    @property
+    def explained(self) -> Ints:
+        """The features that there is an explanation of, ascending."""
+        return self._sets.features
 
     def add_explanations(
         self, source: object, name: str | None = None, *, of: str | None = None, progress: bool = True

@@ -17,7 +17,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ...engine.labels import Labels, Names
+from ...engine.labels import Labels, Names, News
 from ...engine.text.tokenizer import clean
 from ...storage.json_log import JsonLog
 from ..errors import IndexCorruptError, IndexWriteError
@@ -71,11 +71,14 @@ class OwnWords:
         self._logs = [JsonLog(path / WORDS), JsonLog(elsewhere)]
         self._lock = RLock()
         self._labels: dict[int, str] = {}
+        # Which labels changed since `names` asked: there may be a million, and lists are asked for with every window of rows.
+        self._relabelled: dict[int, str | None] = {}
+        self._anew = False
         self._entries: list[Mapping[str, Any]] = []
         self.notes: dict[int, str] = {}
         self.lists: dict[str, list[int]] = {}
         self.blind_scores: dict[int, list[BlindScore]] = {}
-        self.names = Names(read=self._read_labels, keep=self._keep_label)
+        self.names = Names(news=self._label_news, keep=self._keep_label)
 
     def labels(self) -> Labels:
         """The labels, to be asked and set."""
@@ -143,10 +146,12 @@ class OwnWords:
             rows = [row for entry in self._entries for row in _told(entry)]
         return pd.DataFrame(rows, columns=["at", "what", "feature", "text"]).astype({"feature": "Int64"})
 
-    def _read_labels(self) -> dict[int, str]:
+    def _label_news(self) -> News:
         with self._lock:
             self._take()
-            return dict(self._labels)
+            news = News(dict(self._labels), whole=True) if self._anew else News(self._relabelled)
+            self._relabelled, self._anew = {}, False
+            return news
 
     def _take(self) -> None:
         """Read what is new; if a file was replaced, everything."""
@@ -162,6 +167,7 @@ class OwnWords:
         if first:
             self._labels, self.notes, self.lists = _before(self._path / _BEFORE), {}, {}
             self.blind_scores = {}
+            self._anew = True
         # Two files of one user: by the clock, but each in its own order.
         new = [*merge(*(filter(_readable, entries) for _, entries in told), key=lambda entry: str(entry.get("at", "")))]
         for entry in new:
@@ -185,6 +191,8 @@ class OwnWords:
             known.pop(entry["f"], None)
             if entry["text"] or entry.get("hides"):
                 known[entry["f"]] = clean(entry["text"])
+            if entry["t"] == "label":
+                self._relabelled[entry["f"]] = known.get(entry["f"])
 
 
 def _readable(entry: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from ...storage.places import cache_dir
 from .automatic import Automatic
 from .by_meaning import ByMeaning, Embed, default_embedding, fingerprint
 from .by_words import HOW, SOME, ByWords, Hit
-from .corpus import Said, labels_said, others_said
+from .corpus import KeptSaid, Said, labels_said, others_said
 from .sets import ExplanationSets
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class Search:
         self._path, self._key = path, key
         self._labels, self._sets, self._automatic = labels, sets, automatic
         self._lock = RLock()
+        self._said: tuple[str, KeptSaid] | None = None
         self._words: tuple[str, ByWords] | None = None
         self._own_words: ByWords | None = None
         self._meanings: dict[str, tuple[str, ByMeaning]] = {}
@@ -131,9 +132,7 @@ class Search:
     def _others_by_words(self) -> ByWords:
         stamp = self._stamp()
         if self._words is None or self._words[0] != stamp:
-            made = self._kept(
-                f"words-{stamp}.sqlite", lambda file: ByWords(others_said(self._sets, self._automatic), file)
-            )
+            made = self._kept(f"words-{stamp}.sqlite", lambda file: ByWords(self._each(stamp), file))
             self._words = (stamp, made)
         return self._words[1]
 
@@ -146,10 +145,22 @@ class Search:
     def _others_by_meaning(self, embed: Embed) -> ByMeaning:
         name, stamp = fingerprint(embed), self._stamp()
         if self._meanings.get(name, ("",))[0] != stamp:
-            said = [*others_said(self._sets, self._automatic)]
+            said = self._others(stamp)
             made = self._kept(f"meaning-{name}-{stamp}.npy", lambda file: ByMeaning(said, embed, file))
             self._meanings[name] = (stamp, made)
         return self._meanings[name][1]
+
+    def _others(self, stamp: str) -> KeptSaid:
+        """What others say, in words."""
+        if self._said is None or self._said[0] != stamp:
+            made = self._kept(
+                f"said-{stamp}.arrow", lambda file: KeptSaid(others_said(self._sets, self._automatic), file)
+            )
+            self._said = (stamp, made)
+        return self._said[1]
+
+    def _each(self, stamp: str) -> Iterator[Said]:
+        yield from self._others(stamp)  # not before it is asked for
 
     def _stamp(self) -> str:
         return f"{self._key[:8]}-{self._sets.stamp}-{self._automatic.stamp}"
@@ -169,7 +180,7 @@ def _in(folder: Path, name: str, make: Callable[[Path], Made]) -> Made:
     if new:  # what it was made of before is of no use any more
         kind = name.split("-")[0]
         for old in folder.glob(f"{kind}-*"):
-            if old.name != name and (kind == "words" or old.name.split("-")[1] == name.split("-")[1]):
+            if old.name != name and (kind in ("said", "words") or old.name.split("-")[1] == name.split("-")[1]):
                 with suppress(OSError):
                     old.unlink()
     return made

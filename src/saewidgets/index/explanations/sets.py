@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ...engine.arrays import Ints
 from ...engine.descriptions import Description
 from ...storage.process_lock import process_lock
 from ..errors import IndexCorruptError, IndexWriteError, writing
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["ExplanationSets"]
+__all__ = ["ExplanationSet", "ExplanationSets"]
 
 _END = ".arrow"
 _LOCK = ".lock"
@@ -51,7 +52,7 @@ class ExplanationSets:
         self.path, self._n_features, self._elsewhere = path, n_features, elsewhere
         self._lock = RLock()
         self._stamps: dict[Path, tuple[int, int, int]] | None = None
-        self._sets: dict[str, _Set] = {}
+        self._sets: dict[str, ExplanationSet] = {}
 
     # -- reading
 
@@ -76,20 +77,36 @@ class ExplanationSets:
         self.refresh()
         return [(name, one) for name in reversed(self._sets) for one in self._sets[name].of(feature)]
 
+    @property
+    def by_name(self) -> Mapping[str, ExplanationSet]:
+        """The sets as they are now, the one that was added last first; they do not change."""
+        self.refresh()
+        return {name: self._sets[name] for name in reversed(self._sets)}
+
     def all(self) -> Iterable[tuple[str, Explanation]]:
         """Every explanation, with its set; by feature within a set."""
-        self.refresh()
-        for name in reversed(self._sets):
-            for one in self._sets[name].all():
-                yield name, one
+        for name, one in self.by_name.items():
+            for explanation in one.all():
+                yield name, explanation
 
     def frame(self) -> pd.DataFrame:
         """One row an explanation: feature, description, source (the set), method, model, author, score ..."""
         import pandas as pd
 
         names = "feature description source method model author score measure notes created key of".split()
-        rows = [{**asdict(one), "description": one.text, "source": name} for name, one in self.all()]
-        return pd.DataFrame(rows, columns=names).astype({"feature": "int64", "score": "float64"})
+        columns: dict[str, list[object]] = {name: [] for name in names}
+        for source, one in self.by_name.items():
+            for name in names:
+                if name != "source":
+                    columns[name] += one.column("text" if name == "description" else name)
+            columns["source"] += [source] * (len(columns["feature"]) - len(columns["source"]))
+        return pd.DataFrame(columns).astype({"feature": "int64", "score": "float64"})
+
+    @property
+    def features(self) -> Ints:
+        """The features that there is an explanation of, ascending."""
+        every = [one.features for one in self.by_name.values()]
+        return np.unique(np.concatenate(every)) if every else np.zeros(0, np.int64)
 
     @property
     def stamp(self) -> str:
@@ -107,7 +124,7 @@ class ExplanationSets:
             if now == self._stamps:
                 return False
             # In the order in which they were added.
-            read = sorted((_Set(file) for file in now), key=lambda one: (one.added, one.name))
+            read = sorted((ExplanationSet(file) for file in now), key=lambda one: (one.added, one.name))
             self._sets = {one.name: one for one in read}
             self._stamps = now
             return True
@@ -260,8 +277,8 @@ def _write(path: Path, rows: list[Explanation], facts: Mapping[str, Any]) -> Non
     os.replace(temporary, path)
 
 
-class _Set:
-    """One file, of which only what is asked for is read."""
+class ExplanationSet:
+    """One file of explanations, by feature, of which only what is asked for is read."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -276,8 +293,15 @@ class _Set:
             raise IndexCorruptError(f"{path} is damaged: remove it and add its explanations again.") from error
 
     @property
+    def features(self) -> Ints:
+        return np.unique(self._features).astype(np.int64)
+
+    @property
     def n_features(self) -> int:
-        return len(np.unique(self._features))
+        return len(self.features)
+
+    def column(self, name: str) -> list[object]:
+        return cast("list[object]", self._table[name].to_pylist())
 
     def of(self, feature: int, n: int | None = None) -> list[Explanation]:
         # Of the same type, or all of the column would be made anew for every look-up.

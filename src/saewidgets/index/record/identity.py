@@ -36,7 +36,7 @@ def identity(engine: Engine, dictionary: Dictionary, context_size: int, *, fresh
     """What an index says of its making; JSON. Whatever changes a number stands here, or in the corpus.
 
     Args:
-        fresh: read all weights of the model (about 1 s a GB); else only look whether they changed (weights.py).
+        fresh: read all weights of model and dictionary (about 1 s a GB); else only look whether they changed (weights.py).
     """
     # Not above: opening an index needs no torch.
     from ...engine.model.weights import weights_hash as model_weights_hash
@@ -48,7 +48,7 @@ def identity(engine: Engine, dictionary: Dictionary, context_size: int, *, fresh
         "dtype": str(engine.model.dtype).removeprefix("torch."),
         "processing": engine.model.processing,
         "d_vocab": int(engine.model.cfg.d_vocab),
-        "dictionary": dictionary.weights_hash(),
+        "dictionary": dictionary.weights_hash(fresh=fresh),
         "encoding": dictionary.encoding(),
         "hook": dictionary.hook_name,
         "head": dictionary.head,

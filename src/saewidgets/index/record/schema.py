@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["IMPORTED", "SHARD", "STORE", "SUMS", "Stored"]
+__all__ = ["BOUNDED", "IMPORTED", "SHARD", "STORE", "SUMS", "UNBOUNDED", "Stored"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,21 @@ STORE: dict[str, Stored] = {
     "correlated_both": Stored("index", ("F", "k"), "tokens where both fire"),
 }
 """Of the index, `store-<n>/`."""
+
+BOUNDED: dict[str, Stored] = {
+    # Of a feature all of whose activations are kept all bounds are 0, and `token_low` and `token_high` are its counts.
+    "bins_bound": Stored("index", ("F", 50), "how far `bins` can be off, at most"),
+    "bin_sums_bound": Stored("float32", ("F", 50), "how far `bin_sums` can be off, at most"),
+    "intervals_bound": Stored("index", ("F", 10), "how far `intervals` can be off, at most"),
+    "token_low": Stored("index", ("F", "k"), "lower end of the 99% interval of `token_count`"),
+    "token_high": Stored("index", ("F", "k"), "its upper end"),
+    "kept_sampled": Stored("uint8", ("E",), "1 where it is of the uniform sample of the feature's activations"),
+}
+"""Of an index of a bounded scan, besides `STORE`. Its corpus (T, C, D) is the texts that are kept, and `correlated` is of the chunks
+that were drawn: `sample/`, a `SHARD`."""
+
+UNBOUNDED = frozenset({"neuron", "neuron_r", "neuron_cosine"})
+"""What it does not have of `STORE`: sums of the size of features x coordinates."""
 
 
 IMPORTED: dict[str, Stored] = {

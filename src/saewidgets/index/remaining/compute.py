@@ -25,6 +25,7 @@ from ...storage.array_folder import Array, Folder, FolderWriter
 from ...storage.process_lock import process_lock
 from ..errors import IndexMismatchError, writing
 from ..record.settings import Settings
+from ..scan.costs import WEIGHTS
 from ..scan.shards import SAMPLE, Shard, shards_in
 from ..statistics.coactivation import Correlated, OfAll, correlated_in, steps_of_all
 from ..statistics.logit_weights import logit_weights
@@ -84,7 +85,7 @@ class Remaining:
     keep_activations: bool
 
     def __post_init__(self) -> None:
-        self.doing = ("weights of all features", 0, self.dictionary.n_features)
+        self.doing = (WEIGHTS, 0, self.dictionary.n_features)
         self.documents_done = 0
         self.told: list[str] = []
         self._folder = Folder(self.store, mapped=False)

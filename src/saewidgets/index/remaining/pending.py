@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...storage.array_folder import Array, Folder
 from ..errors import IndexMismatchError
-from ..scan.progress import watch
+from ..scan.progress import Bar, watch
 from .background import running, start
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Pending:
         if self.refresh() and name not in self._folder:
             raise IndexMismatchError(f"There is no {name!r} yet. {self.said} index.wait() waits for it.")
 
-    def wait(self, progress: bool) -> None:
+    def wait(self, bar: Bar) -> None:
         """Until nothing remains."""
         if not self.refresh():
             return
@@ -83,7 +83,7 @@ class Pending:
             remaining.engine.worker.run(remaining.run)
         else:
             who, job = start(remaining)
-            watch(job, who, progress)
+            watch(job, who, bar)
         self.refresh()
 
     def rows_of(self, feature: int) -> Mapping[str, Array]:

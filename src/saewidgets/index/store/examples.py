@@ -118,6 +118,7 @@ class _Source:
             complete=members.complete,
             held=len(order),
             short=not members.complete and len(found) < k,
+            about=None if self._filtered else members.about,
         )
         return group, Listed(len(found), group.covers, different, len(order), count, self._filtered)
 

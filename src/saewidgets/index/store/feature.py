@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...engine.arrays import Ints
-from ...storage.array_folder import Array
-from ..statistics.activation_statistics import BINS, interval_edges
+from .histogram import Histogram as Histogram
+from .histogram import Interval as Interval
+from .kept import within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +27,24 @@ class TokenWeight:
 
 @dataclass(frozen=True)
 class FiredToken:
-    """A token that the feature fires on: how often, how strongly (mean over those), on what share of its occurrences."""
+    """A token that the feature fires on: how often, how strongly (mean over those), on what share of its occurrences.
+
+    Attributes:
+        low, high: where the three are estimated from a sample of the activations, the interval of `count`; None: they are exact.
+    """
 
     token: str
     id: int
     count: int
     mean: float
     share: float
+    low: int | None = None
+    high: int | None = None
+
+    @property
+    def said(self) -> str:
+        """The count, with its interval if it is estimated."""
+        return within(self.count, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -69,46 +80,6 @@ class Neighbour:
 
     feature: int
     cosine: float
-
-
-@dataclass(frozen=True)
-class Interval:
-    """low < activation <= high: how many active tokens, and what share of all active tokens."""
-
-    low: float
-    high: float
-    count: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Counts in 50 equal bins over [low, high]; if low == high, all of them in the first.
-
-    Attributes:
-        counts: [50]; sums: [50] sum of the values in each bin (expected-value weighting), if known.
-    """
-
-    low: float
-    high: float
-    counts: Ints
-    sums: Array | None = None
-
-    @property
-    def edges(self) -> Array:
-        """The 51 edges."""
-        return np.linspace(self.low, self.high, BINS + 1)
-
-    def figure(self, title: str, *, log: bool = True, unit: str = "activation") -> Figure:
-        """The histogram as a plotly figure."""
-        from plotly import graph_objects as go
-
-        edges = self.edges
-        bars = go.Bar(x=(edges[:-1] + edges[1:]) / 2, y=self.counts, width=np.diff(edges), marker_color="#e69f00")
-        figure = go.Figure(bars)
-        figure.update_layout(title=title, xaxis_title=unit, yaxis_title="tokens", bargap=0, template="simple_white")
-        figure.update_yaxes(type="log" if log else "linear")
-        return figure
 
 
 @dataclass(frozen=True)
@@ -155,6 +126,9 @@ class Feature:
         alignment: largest entries of the decoder row, in the basis of `decoder_hook`.
         hook: whose coordinates `neurons` are.
         neurons: of the largest |r|; correlated: features of the largest r; neighbours: by decoder cosine.
+        estimated: of a bounded scan, whether histogram, intervals and tokens are estimates (each says how far it can be off);
+            `tokens_of`: what the tokens were counted from then. The other numbers are exact.
+        drawn: of a bounded scan, the part of the corpus that `correlated` and silent examples are of; None: all of it.
         *_missing: why something was not computed.
         missing: of an index that was made of another tool's files, why it is not known whether the feature fires.
         stated_density: of such an index, the density as its files define and give it (NaN if they do not), a share of
@@ -190,6 +164,24 @@ class Feature:
     stated_density: float | None = None
     stated_of: str = ""
     missing: str | None = None
+    estimated: bool = False
+    tokens_of: str | None = None
+    drawn: str | None = None
+
+    @property
+    def correlated_of(self) -> str | None:
+        """The part of the corpus that `correlated` is of, if there are any; None: all of it."""
+        return self.drawn if self.correlated else None
+
+    @property
+    def estimates(self) -> str:
+        """What of it is an estimate, or of a part of the corpus; "" if nothing is."""
+        parts = []
+        if self.estimated:
+            parts.append(f"histogram and intervals (with how far each number can be off), tokens ({self.tokens_of})")
+        if self.correlated_of:
+            parts.append(f"features that fire with it (on {self.correlated_of})")
+        return "; ".join(parts)
 
     @property
     def density(self) -> float:
@@ -218,11 +210,13 @@ class Feature:
         return self.count == 0
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row of numbers."""
+        """One row of numbers; `attrs["estimates"]` says what of the feature is estimated: none of these."""
         import pandas as pd
 
         names = ("feature", "label", "count", "density", "maximum", "minimum", "mean", "std")
-        return pd.DataFrame([{name: getattr(self, name) for name in names}]).set_index("feature")
+        table = pd.DataFrame([{name: getattr(self, name) for name in names}]).set_index("feature")
+        table.attrs["estimates"] = self.estimates
+        return table
 
     def figure(self, *, log: bool = True) -> Figure:
         """The activation histogram.
@@ -243,15 +237,5 @@ class Feature:
             return f"Feature({self.feature}{label}: {self.silence})"
         most = "not known" if self.maximum is None else f"{self.maximum:.4g}"
         density = "not known" if np.isnan(self.density) else f"{self.density:.3%}"
-        return f"Feature({self.feature}{label}: density {density}, max {most})"
-
-
-def intervals_of(high: float, counts: Ints, count: int) -> tuple[Interval, ...]:
-    """The ten intervals, highest first; none if there is no positive activation."""
-    if not high > 0:
-        return ()
-    edges = interval_edges(high)
-    return tuple(
-        Interval(float(edges[i]), float(edges[i + 1]), int(counts[i]), int(counts[i]) / count)
-        for i in reversed(range(len(counts)))
-    )
+        estimates = "; partly estimated, see .estimates" if self.estimates else ""
+        return f"Feature({self.feature}{label}: density {density}, max {most}{estimates})"

@@ -1,16 +1,18 @@
-"""`FeatureIndex.features`: one row a feature, to sort and filter; and the orders that features can be stepped through in."""
+"""`FeatureIndex.features`: one row a feature, to sort and filter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...engine.arrays import Ints
 from ...engine.labels import Labels
 from ...storage.array_folder import Array, Folder
 from ..record.settings import NONE
+from .kept import kept_of
 from .stated import count_of, density_of, is_imported, maximum_of
 from .texts import Texts
 
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from .feature import Neighbour
-
-Order: TypeAlias = Literal["index", "density", "max", "mean", "label"]
-ORDERS: tuple[Order, ...] = ("index", "density", "max", "mean", "label")
 
 _SHOWN = 5
 
@@ -32,17 +31,17 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
 
     numbers = numbers_of(folder)
     count = folder.read("count").astype(np.int64)
-    words = _Words(texts)
     columns: dict[str, Any] = {
-        "label": [*map(labels.to_dict().get, range(len(count)))],
+        "label": _labels_of(labels, len(count)),
         **{name: numbers.pop(name) for name in ("density", "count", "max", "min", "mean", "std")},
-        "top_token": words.of(folder.read("token")[:, 0]),
+        "top_token": texts.strings_of(folder.read("token")[:, 0]).tolist(),
     }
     if is_imported(folder):  # not of every feature a file says it
         columns["count"] = pd.array(columns["count"], "Int64")
     if "logit_top" in folder:
-        for side, name in (("top", "top_logits"), ("bottom", "bottom_logits")):
-            columns[name] = words.lists(folder.read(f"logit_{side}")[:, :_SHOWN])
+        with _no_collection():
+            for side, name in (("top", "top_logits"), ("bottom", "bottom_logits")):
+                columns[name] = texts.strings_of(folder.read(f"logit_{side}")[:, :_SHOWN]).tolist()
         columns |= {name: numbers.pop(name) for name in ("logit_std", "logit_skew", "logit_kurtosis")}
     if "neuron_r" in numbers:
         # A feature that never fires goes with no neuron.
@@ -54,7 +53,24 @@ def features_table(folder: Folder, texts: Texts, labels: Labels) -> pd.DataFrame
         nearest = folder.read("neighbour")[:, 0].astype(np.int64)
         columns["neighbour"] = nearest if (nearest != NONE).all() else _or_missing(nearest)
         columns["neighbour_cosine"] = numbers.pop("neighbour_cosine")
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
+    table = pd.DataFrame(columns, index=pd.RangeIndex(len(count), name="feature"))
+    kept = kept_of(folder)
+    if kept is not None:
+        table.attrs["estimated"] = {"top_token": kept.of_top_token}
+    return table
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the search for circles: lists of strings have none, and while two million are made it would look at all that there is,
+    again and again, for longer than they take."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def numbers_of(folder: Folder) -> dict[str, Array]:
@@ -90,42 +106,14 @@ def _or_missing(ids: Array) -> Any:
     return found
 
 
-class _Words:
-    """Token ids to strings, each looked up once."""
-
-    def __init__(self, texts: Texts) -> None:
-        self._texts = texts
-        self._known: dict[int, str | None] = {NONE: None}
-
-    def of(self, ids: Array) -> list[str | None]:
-        for token in np.unique(ids).tolist():
-            if token not in self._known:
-                self._known[token] = self._texts.string(token)
-        return [self._known[token] for token in ids.tolist()]
-
-    def lists(self, ids: Array) -> list[list[str | None]]:
-        flat = self.of(ids.reshape(-1))
-        width = ids.shape[1]
-        return [flat[i : i + width] for i in range(0, len(flat), width)]
-
-
-def order_of(folder: Folder, by: Order, labels: Labels) -> Ints:
-    """All features of a store in an order (see `FeatureIndex.order`)."""
-    count = folder.read("count").astype(np.int64)
-    if by == "index":
-        return np.arange(len(count))
-    if by == "label":
-        names = labels.to_dict()
-        return np.array(sorted(range(len(count)), key=lambda f: (f not in names, names.get(f, ""), f)), np.int64)
-    if by == "density":
-        key = density_of(folder)
-    elif by == "max":
-        key = np.nan_to_num(maximum_of(folder), nan=-np.inf)
-    elif by == "mean":
-        key = np.nan_to_num(np.where(count > 0, folder.read("total") / np.maximum(count, 1), -np.inf), nan=-np.inf)
-    else:
-        raise ValueError(f"There is no order {by!r}: choose one of {', '.join(ORDERS)}.")
-    return np.argsort(-key, kind="stable")
+def _labels_of(labels: Labels, n: int) -> Array:
+    """[n] the name of each feature, or None."""
+    names = labels.now
+    features, values = np.fromiter(names, np.int64, len(names)), np.empty(len(names), object)
+    values[:] = [*names.values()]
+    found, inside = np.full(n, None, object), features < n
+    found[features[inside]] = values[inside]
+    return found
 
 
 def neighbours_table(found: Sequence[Neighbour], labels: Labels) -> pd.DataFrame:

@@ -42,7 +42,7 @@ class Filter:
         if self._token is not None and self._ids is not None and not len(self._ids):
             self._ids = None  # no token: words, then
             if not texts.holds(self._token):
-                raise FilterError(_no_token(texts, self._token))
+                raise FilterError(_no_token(texts, self._token) + _only(texts))
         self._documents = None
         for name, wanted in where.items():
             here = rows_with(texts, name, wanted)
@@ -75,9 +75,14 @@ def rows_with(texts: Texts, name: str, wanted: object) -> Bools:
     for one in _alternatives(wanted, values):
         same = np.array([same_value(value, one) for value in values], bool)
         if not same.any():
-            raise FilterError(_no_value(name, one, values))
+            raise FilterError(_no_value(name, one, values) + _only(texts))
         found |= same
     return cast(Bools, found[codes])
+
+
+def _only(texts: Texts) -> str:
+    """What an error says of a corpus that is not all there."""
+    return f" (That is in the texts that are kept: {texts.missing}.)" if texts.missing else ""
 
 
 def _alternatives(wanted: object, values: Iterable[object]) -> list[object]:

@@ -22,7 +22,8 @@ class Group:
     Attributes:
         key: "top", "bottom", "0" to "9" (intervals, lowest first), "range", "near", "silent".
         low, high: bounds of the activation, if it has any.
-        count: activations of the corpus that belong to it and pass the filters; None if that is not known.
+        count: activations of the corpus that belong to it and pass the filters; None if that is not known, or not exactly.
+        about: of an interval of a bounded scan, without filters: about how many are there, and how far that can be off.
         share: of all active tokens of the corpus; None if it is not known, or filtered.
         sampled: whether the examples come from a uniform sample of those, and not from all of them. Of "top" and "bottom"
             they never do: such a list holds only what is known to be the largest, or most negative.
@@ -47,6 +48,7 @@ class Group:
     held: int = 0
     short: bool = False
     note: str = ""
+    about: tuple[int, int] | None = None
 
     @property
     def covers(self) -> int:

@@ -10,7 +10,7 @@ first k of a kept superset are the first k of all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,7 +32,8 @@ class Members:
     Attributes:
         index: into `Held.position` and `Held.value`, in the order in which they are to be taken.
         complete: whether these are all of the corpus that belong to the list.
-        count: how many of the corpus belong to it; None if that is not known.
+        count: how many of the corpus belong to it; None if that is not known, or not exactly.
+        about: where it is estimated, about how many, and how far that can be off.
         down_to: of a list of extremes that is not complete, the last value that is known to be one of them.
     """
 
@@ -40,6 +41,7 @@ class Members:
     complete: bool
     count: int | None
     down_to: float | None = None
+    about: tuple[int, int] | None = None
 
 
 class Held:
@@ -57,18 +59,21 @@ class Held:
         chosen = folder.read("kept_listed", start, stop) != 0
         self.position: Ints = folder.read("kept_position", start, stop).astype(np.int64)[chosen]
         self.value = folder.read("kept_value", start, stop)[chosen]
-        # Of a bounded scan the sample is one of all activations, and counts inside intervals are estimates.
-        self._sampled: Bools | None = None
-        if "kept_sampled" in folder and stop - start < int(folder.read("count", feature, feature + 1)[0]):
-            self._sampled = folder.read("kept_sampled", start, stop)[chosen] != 0
         self.count = int(folder.read("count", feature, feature + 1)[0])
         self.low = float(folder.read("low", feature, feature + 1)[0])
         self.high = float(folder.read("high", feature, feature + 1)[0])
-        self.complete = stop - start == self.count
+        self.complete = len(self.position) == self.count
+        # Of a bounded scan the sample is one of all activations, and counts inside intervals are estimates.
+        self._sampled: Bools | None = None
+        if "kept_sampled" in folder and not self.complete:
+            self._sampled = folder.read("kept_sampled", start, stop)[chosen] != 0
+            self._bound: Ints = folder.read("intervals_bound", feature, feature + 1)[0].astype(np.int64)
         settings = folder.facts["settings"]
         self._top, self._interval = int(settings["keep"]["top"]), int(settings["keep"]["interval"])
         self._seed, self._feature = int(settings["seed"]), feature
         inside: Ints = folder.read("intervals", feature, feature + 1)[0].astype(np.int64)
+        if self.complete:  # then they are exact, whatever the store has
+            inside = np.bincount(self._inside[self._inside >= 0], minlength=INTERVALS)
         # [11] active tokens of each interval; the last entry is of the negative ones, as interval -1.
         self._counts = np.append(inside, self.count - inside.sum())
 
@@ -114,9 +119,15 @@ class Held:
 
     def interval(self, i: int) -> Members:
         """A uniform sample of one of the ten intervals, in the order of its draw; all of it if all of it is kept."""
+        inside = self._inside == i
+        members = self._drawn(np.flatnonzero(inside))
         if self._sampled is not None:
-            return self._of_sample(self._sampled & (self._inside == i))
-        members = self._drawn(np.flatnonzero(self._inside == i))
+            here, bound = int(self._counts[i]), int(self._bound[i])
+            if bound:
+                return replace(self._of_sample(self._sampled & inside), about=(here, bound))
+            if len(members) < here:
+                return replace(self._of_sample(self._sampled & inside), count=here)
+            return Members(members, True, here)
         whole = self._whole[i]
         return Members(members if whole else members[: self._interval], whole, int(self._counts[i]))
 
@@ -130,7 +141,8 @@ class Held:
         below = self.value <= high if high >= self.high else self.value < high
         inside: Bools = (self.value >= low) & below
         touched = self._touched(low, high)
-        if self._known(low, high) or all(self._whole[i] for i in touched):
+        sampled = self._sampled is not None  # then it is not known for sure which intervals are touched
+        if self._known(low, high) or (not sampled and all(self._whole[i] for i in touched)):
             members = self._drawn(np.flatnonzero(inside))
             return Members(members, True, len(members))
         if self._sampled is not None:

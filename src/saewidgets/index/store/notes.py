@@ -66,9 +66,16 @@ def of_sample(of: Listed, members: Members) -> str:
         return _all_or(of, "drawn at random from")
     if not of.held and of.filtered:
         return f"none of the {len(members.index):,} activations of the uniform sample passes the filter"
+    there = (
+        ""
+        if members.about is None
+        else f"about {members.about[0]:,} \u00b1 {members.about[1]:,} of the corpus are there"
+    )
+    if not of.held and there:
+        return f"none of the uniform sample is there; {there}"
     if not of.held:
         return "too few activations were kept for a uniform sample there"
-    total = f" of {of.count:,}" if of.count is not None else ""
+    total = f" of {of.count:,}" if of.count is not None else f"; {there}" if there and not of.filtered else ""
     return f"{of.said()}, sampled uniformly ({of.held:,}{of.passing()} kept{total})"
 
 

@@ -15,13 +15,13 @@ from .feature import (
     FeatureCorrelation,
     FeatureLogits,
     FiredToken,
-    Histogram,
     Neighbour,
     NeuronCorrelation,
     NeuronWeight,
     TokenWeight,
-    intervals_of,
 )
+from .histogram import Histogram, intervals_of
+from .kept import is_estimated, kept_of
 from .stated import count_of, density_of, is_imported, known, maximum_of, missing_of
 from .texts import Texts
 
@@ -62,6 +62,13 @@ def read_feature(
     missing = missing_of(folder, feature)
     silent = missing or "It never fires on this corpus, so it goes with nothing."
     exact = float(count_of(folder, feature, feature + 1)[0])
+    kept_here = kept_of(folder)
+    estimated = is_estimated(folder, feature)
+    drawn = None if kept_here is None else kept_here.drawn
+    correlated = tuple(c for c in together if c.together != 0)
+    lonely = None
+    if drawn is not None and has_correlated and not correlated:
+        lonely = f"No feature fires with it on the {drawn}."
     return Feature(
         feature=feature,
         label=label,
@@ -72,24 +79,31 @@ def read_feature(
         minimum=known(low) if count else None,
         mean=known(total / count) if count else None,
         std=_std(total, squares, count) if count else None,
-        histogram=_histogram(low, high, row("bins").astype(np.int64), row("bin_sums").copy()) if count else None,
-        intervals=intervals_of(high, row("intervals"), count) if count and not imported else (),
+        histogram=_histogram(row, low, high, estimated) if count else None,
+        intervals=(
+            intervals_of(high, row("intervals"), count, row("intervals_bound") if estimated else None)
+            if count and not imported
+            else ()
+        ),
         complete=int(kept[1] - kept[0]) == count and not imported,
         kept=int(chosen.sum()),
         logits=_logits(row if "logit_top" in folder else _computed(computed), texts, facts) if has_logits else None,
         logits_missing=facts.get("logits_missing", None if has_logits else remains),
-        tokens=_tokens(folder, texts, feature),
+        tokens=_tokens(folder, texts, feature, estimated),
         alignment=rows(NeuronWeight, "aligned", "aligned_value", "aligned_share"),
         decoder_hook=str(facts["decoder_hook"]),
         hook=str(facts["hook"]),
         neurons=rows(NeuronCorrelation, "neuron", "neuron_r", "neuron_cosine") if count else (),
         neurons_missing=facts.get("neurons_missing") if count else silent,
-        correlated=tuple(c for c in together if c.together != 0),
-        correlated_missing=facts.get("correlated_missing", None if has_correlated else remains) if count else silent,
+        correlated=correlated,
+        correlated_missing=facts.get("correlated_missing", lonely if has_correlated else remains) if count else silent,
         neighbours=rows(Neighbour, "neighbour", "neighbour_cosine"),
         stated_density=float(density_of(folder, feature, feature + 1)[0]) if imported else None,
         stated_of=str(facts.get("shares_of", "")),
         missing=missing,
+        estimated=estimated,
+        tokens_of=kept_here.of_tokens(count) if kept_here is not None and estimated else None,
+        drawn=drawn,
     )
 
 
@@ -102,25 +116,34 @@ def _std(total: float, squares: float, count: int) -> float | None:
     return None if variance != variance else float(np.sqrt(max(0.0, variance)))
 
 
-def _histogram(low: float, high: float, bins: Ints, sums: Array) -> Histogram | None:
-    """None where a file has none; without sums, where it does not have these."""
+def _histogram(row: Callable[[str], Array], low: float, high: float, estimated: bool) -> Histogram | None:
+    """None where a file has none; without sums, where it does not have these; with bounds where it is estimated."""
+    bins: Ints = row("bins").astype(np.int64)
     if not bins.any():
         return None
-    return Histogram(low, high, bins, None if np.isnan(sums).any() else sums)
+    sums = row("bin_sums").copy()
+    known = None if np.isnan(sums).any() else sums
+    if not estimated:
+        return Histogram(low, high, bins, known)
+    return Histogram(low, high, bins, known, row("bins_bound").astype(np.int64), row("bin_sums_bound").copy())
 
 
 def _computed(arrays: Mapping[str, Array]) -> Callable[[str], Array]:
     return lambda name: cast(Array, arrays[name][0])
 
 
-def _tokens(folder: Folder, texts: Texts, feature: int) -> tuple[FiredToken, ...]:
-    names = ("token", "token_count", "token_total")
-    ids, counts, totals = (folder.read(name, feature, feature + 1)[0].tolist() for name in names)
+def _tokens(folder: Folder, texts: Texts, feature: int, estimated: bool) -> tuple[FiredToken, ...]:
+    def row(name: str) -> list[Any]:
+        return cast("list[Any]", folder.read(name, feature, feature + 1)[0].tolist())
+
+    ids, counts, totals = (row(name) for name in ("token", "token_count", "token_total"))
+    lows, highs = (row(f"token_{end}") if estimated else [None] * len(ids) for end in ("low", "high"))
     found = []
-    for token, count, total in zip(ids, counts, totals, strict=True):
+    for token, count, total, low, high in zip(ids, counts, totals, lows, highs, strict=True):
         if token != NONE:
             occurrences = int(folder.read("occurrences", token, token + 1)[0])
-            found.append(FiredToken(texts.string(token), token, count, total / count, count / occurrences))
+            said = FiredToken(texts.string(token), token, count, total / count, count / occurrences, low, high)
+            found.append(said)
     return tuple(found)
 
 

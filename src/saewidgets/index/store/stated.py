@@ -9,7 +9,7 @@ import numpy as np
 
 from ...storage.array_folder import Array, Folder
 
-__all__ = ["count_of", "density_of", "is_imported", "known", "maximum_of", "missing_of", "present"]
+__all__ = ["count_of", "density_of", "is_imported", "known", "maximum_of", "missing_of", "not_missing", "present"]
 
 
 def is_imported(folder: Folder) -> bool:
@@ -54,6 +54,14 @@ def missing_of(folder: Folder, feature: int) -> str | None:
             "(SAEDashboard leaves out features that are dead or too sparse.)"
         )
     return None if known or count else f"The files do not say whether feature {feature} fires."
+
+
+def not_missing(folder: Folder) -> Array:
+    """[features] bool, whether it is known whether each fires (`missing_of` says why it is not)."""
+    if not is_imported(folder):
+        return present(folder)
+    found: Array = present(folder) & ((folder.read("known") != 0) | (folder.read("count") != 0))
+    return found
 
 
 def maximum_of(folder: Folder, start: int = 0, stop: int | None = None) -> Array:

@@ -13,7 +13,9 @@ from ...engine.text.tokenizer import TokenText, assemble
 from ...errors import nearest
 from ...storage.array_folder import Array, Folder
 from ..corpus.columns import OURS, THEIRS, in_table
+from ..record.settings import NONE
 from ..scan.shards import OUTLIER
+from .kept import kept_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +40,17 @@ class Texts:
         self._folder = folder
         self._values: dict[str, tuple[list[Any], Array]] = {}
         self._found: dict[str, bool] = {}
+        self._called: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        """Tokens; of a bounded scan those of the texts that are kept."""
+        return self._folder.length("tokens")
+
+    @cached_property
+    def missing(self) -> str:
+        """Which of the corpus' texts are there, if not all are ("1,000 of 5,000 tokens, of 10 of 50 documents"); else ""."""
+        kept = kept_of(self._folder)
+        return "" if kept is None else kept.texts
 
     @cached_property
     def outliers(self) -> int:
@@ -90,6 +103,8 @@ class Texts:
         frame = cast("pd.DataFrame", self.documents.to_pandas())
         frame = frame.rename(columns={THEIRS + name: new for name, new in called.items()})
         frame.attrs["renamed"] = {name: new for name, new in called.items() if name != new}
+        if self.missing:
+            frame.attrs["kept"] = f"Only the documents of the texts that are kept: {self.missing}."
         return frame
 
     def values(self, name: str) -> tuple[list[Any], Array]:
@@ -113,7 +128,7 @@ class Texts:
 
     def tokens(self, positions: Array) -> Array:
         """Token ids at positions."""
-        return self._folder.read("tokens")[positions].astype(np.int64)
+        return self._folder.take("tokens", positions).astype(np.int64)
 
     def flags(self, start: int, stop: int) -> Array:
         """Why tokens are not counted: 0 for those that are."""
@@ -126,7 +141,7 @@ class Texts:
     def rows(self, chunks: Array) -> Array:
         """The rows in `documents` of several chunks' documents."""
         # Documents without a token have no row.
-        numbers = self._folder.read("chunk_document")[chunks]
+        numbers = self._folder.take("chunk_document", chunks)
         return np.searchsorted(self._folder.read("document_number"), numbers)
 
     def offset(self, chunk: int) -> int:
@@ -165,7 +180,21 @@ class Texts:
 
     def string(self, token: int) -> str:
         """A token on its own."""
-        return self.strings((token,)).strings[0]
+        if token not in self._called:
+            self._called[token] = self.strings((token,)).strings[0]
+        return self._called[token]
+
+    def strings_of(self, ids: Array) -> Array:
+        """Tokens on their own, an array of the shape of `ids`; None for `NONE`. Each token is looked up once, however often it is there."""
+        known = ids != NONE
+        n = int(ids.max(where=known, initial=0)) + 1
+        at = np.where(known, ids, n)
+        there = np.zeros(n + 1, bool)
+        there[at] = True
+        strings = np.full(n + 1, None, object)
+        for token in np.flatnonzero(there[:n]).tolist():
+            strings[token] = self.string(token)
+        return strings[at]
 
     def ids_called(self, text: str) -> Array:
         """Token ids whose text, without spaces around it, is `text`; of spaces alone, whose text is exactly that."""

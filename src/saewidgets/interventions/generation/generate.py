@@ -26,6 +26,7 @@ from ..recipe.intervention import Intervention
 from ..recipe.overlap import refuse_past_the_end
 from ..recipe.recipe import Recipe
 from ..recipe.units import Index, LookedUp, Maxima, Resolved, maxima_of, resolve
+from .baseline import beside, steps_of, written_with
 from .result import Continuation, Generation, Step, continuations
 from .sampling import Dice, Sampling, SamplingOptions, sampling_from
 
@@ -52,6 +53,7 @@ def generate(
     recipe: Recipe | Intervention | Sequence[Intervention] = (),
     *,
     index: Index | LookedUp | None = None,
+    baseline: Generation | None = None,
     on_start: Callable[[Generation], None] | None = None,
     on_step: Callable[[Step], None] | None = None,
     keep_partial: bool = False,
@@ -65,6 +67,10 @@ def generate(
         prompt: a string, token ids, or chat messages [{"role": "user", "content": "..."}].
         recipe: what to change.
         index: where maximal activations are looked up, for the unit "max".
+        baseline: an earlier run, whose baseline is taken where it would come out the same: only the edited texts are then
+            written, in the time of one. That is so if prompt, settings, engine, model and weights are what they were, and
+            no hooks of yours are on the model; otherwise both are written (`Generation.kept` says which). The
+            log-probabilities are those of the run with both up to rounding.
         on_start: told the prompt, and where it is edited, before anything is written; on the worker thread.
         on_step: told each token as it is written, on the worker thread.
         keep_partial: a cancel ends the texts there, and what there is is returned; otherwise it raises `CancelledError`.
@@ -76,13 +82,16 @@ def generate(
             template, settings out of range.
 
     Example:
-        >>> sw.generate(engine, "My favourite day is", sw.add(2717, 2, unit="max"), temperature=0)
+        >>> made = sw.generate(engine, "My favourite day is", sw.add(2717, 2, unit="max"), temperature=0)
+        >>> sw.generate(engine, "My favourite day is", sw.add(2717, 4, unit="max"), temperature=0, baseline=made)
     """
     sampling = sampling_from(options)
     whole = Recipe.of(recipe)
     maxima = maxima_of(engine, index)
     return engine.worker.run(
-        lambda ticket: _generate(engine, prompt, whole, sampling, maxima, ticket, on_start, on_step, keep_partial),
+        lambda ticket: _generate(
+            engine, prompt, whole, sampling, maxima, ticket, baseline, on_start, on_step, keep_partial
+        ),
         on_progress,
     )
 
@@ -94,6 +103,7 @@ def _generate(
     sampling: Sampling,
     maxima: Maxima,
     ticket: Ticket,
+    baseline: Generation | None,
     on_start: Callable[[Generation], None] | None,
     on_step: Callable[[Step], None] | None,
     keep_partial: bool,
@@ -101,9 +111,10 @@ def _generate(
     read = read_prompt(engine, prompt, sampling.n_tokens)
     refuse_past_the_end(recipe, len(read) + sampling.n_tokens)
     resolved = resolve(engine, recipe, read, maxima, ticket)
-    # Samples of the baseline, then samples of the edit; where nothing is changed they are the same rows.
-    recipes: list[Resolved | None] = [None] if resolved.noop else [None, resolved]
     n = sampling.samples
+    known = written_with(engine, read, sampling)
+    same = baseline is not None and known is not None and baseline.written_with == known
+    kept = steps_of(baseline.baseline) if baseline is not None and same else None
     shown = engine.tokenizer.display(read.ids)
     made = Generation(
         prompt=read,
@@ -116,6 +127,7 @@ def _generate(
         sampling=sampling,
         notes=tuple(notes_of(engine, read)),
         provenance=engine.provenance(),
+        kept=kept is not None,
     )
 
     def started(edited_at: Bools) -> None:
@@ -124,11 +136,33 @@ def _generate(
         if on_start is not None:
             on_start(made)
 
-    rows = [r for r in recipes for _ in range(n)]
-    sample = torch.arange(n).repeat(len(recipes))
-    steps, stopped = write(engine, read, rows, sample, sampling, ticket, started, on_step, keep_partial)
-    texts = continuations(engine, steps, len(rows))
-    return replace(made, baseline=texts[:n], edited=texts[-n:], stopped=stopped)
+    steps: list[Step] = []
+
+    def told(step: Step) -> None:
+        steps.append(step)
+        if on_step is not None:
+            on_step(step)
+
+    def go(rows: Sequence[Resolved | None], tell: Callable[[Step], None]) -> bool:
+        sample = torch.arange(n).repeat(len(rows) // n)
+        return write(engine, read, rows, sample, sampling, ticket, started, tell, keep_partial)[1]
+
+    stopped = False
+    if kept is None:
+        # Samples of the baseline, then samples of the edit; where nothing is changed they are the same rows.
+        stopped = go([row for row in ([None] if resolved.noop else [None, resolved]) for _ in range(n)], told)
+    elif resolved.noop:
+        started(made.edited_at[None])
+        for step in kept:
+            told(step)
+    else:
+        stopped = go([resolved] * n, lambda step: told(beside(kept, step, step.number, n)))
+        for number in range(len(steps), 0 if stopped else len(kept)):
+            told(beside(kept, None, number, n))
+    if stopped or (kept is None and known is not None and known != written_with(engine, read, sampling)):
+        known = None  # a baseline that was cut off, or during which the model became another
+    texts = continuations(engine, steps, n if resolved.noop else 2 * n)
+    return replace(made, baseline=texts[:n], edited=texts[-n:], stopped=stopped, written_with=known)
 
 
 def write(

@@ -65,6 +65,8 @@ class Generation:
         stopped: whether it was cut off by a cancel.
         notes: what a reader must know.
         provenance: model, SAE, BOS, dtype, versions.
+        kept: whether the baseline is that of an earlier run (`generate(..., baseline=)`).
+        written_with: what the baseline depends on, by which it is known again; None if that could not be told.
     """
 
     prompt: Prompt
@@ -78,6 +80,8 @@ class Generation:
     stopped: bool = False
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    kept: bool = False
+    written_with: object = field(default=None, repr=False)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a generated token: text ("baseline" or "edited"), sample, position, token, log-probability, entropy."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from ...index.explanations.search import Found
 from ...index.store.features_table import numbers_of
@@ -16,7 +15,7 @@ from .. import wire
 from ..constants import ROWS
 from ..feature.said import said_of, sent
 from ..table.asked import Chosen
-from ..table.columns import Column, Places, ordered, within
+from ..table.columns import Column, Places, ordered, summary, within
 from .brought import Brought
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ MATCH = "match"
 SELECTED = "selected"
 # So many of what a search finds are listed: by meaning everything is near to everything.
 _MATCHES = {"words": 2000, "meaning": 500}
+# Orders of all features that are kept: 8 bytes a feature each.
+_ORDERS = 4
 # Bytes: a window of 200 rows has at most 100 kB.
 _LONGEST = 240
 
@@ -95,6 +96,9 @@ class Features:
     def __init__(self, index: FeatureIndex, others: Brought | None = None) -> None:
         self._index, self.brought = index, Brought() if others is None else others
         self._columns: tuple[str, dict[str, Column]] | None = None
+        # What takes long of a million features, and is asked for again: of the columns as they are.
+        self._summary: wire.Reply | None = None
+        self._orders: dict[tuple[str, bool], Places] = {}
         self._known: tuple[str, Listed] | None = None
 
     @property
@@ -114,7 +118,26 @@ class Features:
                 }
                 | dict(self.brought.columns),
             )
+            self._summary, self._orders = None, {}
         return self._columns[1]
+
+    @property
+    def summary(self) -> wire.Reply:
+        """What the columns are, and how their values are distributed."""
+        columns, made = self.columns, self._summary
+        if made is None:
+            made = self._summary = summary(columns)
+        return made
+
+    def _order(self, sort: str, descending: bool) -> Places:
+        """All features by a column."""
+        columns, key = self.columns, (sort, descending)
+        order = self._orders.get(key)
+        if order is None:
+            order = ordered(columns, np.arange(len(self._index)), sort, descending)
+            # Replaced as a whole: a cell may ask while a view does.
+            self._orders = {**dict([*self._orders.items()][1 - _ORDERS :]), key: order}
+        return order
 
     @property
     def shown(self) -> list[str]:
@@ -151,20 +174,21 @@ class Features:
             among[list(of_list)] = True
             passes &= among
         matches: dict[int, Found] = {}
-        features: npt.NDArray[np.int64] = np.arange(n)
-        if chosen.query.strip():
+        sort, searched = chosen.sort or MATCH, bool(chosen.query.strip())
+        if searched:
             by = cast('Literal["words", "meaning"]', chosen.by)
             found = self._index.found(chosen.query, by, k=_MATCHES.get(chosen.by, 1))
             features = np.array([one.feature for one in found], np.int64)
             matches = {one.feature: one for one in found}
-        features = features[passes[features]]
-        sort = chosen.sort or MATCH
-        if sort == MATCH and not chosen.query.strip():  # nothing to match
-            sort = "density"
+            features = features[passes[features]]
+        else:
+            sort = "density" if sort == MATCH else sort  # nothing to match
+            every = np.arange(n) if sort == "feature" else self._order(sort, chosen.descending)
+            features = every[passes[every]]
         if sort == "feature":
             features = np.sort(features)
             return Listed(features[::-1] if chosen.descending else features, matches)
-        if sort != MATCH:
+        if searched and sort != MATCH:
             features = ordered(self.columns, features, sort, chosen.descending)
         return Listed(features, matches)
 

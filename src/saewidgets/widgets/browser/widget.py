@@ -18,7 +18,6 @@ from ..feature.of_all import OfAllFeatures
 from ..feature.payload import facts_of
 from ..shot import Question, Shot
 from ..table.asked import Summary
-from ..table.columns import summary
 from ..table.filters import betweens, starts, valid_filters
 from ..traits import JsonTrait, wholes
 from .brought import brought
@@ -139,7 +138,7 @@ class FeatureBrowser(OfAllFeatures, bundle="browser"):
 
     @channel("summary", Summary)
     def _answer_summary(self, _asked: Summary, _ticket: Ticket) -> wire.Reply:
-        made = summary(self._features.columns)
+        made = self._features.summary
         others = self._features.brought.notes
         facts: dict[str, wire.Json] = {
             "lists": lists_of(self._index),

@@ -48,8 +48,8 @@ def contexts(index: FeatureIndex, positions: Sequence[int], window: int | None) 
     """The contexts of examples, by the positions of their tokens."""
     found = []
     for position in positions:
-        if not 0 <= position < index.tokens:
-            raise ValueError(f"There is no token {position} in the corpus, which has {index.tokens}.")
+        if not 0 <= position < len(index.texts):
+            raise ValueError(f"There is no token {position} in the texts of the index, which have {len(index.texts)}.")
         chunk = int(index.texts.chunk(np.array([position]))[0])
         first, last = (int(p) for p in index.texts.chunk_ptr[chunk : chunk + 2])
         start = first if window is None else max(first, position - window)

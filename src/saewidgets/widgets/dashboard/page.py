@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ...index.store.kept import ABOUT
 from ...snapshot.fallback import FallbackRow, fallback
 from .. import wire
 from ..shot import Question
@@ -15,7 +16,7 @@ from .payload import answer_examples
 
 if TYPE_CHECKING:
     from ...index.feature_index import FeatureIndex
-    from ...index.store.feature import Feature
+    from ...index.store.feature import Feature, FiredToken
     from ...index.store.snippets import Example
 
 # Fewer than on screen with a kernel: 100 features must fit into 1.5 MB.
@@ -54,7 +55,7 @@ def fallback_of(index: FeatureIndex, feature: Feature) -> str:
         weight = promoted[i] if i < len(promoted) else None
         rows.append(
             [
-                *([fired.token, f"{fired.count:,}", f"{fired.mean:.4g}", f"{fired.share:.1%}"] if fired else [""] * 4),
+                *(_fired(fired) if fired else [""] * 4),
                 *([weight.token, f"{weight.value:.4g}"] if weight else [""] * 2),
             ]
         )
@@ -68,8 +69,19 @@ def fallback_of(index: FeatureIndex, feature: Feature) -> str:
         columns=["fires on", "count", "mean", "share", "promotes", "logit weight"],
         rows=rows,
         provenance=list(index.provenance.items()),
-        notes=list(filter(None, [index.provenance.get("notes"), feature.logits_missing])),
+        notes=list(
+            filter(None, [index.provenance.get("notes"), feature.logits_missing, _estimates(feature)]),
+        ),
     )
+
+
+def _fired(token: FiredToken) -> list[str]:
+    sign = "" if token.low is None else f"{ABOUT} "
+    return [token.token, token.said, f"{sign}{token.mean:.4g}", f"{sign}{token.share:.1%}"]
+
+
+def _estimates(feature: Feature) -> str | None:
+    return f"Counts: {feature.tokens_of}." if feature.estimated else None
 
 
 def _rows(example: Example, scale: float) -> Iterator[FallbackRow]:

@@ -22,8 +22,8 @@ def place_in_corpus(index: FeatureIndex, feature: int, position: int) -> Place:
     Raises:
         ValueError: for a position that the corpus does not have.
     """
-    if not 0 <= position < index.tokens:
-        raise ValueError(f"There is no token {position} in the corpus, which has {index.tokens}.")
+    if not 0 <= position < len(index.texts):
+        raise ValueError(f"There is no token {position} in the texts of the index, which have {len(index.texts)}.")
     texts = index.texts
     chunk = int(texts.chunk(np.array([position]))[0])
     first, last = (int(p) for p in texts.chunk_ptr[chunk : chunk + 2])

@@ -14,7 +14,7 @@ from ...engine.arrays import Ints
 from ...engine.model.hook_names import reads_heads
 from ...errors import SaewidgetsError
 from ...index.feature_index import FeatureIndex
-from ...index.store.features_table import ORDERS
+from ...index.store.orders import ORDERS
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
@@ -219,9 +219,11 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
         told = index.provenance.get("notes"), self._parted, facts.get("decoder_missing"), "" if live else index.remains
         notes = list(filter(None, [self._index.stated(feature), *told]))
         if not info.complete and self._index.imported is None:
-            notes.append(
-                f"Statistics are exact; examples come from a sample of {info.kept:,} of {info.count or 0:,} active tokens."
-            )
+            exact = "What has no \u2248 is exact" if info.estimated else "Statistics are exact"
+            exact += ", correlated features of the sample that they name" if info.correlated_of else ""
+            notes.append(f"{exact}; examples come from a sample of {info.kept:,} of {info.count or 0:,} active tokens.")
+        if index.texts.missing:
+            notes.append(f"Examples, and filters by documents, are of the texts that are kept: {index.texts.missing}.")
         return feature_reply(self._index, info, order, self._columns, notes, can_label)
 
     @channel("examples", AskedExamples)
@@ -262,9 +264,10 @@ class FeatureDashboard(EngineWidget, bundle="dashboard"):
 
     @channel("random", AskedRandom)
     def _answer_random(self, asked: AskedRandom, _ticket: Ticket) -> wire.Reply:
-        count = self._index.column("count")
-        alive = [f for f in (asked.listed or range(len(self._index))) if count[f] > 0 and f != asked.feature]
-        if not alive:
+        fires = self._index.column("count") > 0
+        listed = np.array(asked.listed, np.int64) if asked.listed else np.arange(len(fires))
+        alive = listed[fires[listed] & (listed != asked.feature)]
+        if not len(alive):
             raise ValueError("There is no other feature that fires on this corpus.")
         return wire.Reply({"f": int(self._random.choice(alive))})
 

@@ -12,7 +12,9 @@ from ...index.scan.shards import OUTLIER, SPECIAL
 from ...index.statistics.activation_statistics import BINS
 from ...index.statistics.kept_examples import NEAR_TOKENS, SILENT_REACH
 from ...index.store.examples import Examples, Group
-from ...index.store.feature import Feature, Histogram, TokenWeight
+from ...index.store.feature import Feature, TokenWeight
+from ...index.store.histogram import Histogram
+from ...index.store.kept import ABOUT, about
 from ...index.store.snippets import Example
 from .. import wire
 from ..flags import flags
@@ -55,8 +57,17 @@ def feature_reply(
         "logits": None,
         "logits_missing": feature.logits_missing,
         "tokens": [
-            {"t": t.token, "id": t.id, "count": t.count, "mean": t.mean, "share": t.share} for t in feature.tokens
+            {
+                "t": t.token,
+                "id": t.id,
+                "count": t.count,
+                "about": t.said if feature.estimated else None,
+                "mean": t.mean,
+                "share": t.share,
+            }
+            for t in feature.tokens
         ],
+        "tokens_of": feature.tokens_of,
         "alignment": [{"i": a.neuron, "v": a.value, "share": _finite(a.share)} for a in feature.alignment],
         "neurons": [{"i": n.neuron, "r": n.pearson, "cos": _finite(n.cosine)} for n in feature.neurons],
         **labels_of(feature),
@@ -65,6 +76,7 @@ def feature_reply(
             {"f": c.feature, "r": c.pearson, "together": c.together, **said_of(index.labels, c.feature)}
             for c in feature.correlated
         ],
+        "correlated_of": f"in a sample: {feature.correlated_of}" if feature.correlated_of else None,
         "correlated_missing": feature.correlated_missing,
         "neighbours": [
             {"f": n.feature, "cos": n.cosine, **said_of(index.labels, n.feature)} for n in feature.neighbours
@@ -94,15 +106,20 @@ def labels_of(feature: Feature) -> dict[str, wire.Json]:
             "neurons_label": f"Correlated neurons, as the file gives them: over {feature.stated_of}",
             "correlated_label": f"Correlated features, as the file gives them: over {feature.stated_of}",
         }
+    over = f"counted tokens, of {feature.correlated_of}" if feature.correlated_of else "counted tokens"
     return {
         "alignment_label": f"Largest entries of the decoder row, in the coordinates of {feature.decoder_hook}",
         "neurons_label": f"Coordinates of {feature.hook} with the largest |Pearson r|, over counted tokens",
-        "correlated_label": "Features with the largest Pearson r over counted tokens; together: tokens on which both are active",
+        "correlated_label": f"Features with the largest Pearson r over {over}; together: tokens of these on which both are active",
     }
 
 
 def numbers(feature: Feature) -> tuple[dict[str, wire.Json], dict[str, wire.Array]]:
-    """How often and how strongly a feature fires, with its histogram ("hist_counts", and "hist_sums" of the activations)."""
+    """How often and how strongly a feature fires, with its histogram.
+
+    Arrays: "hist_counts", and "hist_sums" of the activations; how far each can be off, "hist_bound" and "hist_sums_bound", which
+    are empty where they are exact.
+    """
     data: dict[str, wire.Json] = {
         "f": feature.feature,
         "activation_name": feature.activation_name,
@@ -116,10 +133,17 @@ def numbers(feature: Feature) -> tuple[dict[str, wire.Json], dict[str, wire.Arra
         "min": feature.minimum,
         "mean": feature.mean,
         "histogram": None if feature.histogram is None else _bounds(feature.histogram),
+        "histogram_of": None if feature.histogram is None else feature.histogram.said,
     }
     histogram = feature.histogram or Histogram(0, 0, np.zeros(BINS, np.int64), np.zeros(BINS))
     sums = histogram.sums if histogram.sums is not None else np.zeros(BINS)
-    return data, {"hist_counts": histogram.counts.astype(np.uint32), "hist_sums": sums.astype(np.float32)}
+    exact = np.zeros(0)
+    return data, {
+        "hist_counts": histogram.counts.astype(np.uint32),
+        "hist_sums": sums.astype(np.float32),
+        "hist_bound": (exact if histogram.bound is None else histogram.bound).astype(np.uint32),
+        "hist_sums_bound": (exact if histogram.sums_bound is None else histogram.sums_bound).astype(np.float32),
+    }
 
 
 def facts_of(index: FeatureIndex) -> list[wire.Json]:
@@ -197,39 +221,31 @@ def titles(group: Group, feature: Feature) -> tuple[str, str]:
             return name, _joined("of those that pass the filter", missing)
         return name, _joined(extreme or ("never active" if feature.dead else ""), missing)
     if group.key == "near":
-        detail = f"one of its {NEAR_TOKENS} strongest tokens by total activation, and {reach}"
+        by = "by total activation in a sample" if feature.estimated else "by total activation"
+        detail = f"one of its {NEAR_TOKENS} strongest tokens {by}, and {reach}"
         return "Silent on its usual tokens", _joined(detail, missing or "a sample")
     if group.key == "silent":
-        return "Silent", _joined(f"tokens drawn from the whole corpus, and {reach}", missing or "a sample")
+        drawn = feature.drawn or "the whole corpus"
+        return "Silent", _joined(f"tokens drawn from {drawn}, and {reach}", missing or "a sample")
     low, high = group.low or 0.0, group.high or 0.0
-    count = group.count
-    if count is None and group.key == "range" and not group.filtered:
-        count = _in_bins(feature.histogram, low, high)
-    known = "" if count is None else f"{count:,} of {active:,} active tokens ({count / max(active, 1):.2%})"
+    found = group.about if group.count is None else (group.count, 0)
+    if found is None and group.key == "range" and not group.filtered and feature.histogram is not None:
+        found = feature.histogram.between(low, high)
+    count, bound = (None, 0) if found is None else found
+    known = ""
+    if count is not None:
+        share = f"{ABOUT} {count / max(active, 1):.1%}" if bound else f"{count / max(active, 1):.2%}"
+        known = f"{about(count, bound)} of {active:,} active tokens ({share})"
     name = "Brushed" if group.key == "range" else "Interval"
     bounds = f"{low:.3g} to {high:.3g}" if np.isfinite(high) else f"from {low:.3g}"
     # A count of 0 says why there is nothing.
-    missing = "" if count == 0 and not group.filtered else missing
+    missing = "" if count == 0 and not bound and not group.filtered else missing
     sampled = "sampled" if group.sampled and not missing else ""
     return f"{name} {bounds}", _joined(known, sampled, missing)
 
 
 def _joined(*parts: str) -> str:
     return ", ".join(filter(None, parts))
-
-
-def _in_bins(histogram: Histogram | None, low: float, high: float) -> int | None:
-    """Active tokens between two edges of the histogram; None if they are no edges."""
-    if histogram is None:
-        return None
-    if histogram.low == histogram.high:
-        return int(histogram.counts.sum()) if low <= histogram.low <= high else 0
-    edges = histogram.edges
-    tolerance = (histogram.high - histogram.low) * 1e-6
-    first, last = int(np.argmin(np.abs(edges - low))), int(np.argmin(np.abs(edges - high)))
-    if abs(edges[first] - low) > tolerance or abs(edges[last] - high) > tolerance:
-        return None
-    return int(histogram.counts[first:last].sum())
 
 
 def text_reply(acts: FeatureActivations, feature: int) -> wire.Reply:

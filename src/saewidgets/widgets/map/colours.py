@@ -81,6 +81,9 @@ class Colours:
 
     def _by_cluster(self, layout: FeatureLayout) -> Colouring:
         title, says = _OTHERS["cluster"]
+        kept = self._index.kept
+        if kept is not None:
+            says = f"{says} ({kept.of_top_token})"
         tokens = cast("Ints", self._index.column("token"))[layout.features, 0].astype(np.int64)
         shown = range(min(_CLUSTERS, layout.clusters))
         words = [self._words(telling(tokens, layout.cluster == number)) for number in shown]
@@ -101,8 +104,8 @@ class Colours:
 
     def _by_words(self, features: Ints) -> Colouring:
         title, says = _OTHERS["label"]
-        named = np.isin(features, list(self._index.labels.to_dict()))
-        explained = np.isin(features, self._index.explanations["feature"].to_numpy())
+        named = np.isin(features, [*self._index.labels.now])
+        explained = np.isin(features, self._index.explained)
         level = np.where(named, 0, np.where(explained, 1, -1))
         return by_groups(title, says, level, ["a name given by hand", "an explanation"], "neither")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,7 @@ class Search:
         if self._index is not None and dictionary.name == self._indexed:
             found += [one.feature for one in self._index.found(words, k=_FOUND)]
         else:
-            found += [f for f, label in dictionary.labels.items() if words in label.lower()]
+            found += islice((f for f, label in dictionary.labels.items() if words in label.lower()), _FOUND)
         return list(dict.fromkeys(found))[:_FOUND]
 
     def _in_prompt(self, dictionary: Dictionary, asked: AskedPrompt) -> list[wire.Json]:

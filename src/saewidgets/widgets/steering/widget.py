@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import traitlets
 
 from ...interventions.edit.plain_code import to_code
-from ...interventions.generation.generate import Generation, generate
+from ...interventions.generation.generate import Generation
 from ...interventions.recipe.errors import RecipeError
 from ...interventions.recipe.intervention import Intervention
 from ...interventions.recipe.recipe import Recipe, replace_in
@@ -34,8 +34,9 @@ from .asked import (
 )
 from .facts import facts_of, preset_reply
 from .page import PanelView, fallback_of, of_this_recipe, remembered, without_seconds
-from .payload import Teller, Units, generation_reply, prompt_flags, prompt_payload
+from .payload import Units, generation_reply, prompt_flags
 from .results import answer_reply, effect_reply, sweep_reply
+from .runs import Runs
 from .search import Search
 from .variants import Variants
 
@@ -72,6 +73,9 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         feature: the feature of the first row (of the index's SAE, if there is an index), to be linked with another
             widget's: setting it steers that feature instead, or, without such a row, adds it at its max activation.
         history: the runs so far, newest last, as plain JSON with their recipes.
+
+    Where only the recipe changed since the last run, its unedited texts are kept: the next one writes the edited texts alone,
+    in the time of one. With another prompt or setting, other weights, or hooks of yours on the model it writes both.
 
     After `refresh()` all is looked up again: an index of other weights is put aside, with a word; old answers are forgotten.
 
@@ -113,6 +117,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         self._index, self._of_index = index, maxima_of(engine, index)
         self._of = next(iter(self._of_index), None)  # the dictionary that the index is of
         self._last: Generation | None = None
+        self._runs = Runs()
         self._told: dict[str, object] = {"recipe": {}, "feature": None}
         self._engine, self._closed = engine, False
         self._use(index)
@@ -153,7 +158,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
 
         def write(ticket: Ticket) -> None:
             start = time.perf_counter()
-            made.append(self._generate(asked, ticket, keep_partial=False))
+            made.append(self._runs.write(self.engine, asked, self._maxima, ticket, False))
             reply = generation_reply(made[0], prompt_flags(self.engine, made[0], ticket), time.perf_counter() - start)
             remembered_answers.keep("generate", plain(asked), reply, quick=False)
 
@@ -187,6 +192,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
             note = parted(engine, self._index, self._of)
         self._use(None if note else self._index, [note] if note else [])
         self._remembered, self._last = Remembered(), None
+        self._runs.forget()
 
     def _use(self, index: FeatureIndex | None, notes: Sequence[str] = ()) -> None:
         """Take maxima and words from `index`, or do without."""
@@ -227,29 +233,10 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
     @channel("generate", AskedTexts, long=True, remembered=True)
     def _answer_generate(self, asked: AskedTexts, ticket: Ticket) -> wire.Reply:
         start, revision = time.perf_counter(), self.revision
-        made = self._generate(asked, ticket, keep_partial=True)
+        made = self._runs.write(self.engine, asked, self._maxima, ticket, True)
         if revision == self.revision:
             self._last = made
         return generation_reply(made, prompt_flags(self.engine, made, ticket), time.perf_counter() - start)
-
-    def _generate(self, asked: AskedTexts, ticket: Ticket, keep_partial: bool) -> Generation:
-        sampling = asked.sampling
-        teller = Teller(self.engine, sampling.samples)
-
-        def begun(made: Generation) -> None:
-            prompt = prompt_payload(made, prompt_flags(self.engine, made, ticket))
-            ticket.part({"prompt": prompt, "notes": list(made.notes)})
-
-        return generate(
-            self.engine,
-            asked.input,
-            asked.whole,
-            index=self._maxima,
-            on_start=begun,
-            on_step=lambda step: ticket.part(teller.part(step)),
-            keep_partial=keep_partial,
-            **sampling.options,
-        )
 
     @channel("effect", AskedEffect, long=True, remembered=True)
     def _answer_effect(self, asked: AskedEffect, _ticket: Ticket) -> wire.Reply:
@@ -296,7 +283,8 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         return PanelView(text, self.result, recipe, list(self.engine.provenance().items()))
 
     def _reply_to(self, question: Question) -> wire.Reply:
-        return without_seconds(super()._reply_to(question))
+        with self._runs.for_a_page():
+            return without_seconds(super()._reply_to(question))
 
     def shot(
         self, views: Sequence[str] = ("text",), *, prompts: Sequence[str] = (), strengths: Sequence[float] = ()

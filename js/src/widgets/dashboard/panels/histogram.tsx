@@ -152,6 +152,7 @@ export function Histogram(props: Props) {
           </button>
         )}
       </div>
+      {json.histogram_of && <div class="saew-small saew-variant">{json.histogram_of}</div>}
       {mark !== null && (
         <div class="saew-small">
           <span class="saew-key-text" aria-hidden="true" />
@@ -207,10 +208,15 @@ function HoverMark({ hover, low, high, inner }: { hover: Hover; low: number; hig
 
 function saying(bin: number, { histogram, json }: FeatureAnswer, n: number, weighted: boolean): string {
   if (!histogram) return "";
-  const { low, high, counts, sums } = histogram;
-  const tokens = count(counts[bin] ?? 0, "token");
-  const sum = weighted ? `, sum of ${json.activation_name} ${num(sums[bin] ?? 0)}` : "";
+  const { low, high, counts, sums, bound, sumsBound } = histogram;
+  const tokens = orSo(count(counts[bin] ?? 0, "token"), bound[bin], (by) => by.toLocaleString("en"));
+  const sum = weighted ? `, sum of ${json.activation_name} ${orSo(num(sums[bin] ?? 0), sumsBound[bin], num)}` : "";
   return `${num(edge(low, high, bin, n))} to ${num(edge(low, high, bin + 1, n))}: ${tokens}${sum}`;
+}
+
+/** A number in words, with how far it can be off. */
+function orSo(said: string, by: number | undefined, write: (by: number) => string): string {
+  return by ? `\u2248 ${said} (\u00b1 at most ${write(by)})` : said;
 }
 
 /** The range that bins cover. */

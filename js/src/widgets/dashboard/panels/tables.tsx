@@ -11,18 +11,21 @@ import { Tok } from "../../../tokens/tok";
 interface RelationProps<R> {
   title: string;
   hint?: string;
+  /** What the rows are of, if not of the whole corpus. */
+  of?: string | null;
   head: string[];
   rows: R[];
   missing?: string | null;
   row: (row: R) => ComponentChildren;
 }
 
-function Relation<R>({ title, hint, head, rows, missing, row }: RelationProps<R>) {
+function Relation<R>({ title, hint, of, head, rows, missing, row }: RelationProps<R>) {
   const roving = useRoving<HTMLElement>("button");
   const none = missing ?? (rows.length === 0 ? "There are none." : null);
   return (
     <section class="saew-panel" aria-label={title} {...roving}>
       <h3 title={hint}>{title}</h3>
+      {of && <p class="saew-small saew-of">{of}</p>}
       {none !== null ? <p class="saew-missing">{none}</p> : <Table head={head}>{rows.map(row)}</Table>}
     </section>
   );
@@ -42,12 +45,14 @@ export function FiresOn({ json, chosen, onToken }: TokensProps) {
     <Relation<TokenRow>
       title="Fires on"
       hint="Tokens that the feature is active on most often. A click shows examples of one."
+      of={json.tokens_of}
       head={["token", ">count", ">mean", ">of token"]}
       rows={json.tokens}
       missing={json.count === 0 ? "It never fires." : unsaid}
       row={(row) => {
         const stripped = row.t.trim();
         const name = <Tok t={row.t} />;
+        const sign = row.about === null ? "" : "\u2248 ";
         return (
           <tr key={row.id} class={stripped !== "" && stripped === chosen ? "saew-chosen" : undefined}>
             <th scope="row" class="saew-mono saew-tok">
@@ -65,13 +70,13 @@ export function FiresOn({ json, chosen, onToken }: TokensProps) {
                 </button>
               )}
             </th>
-            <td class="saew-num saew-by">
+            <td class={row.about === null ? "saew-num saew-by" : "saew-num saew-by saew-about"}>
               <span class="saew-bar" style={{ width: `${((row.count / most) * 100).toFixed(1)}%` }} />
-              <span>{row.count.toLocaleString("en")}</span>
+              <span>{row.about ?? row.count.toLocaleString("en")}</span>
             </td>
-            <Num>{num(row.mean)}</Num>
+            <Num>{sign + num(row.mean)}</Num>
             <td class="saew-num" title="The feature is active on this share of all occurrences of the token">
-              {percent(row.share)}
+              {sign + percent(row.share)}
             </td>
           </tr>
         );
@@ -134,6 +139,7 @@ export function Related({ json, onGo }: RelatedProps) {
       <Relation
         title="Correlated features"
         hint={json.correlated_label}
+        of={json.correlated_of}
         head={["feature", ">Pearson", ">together"]}
         rows={json.correlated}
         missing={json.correlated_missing}
