@@ -1,4 +1,4 @@
-"""From what was measured to a billion tokens and a million features: the table of docs/scale.md, with its arithmetic.
+"""From what was measured to a billion tokens and a million features: the tables of docs/scale.md, with their arithmetic.
 
     python -m benchmarks.extrapolate --write
 
@@ -16,15 +16,15 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scale_bench import RESULTS
+from benchmarks.measure import table
+from benchmarks.scale_bench import RESULTS, rows_of
 
 TOKENS, FEATURES, ACTIVE, CONTEXT = 10**9, 10**6, 64, 128
 SHARD = 2**20
 MACHINES = (1, 10, 100)
 # What a bounded scan keeps by default (index/build.py, index/bounded/job.py), and states that become one (index/bounded/drive.py).
 SAMPLE, LARGEST, DRAWN_TOKENS, FAN = 256, 64, 2**16, 16
-_PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
-_BEGIN, _END = "<!-- extrapolated -->", "<!-- to here -->"
+PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 _ROWS = ("feature", "count", "low", "high", "totals", "squares", "grid_ptr", "entry_ptr")
 _ENTRIES = ("entry_at", "entry_value", "entry_why")
 _GRIDS = ("grid_bin", "grid_count")
@@ -172,16 +172,27 @@ def _time(seconds: float) -> str:
     return f"{seconds / 3600:.0f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.1f} days"
 
 
+def page(before: str, figures: dict[str, Any]) -> str:
+    """docs/scale.md with these figures in the places that it has for them."""
+    for begin, end, text in (
+        ("<!-- measured -->", "<!-- to there -->", f"{figures['hardware']}.\n\n{table(rows_of(figures))}"),
+        ("<!-- extrapolated -->", "<!-- to here -->", "\n".join(lines(Measured.of(figures)))),
+    ):
+        head, found, rest = before.partition(begin)
+        _, ends, tail = rest.partition(end)
+        assert found and ends, f"docs/scale.md has no place {begin}"
+        before = f"{head}{begin}\n{text}\n{end}{tail}"
+    return before
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="into docs/scale.md")
-    text = "\n".join(lines(Measured.of(json.loads(RESULTS.read_text()))))
-    print(text)
+    parser.add_argument("--write", action="store_true", help="into docs/scale.md; default: print it")
+    text = page(PAGE.read_text(), json.loads(RESULTS.read_text()))
     if parser.parse_args().write:
-        before, begin, rest = _PAGE.read_text().partition(_BEGIN)
-        _, end, after = rest.partition(_END)
-        assert begin and end, f"{_PAGE} has no place for it"
-        _PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+        PAGE.write_text(text)
+    else:
+        print(text)
 
 
 if __name__ == "__main__":

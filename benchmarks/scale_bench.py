@@ -23,7 +23,7 @@ import torch
 import saewidgets as sw
 from benchmarks.bare import Bare, token_batches
 from benchmarks.index_bench import first_chunks
-from benchmarks.measure import Row, seconds_of, table
+from benchmarks.measure import Row, hardware, seconds_of, table
 from benchmarks.saedashboard import prompts_of
 from benchmarks.saedashboard_original import VERSION, OriginalError, run_original
 from saewidgets.engine.engine import Engine
@@ -52,7 +52,7 @@ class Size:
     rounds: int = 2
     saturated: int = 262_144
     times: tuple[int, ...] = (1, 4, 16)
-    on_ray: int = 32_768
+    on_ray: int = 16_384
     ray_rounds: int = 2
     million: tuple[int, int] = (4096, 8192)
     full: int = 1_048_576
@@ -126,7 +126,7 @@ def beside_rows(found: Figures) -> list[Row]:
         Row(
             f"bounded build, all features, {tokens:,} tokens / bare loop of forward to the hook + sae.encode, same batches",
             "<= 1.25",
-            f"{ratio:.3f} ({ours:.1f} / {bare:.1f} s, medians of {len(found['ours'])} in turn)",
+            f"{ratio:.3f} ({ours:.1f} / {bare:.1f} s, {len(found['ours'])} in turn)",
             ratio <= 1.25,
         )
     ]
@@ -360,6 +360,7 @@ def _child(kind: str, tokens: int, *options: str) -> Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=[*PARTS])
+    parser.add_argument("--rounds", type=int, default=Size.rounds, help="builds beside a bare loop")
     parser.add_argument("--save", action="store_true", help=f"keep the figures in {RESULTS.relative_to(_ROOT)}")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that everything runs, not to compare")
     arguments = parser.parse_args()
@@ -367,10 +368,10 @@ def main() -> None:
         parser.error("--quick measures too little to be kept")
     kept: Figures = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for part in arguments.only:
-        figures = measure(QUICK if arguments.quick else Size(), [part])
+        figures = measure(QUICK if arguments.quick else Size(rounds=arguments.rounds), [part])
         print(table(rows_of(figures)), flush=True)
         if arguments.save:
-            kept |= figures
+            kept |= figures | {"hardware": f"{hardware()}, torch {torch.__version__}"}
             RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 
