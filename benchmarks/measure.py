@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import torch
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,30 @@ def stopwatch(owner: Any, *names: str) -> Iterator[dict[str, float]]:
 
         return call
 
-    for name in names:
-        setattr(owner, name, timed(name))
-    try:
+    with replaced(owner, **{name: timed(name) for name in names}):
         yield spent
+
+
+@contextmanager
+def replaced(owner: Any, **functions: Callable[..., Any]) -> Iterator[None]:
+    """Functions of a module or class that are others while the context is open."""
+    real = {name: getattr(owner, name) for name in functions}
+    for name, function in functions.items():
+        setattr(owner, name, function)
+    try:
+        yield
     finally:
         for name, function in real.items():
             setattr(owner, name, function)
+
+
+def hardware() -> str:
+    """The accelerator's name, or the processor's."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*:\s*(.*)", info.read_text()) if info.exists() else []
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
 def table(rows: list[Row]) -> str:

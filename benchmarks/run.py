@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import re
 from pathlib import Path
 
@@ -26,16 +25,7 @@ from benchmarks import (
     search_bench,
     steering_bench,
 )
-from benchmarks.measure import table
-
-
-def hardware() -> str:
-    """The accelerator's name, or the processor's."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*:\s*(.*)", info.read_text()) if info.exists() else []
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+from benchmarks.measure import hardware, table
 
 
 def main() -> None:

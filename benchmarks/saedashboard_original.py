@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -140,4 +139,4 @@ def _done(command: Sequence[str], what: str) -> str:
     if done.returncode:
         last = [line for line in done.stderr.splitlines() if line.strip()][-3:]
         raise OriginalError(f"SAEDashboard {VERSION} could not be {what}: {' '.join(last)}")
-    return cast(str, done.stdout)
+    return done.stdout

@@ -12,7 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ import torch
 import saewidgets as sw
 from benchmarks.bare import Bare, token_batches
 from benchmarks.index_bench import first_chunks
-from benchmarks.measure import Row, seconds_of, table
+from benchmarks.measure import Row, hardware, seconds_of, table
 from benchmarks.saedashboard import prompts_of
 from benchmarks.saedashboard_original import VERSION, OriginalError, run_original
 from saewidgets.engine.engine import Engine
@@ -44,7 +44,7 @@ class Size:
         tokens, features, rounds: of the demo, beside SAEDashboard (its features) and a bare loop (builds, each with one around it).
         saturated: tokens at 1x; times: how many times as many.
         on_ray, ray_rounds: tokens of the demo on Ray and beside it, and how often.
-        million: tokens of both scans of 1,000,000 features.
+        million: tokens of both scans of 1,000,000 features; full: of a few that are full, which the extrapolation needs.
     """
 
     tokens: int = 65_536
@@ -52,12 +52,13 @@ class Size:
     rounds: int = 2
     saturated: int = 262_144
     times: tuple[int, ...] = (1, 4, 16)
-    on_ray: int = 32_768
+    on_ray: int = 16_384
     ray_rounds: int = 2
     million: tuple[int, int] = (4096, 8192)
+    full: int = 1_048_576
 
 
-QUICK = Size(2048, 32, 1, 2048, (1, 2), 2048, 1, (256, 512))
+QUICK = Size(2048, 32, 1, 2048, (1, 2), 2048, 1, (256, 512), 262_144)
 
 
 # -- beside SAEDashboard's own code, and beside a bare loop
@@ -92,7 +93,7 @@ def _read(bare: Bare, batches: Sequence[torch.Tensor]) -> None:
         bare.encode(tokens)
 
 
-def _bounded(engine: Engine, corpus: object, path: Path) -> None:
+def _bounded(engine: Engine, corpus: torch.Tensor, path: Path) -> None:
     sw.build_index(engine, corpus, path, keep_activations=False, progress=False, wait=True)
 
 
@@ -125,7 +126,7 @@ def beside_rows(found: Figures) -> list[Row]:
         Row(
             f"bounded build, all features, {tokens:,} tokens / bare loop of forward to the hook + sae.encode, same batches",
             "<= 1.25",
-            f"{ratio:.3f} ({ours:.1f} / {bare:.1f} s, medians of {len(found['ours'])} in turn)",
+            f"{ratio:.3f} ({ours:.1f} / {bare:.1f} s, {len(found['ours'])} in turn)",
             ratio <= 1.25,
         )
     ]
@@ -187,7 +188,7 @@ def beside_rows(found: Figures) -> list[Row]:
 def memory(size: Size) -> Figures:
     """Bounded builds of more and more tokens, here and by two actors."""
     return {
-        kind: [_child("saturated", size.saturated * times, "--shard", "8192", *options) for times in size.times]
+        kind: [_child("saturated", size.saturated * times, "--shard", "4096", *options) for times in size.times]
         for kind, options in (("alone", ()), ("ray", ("--actors", "2", "--threads", "1")))
     }
 
@@ -276,12 +277,13 @@ def actors_rows(found: Figures) -> list[Row]:
 
 
 def million(size: Size) -> Figures:
-    """Bounded scans of 1,000,000 features on two numbers of tokens."""
-    return {"builds": [_child("million", tokens) for tokens in size.million]}
+    """Bounded scans of 1,000,000 features on two numbers of tokens; and of 4096 whose rooms are full, by which they are extrapolated."""
+    return {"builds": [_child("million", tokens) for tokens in size.million], "full": _child("full", size.full)}
 
 
 def million_rows(found: Figures) -> list[Row]:
-    less, more = found["builds"]
+    (less, more), full = found["builds"], found["full"]
+    share = full["full"] / full["features"]
     name = f"1,000,000 x 64 TopK dictionary of 64 active on random residuals, {less['tokens']:,} and {more['tokens']:,} tokens"
     # Of a cost that is linear the second half of the tokens takes as long as the first.
     linear = (more["tokens"] / more["rate"]) / (less["tokens"] / less["rate"]) / (more["tokens"] / less["tokens"])
@@ -312,6 +314,14 @@ def million_rows(found: Figures) -> list[Row]:
             + " MB",
             None,
         ),
+        Row(
+            f"4096 features, 4 active, {full['tokens']:,} tokens ({share:.0%} with more activations than are kept): "
+            "state of all / finished index, a feature",
+            "-",
+            f"{full['merged'] * 1e3 / full['features']:.1f} / {full['index'] * 1e3 / full['features']:.1f} kB",
+            None,
+        ),
+        Row("- merging, of what it reads", "-", f"{full['read'] / full['merging']:.0f} MB a second", None),
     ]
 
 
@@ -330,7 +340,7 @@ def rows(size: Size) -> list[Row]:
     return rows_of(measure(size, PARTS))
 
 
-def measure(size: Size, parts: Mapping[str, object]) -> Figures:
+def measure(size: Size, parts: Iterable[str]) -> Figures:
     """The figures of some parts."""
     return {part: PARTS[part][0](size) for part in parts}
 
@@ -350,6 +360,7 @@ def _child(kind: str, tokens: int, *options: str) -> Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=[*PARTS])
+    parser.add_argument("--rounds", type=int, default=Size.rounds, help="builds beside a bare loop")
     parser.add_argument("--save", action="store_true", help=f"keep the figures in {RESULTS.relative_to(_ROOT)}")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that everything runs, not to compare")
     arguments = parser.parse_args()
@@ -357,10 +368,10 @@ def main() -> None:
         parser.error("--quick measures too little to be kept")
     kept: Figures = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for part in arguments.only:
-        figures = measure(QUICK if arguments.quick else Size(), [part])
+        figures = measure(QUICK if arguments.quick else Size(rounds=arguments.rounds), [part])
         print(table(rows_of(figures)), flush=True)
         if arguments.save:
-            kept |= figures
+            kept |= figures | {"hardware": f"{hardware()}, torch {torch.__version__}"}
             RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 

@@ -27,11 +27,14 @@ import torch
 
 import saewidgets as sw
 from benchmarks.index_memory import peak
+from benchmarks.measure import replaced
 from saewidgets.engine.engine import Engine
 from saewidgets.index.bounded import hands
 from saewidgets.index.bounded.drive import Drive
 from saewidgets.index.bounded.facts import ShardFacts
 from saewidgets.index.bounded.hands import Done, Task
+from saewidgets.index.bounded.on_shelf import merge_on, scan_to
+from saewidgets.index.corpus.documents import Corpus
 from saewidgets.index.corpus.files import CorpusFiles
 from saewidgets.index.record.manifest import Manifest
 from saewidgets.index.remaining.background import stop
@@ -97,11 +100,13 @@ def made_up_engine(kind: str) -> Engine:
     metadata = SAEMetadata(hook_name="blocks.0.hook_resid_pre", context_size=asked.context)
     sae = TopKSAE(TopKSAEConfig(d_in=asked.width, d_sae=asked.features, k=asked.active, metadata=metadata))
     with torch.no_grad():
-        for parameter in (*sae.parameters(), model.W_E, model.W_pos):
+        for parameter in (*sae.parameters(), model.W_E):
             parameter.normal_(0, 1)
+        model.W_pos.normal_(0, 1)
         sae.W_enc /= sae.W_enc.norm(dim=0)  # so that all features fire about as often
         sae.W_dec /= sae.W_dec.norm(dim=1, keepdim=True)
         sae.b_enc.zero_()
+        sae.b_dec.zero_()
     return Engine(model.eval(), sae.eval())
 
 
@@ -151,7 +156,7 @@ class Took:
     whole: dict[str, tuple[int, int]]
 
 
-def build(engine: Engine, corpus: object, path: Path, **options: Any) -> Took:
+def build(engine: Engine, corpus: Corpus, path: Path, **options: Any) -> Took:
     """A bounded build, watched; nothing that goes on in the background is waited for."""
     forget_peak()
     before, sent, scanning, states = peak(), Sent(), Scanning(), States()
@@ -225,11 +230,8 @@ class Scanning:
                 self._ended = time.perf_counter()
             took(drive, done)
 
-        Drive.run, Drive._took, RayHands._ended = noted_run, noted_took, noted_ended  # type: ignore[method-assign]
-        try:
+        with replaced(Drive, run=noted_run, _took=noted_took), replaced(RayHands, _ended=noted_ended):
             yield
-        finally:
-            Drive.run, Drive._took, RayHands._ended = run, took, ended  # type: ignore[method-assign]
 
 
 class States:
@@ -248,7 +250,7 @@ class States:
     @contextmanager
     def noted(self) -> Iterator[None]:
         """Note them while the context is open."""
-        scan, merge = hands.scan_to, hands.merge_on
+        scan, merge = scan_to, merge_on
 
         def noted_scan(shelf: Shelf, name: str, *arguments: Any, **options: Any) -> ShardFacts:
             facts = scan(shelf, name, *arguments, **options)
@@ -265,11 +267,8 @@ class States:
             self.merged = self._look(Path(shelf.where, name))
             return damaged
 
-        hands.scan_to, hands.merge_on = noted_scan, noted_merge
-        try:
+        with replaced(hands, scan_to=noted_scan, merge_on=noted_merge):
             yield
-        finally:
-            hands.scan_to, hands.merge_on = scan, merge
 
 
 class Sent:
@@ -298,11 +297,8 @@ class Sent:
             self._add(task)
             begin(of, task)
 
-        ray.put, ray.get, RayHands.begin = counted_put, counted_get, counted_begin
-        try:
+        with replaced(ray, put=counted_put, get=counted_get), replaced(RayHands, begin=counted_begin):
             yield
-        finally:
-            ray.put, ray.get, RayHands.begin = put, get, begin
 
     def _add(self, value: object) -> None:
         import ray

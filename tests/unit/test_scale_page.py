@@ -1,0 +1,31 @@
+"""docs/scale.md says what was measured, and its arithmetic is what it says that it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks.extrapolate import PAGE, Measured, levels, page
+from benchmarks.scale_bench import RESULTS
+
+
+def test_the_page_has_the_figures_that_are_kept() -> None:
+    assert page(PAGE.read_text(), json.loads(RESULTS.read_text())) == PAGE.read_text()
+
+
+def test_states_grow_until_every_room_is_full_and_sixteen_become_one() -> None:
+    bytes_of = {"row": 100.0, "entry": 10.0, "grid": 1000.0, "sampled": 12.0, "text": 5.0, "chunk": 20.0}
+    seconds = {"forward": 1.0, "scan": 1.0, "merging": 1.0, "finishing": 1.0, "stored": 1.0, "memory": 1.0, "sent": 1.0}
+    measured = Measured(**bytes_of, **seconds)
+    # 2**20 tokens x 64 of a million features: each 67.1 times, all kept; on all 65,536 drawn tokens; all 8,192 texts of 128.
+    some = 10**6 * (100 + 67.108864 * 10) + 2**16 * 64 * 12 + 8192 * (128 * 5 + 20)
+    assert measured.state(2**20) == pytest.approx(some)
+    # 10**9 tokens: 64,000 times each, of which 320 stay, beside a fine histogram; every text has a kept example.
+    whole = 10**6 * (100 + 320 * 10 + 1000) + 2**16 * 64 * 12 + 10**9 / 128 * (128 * 5 + 20)
+    assert measured.state(10**9) == pytest.approx(whole)
+    tree, moved = levels(measured)
+    assert [level.merges for level in tree] == [60, 4, 1]  # of 954 shards
+    assert tree[0].each == pytest.approx(954 / 60 * some)
+    middle, high = measured.state(2**24), measured.state(2**28)
+    assert moved == pytest.approx(2 * 954 * some + 2 * 60 * middle + 2 * 4 * high + whole)
