@@ -25,7 +25,7 @@ from .facts import Bounds, ShardFacts, StateFacts, must_count
 from .hands import Hands, Here, Ranges
 from .shard import Reading
 from .state import StateFolder
-from .write_store import write_bounded_store
+from .write_store import SAID, write_bounded_store
 
 __all__ = ["BoundedJob", "MakeHands", "bounds_of"]
 
@@ -179,7 +179,7 @@ class BoundedJob:
             corpus={**facts["corpus"], "tokens": facts["tokens"], "counted": facts["counted"]},
             parts=[part],
             growable=False,
-            bounded={**_plain(course), "shards": [shard.to_json() for shard in state.facts.shards]},
+            bounded={**_plain(course), **SAID, "shards": [shard.to_json() for shard in state.facts.shards]},
         )
         with writing(path):
             manifest.save(path)

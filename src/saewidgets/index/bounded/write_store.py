@@ -33,10 +33,22 @@ from .grid import exponents, shown
 from .rows import Rows, read_rows
 from .state import Chunks, StateFolder
 
-__all__ = ["CONFIDENCE", "write_bounded_store"]
+__all__ = ["CONFIDENCE", "SAID", "write_bounded_store"]
 
 CONFIDENCE = 0.99
 """Of the interval of how often a feature fires on a token, where that is estimated from a sample."""
+SAID = {
+    "exact": ["count", "total", "squares", "low", "high", "occurrences", "kept_value of the most extreme"],
+    "estimated, with bounds": {
+        "bins": "bins_bound",
+        "bin_sums": "bin_sums_bound",
+        "intervals": "intervals_bound",
+        "token_count": "token_low, token_high",
+    },
+    "estimated": ["token", "token_total", "correlated", "correlated_r", "correlated_both", "near", "silent"],
+}
+"""What the manifest says of the arrays of a bounded index (logit weights and neighbours come of the weights alone). Of a feature all of
+whose activations are kept everything is exact but what it is correlated with."""
 _FEATURES, _ENTRIES, _TOKENS_AT_ONCE = 2**13, 2**21, 2**22
 _TEXTS = ("tokens", "flags")
 # Of a sum that is stored as float32, and its bound.
