@@ -17,7 +17,7 @@ import saewidgets as sw
 from saewidgets.engine.activations.ranking import SORTS
 from saewidgets.engine.text import tokenizer
 from saewidgets.engine.ticket import Ticket
-from saewidgets.index.store.features_table import ORDERS
+from saewidgets.index.store.orders import ORDERS
 from saewidgets.interventions.dose_response.sweep import SAMPLES
 from saewidgets.interventions.generation.sampling import Sampling
 from saewidgets.widgets import constants, wire

@@ -15,7 +15,7 @@ from front_end import inner_of, recorded, unpacked, views_in
 import saewidgets as sw
 from saewidgets import cli
 from saewidgets.errors import FeatureIndexError, PageSizeError, SaewidgetsError
-from saewidgets.index.store.features_table import ORDERS
+from saewidgets.index.store.orders import ORDERS
 from saewidgets.interventions.recipe.errors import RecipeError
 from saewidgets.snapshot.page import pack
 from saewidgets.snapshot.sharing import share

@@ -11,13 +11,14 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from ..errors import SaewidgetsError
 
@@ -76,11 +77,21 @@ def _url(notebook: Path, pid: int, token: str | None) -> str | None:
 
     for server in list_running_servers():
         # On Windows, the Python of a virtual environment starts another: the token is known, the process is not.
-        if server["pid"] == pid or (token and server["token"] == token):
+        if (server["pid"] == pid or (token and server["token"] == token)) and _answers(server["url"]):
             path = os.path.relpath(notebook, server["root_dir"]).replace(os.sep, "/")
             query = "?" + urlencode({"token": server["token"]}) if server["token"] else ""
             return f"{server['url']}lab/tree/{quote(path)}{query}"
     return None
+
+
+def _answers(url: str) -> bool:
+    """Whether somebody listens there: a server is in the list before it does."""
+    address = urlsplit(url)
+    try:
+        with socket.create_connection((address.hostname or "localhost", address.port or 80), timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 def copy_notebook(folder: Path) -> Path:
