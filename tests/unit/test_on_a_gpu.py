@@ -28,7 +28,7 @@ TEXTS = ["In the beginning God created the heaven", "and the earth. " * 9, "the 
 
 def test_several_arrays_arrive_as_they_were() -> None:
     draw = np.random.default_rng(0)
-    wanted = {
+    wanted: dict[str, Any] = {
         "counts": draw.integers(0, 2**31 - 1, 5),
         "values": np.array([0.1, -0.0, np.inf, np.nan, 1e-45], np.float32),
         "none": np.zeros(0, np.int64),
