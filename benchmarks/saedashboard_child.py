@@ -2,8 +2,8 @@
 
     python saedashboard_child.py asked.json
 
-Its public calls as its README has them, with its defaults: `SaeVisRunner(SaeVisConfig(...)).run(...)`, then
-`save_feature_centric_vis`. Model, SAE and tokens come from files; nothing is fetched.
+Its public calls as its README has them, with its defaults but for the tokens that are left out, which are ours:
+`SaeVisRunner(SaeVisConfig(...)).run(...)`, then `save_feature_centric_vis`. Model, SAE and tokens come from files; nothing is fetched.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ def main() -> None:
     sae = SAE.load_from_disk(asked["sae"], device="cpu")
     tokens = torch.from_numpy(np.load(asked["tokens"], allow_pickle=False))
     config = SaeVisConfig(
-        hook_point=asked["hook"], features=asked["features"], device="cpu", ignore_tokens=set(asked["ignored"])
+        hook_point=asked["hook"],
+        features=asked["features"],
+        device="cpu",
+        ignore_tokens=set(asked["ignored"]),
+        ignore_high_activation_norm_multiple=asked["outliers"],  # of the median, where ours takes a reference text's
     )
     forwards = [0.0]
     forward = TransformerLensWrapper.forward

@@ -86,6 +86,7 @@ def run_original(engine: Engine, tokens: Tensor, features: Sequence[int], folder
             "context": tokens.shape[1],
             "features": list(features),
             "ignored": sorted(engine.tokenizer.special_ids),
+            "outliers": engine.counting.factor,
             "threads": torch.get_num_threads(),
             "page": str(folder / "page.html"),
         }

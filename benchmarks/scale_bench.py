@@ -52,9 +52,9 @@ class Size:
     rounds: int = 2
     saturated: int = 262_144
     times: tuple[int, ...] = (1, 4, 16)
-    on_ray: int = 16_384
-    ray_rounds: int = 2
-    million: tuple[int, int] = (4096, 8192)
+    on_ray: int = 32_768
+    ray_rounds: int = 1
+    million: tuple[int, int] = (8192, 16_384)
     full: int = 1_048_576
 
 
@@ -240,7 +240,7 @@ def actors(size: Size) -> Figures:
     for i in range(size.ray_rounds):
         for kind in ("ray", "alone") if i % 2 == 0 else ("alone", "ray"):
             options = ("--actors", "2", "--threads", "1") if kind == "ray" else ("--threads", "2")
-            found[kind].append(_child("demo", size.on_ray, "--shard", str(size.on_ray // 8), *options))
+            found[kind].append(_child("demo", size.on_ray, "--shard", str(size.on_ray // 32), *options))
     return dict(found)
 
 
