@@ -144,6 +144,10 @@ def beside_rows(found: Figures) -> list[Row]:
         within = None if budget is None else ratio >= budget
         return Row(what, "-" if budget is None else f">= {budget:g}", f"{ratio:.1f} ({said})", within)
 
+    if "same" in theirs:
+        share = theirs["same"] / max(theirs["fire"], 1)
+        what = f"- same largest activation (to .002) of the {theirs['fire']} of them that fire"
+        rows.append(Row(what, "-", f"{share:.1%}", None))
     return [
         *rows,
         row(
@@ -171,12 +175,6 @@ def beside_rows(found: Figures) -> list[Row]:
                 f"{seconds / whole:.0%}"
                 for seconds in (theirs["forwards"], theirs["computing"] - theirs["forwards"], theirs["writing"])
             ),
-            None,
-        ),
-        Row(
-            f"- same largest activation (to .002) of the {theirs['fire']} of them that fire",
-            "-",
-            f"{theirs['same'] / max(theirs['fire'], 1):.1%}",
             None,
         ),
     ]
