@@ -250,8 +250,8 @@ def actors_rows(found: Figures) -> list[Row]:
     tokens = pairs[0][1]["tokens"]
     return [
         Row(
-            f"2 Ray actors of one thread / one process of two, demo, {tokens:,} tokens in {pairs[0][1]['shards']} shards: tokens a second once "
-            "their engines are ready",
+            f"2 Ray actors of one thread / one process of two, demo, {tokens:,} tokens in {pairs[0][1]['shards']} shards: tokens a "
+            "second once their engines are ready",
             ">= 0.90",
             f"{ratio:.3f} ({rates[0]:.0f} / {rates[1]:.0f})",
             ratio >= 0.9,
