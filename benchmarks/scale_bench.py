@@ -247,11 +247,11 @@ def actors_rows(found: Figures) -> list[Row]:
     ratio = statistics.median(a["rate"] / b["rate"] for a, b in pairs)
     rates = [statistics.median(one["rate"] for one in found[kind]) for kind in ("ray", "alone")]
     whole = [statistics.median(one["seconds"] for one in found[kind]) for kind in ("ray", "alone")]
-    tokens = pairs[0][1]["tokens"]
+    tokens, shards = pairs[0][1]["tokens"], pairs[0][1]["shards"]
     return [
         Row(
-            f"2 Ray actors of one thread / one process of two, demo, {tokens:,} tokens in {pairs[0][1]['shards']} shards: tokens a "
-            "second once their engines are ready",
+            f"2 Ray actors of one thread / one process of two, demo, {tokens:,} tokens in {shards} shards: tokens a second once "
+            "their engines are ready",
             ">= 0.90",
             f"{ratio:.3f} ({rates[0]:.0f} / {rates[1]:.0f})",
             ratio >= 0.9,
