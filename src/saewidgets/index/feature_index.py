@@ -22,7 +22,7 @@ from .record.manifest import Manifest, finished, must_open
 from .remaining.pending import Pending
 from .scan.every import Every
 from .scan.progress import Bar
-from .scan.shards import shards_in
+from .scan.shards import SAMPLE, Shard, shards_in
 from .store.examples import Examples, select
 from .store.feature import Feature
 from .store.features_table import density_figure, features_table, neighbours_table
@@ -131,7 +131,8 @@ class FeatureIndex(Attached, Exchanged, Described):
             IndexCorruptError: naming the first file that changed.
         """
         self._folder.verify()
-        for shard in shards_in(self.path):
+        drawn = [] if self.kept is None else [Shard(self.path / SAMPLE, 0)]
+        for shard in (*shards_in(self.path), *drawn):
             shard.folder.verify()
 
     # -- what it holds

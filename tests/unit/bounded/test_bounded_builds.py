@@ -19,7 +19,7 @@ from saewidgets.index import build_bounded as building
 from saewidgets.index.bounded import drive, job, shard
 from saewidgets.index.bounded.hands import Done, Here, Ranges, Task
 from saewidgets.index.bounded.shard import Reading
-from saewidgets.index.errors import CorpusError, IndexMismatchError
+from saewidgets.index.errors import CorpusError, IndexCorruptError, IndexMismatchError
 from saewidgets.index.statistics.kept_examples import Keeping
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 :] + str(i) for i in range(24)]
@@ -175,3 +175,13 @@ def test_what_is_no_corpus_says_so(tmp_path: Path) -> None:
         build(tmp_path / "neurons", neuron_correlations=True)
     with pytest.raises(CorpusError, match="keep=0"):
         build(tmp_path / "keep", keep=0)
+
+
+@pytest.mark.slow
+def test_what_was_drawn_is_verified_like_the_rest(tmp_path: Path) -> None:
+    index = build(tmp_path / "index")
+    index.verify()
+    file = index.path / "sample" / "value.npy"
+    file.write_bytes(file.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(IndexCorruptError, match=r"sample/value\.npy"):
+        sw.FeatureIndex.open(index.path).verify()

@@ -28,7 +28,7 @@ from ..statistics.score_interval import wilson
 from ..statistics.write_store import TOKENS, Say, joined_documents, write_vocabulary
 from .chosen import CONTEXT, SAMPLED
 from .exact_sum import as_float
-from .facts import corpus_of
+from .facts import Bounds, corpus_of
 from .grid import exponents, shown
 from .rows import Rows, read_rows
 from .state import Chunks, StateFolder
@@ -181,10 +181,16 @@ def _write_features(
     writer: FolderWriter, state: StateFolder, tokens: Array, sample: _Sample, settings: Settings, say: Say
 ) -> None:
     kept: list[Ints] = []
+    occurrences = state.folder.read("occurrences")
+    # Of one type from the first feature to the last.
+    counts = np.uint64 if int(state.folder.read("count").max(initial=0)) >= 2**32 else np.uint32
     with ExitStack() as stack:
         writers: dict[str, ArrayWriter] = {}
         for low, high in _stretches(state):
-            rows = _arrays(low, high, read_rows(state, low, high), state, tokens, sample, settings)
+            rows = _arrays(
+                low, high, read_rows(state, low, high), state.facts.bounds, tokens, occurrences, sample, settings
+            )
+            rows["count"] = rows["count"].astype(counts)
             kept.append(rows.pop("n_kept"))
             for name, array in rows.items():
                 if name not in writers:
@@ -201,11 +207,17 @@ def _stretches(state: StateFolder) -> Sequence[tuple[int, int]]:
 
 
 def _arrays(
-    low: int, high: int, rows: Rows, state: StateFolder, tokens: Array, sample: _Sample, settings: Settings
+    low: int,
+    high: int,
+    rows: Rows,
+    bounds: Bounds,
+    tokens: Array,
+    occurrences: Array,
+    sample: _Sample,
+    settings: Settings,
 ) -> dict[str, Array]:
     """The rows of the store's arrays of features low .. high-1; "n_kept" is how many activations are kept of each."""
     n, mine = high - low, rows.feature - low
-    bounds = state.facts.bounds
 
     def spread(values: Array, empty: float) -> Array:
         found = np.full((n, *values.shape[1:]), empty, values.dtype)
@@ -238,9 +250,7 @@ def _arrays(
     said = token_statistics(_part(low, n, of[drawn], rows.at[drawn], rows.value[drawn]), tokens[rows.at[drawn]], TOKENS)
     near, silent = sample.silence.examples(settings.seed, sample.entries(low, high), said)
     return {
-        "count": count.astype(
-            np.uint64 if len(count) and int(state.folder.read("count").max(initial=0)) >= 2**32 else np.uint32
-        ),
+        "count": count,
         "total": spread(as_float(rows.totals), 0),
         "squares": spread(as_float(rows.squares), 0),
         "low": lows,
@@ -251,7 +261,7 @@ def _arrays(
         "bin_sums_bound": np.where(sums_bound > 0, sums_bound + np.abs(sums) * _ROUNDED, 0).astype(np.float32),
         "intervals": intervals.astype(np.uint32),
         "intervals_bound": intervals_bound.astype(np.uint32),
-        **_tokens(said, count, many, bounds.sample, state.folder.read("occurrences")),
+        **_tokens(said, count, many, bounds.sample, occurrences),
         "near": _placed(near, sample.where),
         "silent": _placed(silent, sample.where),
         "n_kept": lengths.astype(np.uint32),
@@ -270,9 +280,8 @@ def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int, occurr
     """The tokens that features fire on: of those with many activations estimated from their samples."""
     beyond = np.arange(TOKENS) >= said.n[:, None]
     scale = np.where(many, count / sample, 1.0)[:, None]
-    below, above = wilson(
-        np.minimum(said.count, sample), sample, CONFIDENCE
-    )  # of those all of which are kept it is not asked
+    # Of features all of whose activations are kept it is not asked.
+    below, above = wilson(np.minimum(said.count, sample), sample, CONFIDENCE)
     # At least what was seen; of the rest no more than there is.
     low = np.where(many[:, None], np.maximum(np.floor(below * count[:, None]), said.count), said.count)
     most = np.minimum(count[:, None] - (sample - said.count), occurrences[said.token].astype(np.int64))
