@@ -11,7 +11,7 @@ from saewidgets.engine.activations.windows import Window, batches, to_tensor
 from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.engine import Engine
 from saewidgets.index.corpus.documents import Chunk
-from saewidgets.index.scan.scan import _BLOCK_TOKENS
+from saewidgets.index.scan.reading import _BLOCK_TOKENS
 
 
 class _Stop(BaseException):

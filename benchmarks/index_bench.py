@@ -36,7 +36,8 @@ from saewidgets.index.corpus.documents import Chunk, chunks
 from saewidgets.index.remaining import compute
 from saewidgets.index.scan.costs import SCAN
 from saewidgets.index.scan.progress import Bar
-from saewidgets.index.scan.scan import _BLOCK_TOKENS, Scan
+from saewidgets.index.scan.reading import _BLOCK_TOKENS
+from saewidgets.index.scan.scan import Scan
 from saewidgets.index.statistics import coactivation, write_store
 from saewidgets.index.statistics.neuron_correlations import NeuronSums
 

@@ -15,7 +15,7 @@ import saewidgets as sw
 from saewidgets.engine.model.weights import weights_hash
 from saewidgets.errors import SaewidgetsError
 from saewidgets.index.errors import IndexMismatchError
-from saewidgets.index.scan import scan
+from saewidgets.index.scan import reading, scan
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 70] + str(i) for i in range(12)]
 MORE = [f"something else {i}" for i in range(5)]
@@ -24,7 +24,7 @@ MORE = [f"something else {i}" for i in range(5)]
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "_BLOCK_TOKENS", 96)
+        patch.setattr(reading, "_BLOCK_TOKENS", 96)
         yield
 
 

@@ -15,7 +15,7 @@ from test_index_killed import contents
 
 import saewidgets as sw
 from saewidgets.index.errors import CorpusError, IndexWriteError
-from saewidgets.index.scan import needs, progress, scan
+from saewidgets.index.scan import needs, progress, reading, scan
 from saewidgets.index.scan.needs import Needs
 from saewidgets.index.scan.shards import shards_in
 
@@ -128,7 +128,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_read(
 def test_a_disk_that_is_too_small_for_the_activations_is_said_after_the_first_block(
     engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan, "_BLOCK_TOKENS", 96)
+    monkeypatch.setattr(reading, "_BLOCK_TOKENS", 96)
     plan = Needs.of(tmp_path, engine.dictionary(), 10**9, 10, neurons=True)
     usage = shutil.disk_usage(tmp_path)._replace(free=plan.store + plan.sums + 10**6)
     monkeypatch.setattr(needs.shutil, "disk_usage", lambda _: usage)
@@ -167,7 +167,7 @@ def test_dense_dictionaries_are_cut_into_smaller_shards_of_the_same_bytes(
     """GPT-2's neurons took 24 GB for one shard of 131,072 tokens."""
     model = tiny.hooked()
     with sw.Engine(model, sw.Neurons("blocks.0.mlp.hook_post")) as engine:
-        monkeypatch.setattr(scan, "_BLOCK_ENTRIES", engine.dictionary().n_features * 50)
+        monkeypatch.setattr(reading, "_BLOCK_ENTRIES", engine.dictionary().n_features * 50)
         one = sw.build_index(engine, TEXTS, tmp_path / "one", progress=False, wait=True)
         monkeypatch.setattr(scan, "_SHARD_ENTRIES", engine.dictionary().n_features * 100)
         many = sw.build_index(engine, TEXTS, tmp_path / "many", progress=False, wait=True)
@@ -181,6 +181,6 @@ def test_dense_dictionaries_are_cut_into_smaller_shards_of_the_same_bytes(
 def test_an_sae_that_fires_everywhere_is_refused(
     engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan, "_MOST_ENTRIES", 500)
+    monkeypatch.setattr(reading, "_MOST_ENTRIES", 500)
     with pytest.raises(CorpusError, match="not sparse"):
         sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)

@@ -7,38 +7,36 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...engine.activations.windows import Window, windows
+from ...engine.activations.windows import windows
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from ...engine.ticket import Ticket
-from ...errors import NonFiniteError
 from ..corpus.documents import Chunk, Document
 from ..corpus.passage import row_of
 from ..errors import writing
-from ..scan.needs import too_dense
-from ..scan.shards import OUTLIER, Block, block_of
+from ..scan.reading import block_tokens, blocks_of, read_block
+from ..scan.shards import OUTLIER, Block
 from .facts import Bounds, ShardFacts
 from .write_state import merge_states, write_state
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ...engine.activations.piece import Piece
+    pass
 
 __all__ = ["Told", "read_shard", "scan_shard"]
 
-# Dense dictionaries (neurons, directions) are active on every token: read less of them at a time.
-_BLOCK_TOKENS, _BLOCK_ENTRIES = 32_768, 2**24
 # Activations that are held before a portion of the shard is written: some 60 bytes each.
 _PORTION_ENTRIES, _PORTION_TOKENS = 2**24, 2**20
-_MOST_ENTRIES = 2**27
+
+# Tokens of a comparison between two looks at who else waits.
+_CHECKED = 2**15
 
 Told = Callable[[int], None]
 """Told how many tokens of the shard are done."""
@@ -89,12 +87,10 @@ def scan_shard(
             write_state(path, blocks, facts, reading.bounds, n, d_vocab, len(portions))
         blocks.clear()
 
-    size = _BLOCK_TOKENS
-    if dictionary.dense:
-        size = max(reading.context_size, min(size, _BLOCK_ENTRIES // max(1, n)))
     try:
-        for some in _blocks(passed, size, limit, ticket):
-            block = _read(engine, dictionary, some, ticket, passed.tokens - sum(len(c.ids) for c in some), told)
+        for some in blocks_of(passed, block_tokens(dictionary, reading.context_size), limit, ticket):
+            before = passed.tokens - sum(len(chunk.ids) for chunk in some)
+            block = read_block(engine, dictionary, some, ticket, partial(_from, told, before))
             counted += int((block.flags == 0).sum())
             outliers += int(np.count_nonzero(block.flags & OUTLIER))
             told(passed.tokens)
@@ -128,7 +124,7 @@ def read_shard(
 ) -> ShardFacts:
     """What `scan_shard` says of the texts of a shard, without the model; of what counts it says nothing (0)."""
     passed = _Passed(documents, engine, reading.context_size)
-    for _ in _blocks(passed, _BLOCK_TOKENS, limit, ticket):
+    for _ in blocks_of(passed, _CHECKED, limit, ticket):
         ticket.breathe()
     return passed.facts(number, 0, 0, cut=limit is not None and passed.tokens >= limit and passed.more())
 
@@ -182,59 +178,5 @@ class _Passed(Iterator[Chunk]):
         )
 
 
-def _blocks(stream: _Passed, size: int, limit: int | None, ticket: Ticket) -> Iterator[list[Chunk]]:
-    """Chunks in blocks of at least `size` tokens, always cut in the same places."""
-    while limit is None or stream.tokens < limit:
-        block: list[Chunk] = []
-        before = stream.tokens
-        while stream.tokens - before < size and (limit is None or stream.tokens < limit):
-            chunk = next(stream, None)
-            if chunk is None:
-                break
-            block.append(chunk)
-        if not block:
-            return
-        ticket.check()
-        yield block
-
-
-def _read(engine: Engine, dictionary: Dictionary, some: list[Chunk], ticket: Ticket, before: int, told: Told) -> Block:
-    ids = [chunk.ids for chunk in some]
-    entries = 0
-
-    def watch(batch: Sequence[Window], x: Tensor, pieces: Sequence[Piece]) -> None:
-        nonlocal entries
-        entries += sum(len(piece.values) for piece in pieces)
-        if entries > _MOST_ENTRIES:
-            raise too_dense(entries / sum(map(len, ids)), dictionary)
-
-    try:
-        quiet = _Quiet(ticket, before, told)
-        pieces = engine._reader.read(ids, [dictionary], None, False, quiet, watch)[0]
-    except NonFiniteError as error:
-        names = f"{some[0].document.name!r} to {some[-1].document.name!r}"
-        raise NonFiniteError(f"In the documents {names} of the corpus: {error}") from error
-    return block_of(some, [of_text[0] for of_text in pieces], engine.counting)
-
-
-class _Quiet(Ticket):
-    """A job's ticket for the reading of one block: what is told counts from where the shard is."""
-
-    def __init__(self, outer: Ticket, before: int, told: Told) -> None:
-        super().__init__()
-        self._outer, self._before, self._told = outer, before, told
-
-    def check(self) -> None:
-        self._outer.check()
-
-    def progress(self, done: int, total: int) -> None:
-        self._told(self._before + done)
-
-    def step(self, size: int) -> None:
-        self._outer.step(size)
-
-    def beat(self, part: float = 0.0) -> None:
-        self._outer.beat(part)
-
-    def breathe(self) -> None:
-        self._outer.breathe()
+def _from(told: Told, before: int, of_block: int) -> None:
+    told(before + of_block)

@@ -7,7 +7,6 @@ up again, or cut into shards of another size, does the same sums in the same ord
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,27 +16,20 @@ from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from ...engine.text.counted import Counting
 from ...engine.ticket import Ticket
-from ...errors import NonFiniteError
 from ..corpus.documents import Chunk, Document
 from ..corpus.passage import Passage, Source, agree, chunks_of_shards, differs, must_tell_the_same, same, telling
 from ..errors import CorpusError, IndexMismatchError, writing
 from ..record.state import State
 from ..statistics.neuron_correlations import NeuronSums
-from .needs import Needs, too_dense
-from .shards import Block, Shard, block_of, shard_name, shards_in, write_shard
+from .needs import Needs
+from .reading import block_tokens, blocks_of, read_block
+from .shards import Block, Shard, shard_name, shards_in, write_shard
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
-    from ...engine.activations.piece import Piece
-    from ...engine.activations.windows import Window
-
-# Dense dictionaries (neurons, directions) are active on every token: read less of them at a time.
-_BLOCK_TOKENS, _BLOCK_ENTRIES = 32_768, 2**24
 # Activations after which a shard is written however few its tokens: some 60 bytes each while it is.
 _SHARD_ENTRIES = 2**24
-# Activations of a block that nobody can have wanted: 8 GB.
-_MOST_ENTRIES = 2**27
 
 
 @dataclass(frozen=True)
@@ -75,10 +67,6 @@ class Scan:
         """What it takes, for people, as far as it is known."""
         self._shards = 0
         self._sums: NeuronSums | None = None
-        self._block_tokens = _BLOCK_TOKENS
-        if plan.dictionary.dense:
-            per_token = max(1, plan.dictionary.n_features)
-            self._block_tokens = max(plan.context_size, min(_BLOCK_TOKENS, _BLOCK_ENTRIES // per_token))
 
     def run(self, ticket: Ticket) -> None:
         """Scan what is not scanned yet; every shard that is written stays, whatever happens."""
@@ -103,7 +91,8 @@ class Scan:
         ticket.progress(done, plan.tokens or 0)
         blocks: list[Block] = []
         seen = last
-        for some in self._blocks(stream, done, ticket):
+        limit = None if plan.tokens is None else plan.tokens - done
+        for some in blocks_of(stream, block_tokens(plan.dictionary, plan.context_size), limit, ticket):
             blocks.append(self._read(some, ticket, done))
             done += len(blocks[-1])
             self.documents_done = some[-1].document.number - int(part["first_document"])
@@ -137,43 +126,17 @@ class Scan:
         with writing(self.plan.path):
             self.state.save(self.plan.path)
 
-    def _blocks(self, stream: Iterator[Chunk], done: int, ticket: Ticket) -> Iterator[list[Chunk]]:
-        """Chunks in blocks of at least `block_tokens`, until the corpus ends or enough was read."""
-        limit = self.plan.tokens
-        while limit is None or done < limit:
-            block: list[Chunk] = []
-            size = 0
-            while size < self._block_tokens and (limit is None or done + size < limit):
-                chunk = next(stream, None)
-                if chunk is None:
-                    break
-                block.append(chunk)
-                size += len(chunk.ids)
-            if not block:
-                return
-            done += size
-            ticket.check()
-            yield block
-
     def _read(self, some: list[Chunk], ticket: Ticket, done: int) -> Block:
-        ids = [chunk.ids for chunk in some]
-        quiet = _Quiet(ticket, done, self.plan.tokens or 0)
-        entries = 0
-
-        def watch(batch: Sequence[Window], x: Tensor, pieces: Sequence[Piece]) -> None:
-            nonlocal entries
-            entries += sum(len(piece.values) for piece in pieces)
-            if entries > _MOST_ENTRIES:
-                raise too_dense(entries / sum(map(len, ids)), self.plan.dictionary)
-            if self._sums is not None:
-                self._sums.add(batch, x, pieces)
-
-        try:
-            pieces = self.engine._reader.read(ids, [self.plan.dictionary], None, False, quiet, watch)[0]
-        except NonFiniteError as error:
-            names = f"{some[0].document.name!r} to {some[-1].document.name!r}"
-            raise NonFiniteError(f"In the documents {names} of the corpus: {error}") from error
-        return block_of(some, [of_text[0] for of_text in pieces], self.engine.counting)
+        total = self.plan.tokens or 0
+        also = None if self._sums is None else self._sums.add
+        return read_block(
+            self.engine,
+            self.plan.dictionary,
+            some,
+            ticket,
+            lambda of_block: ticket.progress(done + of_block, total),
+            also,
+        )
 
     def _commit(self, blocks: list[Block], seen: int) -> int:
         """Write a shard; returns the number of the last document in it."""
@@ -243,29 +206,6 @@ class Scan:
 
 class RepeatedCorpus(Exception):
     """The corpus that was to be added is in the index already; with a message: and it goes on after that."""
-
-
-class _Quiet(Ticket):
-    """A job's ticket for the reading of one block: it counts from where the scan is."""
-
-    def __init__(self, outer: Ticket, done: int, total: int) -> None:
-        super().__init__()
-        self._outer, self._done, self._total = outer, done, total
-
-    def check(self) -> None:
-        self._outer.check()
-
-    def progress(self, done: int, total: int) -> None:
-        self._outer.progress(self._done + done, self._total)
-
-    def step(self, size: int) -> None:
-        self._outer.step(size)
-
-    def beat(self, part: float = 0.0) -> None:
-        self._outer.beat(part)
-
-    def breathe(self) -> None:
-        self._outer.breathe()
 
 
 def load_sums(path: Path, state: State, dictionary: Dictionary, counting: Counting) -> NeuronSums | None:
