@@ -24,10 +24,10 @@ export function Bars({ histogram, weighted, log, inner, palette, scale, prefix }
   const equal = high <= low;
   const values = weighted ? sums : counts;
   const off = weighted ? sumsBound : bound;
-  const height = heights(values, log, 4);
+  const height = heightOf(histogram, weighted, log);
   const n = equal ? 1 : values.length;
   const hatch = `${prefix}-hatch`;
-  const at = (size: number) => -Math.min(HEIGHT, Math.round(height.of(size) * HEIGHT));
+  const at = (size: number) => -Math.round(height.of(size) * HEIGHT);
   const out = [];
   for (let i = 0; i < n; i++) {
     const value = values[i] ?? 0;
@@ -57,6 +57,16 @@ export function Bars({ histogram, weighted, log, inner, palette, scale, prefix }
       {out}
     </>
   );
+}
+
+/** The scale of the bars: the most that any of them can be fits under its top. */
+export function heightOf({ counts, sums, bound, sumsBound }: HistogramData, weighted: boolean, log: boolean) {
+  const [values, off] = weighted ? [sums, sumsBound] : [counts, bound];
+  const most = Float64Array.from(values, (value, i) => {
+    const by = off[i] ?? 0;
+    return value < 0 ? value - by : value + by;
+  });
+  return heights(most, log, 4);
 }
 
 /** From the least to the most that a bar can be. */

@@ -1,12 +1,11 @@
 /** One side: its badge, name and feature above; its numbers, histogram, logit weights and top examples below. */
 
-import { heights } from "../../charts/axis";
 import { Frame, innerWidth, place } from "../../charts/frame";
 import { useWidth } from "../../charts/width";
 import { density, num } from "../../controls/format";
 import { NumberBox } from "../../controls/numberbox";
 import { Button, SmallLine } from "../../controls/small";
-import { Bars } from "../../feature/bars";
+import { Bars, heightOf } from "../../feature/bars";
 import { Ends, mostOf } from "../../feature/ends";
 import { Name } from "../../feature/said";
 import { type HistogramData, histogramOf, type Numbers } from "../../feature/wire";
@@ -206,7 +205,7 @@ function Histogram({ which, palette, prefix, range, histogram, scale, card }: Hi
         role="img"
         aria-label={`Histogram of the activations of ${which}, from ${text}, on the axis of both`}
       >
-        <Frame width={width} low={low} high={high} height={heights(histogram.counts, true, 4)}>
+        <Frame width={width} low={low} high={high} height={heightOf(histogram, false, true)}>
           <g transform={`translate(${equal ? from - inner / 2 : from} 0)`}>
             <Bars
               {...{ histogram, scale }}

@@ -1,11 +1,11 @@
 /** How strongly the feature fires, and how often: a histogram to brush, which asks for examples of that range. */
 
 import { useMemo, useRef, useState } from "preact/hooks";
-import { bar, edge, heights } from "../../../charts/axis";
+import { bar, edge } from "../../../charts/axis";
 import { Frame, HEIGHT, innerWidth, LEFT, place } from "../../../charts/frame";
 import { useWidth } from "../../../charts/width";
 import { count, num } from "../../../controls/format";
-import { Bars } from "../../../feature/bars";
+import { Bars, heightOf } from "../../../feature/bars";
 import type { FeatureAnswer } from "../../../feature/wire";
 import type { Palette } from "../../../tokens/palette";
 import { type Hover, useHover } from "../examples/hover";
@@ -44,10 +44,9 @@ export function Histogram(props: Props) {
   );
   if (!histogram) return null;
 
-  const { low, high, counts, sums } = histogram;
+  const { low, high, counts } = histogram;
   const equal = high <= low;
   const n = equal ? 1 : counts.length;
-  const values = weighted ? sums : counts;
   const brush = drag ? rangeOf(drag, low, high, n) : range;
   const [from, to] = brush;
 
@@ -125,7 +124,7 @@ export function Histogram(props: Props) {
         onPointerLeave={() => setOver(-1)}
         onKeyDown={onKey}
       >
-        <Frame width={width} low={low} high={high} height={heights(values, log, 4)}>
+        <Frame width={width} low={low} high={high} height={heightOf(histogram, weighted, log)}>
           {bars}
           {from !== undefined && to !== undefined && (
             <Brush from={place(from, low, high, inner)} to={place(to, low, high, inner)} inner={inner} equal={equal} />
