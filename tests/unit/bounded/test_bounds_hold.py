@@ -74,8 +74,8 @@ def test_tokens_that_a_feature_fires_on(tmp_path: Path, monkeypatch: pytest.Monk
         state = StateFolder(merged([world.write(folder / str(i), i) for i in range(2)], folder / "all"))
         sample = write_store._Sample(state)
         rows = read_rows(state, 0, FEATURES)
-        texts = (state.folder.read(name) for name in ("tokens", "occurrences"))
-        found = write_store._arrays(0, FEATURES, rows, state.facts.bounds, *texts, sample, Settings())
+        tokens, occurrences = state.folder.read("tokens"), state.folder.read("occurrences")
+        found = write_store._arrays(0, FEATURES, rows, state.facts.bounds, tokens, occurrences, sample, Settings())
         for f in range(FEATURES):
             of = world.of(f)
             whole = found["n_kept"][f] == len(of)
