@@ -7,6 +7,7 @@ each part. So choosing again among what was chosen gives what choosing among all
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,11 @@ from ...engine.arrays import Bools, Floats, Ints
 from .draw import Draw
 
 __all__ = ["CONTEXT", "EXTREME", "SAMPLED", "Candidates", "choose"]
+
+# Entries of a matrix.
+_AT_ONCE = 2**20
+
+Key = TypeVar("Key", Floats, Draw)
 
 CONTEXT, EXTREME, SAMPLED = 0, 1, 2
 """Why an activation is kept: beside one that is (in its chunk); bits: among the most extreme, in the sample."""
@@ -64,16 +70,47 @@ def choose(some: Candidates, n: int, sample: int, extreme: int) -> tuple[Bools, 
     return stays, why.astype(np.uint8)
 
 
-def _first(of: Ints, key: npt.NDArray[np.generic], asked: Bools | None, n: int, k: int) -> Bools:
-    """The k asked entries of each feature with the smallest key; of equal ones those that come first."""
+def _first(of: Ints, key: Key, asked: Bools | None, n: int, k: int) -> Bools:
+    """The k asked entries of each feature with the smallest key; of equal ones those that come first.
+
+    Without sorting: by the k-th smallest key of each.
+    """
     found = np.ones(len(of), bool) if asked is None else asked.copy()
     count = np.bincount(of[found], minlength=n)
-    many = np.flatnonzero(found & (count[of] > k))  # of the others all
+    many = np.flatnonzero(found & (count > k)[of])  # of the others all
     if not len(many):
         return found
-    order = many[np.lexsort((key[many], of[many]))]
-    group = of[order]
-    begins = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
-    rank = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
-    found[order[rank >= k]] = False
+    keys, length = key[many], count[count > k]
+    begins = np.concatenate([[0], np.cumsum(length)[:-1]])
+    last = _kth(keys, begins, length, k)
+    beyond = np.repeat(last, length)
+    smaller = keys < beyond
+    # So many of those equal to the k-th still have room.
+    room = k - np.add.reduceat(smaller.astype(np.int64), begins)
+    equal = keys == beyond
+    before = np.cumsum(equal)
+    rank = before - np.repeat(before[begins] - equal[begins], length)
+    found[many[~(smaller | (equal & (rank <= np.repeat(room, length))))]] = False
+    return found
+
+
+def _kth(keys: Key, begins: Ints, length: Ints, k: int) -> Key:
+    """[groups] the k-th smallest key of each group of more than k.
+
+    Groups of about the same length make up one matrix, its rows filled up with what is larger than every key.
+    """
+    found = np.empty(len(begins), keys.dtype)
+    above = np.inf if keys.dtype.kind == "f" else np.iinfo(np.uint64).max
+    size = np.frexp(length.astype(np.float64) - 0.5)[1]  # the power of two that is no smaller
+    for power in np.unique(size).tolist():
+        groups = np.flatnonzero(size == power)
+        across = np.arange(2**power)
+        at_once = max(_AT_ONCE >> power, 1)
+        for start in range(0, len(groups), at_once):
+            some = groups[start : start + at_once]
+            inside = across < length[some, None]
+            rows = np.full(inside.shape, above, keys.dtype)
+            rows[inside] = keys[(begins[some, None] + across)[inside]]
+            rows.partition(k - 1, axis=1)
+            found[some] = rows[:, k - 1]
     return found

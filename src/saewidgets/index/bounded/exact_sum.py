@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ...engine.arrays import Doubles, Floats, Ints
 
-__all__ = ["SQUARES", "TOTALS", "Limbs", "added", "as_float", "squares_of", "totals_of"]
+__all__ = ["SQUARES", "TOTALS", "Limbs", "as_float", "carried", "squares_of", "totals_of"]
 
 Limbs = npt.NDArray[np.int64]
 
@@ -30,7 +30,7 @@ def totals_of(of: Ints, values: Floats, n: int) -> Limbs:
         of: [entries] the group of each value. Values are finite.
     """
     mantissa, power, sign = _parts(values)
-    return _carried(_summed(of, mantissa, power, sign, n, TOTALS))
+    return carried(_summed(of, mantissa, power, sign, n, TOTALS))
 
 
 def squares_of(of: Ints, values: Floats, n: int) -> Limbs:
@@ -40,19 +40,23 @@ def squares_of(of: Ints, values: Floats, n: int) -> Limbs:
     one = np.ones(len(values), np.int64)
     # 48 bits: in two halves, so that a shifted half fits into 64.
     low = _summed(of, square & (2**24 - 1), power, one, n, SQUARES)
-    return _carried(low + _summed(of, square >> 24, power + 24, one, n, SQUARES))
+    return carried(low + _summed(of, square >> 24, power + 24, one, n, SQUARES))
 
 
-def added(sums: list[Limbs]) -> Limbs:
-    """The sum of sums of the same groups."""
-    return _carried(np.sum(sums, axis=0, dtype=np.int64))
+def carried(limbs: Limbs) -> Limbs:
+    """The same numbers, each written in the one way there is; of limbs that were added limb by limb, their sum."""
+    found = limbs.copy()
+    for i in range(found.shape[1] - 1):
+        found[:, i + 1] += found[:, i] >> _BITS
+        found[:, i] &= _MASK
+    return found
 
 
 def as_float(limbs: Limbs) -> Doubles:
     """[n] the sums as float64, to its precision."""
     unit = _TOTALS_UNIT if limbs.shape[1] == TOTALS else _SQUARES_UNIT
     negative = limbs[:, -1] < 0
-    positive = _carried(np.where(negative[:, None], -limbs, limbs))
+    positive = carried(np.where(negative[:, None], -limbs, limbs))
     found = np.zeros(len(limbs))
     for i in reversed(range(limbs.shape[1])):
         found += np.ldexp(positive[:, i].astype(np.float64), _BITS * i + unit)
@@ -77,13 +81,4 @@ def _summed(of: Ints, whole: Ints, power: Ints, sign: Ints, n: int, limbs: int) 
         for beyond, number in enumerate((shifted & _MASK, shifted >> _BITS)):
             summed = np.bincount(where + beyond, (sign[part] * number).astype(np.float64), n * limbs)
             found += summed[: n * limbs].astype(np.int64).reshape(n, limbs)
-    return found
-
-
-def _carried(limbs: Limbs) -> Limbs:
-    """The same numbers, each written in the one way there is."""
-    found = limbs.copy()
-    for i in range(found.shape[1] - 1):
-        found[:, i + 1] += found[:, i] >> _BITS
-        found[:, i] &= _MASK
     return found

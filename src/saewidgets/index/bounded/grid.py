@@ -65,7 +65,9 @@ def gridded(of: Ints, values: Floats, exponent: Ints) -> Grids:
     Args:
         of: [entries] whose each is, of n features; exponent: [n] of each.
     """
-    bins = np.floor(np.ldexp(values.astype(np.float64), _FINE - exponent[of])).astype(np.int64)
+    # Times a power of two is exact.
+    scale = np.ldexp(1.0, _FINE - exponent)
+    bins = np.floor(values.astype(np.float64) * scale[of]).astype(np.int64)
     return _counted(of, bins, np.ones(len(bins), np.int64), len(exponent))
 
 
@@ -81,14 +83,14 @@ def merged(parts: list[tuple[Ints, Ints, Ints, Ints]], exponent: Ints) -> Grids:
 
 
 def _counted(of: Ints, bins: Ints, count: Ints, n: int) -> Grids:
-    order = np.lexsort((bins, of))
-    of, bins, count = of[order], bins[order], count[order]
-    first = np.ones(len(of), bool)
-    first[1:] = (of[1:] != of[:-1]) | (bins[1:] != bins[:-1])
-    starts = np.flatnonzero(first)
-    total = np.add.reduceat(count, starts) if len(starts) else count
-    ptr = np.concatenate([[0], np.cumsum(np.bincount(of[starts], minlength=n))])
-    return Grids(ptr, bins[starts], total)
+    # Feature and bin as one number: a grid has 2**10 bins, half of them below 0.
+    both = (of.astype(np.int64) << (_FINE + 1)) + bins + 2**_FINE
+    order = np.argsort(both)
+    both = both[order]
+    starts = np.flatnonzero(np.concatenate([[True], both[1:] != both[:-1]])) if len(both) else order
+    total = np.add.reduceat(count[order], starts) if len(starts) else count
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(both[starts] >> (_FINE + 1), minlength=n))])
+    return Grids(ptr, (both[starts] & (2 ** (_FINE + 1) - 1)) - 2**_FINE, total)
 
 
 def shown(bins: Ints, count: Ints, exponent: int, low: float, high: float) -> Shown:

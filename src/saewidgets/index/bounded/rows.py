@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...engine.arrays import Floats, Ints
 from ...storage.array_folder import Array, ArrayWriter, FolderWriter
 from .chosen import Candidates, choose
-from .exact_sum import Limbs, added, squares_of, totals_of
+from .exact_sum import Limbs, carried, squares_of, totals_of
 from .facts import Bounds
 from .grid import Grids, exponents, gridded, merged
 from .state import Chunks, StateFolder
@@ -142,7 +142,8 @@ def merged_rows(parts: list[Rows], chunks: Chunks, bounds: Bounds) -> Rows:
 
     of = np.concatenate([np.repeat(rows, np.diff(part.ptr)) for part, rows in zip(parts, where, strict=True)])
     at, value, why = (np.concatenate([getattr(part, name) for part in parts]) for name in ("at", "value", "why"))
-    order = np.lexsort((at, of))
+    # By feature and token; those of each part are in this order, and a stable sort makes use of it.
+    order = np.argsort(of * int(chunks.ptr[-1]) + at, kind="stable")
     of, at, value, why = of[order], at[order], value[order], why[order]
     chunk = chunks.of(at)
     some = Candidates(of, value, chunk, chunks.drawn(bounds.seed, at, chunk), why)
@@ -164,12 +165,10 @@ def merged_rows(parts: list[Rows], chunks: Chunks, bounds: Bounds) -> Rows:
 
 
 def _added(sums: list[Limbs], where: list[Ints], n: int) -> Limbs:
-    spread = []
+    found = np.zeros((n, sums[0].shape[1]), np.int64)
     for part, rows in zip(sums, where, strict=True):
-        found = np.zeros((n, part.shape[1]), np.int64)
-        found[rows] = part
-        spread.append(found)
-    return added(spread)
+        found[rows] += part
+    return carried(found)
 
 
 class RowsWriter:

@@ -187,7 +187,7 @@ def _sample_of(
         at.append(here[stays])
         value.append(state.folder.read("sample_value")[stays])
     all_features, all_at, all_values = (np.concatenate(parts) for parts in (feature, at, value))
-    order = np.lexsort((all_at, all_features))
+    order = np.argsort(all_features.astype(np.int64) * int(union.ptr[-1]) + all_at, kind="stable")
     return all_features[order].astype(np.int64), onto(all_at[order]), all_values[order]
 
 
