@@ -20,6 +20,8 @@ __all__ = ["Course", "Drive"]
 
 # So many states become one.
 _FAN = 16
+# So many may wait for it; until then no other shard is begun.
+_MOST_FREE = 2 * _FAN
 # Shards that may be done, for each task under way, before one that comes before them is.
 _AHEAD = 8
 
@@ -147,6 +149,8 @@ class Drive:
         number = self._next
         if number - self._settled >= _AHEAD * self._hands.at_once:
             return None
+        if len(self._free()) >= _MOST_FREE:
+            return None
         limit = self._course.tokens
         rest = None if limit is None or number > self._settled else limit - self._settled_tokens
         self._next += 1
@@ -193,7 +197,12 @@ class Drive:
 
     def _merge(self) -> Task | None:
         free = self._free()
-        return self._merging(free[:_FAN]) if len(free) >= _FAN else None
+        return self._merging(free[:_FAN]) if len(free) >= _FAN and self._may_merge() else None
+
+    def _may_merge(self) -> bool:
+        """Half of the hands may merge: each leaves a state that is as large as one can be, and these make up the disk it takes."""
+        merges = sum(task.kind == "merge" for task in self._under_way)
+        return merges < max(self._hands.at_once // 2, 1)
 
     def _last_merge(self) -> Task | None:
         over = self._enough or (self._end is not None and self._settled >= self._end)
