@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import saewidgets as sw
+from saewidgets.index.explanations import by_words
 from saewidgets.index.explanations.by_meaning import ByMeaning, default_embedding
 from saewidgets.index.explanations.by_words import HOW, ByWords, SearchError
 from saewidgets.index.explanations.corpus import Said
@@ -93,6 +94,19 @@ def test_words_as_the_rule_says(seed: int, tmp_path: Path) -> None:
     assert seen == set(range(len(HOW))), "the queries try every way to match"
     assert made.find("", 5) == made.find("  ", 5) == []
     assert len(made) == len(again) == 400
+
+
+@pytest.mark.parametrize("rare", [-1, 3, 2**15])
+def test_characters_however_rare_they_are(rare: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_words, "_RARE", rare)
+    dice = random.Random(rare)
+    for n in (0, 1, 2, 400):
+        texts = ["".join(dice.choices("ab->ß🙂日\0 ", k=dice.randint(0, 9 if n > 2 else 1))) for _ in range(n)]
+        characters = by_words._Characters(texts)
+        for part in [*("".join(dice.choices("ab->s🙂日 ", k=dice.randint(1, 4))) for _ in range(300)), "\0", "a\0b"]:
+            wanted = [i for i, text in enumerate(texts, 1) if part in text.casefold() and "\0" not in part]
+            assert characters.having(part, 1000) == wanted
+            assert characters.having(part, 2) == wanted[:2]
 
 
 def test_a_search_that_nobody_has_any_more_closes_its_database(tmp_path: Path) -> None:
