@@ -55,7 +55,7 @@ class _Dice:
     def __init__(self, shelf: FolderShelf, at_once: int, shards: int, seed: int) -> None:
         self.at_once, self._shelf, self._shards, self._dice = at_once, shelf, shards, random.Random(seed)
         self._tasks: list[Task] = []
-        self.most = self.most_merges = 0
+        self.most = self.most_merges = self.most_large = 0
 
     def begin(self, task: Task) -> None:
         self._tasks.append(task)
@@ -79,7 +79,9 @@ class _Dice:
             with FolderWriter(scratch / name) as writer:
                 writer.commit(StateFacts(shards, _BOUNDS, 1).to_json())
             self._shelf.put(scratch / name, name)
-        self.most = max(self.most, len(self._shelf.names("state-")))
+        names = self._shelf.names("state-")
+        self.most = max(self.most, len(names))
+        self.most_large = max(self.most_large, sum(not name.endswith("-00000001") for name in names))
 
     def tokens_under_way(self) -> int:
         return 0
@@ -99,7 +101,7 @@ def _facts(number: int, documents: int) -> ShardFacts:
 def test_states_on_disk_depend_on_the_hands_and_not_on_the_shards(
     at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    most = []
+    most, large = [], []
     monkeypatch.setattr(array_folder, "sync", lambda path: None)
     monkeypatch.setattr(shelf_room, "sync", lambda path: None)
     for shards in (200, 1000):
@@ -108,7 +110,10 @@ def test_states_on_disk_depend_on_the_hands_and_not_on_the_shards(
         nothing: Callable[..., None] = lambda *_: None  # noqa: E731
         name = Drive(Course(None, 1, _BOUNDS), hands, shelf, "here", nothing).run(nothing)
         assert StateFacts.of(shelf.facts(name)).numbers == frozenset(range(shards))
+        large.append(hands.most_large)
         assert hands.most_merges == max(at_once // 2, 1)
         most.append(hands.most)
-    # 32 that wait, those under way on either side of merges, and what is ahead of a shard that is late.
-    assert max(most) <= 32 + 17 * max(at_once // 2, 1) + 9 * at_once
+    # Those that wait, those that are merged, and what is ahead of a shard that is late.
+    assert max(most) <= 4 + 32 * max(at_once // 2, 1) + 9 * at_once
+    # One of all that was merged so far, and of each merge under way one: not ever more of them.
+    assert max(large) <= 1 + 2 * max(at_once // 2, 1)

@@ -20,8 +20,10 @@ __all__ = ["Course", "Drive"]
 
 # So many states become one.
 _FAN = 16
-# So many may wait for it; until then no other shard is begun.
-_MOST_FREE = 2 * _FAN
+# While others merge so many may wait; then no other shard is begun.
+_WAITING = _FAN // 4
+# All that wait are merged, up to so many: those that are left out would be the large ones, of which there would be ever more.
+_MOST = 2 * _FAN
 # Shards that may be done, for each task under way, before one that comes before them is.
 _AHEAD = 8
 
@@ -149,7 +151,7 @@ class Drive:
         number = self._next
         if number - self._settled >= _AHEAD * self._hands.at_once:
             return None
-        if len(self._free()) >= _MOST_FREE:
+        if not self._may_merge() and len(self._free()) >= _WAITING:
             return None
         limit = self._course.tokens
         rest = None if limit is None or number > self._settled else limit - self._settled_tokens
@@ -197,7 +199,7 @@ class Drive:
 
     def _merge(self) -> Task | None:
         free = self._free()
-        return self._merging(free[:_FAN]) if len(free) >= _FAN and self._may_merge() else None
+        return self._merging(free[:_MOST]) if len(free) >= _FAN and self._may_merge() else None
 
     def _may_merge(self) -> bool:
         """Half of the hands may merge: each leaves a state that is as large as one can be, and these make up the disk it takes."""
@@ -209,7 +211,7 @@ class Drive:
         if not over or any(task.kind != "merge" for task in self._under_way):
             return None
         free = self._free()
-        return self._merging(free[:_FAN]) if len(free) > 1 and not self._busy and not self._lost else None
+        return self._merging(free[:_MOST]) if len(free) > 1 and not self._busy and not self._lost else None
 
     def _merging(self, names: list[str]) -> Task:
         self._busy |= set(names)
