@@ -95,7 +95,8 @@ class Silence:
         def anywhere(some: Ints, n: int) -> Ints:
             return (hashes(seed + 1, features[some], np.arange(n)) % np.uint64(len(self.flags))).astype(np.int64)
 
-        return _first_of_each(np.concatenate(near, 1), SILENT), self._quiet_ones(entries, anywhere, SILENT)
+        tries = np.full(len(entries), _TRIES)
+        return _first_of_each(np.concatenate(near, 1), SILENT), self._quiet_ones(entries, anywhere, tries, SILENT)
 
     def _near(self, seed: int, entries: Entries, tokens: TokenStatistics, rank: int) -> Ints:
         """Silent occurrences of the token `rank` of those that each feature fires on, [features, 4]."""
@@ -103,6 +104,7 @@ class Silence:
         start = self.token_ptr[token]
         size = np.where(tokens.n > rank, self.token_ptr[token + 1] - start, 0)
         features = entries.first + np.arange(len(entries))
+        tries = np.minimum(_TRIES, 4 * size)
 
         def drawn(some: Ints, n: int) -> Ints:
             picks = hashes(seed + 2 + rank, features[some], np.arange(n)) % np.maximum(size[some], 1)[:, None].astype(
@@ -110,28 +112,31 @@ class Silence:
             )
             where = np.minimum(start[some, None] + picks.astype(np.int64), len(self.token_positions) - 1)
             tried = self.token_positions[where].astype(np.int64)
-            return np.where(np.arange(n) < np.minimum(_TRIES, 4 * size[some])[:, None], tried, -1)
+            return np.where(np.arange(n) < tries[some, None], tried, -1)
 
-        return self._quiet_ones(entries, drawn, SILENT // 2)
+        return self._quiet_ones(entries, drawn, tries, SILENT // 2)
 
-    def _quiet_ones(self, entries: Entries, draw: Callable[[Ints, int], Ints], k: int) -> Ints:
-        """The first k different quiet tokens of what is drawn for each feature ([features, n] of `draw`), -1 for none."""
+    def _quiet_ones(self, entries: Entries, draw: Callable[[Ints, int], Ints], tries: Ints, k: int) -> Ints:
+        """The first k different quiet tokens of what is drawn for each feature ([features, n] of `draw`), -1 for none.
+
+        Args:
+            tries: [features] how many are drawn of each at most.
+        """
         found = np.full((len(entries), k), -1)
-        left = np.arange(len(entries))
+        left = np.flatnonzero(tries > 0)
         # Most are quiet: a few tries are enough for almost every feature.
         for n in (k + 4, _TRIES):
             tried = draw(left, n)
             tried[~self._quiet(entries, left, tried)] = -1
             found[left] = _first_of_each(tried, k)
-            left = left[found[left, -1] < 0]
+            left = left[(found[left, -1] < 0) & (tries[left] > n)]
             if not len(left):
                 break
         return found
 
     def _quiet(self, entries: Entries, some: Ints, tried: Ints) -> Bools:
         """Whether a token is counted and the feature silent around it, for [features, n] tokens; of -1 it says nothing."""
-        chunk = np.searchsorted(self.chunk_ptr, tried, side="right") - 1
-        chunk = np.maximum(chunk, 0)
+        chunk = np.searchsorted(self.chunk_ptr, np.maximum(tried, 0), side="right") - 1
         first = np.maximum(tried - SILENT_REACH, self.chunk_ptr[chunk])
         last = np.minimum(tried + SILENT_REACH + 1, self.chunk_ptr[chunk + 1])
         # One sorted list of the activations of all features.
