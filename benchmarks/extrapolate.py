@@ -11,19 +11,25 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections import deque
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import table
+from benchmarks.measure import replaced, table
 from benchmarks.scale_bench import RESULTS, rows_of
+from saewidgets.index.bounded.drive import Course, Drive
+from saewidgets.index.bounded.facts import Bounds, ShardFacts
+from saewidgets.index.bounded.hands import Done, Task
 
 TOKENS, FEATURES, ACTIVE, CONTEXT = 10**9, 10**6, 64, 128
 SHARD = 2**20
 MACHINES = (1, 10, 100)
-# What a bounded scan keeps by default (index/build.py, index/bounded/job.py), and states that become one (index/bounded/drive.py).
-SAMPLE, LARGEST, DRAWN_TOKENS, FAN = 256, 64, 2**16, 16
+# What a bounded scan keeps by default (index/build.py, index/bounded/job.py).
+SAMPLE, LARGEST, DRAWN_TOKENS = 256, 64, 2**16
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 _ROWS = ("feature", "count", "low", "high", "totals", "squares", "grid_ptr", "entry_ptr")
 _ENTRIES = ("entry_at", "entry_value", "entry_why")
@@ -100,38 +106,105 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Level:
-    """One level of the tree of merges."""
+class Went:
+    """What a scan of all tokens came to, by the clock of `Clock`.
 
+    Attributes:
+        scanned: seconds until the last shard was done; ended: until there was one state.
+        merges: how many; moved: bytes of states written and read.
+        disk: most bytes of states that were there at once.
+    """
+
+    scanned: float
+    ended: float
     merges: int
-    each: float
-    """Bytes that one reads."""
+    moved: float
+    disk: float
 
 
-def levels(measured: Measured) -> tuple[list[Level], float]:
-    """The tree above the shards, and all bytes that are written and read on its way."""
-    count, tokens = ceil(TOKENS / SHARD), float(SHARD)
-    moved = count * measured.state(tokens)
-    found = []
-    while count > 1:
-        merges = ceil(count / FAN)
-        found.append(Level(merges, count / merges * measured.state(tokens)))
-        moved += count * measured.state(tokens)  # read
-        tokens = min(tokens * FAN, TOKENS)
-        count = merges
-        moved += count * measured.state(tokens)  # written
-    return found, moved
+class Clock:
+    """N machines that do what the scan's own driver (index/bounded/drive.py) tells them to, and take as long as is calculated."""
+
+    def __init__(self, measured: Measured, machines: int) -> None:
+        self._measured, self._machines = measured, machines
+        self.at_once = machines + (machines > 1)
+        self._shards = ceil(TOKENS / SHARD)
+        self._states: dict[str, float] = {}  # their tokens, as they are known when they are begun
+        self._bytes = self.now = self.scanned = self.moved = self.disk = 0.0
+        self.merges = 0
+        self._waiting: deque[Task] = deque()
+        self._busy: list[tuple[float, int, Task]] = []
+        self._numbers = count()
+
+    @classmethod
+    def went(cls, measured: Measured, machines: int) -> Went:
+        """Let all of it happen."""
+        clock = cls(measured, machines)
+        bounds = Bounds(0, SAMPLE, LARGEST, DRAWN_TOKENS // CONTEXT)
+        shelf: Any = clock
+        drive = Drive(Course(None, SHARD // CONTEXT, bounds), clock, shelf, "", lambda *_: None)
+        with replaced(Drive, _whole=lambda of: True):
+            drive.run(lambda: None)
+        return Went(clock.scanned, clock.now, clock.merges, clock.moved, clock.disk)
+
+    def begin(self, task: Task) -> None:
+        self._waiting.append(task)
+
+    def done(self) -> Done:
+        while self._waiting and len(self._busy) < self._machines:
+            self._start(self._waiting.popleft())
+        self.now, _, task = heappop(self._busy)
+        if task.kind == "merge":
+            self.merges += 1
+            return Done(task)
+        here = task.number < self._shards
+        if here:
+            self.scanned = self.now
+        return Done(task, _facts(task.number, SHARD // CONTEXT if here else 0, SHARD if here else 0))
+
+    def _start(self, task: Task) -> None:
+        some = [self._states[name] for name in task.names]
+        seconds = sum(map(self._measured.state, some)) / self._measured.merging
+        tokens = sum(some)
+        if task.kind == "scan" and task.number < self._shards:
+            tokens = float(SHARD)
+            seconds = SHARD * (self._measured.forward + self._measured.scan)
+        heappush(self._busy, (self.now + seconds, next(self._numbers), task))
+        if tokens:
+            self._states[task.name] = tokens
+            size = self._measured.state(tokens)
+            self.moved += size + sum(map(self._measured.state, some))
+            self._bytes += size
+            self.disk = max(self.disk, self._bytes)
+
+    # -- the shelf of the states
+
+    def names(self, prefix: str) -> list[str]:
+        return []
+
+    def remove(self, name: str) -> None:
+        self._bytes -= self._measured.state(self._states.pop(name))
+
+    def tokens_under_way(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
+def _facts(number: int, documents: int, tokens: int) -> ShardFacts:
+    return ShardFacts(number, documents, documents, tokens, tokens, 0, documents, "", "", False)
 
 
 def lines(measured: Measured) -> list[str]:
     """Markdown."""
     shards = ceil(TOKENS / SHARD)
-    tree, moved = levels(measured)
+    all_of_it = {n: Clock.went(measured, n) for n in MACHINES}
+    alone = all_of_it[MACHINES[0]]
     scan = TOKENS * (measured.forward + measured.scan)
     finish = FEATURES * measured.finishing
     whole, shard = measured.state(TOKENS), measured.state(SHARD)
     final = FEATURES * measured.stored + TOKENS * measured.text
-    most = (FAN + 1) * whole
     found = [
         f"- **Scan**: ({measured.forward * 1e3:.2f} ms a token for the demo's forward + {measured.scan * 1e3:.2f} ms for 1,000,000 "
         f"features of width 64) × 10⁹ tokens = {scan / 3600:,.0f} hours of one machine, divided by N.",
@@ -141,27 +214,28 @@ def lines(measured: Measured) -> list[str]:
         f"- **The state of all**: {whole / 1e9:.1f} GB, of it a million features × ({measured.row:.0f} + 320 × {measured.entry:.0f} + "
         f"{measured.grid:,.0f} bytes of fine histogram), and {measured.text:.0f} bytes for every token: 320 examples of a million "
         "features are in more texts than there are.",
-        f"- **Merging**: {' + '.join(str(level.merges) for level in tree)} merges, which read {measured.merging / 1e6:,.0f} MB a second; "
-        "the merges of a level side by side, a level after the other.",
+        "- **What is done when** is what the scan's own driver tells machines to do that take so long: all states that wait become one "
+        f"once they are 16, and of several machines half may merge at once. A merge reads {measured.merging / 1e6:,.0f} MB a second; "
+        f"{alone.merges} merges of one machine, "
+        + " and ".join(f"{all_of_it[n].merges} of {n}" for n in MACHINES[1:])
+        + ".",
         f"- **Finishing** by the process that called: {measured.finishing * 1e6:,.0f} µs a feature = {finish / 60:.0f} minutes.",
-        f"- **Index**: {measured.stored:,.0f} bytes a feature + {measured.text:.0f} a token = {final / 1e9:.1f} GB. While it is made, at "
-        f"most {FAN} states and the one that they become: {most / 1e9:,.0f} GB, on the shared storage.",
-        f"- **Network**: {moved / 1e12:.1f} TB of states written and read, over all machines and the whole time; through Ray {shards} "
-        f"shards × {measured.sent:,.0f} bytes = {shards * measured.sent / 1e6:.1f} MB.",
+        f"- **Index**: {measured.stored:,.0f} bytes a feature + {measured.text:.0f} a token = {final / 1e9:.1f} GB. Most disk is that of "
+        "the states that are there at once, on the shared storage, those that are being written counted whole.",
+        f"- **Network**: states written and read, over the whole time; through Ray {shards} shards × {measured.sent:,.0f} bytes = "
+        f"{shards * measured.sent / 1e6:.1f} MB.",
         f"- **Memory** of a worker: the {measured.memory / 1e9:.1f} GB that the scan of 1,000,000 × 64 took, and at most 2²⁴ activations × "
         "60 bytes = 1.0 GB that it holds before it writes.",
         "",
-        "| machines (2 cores) | scan | merging | finishing | in all | most disk | index | network, each machine |",
+        "| machines (2 cores) | until all is scanned | then, until it is merged | finishing | in all | most disk | index | network, "
+        "each machine |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for n in MACHINES:
-        # A machine does whole shards.
-        scanning = ceil(shards / n) / shards * scan
-        merging = sum(ceil(level.merges / n) * level.each / measured.merging for level in tree)
-        total = scanning + merging + finish
+    for n, went in all_of_it.items():
+        after, total = went.ended - went.scanned, went.ended + finish
         found.append(
-            f"| {n} | {_time(scanning)} | {_time(merging)} | {_time(finish)} | {_time(total)} | {most / 1e9:,.0f} GB | "
-            f"{final / 1e9:.0f} GB | {moved / n / 1e9:,.0f} GB |"
+            f"| {n} | {_time(went.scanned)} | {_time(after)} | {_time(finish)} | {_time(total)} | {went.disk / 1e9:,.0f} GB | "
+            f"{final / 1e9:.0f} GB | {went.moved / n / 1e9:,.0f} GB |"
         )
     return found
 
