@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -25,7 +27,7 @@ from benchmarks import (
     search_bench,
     steering_bench,
 )
-from benchmarks.measure import hardware, table
+from benchmarks.measure import Row, hardware, table
 
 
 def main() -> None:
@@ -36,24 +38,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.save and arguments.quick:
         parser.error("--quick measures too little to be kept")
-    rows = [package_bench.import_time(), *package_bench.bundles()]
-    engine = sw.load_demo()
-    rows += [engine_bench.activations(engine), engine_bench.attribution(engine)]
-    rows += datasets_bench.rows(engine, *((20, 1) if arguments.quick else ()))
-    rows += index_bench.rows(engine, index_bench.QUICK if arguments.quick else index_bench.Size())
-    rows += large_bench.rows(engine, 4096 if arguments.quick else 16_384, not arguments.no_browser)
-    rows += steering_bench.rows(engine, *((8, 1) if arguments.quick else ()))
-    rows += geometry_bench.rows(*((2048, 1, 512) if arguments.quick else ()))
-    rows += map_bench.rows(engine, 500 if arguments.quick else None)
-    rows += search_bench.rows(5_000 if arguments.quick else 100_000)
-    features = 10_000 if arguments.quick else million_bench.MILLION
-    rows += million_bench.rows(engine, features, frames=not arguments.no_browser)
-    engine.close()
-    rows += scale_bench.rows(scale_bench.QUICK if arguments.quick else scale_bench.Size())
-    if not arguments.no_browser:
-        rows += browser_bench.rows()
-        rows += graph_bench.rows()
-        rows += map_frames_bench.rows(*((8192, 10) if arguments.quick else ()))
+    rows: list[Row] = []
+    for row in _measured(quick=arguments.quick, browser=not arguments.no_browser):
+        rows.append(row)
+        # As they come: it takes most of an hour, and who ends it before has these.
+        print(" | ".join(row.cells()), file=sys.stderr, flush=True)
     text = f"{hardware()}, torch {torch.__version__}\n\n{table(rows)}\n"
     print(text)
     if arguments.save:
@@ -61,6 +50,27 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         name = re.sub(r"[^A-Za-z0-9]+", "-", hardware()).strip("-").lower()
         (folder / f"{name}.md").write_text(text)
+
+
+def _measured(*, quick: bool, browser: bool) -> Iterator[Row]:
+    yield package_bench.import_time()
+    yield from package_bench.bundles()
+    with sw.load_demo() as engine:
+        yield engine_bench.activations(engine)
+        yield engine_bench.attribution(engine)
+        yield from datasets_bench.rows(engine, *((20, 1) if quick else ()))
+        yield from index_bench.rows(engine, index_bench.QUICK if quick else index_bench.Size())
+        yield from large_bench.rows(engine, 4096 if quick else 16_384, browser)
+        yield from steering_bench.rows(engine, *((8, 1) if quick else ()))
+        yield from geometry_bench.rows(*((2048, 1, 512) if quick else ()))
+        yield from map_bench.rows(engine, 500 if quick else None)
+        yield from search_bench.rows(5_000 if quick else 100_000)
+        yield from million_bench.rows(engine, 10_000 if quick else million_bench.MILLION, frames=browser)
+    yield from scale_bench.rows(scale_bench.QUICK if quick else scale_bench.Size())
+    if browser:
+        yield from browser_bench.rows()
+        yield from graph_bench.rows()
+        yield from map_frames_bench.rows(*((8192, 10) if quick else ()))
 
 
 if __name__ == "__main__":
