@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -34,6 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "index":
             if lab_options:
                 parser.error("index opens no JupyterLab that options after -- could go to")
+            if arguments.cluster is not None and not arguments.bounded:
+                parser.error("a cluster scans bounded, which makes another index: add --bounded")
+            if arguments.cluster is None and (arguments.actors or arguments.gpus_per_actor is not None):
+                parser.error("--actors and --gpus-per-actor are of --cluster: add it, such as --cluster auto")
+            if arguments.shards is not None and not arguments.bounded:
+                parser.error("--shards is where the parts of a bounded scan lie: add --bounded")
             make_index(arguments)
             return 0
         if arguments.command == "snapshot":
@@ -67,6 +74,8 @@ def make_index(arguments: argparse.Namespace) -> None:
     corpus = CorpusFiles(arguments.corpus) if arguments.corpus else None
     if arguments.html is not None:
         _must_have_a_folder(arguments.html)
+    if arguments.sae_path is not None:
+        arguments.sae_path = arguments.sae_path.absolute()  # an actor works in another folder
     with _engine(arguments) as engine:
         index = build_index(
             engine,
@@ -75,6 +84,12 @@ def make_index(arguments: argparse.Namespace) -> None:
             tokens=arguments.tokens,
             text_column=arguments.text_column,
             context_size=arguments.context_size,
+            keep_activations=not arguments.bounded,
+            cluster=arguments.cluster,
+            actors=arguments.actors,
+            gpus_per_actor=arguments.gpus_per_actor,
+            make_engine=None if arguments.cluster is None else partial(_engine, arguments),
+            shards=arguments.shards,
             wait=True,
         )
         print(index)
@@ -183,6 +198,17 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--tokens", type=int, help="stop after so many tokens")
     index.add_argument("--text-column", help="column of the text; default: text")
     index.add_argument("--context-size", type=int, help="tokens of a chunk; default: what the SAE was trained with")
+    bounded = (
+        "keep no activations: disk and memory depend on the features, not on the tokens; some numbers are estimates"
+    )
+    index.add_argument("--bounded", action="store_true", help=bounded)
+    where = 'with --bounded: scan on a Ray cluster; "auto", "local", or host:port of its head'
+    index.add_argument("--cluster", metavar="ADDRESS", help=where)
+    index.add_argument(
+        "--actors", type=_positive, metavar="N", help="processes on the cluster; default: one a GPU, or machine"
+    )
+    index.add_argument("--gpus-per-actor", type=float, metavar="N", help="default: 1, if there are any")
+    index.add_argument("--shards", metavar="PLACE", help="where the parts lie meanwhile: a shared folder, or s3://...")
     index.add_argument("--html", type=Path, metavar="PAGE", help="also write a dashboard page")
     index.add_argument("--features", type=_features, metavar="N,N", help="features of the page")
     about = "write a page that needs nothing: features of an index, without a model, or what fires on a text"

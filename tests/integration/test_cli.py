@@ -207,6 +207,29 @@ def test_an_index_of_files_is_made_and_gone_on_with(
     assert f"Feature {feature}" in page.read_text(encoding="utf-8")
 
 
+def test_a_bounded_index_is_made_and_a_cluster_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "corpus.txt").write_text("See you on Monday", encoding="utf-8")
+    command = ["index", str(tmp_path / "index"), str(tmp_path / "corpus.txt"), "--bounded"]
+    with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
+        as_demo(engine, monkeypatch)
+        assert cli.main([*command, "--shards", str(tmp_path / "shards")]) == 0
+        assert sw.FeatureIndex.open(tmp_path / "index").kept is not None
+        asked: dict[str, object] = {}
+        monkeypatch.setattr(sw, "build_index", lambda *_, **given: asked.update(given))
+        given = ["--cluster", "head:6379", "--actors", "3", "--gpus-per-actor", "0.5", "--shards", "s3://bucket/a"]
+        assert cli.main([*command, *given]) == 0
+    assert (asked["cluster"], asked["actors"], asked["gpus_per_actor"]) == ("head:6379", 3, 0.5)
+    assert asked["shards"] == "s3://bucket/a" and asked["keep_activations"] is False
+    # An actor makes the engine by the same words; here that is the stand-in of the demo.
+    assert callable(asked["make_engine"]) and asked["make_engine"]().__enter__() is engine
+    for wrong in (["--cluster", "auto"], ["--bounded", "--actors", "2"], ["--shards", "x"]):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["index", "out", *wrong])
+        assert caught.value.code == 2 and "add " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
