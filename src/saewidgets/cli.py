@@ -74,8 +74,6 @@ def make_index(arguments: argparse.Namespace) -> None:
     corpus = CorpusFiles(arguments.corpus) if arguments.corpus else None
     if arguments.html is not None:
         _must_have_a_folder(arguments.html)
-    if arguments.sae_path is not None:
-        arguments.sae_path = arguments.sae_path.absolute()  # an actor works in another folder
     with _engine(arguments) as engine:
         index = build_index(
             engine,
@@ -88,7 +86,7 @@ def make_index(arguments: argparse.Namespace) -> None:
             cluster=arguments.cluster,
             actors=arguments.actors,
             gpus_per_actor=arguments.gpus_per_actor,
-            make_engine=None if arguments.cluster is None else partial(_engine, arguments),
+            make_engine=None if arguments.cluster is None else partial(_engine, _anywhere(arguments)),
             shards=arguments.shards,
             wait=True,
         )
@@ -96,6 +94,12 @@ def make_index(arguments: argparse.Namespace) -> None:
         if arguments.html is not None:
             FeatureDashboard(index=index).to_html(arguments.html, features=arguments.features)
             _say(arguments.html)
+
+
+def _anywhere(arguments: argparse.Namespace) -> argparse.Namespace:
+    """The same for a process that works in another folder."""
+    path = arguments.sae_path
+    return argparse.Namespace(**{**vars(arguments), "sae_path": path if path is None else path.absolute()})
 
 
 def write_snapshot(arguments: argparse.Namespace) -> None:
