@@ -144,10 +144,10 @@ def beside_rows(found: Figures) -> list[Row]:
         within = None if budget is None else ratio >= budget
         return Row(what, "-" if budget is None else f">= {budget:g}", f"{ratio:.1f} ({said})", within)
 
+    same = []
     if "same" in theirs:
-        share = theirs["same"] / max(theirs["fire"], 1)
-        what = f"- same largest activation (to .002) of the {theirs['fire']} of them that fire"
-        rows.append(Row(what, "-", f"{share:.1%}", None))
+        what = f"- features of those {features} that fire, with the same largest activation (to .002) in both"
+        same.append(Row(what, "-", f"{theirs['same']} of {theirs['fire']}", None))
     return [
         *rows,
         row(
@@ -156,6 +156,7 @@ def beside_rows(found: Figures) -> list[Row]:
             whole / ours,
             f"{whole:.1f} / {ours:.1f} s",
         ),
+        *same,
         row(
             f"- the same for all {n:,}, extrapolated ({all_forwards} forwards, the rest {n / features:g} times), and so per feature",
             30,

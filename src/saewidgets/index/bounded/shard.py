@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,9 +25,6 @@ from ..scan.reading import block_tokens, blocks_of, read_block
 from ..scan.shards import OUTLIER, Block
 from .facts import Bounds, ShardFacts
 from .write_state import merge_states, write_state
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Told", "read_shard", "scan_shard"]
 

@@ -10,7 +10,6 @@ import shutil
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
@@ -24,9 +23,6 @@ from ..statistics.neuron_correlations import NeuronSums
 from .needs import Needs
 from .reading import block_tokens, blocks_of, read_block
 from .shards import Block, Shard, shard_name, shards_in, write_shard
-
-if TYPE_CHECKING:
-    pass
 
 # Activations after which a shard is written however few its tokens: some 60 bytes each while it is.
 _SHARD_ENTRIES = 2**24
