@@ -102,9 +102,10 @@ class Lab:
     base: str
     token: str
 
-    def open(self, page: Page, notebook: str) -> None:
-        """Open a notebook and wait for its kernel (the indicator says idle before the kernel is connected)."""
-        page.goto(f"{self.base}/lab/tree/{notebook}?token={self.token}&reset")
+    def open(self, page: Page, notebook: str, front: str = "lab/tree") -> None:
+        """Open a notebook and wait for its kernel (the indicator says idle before there is one, and cells that are run
+        then are not run at all). `front` is "notebooks" for Notebook 7."""
+        page.goto(f"{self.base}/{front}/{notebook}?token={self.token}&reset")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.wait_for_function(STARTED)
 
@@ -130,6 +131,8 @@ def menu(page: Page, name: str, item: str) -> None:
 
 
 def run_all(page: Page) -> None:
+    """Run all cells of the notebook that is open, when its kernel listens."""
+    page.wait_for_function(STARTED)
     menu(page, "Run", "Run All Cells")
 
 
@@ -230,6 +233,7 @@ def jupyterlab(root: Path, scratch: Path, env: dict[str, str] | None = None) -> 
         f"--ServerApp.root_dir={root}",
         "--ServerApp.port_retries=0",
         "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
         "--LabApp.extension_manager=readonly",
     ]
     log = scratch / "jupyter.log"
