@@ -5,14 +5,14 @@
 
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { nearest } from "../../charts/nearby";
-import { type Frame, type Look, planeX, planeY, screenX, screenY, WHOLE } from "../../charts/plane";
+import { type Frame, type Look, screenX, screenY, WHOLE } from "../../charts/plane";
 import { densityOf, penOf, pixelsOf, useSize } from "../../charts/size";
 import { useWheel } from "../../charts/wheel";
 import { Segments } from "../../controls/segments";
 import { frameOf, moved, zoomed } from "./look";
-import { inside } from "./points";
-import { type Drawn, FAINT, FOUND, radiusOf, raster } from "./raster";
+import { meant, within } from "./meant";
+import { cross, loop, ring } from "./over";
+import { type Drawn, raster } from "./raster";
 
 /** Pixels: of an arrow key, of a hand that clicks, between corners of a lasso, around what is meant by pointer and by key. */
 const STEP = 60;
@@ -105,47 +105,12 @@ export function Picture(props: Props) {
     if (!el || !ctx) return;
     const { drawn: it, hovered: pointed, current: chosen, accent, size: box } = now.current;
     const at = frame();
-    const ring = (row: number, more: number, wide: number) => {
-      if (row < 0) return;
-      ctx.lineWidth = wide;
-      ctx.beginPath();
-      const r = radiusOf(at, it.points.n, it.state[row] ?? 0) + more;
-      ctx.arc(screenX(at, it.points.x[row] ?? 0), screenY(at, it.points.y[row] ?? 0), r, 0, 2 * Math.PI);
-      ctx.stroke();
-    };
     ctx.strokeStyle = accent;
-    ring(chosen, 5, 2.5);
+    ring(ctx, at, it, chosen, 5, 2.5);
     ctx.strokeStyle = getComputedStyle(el).color;
-    ring(pointed, 3, 1.5);
-    if (aims.current) {
-      const [x, y] = [Math.round(box.width / 2) + 0.5, Math.round(box.height / 2) + 0.5];
-      ctx.lineWidth = 1;
-      ctx.beginPath();
-      for (const [dx, dy] of [
-        [1, 0],
-        [-1, 0],
-        [0, 1],
-        [0, -1],
-      ] as const) {
-        ctx.moveTo(x + 4 * dx, y + 4 * dy);
-        ctx.lineTo(x + 12 * dx, y + 12 * dy);
-      }
-      ctx.stroke();
-    }
-    const line = lasso.current;
-    if (!line) return;
-    ctx.strokeStyle = accent;
-    ctx.lineWidth = 1.5;
-    ctx.setLineDash([5, 3]);
-    ctx.beginPath();
-    for (let i = 0; i < line.length; i += 2) ctx.lineTo(line[i] ?? 0, line[i + 1] ?? 0);
-    ctx.closePath();
-    ctx.stroke();
-    ctx.globalAlpha = 0.1;
-    ctx.fillStyle = accent;
-    ctx.fill();
-    ctx.globalAlpha = 1;
-    ctx.setLineDash([]);
+    ring(ctx, at, it, pointed, 3, 1.5);
+    if (aims.current) cross(ctx, box.width / 2, box.height / 2);
+    if (lasso.current) loop(ctx, lasso.current, accent);
   };
   /** What tips stand beside, at the point that is pointed at. */
   const place = () => {
@@ -193,16 +158,7 @@ export function Picture(props: Props) {
     go({ zoom: Math.max(6, look.current.zoom), at: { x: points.x[current] ?? 0, y: points.y[current] ?? 0 } });
   }, [wish]);
 
-  /** The point that is meant by a place: one that stands out if the place is on it, else the nearest. */
-  const meant = (px: number, py: number, distance = NEAR): number => {
-    const { drawn: it } = now.current;
-    const at = frame();
-    const { points, state } = it;
-    const [x, y] = [planeX(at, px), planeY(at, py)];
-    const large = radiusOf(at, points.n, FOUND);
-    const out = nearest(points.near, x, y, (large + 1) / at.scale, (row) => (state[row] ?? 0) >= FOUND);
-    return out >= 0 ? out : nearest(points.near, x, y, distance / at.scale, (row) => state[row] !== FAINT);
-  };
+  const meantAt = (px: number, py: number, distance = NEAR) => meant(frame(), now.current.drawn, px, py, distance);
   const placeOf = (event: MouseEvent): [number, number] => {
     const box = base.current?.getBoundingClientRect();
     return [event.clientX - (box?.left ?? 0), event.clientY - (box?.top ?? 0)];
@@ -213,13 +169,13 @@ export function Picture(props: Props) {
   const aim = () => {
     aims.current = true;
     const { width, height } = now.current.size;
-    hover(meant(width / 2, height / 2, AIMED));
+    hover(meantAt(width / 2, height / 2, AIMED));
     soon(false);
   };
 
   useWheel(base, (event, by) => {
     go(zoomed(frame(), now.current.drawn.points.box, by, ...placeOf(event)));
-    hover(meant(...placeOf(event)));
+    hover(meantAt(...placeOf(event)));
   });
 
   const middle = (): [number, number] => [now.current.size.width / 2, now.current.size.height / 2];
@@ -270,7 +226,7 @@ export function Picture(props: Props) {
       aims.current = false;
       soon(false);
     }
-    if (!from) return hover(meant(x, y));
+    if (!from) return hover(meantAt(x, y));
     if (!from.far && Math.hypot(x - from.x, y - from.y) < STILL) return;
     if (!from.far) hover(-1);
     from.far = true;
@@ -289,16 +245,10 @@ export function Picture(props: Props) {
     drag.current = null;
     lasso.current = null;
     if (!from) return;
-    if (!from.far) return props.onClick(meant(...placeOf(event)), from.add || event.shiftKey);
-    if (!line) return hover(meant(...placeOf(event)));
+    if (!from.far) return props.onClick(meantAt(...placeOf(event)), from.add || event.shiftKey);
+    if (!line) return hover(meantAt(...placeOf(event)));
     soon(false);
-    const { points, state } = now.current.drawn;
-    const at = frame();
-    const around = line.map((value, i) => (i % 2 === 0 ? planeX(at, value) : planeY(at, value)));
-    props.onLasso(
-      inside(points, around, (row) => state[row] !== FAINT),
-      from.add,
-    );
+    props.onLasso(within(frame(), now.current.drawn, line), from.add);
   };
   const button = (says: string, what: string, to: () => Look) => (
     <button type="button" title={what} aria-label={what} onClick={() => go(to())}>
