@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from saewidgets.engine.activations.portion import TOKENS
 from saewidgets.engine.activations.windows import Window, batches, to_tensor
 from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.engine import Engine
 from saewidgets.index.corpus.documents import Chunk
-from saewidgets.index.scan.reading import _BLOCK_TOKENS
 
 
 class _Stop(BaseException):
@@ -73,7 +73,7 @@ def _blocks(some: Sequence[Chunk]) -> Iterator[list[Chunk]]:
     block: list[Chunk] = []
     for chunk in some:
         block.append(chunk)
-        if sum(len(c.ids) for c in block) >= _BLOCK_TOKENS:
+        if sum(len(c.ids) for c in block) >= TOKENS:
             yield block
             block = []
     if block:

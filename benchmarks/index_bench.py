@@ -27,6 +27,7 @@ from benchmarks.measure import Row, seconds_of, stopwatch
 from benchmarks.saedashboard import FEATURES_AT_ONCE, FEATURES_AT_ONCE_UNCACHED, SaeDashboard, prompts_of
 from saewidgets import demo
 from saewidgets.demo.index import ASSET
+from saewidgets.engine.activations.portion import TOKENS
 from saewidgets.engine.dictionary.sae import SaeDictionary
 from saewidgets.engine.engine import Engine
 from saewidgets.engine.model.model import Model
@@ -36,7 +37,6 @@ from saewidgets.index.corpus.documents import Chunk, chunks
 from saewidgets.index.remaining import compute
 from saewidgets.index.scan.costs import SCAN
 from saewidgets.index.scan.progress import Bar
-from saewidgets.index.scan.reading import _BLOCK_TOKENS
 from saewidgets.index.scan.scan import Scan
 from saewidgets.index.statistics import coactivation, write_store
 from saewidgets.index.statistics.neuron_correlations import NeuronSums
@@ -224,7 +224,7 @@ def _one_batch(theirs: SaeDashboard, features: list[int]) -> tuple[float, float,
 def memory_rows(size: Size) -> list[Row]:
     """Peak memory at 10 times the tokens: of a tiny model, so that the index is most of it, and of the demo."""
     tiny = "tiny model, 4096 features, 32 active"
-    real = f"demo model (the scan reads {_BLOCK_TOKENS:,} tokens at once: the shorter build is a part of that)"
+    real = f"demo model (the scan reads {TOKENS:,} tokens at once: the shorter build is a part of that)"
     return [*_memory_of(tiny, "tiny", size.tiny_tokens), *_memory_of(real, "demo", round(size.tokens / 10))]
 
 

@@ -11,8 +11,8 @@ import pytest
 import tiny
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.index.errors import CorpusError
-from saewidgets.index.scan import reading
 from saewidgets.widgets.dashboard.asked import AskedExamples
 from saewidgets.widgets.dashboard.payload import columns_of, select
 
@@ -33,7 +33,7 @@ OWN = ["group", "position", "activation", "token", "text", "document", "at", "re
 def index(tmp_path_factory: pytest.TempPathFactory) -> sw.FeatureIndex:
     path = tmp_path_factory.mktemp("columns") / "index"
     with pytest.MonkeyPatch.context() as patch, sw.Engine(tiny.hooked(), tiny.sae("standard")) as engine:
-        patch.setattr(reading, "_BLOCK_TOKENS", 64)
+        patch.setattr(portion, "TOKENS", 64)
         sw.build_index(engine, ROWS[:7], path, text_column="body", shard_tokens=64, progress=False, wait=True)
         # Added columns that are of another type, as when a file is appended.
         return sw.extend_index(engine, ROWS[7:], path, text_column="body", shard_tokens=64, progress=False, wait=True)

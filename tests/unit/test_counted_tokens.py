@@ -13,8 +13,8 @@ import tiny
 import torch
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.engine.engine import Engine
-from saewidgets.index.scan import reading
 from saewidgets.interventions.effects.ablation import ablate
 from saewidgets.interventions.recipe.constructors import ablate as ablation
 from saewidgets.interventions.recipe.constructors import add, clamp
@@ -158,7 +158,7 @@ def test_an_index_does_not_depend_on_batches_shards_order_or_company(
     corpus = texts(24, np.random.default_rng(2))
     whole = built(sw.Engine(model, sae), corpus, tmp_path / "whole")
     assert whole["flags"].tolist().count(2) > 10
-    monkeypatch.setattr(reading, "_BLOCK_TOKENS", 50)
+    monkeypatch.setattr(portion, "TOKENS", 50)
     cut = built(sw.Engine(model, sae, batch_tokens=70), corpus, tmp_path / "cut", shard_tokens=60)
     for name in ("flags", "count", "counted"):
         np.testing.assert_array_equal(cut[name], whole[name])

@@ -13,7 +13,7 @@ import tiny
 import torch
 
 import saewidgets as sw
-from saewidgets.index.scan import reading
+from saewidgets.engine.activations import portion
 from saewidgets.index.scan.shards import shards_in
 
 HOOK = "blocks.1.hook_resid_pre"
@@ -81,7 +81,7 @@ CASES = {"standard": lambda: tiny.sae("standard"), "abstopk": negative_sae}
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_BLOCK_TOKENS", 64)
+        patch.setattr(portion, "TOKENS", 64)
         yield
 
 

@@ -12,10 +12,11 @@ import tiny
 import torch
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.engine.model.weights import weights_hash
 from saewidgets.errors import SaewidgetsError
 from saewidgets.index.errors import IndexMismatchError
-from saewidgets.index.scan import reading, scan
+from saewidgets.index.scan import scan
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 70] + str(i) for i in range(12)]
 MORE = [f"something else {i}" for i in range(5)]
@@ -24,7 +25,7 @@ MORE = [f"something else {i}" for i in range(5)]
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_BLOCK_TOKENS", 96)
+        patch.setattr(portion, "TOKENS", 96)
         yield
 
 

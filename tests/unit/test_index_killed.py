@@ -12,9 +12,10 @@ import tiny
 from forks import Child, contents, hashes, in_a_child, linux
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.index.errors import IndexMismatchError
 from saewidgets.index.record.state import State
-from saewidgets.index.scan import reading, scan
+from saewidgets.index.scan import scan
 from saewidgets.index.scan.shards import shards_in
 from saewidgets.index.statistics import write_store
 from saewidgets.storage import array_folder
@@ -25,7 +26,7 @@ BLOCK, SHARD = 96, 200
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_BLOCK_TOKENS", BLOCK)
+    monkeypatch.setattr(portion, "TOKENS", BLOCK)
 
 
 def build(path: Path, shard_tokens: int = SHARD) -> sw.FeatureIndex:
@@ -35,10 +36,10 @@ def build(path: Path, shard_tokens: int = SHARD) -> sw.FeatureIndex:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    before, reading._BLOCK_TOKENS = reading._BLOCK_TOKENS, BLOCK
+    before, portion.TOKENS = portion.TOKENS, BLOCK
     path = tmp_path_factory.mktemp("whole") / "index"
     build(path)
-    reading._BLOCK_TOKENS = before
+    portion.TOKENS = before
     return contents(path)
 
 

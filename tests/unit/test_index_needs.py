@@ -14,11 +14,13 @@ import tqdm.auto
 from test_index_killed import contents
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.index.errors import CorpusError, IndexWriteError
 from saewidgets.index.scan import needs, progress, reading, scan
 from saewidgets.index.scan.needs import Needs
 from saewidgets.index.scan.shards import shards_in
 
+SHARD, FULL = 131_072, 2**24
 TEXTS = [
     "In the beginning God created the heaven and the earth",
     "And the earth was without form, and void; and darkness was upon the face of the deep",
@@ -128,8 +130,8 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_read(
 def test_a_disk_that_is_too_small_for_the_activations_is_said_after_the_first_block(
     engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_BLOCK_TOKENS", 96)
-    plan = Needs.of(tmp_path, engine.dictionary(), 10**9, 10, neurons=True)
+    monkeypatch.setattr(portion, "TOKENS", 96)
+    plan = Needs.of(tmp_path, engine.dictionary(), 10**9, 10, neurons=True, shard=SHARD, full=FULL)
     usage = shutil.disk_usage(tmp_path)._replace(free=plan.store + plan.sums + 10**6)
     monkeypatch.setattr(needs.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(IndexWriteError, match="features are active on a token"):
@@ -145,9 +147,32 @@ def test_a_memory_that_is_too_small_names_what_needs_it(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("full", [FULL, 900])
+def test_the_activations_that_are_said_to_be_in_memory_are_those_of_a_shard(
+    engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: int
+) -> None:
+    """A shard is written whole: it was said that one portion of it is in memory, a quarter of the truth."""
+    monkeypatch.setattr(portion, "TOKENS", 96)
+    monkeypatch.setattr(scan, "_SHARD_ENTRIES", full)
+    held: list[int] = []
+    write = scan.write_shard
+
+    def watched(path: Path, blocks: Any, *more: Any) -> None:
+        held.append(sum(len(block.value) for block in blocks))
+        write(path, blocks, *more)
+
+    monkeypatch.setattr(scan, "write_shard", watched)
+    index = sw.build_index(engine, TEXTS, tmp_path / "index", shard_tokens=384, progress=False)
+    plan = Needs.of(index.path, engine.dictionary(), None, 10_000, neurons=False, shard=384, full=full)
+    said = plan.held(sum(held) / index.tokens)
+    # A portion ends with a chunk, and so does a shard.
+    assert 0.6 * said < max(held) <= 1.3 * said
+
+
+@pytest.mark.slow
 def test_what_is_said_is_what_it_takes(engine: sw.Engine, tmp_path: Path) -> None:
     index = sw.build_index(engine, TEXTS, tmp_path / "index", progress=False, wait=True)
-    plan = Needs.of(index.path, engine.dictionary(), index.tokens, 10_000, neurons=True)
+    plan = Needs.of(index.path, engine.dictionary(), index.tokens, 10_000, neurons=True, shard=SHARD, full=FULL)
     stored = sum(
         f.stat().st_size for f in index.folder.path.glob("*.npy") if "vocab" not in f.name and "occur" not in f.name
     )
@@ -167,7 +192,7 @@ def test_dense_dictionaries_are_cut_into_smaller_shards_of_the_same_bytes(
     """GPT-2's neurons took 24 GB for one shard of 131,072 tokens."""
     model = tiny.hooked()
     with sw.Engine(model, sw.Neurons("blocks.0.mlp.hook_post")) as engine:
-        monkeypatch.setattr(reading, "_BLOCK_ENTRIES", engine.dictionary().n_features * 50)
+        monkeypatch.setattr(portion, "ENTRIES", engine.dictionary().n_features * 50)
         one = sw.build_index(engine, TEXTS, tmp_path / "one", progress=False, wait=True)
         monkeypatch.setattr(scan, "_SHARD_ENTRIES", engine.dictionary().n_features * 100)
         many = sw.build_index(engine, TEXTS, tmp_path / "many", progress=False, wait=True)

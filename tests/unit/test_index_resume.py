@@ -14,11 +14,12 @@ import tiny
 from forks import contents, in_a_child, linux
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.engine.activations.reader import Reader
 from saewidgets.errors import SaewidgetsError
 from saewidgets.index import job as job_module
 from saewidgets.index.errors import IndexMismatchError
-from saewidgets.index.scan import reading, scan
+from saewidgets.index.scan import scan
 from saewidgets.index.scan.shards import shards_in
 from saewidgets.storage import array_folder
 
@@ -30,7 +31,7 @@ SHARD = 96
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_BLOCK_TOKENS", 96)
+        patch.setattr(portion, "TOKENS", 96)
         yield
 
 

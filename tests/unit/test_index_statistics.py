@@ -361,7 +361,7 @@ def test_the_table_of_features(case: tuple[sw.FeatureIndex, Dense]) -> None:
 
 @pytest.mark.slow
 def test_the_manifest_names_the_corpus_however_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saewidgets.index.scan.reading._BLOCK_TOKENS", 64)
+    monkeypatch.setattr("saewidgets.engine.activations.portion.TOKENS", 64)
     told = []
     with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
         for i, (texts, size) in enumerate(((TEXTS, 10**6), (TEXTS, 64), (TEXTS[::-1], 10**6))):

@@ -13,11 +13,12 @@ import pytest
 import tiny
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.engine.activations.reader import Reader
 from saewidgets.index import job as job_module
 from saewidgets.index.corpus import passage
 from saewidgets.index.errors import CorpusError, IndexMismatchError
-from saewidgets.index.scan import reading, scan
+from saewidgets.index.scan import scan
 
 LICENCE = "Permission is granted to anyone. " * 2
 TEXTS = [tiny.TEXTS[i % 2][i % 9 : i % 9 + 70] + str(i) for i in range(12)]
@@ -28,7 +29,7 @@ MORE = [f"something else {i}" for i in range(5)]
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_BLOCK_TOKENS", 96)
+        patch.setattr(portion, "TOKENS", 96)
         yield
 
 

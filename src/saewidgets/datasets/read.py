@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..engine.activations.portion import tokens_at_once
 from ..engine.activations.windows import Window, windows
 from ..engine.arrays import Ints
 from ..errors import NonFiniteError
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Reading", "blocks"]
 
-# Where nearly every feature is active on every token (neurons, directions), less is read at a time.
-_BLOCK_TOKENS, _BLOCK_ENTRIES = 32_768, 2**24
 # Activations of a block that nobody can have wanted: some 4 GB while they are reduced.
 _MOST_ENTRIES = 2**27
 
@@ -66,10 +65,7 @@ class Reading:
     @property
     def block_tokens(self) -> int:
         """Tokens that are read before their activations are reduced and forgotten."""
-        if not self.dictionary.dense:
-            return _BLOCK_TOKENS
-        width = self.dictionary.n_features if self.columns is None else len(self.columns)
-        return max(1, min(_BLOCK_TOKENS, _BLOCK_ENTRIES // max(width, 1)))
+        return tokens_at_once(self.dictionary, None if self.columns is None else len(self.columns))
 
     def rows(self, block: Sequence[list[int]], first: int, total: int, ticket: Ticket) -> Rows:
         """The rows of a block of documents.

@@ -14,13 +14,13 @@ import tiny
 from forks import contents, hashes, in_a_child, linux
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.engine.ticket import Ticket
 from saewidgets.index import build_bounded as building
 from saewidgets.index.bounded import drive, job, shard
 from saewidgets.index.bounded.hands import Done, Here, Ranges, Task
 from saewidgets.index.bounded.shard import Reading
 from saewidgets.index.errors import CorpusError, IndexCorruptError, IndexMismatchError
-from saewidgets.index.scan import reading
 from saewidgets.index.statistics.kept_examples import Keeping
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 :] + str(i) for i in range(24)]
@@ -115,7 +115,7 @@ def test_a_limit_is_the_same_limit_for_several(tmp_path: Path, monkeypatch: pyte
 def test_portions_change_nothing_that_is_shown(
     whole: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_BLOCK_TOKENS", 40)
+    monkeypatch.setattr(portion, "TOKENS", 40)
     one = build(tmp_path / "one", shard_tokens=10**6)
     monkeypatch.setattr(shard, "_PORTION_TOKENS", 100)
     several = build(tmp_path / "several", shard_tokens=10**6)

@@ -16,6 +16,7 @@ from matrix_made import AGGREGATES, FACTOR, LONG, TEXTS, ids_of, place, referenc
 import saewidgets as sw
 from saewidgets.datasets import read
 from saewidgets.datasets.errors import DatasetError
+from saewidgets.engine.activations import portion
 from saewidgets.engine.activations.piece import Piece
 from saewidgets.engine.activations.reader import Reader
 from saewidgets.errors import CancelledError, FeatureIndexError
@@ -73,7 +74,7 @@ def test_what_is_left_out_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_document_longer_than_a_block_is_read_in_steps(monkeypatch: pytest.MonkeyPatch, aggregate: Any) -> None:
     with made() as engine:
         whole = sw.feature_matrix(engine, TEXTS, aggregate=aggregate)
-        monkeypatch.setattr(read, "_BLOCK_TOKENS", 70)
+        monkeypatch.setattr(portion, "TOKENS", 70)
         parts = sw.feature_matrix(engine, TEXTS, aggregate=aggregate)
     np.testing.assert_allclose(parts.matrix.toarray(), whole.matrix.toarray(), atol=1e-5)
     assert parts.tokens.tolist() == whole.tokens.tolist()
@@ -123,7 +124,7 @@ class Held:
 
 
 def test_no_more_than_a_block_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "_BLOCK_TOKENS", 100)
+    monkeypatch.setattr(portion, "TOKENS", 100)
     texts = [*TEXTS * 4, LONG * 2]
     with made() as engine:
         held = Held(monkeypatch)
@@ -134,7 +135,7 @@ def test_no_more_than_a_block_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_texts_are_read_as_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "_BLOCK_TOKENS", 20)
+    monkeypatch.setattr(portion, "TOKENS", 20)
     drawn, at_first = 0, []
 
     def texts() -> Any:
@@ -162,7 +163,7 @@ def test_too_dense_to_be_held_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_dense_dictionaries_are_read_less_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "_BLOCK_ENTRIES", 32 * 40)
+    monkeypatch.setattr(portion, "ENTRIES", 32 * 40)
     with sw.Engine(tiny.hooked(), sw.Neurons("blocks.0.mlp.hook_post")) as engine:
         held = Held(monkeypatch)
         found = sw.feature_matrix(engine, TEXTS)
@@ -225,7 +226,7 @@ def test_broken_values_name_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_counts_texts_and_a_cancelled_run_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "_BLOCK_TOKENS", 40)
+    monkeypatch.setattr(portion, "TOKENS", 40)
     told: list[tuple[int, int]] = []
     with made() as engine:
         sw.feature_matrix(engine, TEXTS, on_progress=lambda *at: told.append(at))

@@ -17,8 +17,9 @@ from forks import in_a_child, linux
 from matrix_made import TEXTS
 
 import saewidgets as sw
-from saewidgets.datasets import build, read
+from saewidgets.datasets import build
 from saewidgets.datasets.errors import MatrixMismatchError
+from saewidgets.engine.activations import portion
 from saewidgets.engine.activations.reader import Reader
 from saewidgets.storage import array_folder
 from saewidgets.storage.errors import IndexCorruptError, IndexWriteError
@@ -28,7 +29,7 @@ MANY = [text[i % 7 :] + f" and {i}" if text else text for i, text in enumerate(T
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "_BLOCK_TOKENS", 100)
+    monkeypatch.setattr(portion, "TOKENS", 100)
     monkeypatch.setattr(build, "_PART_TOKENS", 250)
 
 

@@ -17,7 +17,7 @@ from sae_lens.saes.sae import SAEMetadata
 from test_activations_equal_sae_lens import reference
 
 import saewidgets as sw
-from saewidgets.index.scan import reading
+from saewidgets.engine.activations import portion
 
 WORDS = "In the beginning God created heaven and earth without form void darkness face deep day night".split()
 
@@ -55,7 +55,7 @@ def build(
     """An index; with `block` its shards are cut after that many tokens."""
     with pytest.MonkeyPatch.context() as patch:
         if block:
-            patch.setattr(reading, "_BLOCK_TOKENS", block)
+            patch.setattr(portion, "TOKENS", block)
             options["shard_tokens"] = 1
         return sw.build_index(engine, corpus, path, sae=sae, progress=False, wait=True, **options)
 

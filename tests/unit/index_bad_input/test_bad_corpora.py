@@ -15,13 +15,13 @@ from forks import contents
 from index_bad_made import TEXTS, build
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.engine.activations.reader import Reader
 from saewidgets.errors import NonFiniteError
 from saewidgets.index.errors import (
     CorpusError,
     IndexMismatchError,
 )
-from saewidgets.index.scan import reading
 
 # -- no corpus
 
@@ -80,7 +80,7 @@ def test_arguments_that_make_no_sense(how: dict[str, Any], told: str, engine: sw
 @pytest.mark.slow
 def test_a_bad_document_late_in_the_corpus_keeps_the_shards_before_it(engine: sw.Engine, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_BLOCK_TOKENS", 64)
+        patch.setattr(portion, "TOKENS", 64)
         with pytest.raises(CorpusError, match="Document 11 is a int"):
             build(engine, [*TEXTS[:11], 7], tmp_path / "index", shard_tokens=64)
         with pytest.raises(IndexMismatchError, match="did not end: [1-9][0-9]* tokens are done"):
@@ -199,7 +199,7 @@ def test_columns_of_mixed_types(engine: sw.Engine, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_columns_of_mixed_types_do_not_depend_on_shards(engine: sw.Engine, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_BLOCK_TOKENS", 4)
+        patch.setattr(portion, "TOKENS", 4)
         one = build(engine, MIXED, tmp_path / "one")
         several = build(engine, MIXED, tmp_path / "several", shard_tokens=4)
     assert one.texts.documents.to_pylist() == several.texts.documents.to_pylist()

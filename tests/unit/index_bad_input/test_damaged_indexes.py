@@ -14,6 +14,7 @@ from forks import contents
 from index_bad_made import TEXTS, _full_at, build
 
 import saewidgets as sw
+from saewidgets.engine.activations import portion
 from saewidgets.errors import FeatureIndexError
 from saewidgets.index.errors import (
     IndexCorruptError,
@@ -21,7 +22,6 @@ from saewidgets.index.errors import (
     IndexVersionError,
     IndexWriteError,
 )
-from saewidgets.index.scan import reading
 
 
 @pytest.mark.parametrize("feature", [-1, tiny.D_SAE, 10**12])
@@ -188,7 +188,7 @@ def test_a_place_that_cannot_be_written(
 def test_a_full_disk_at_any_write_is_told_and_the_same_call_goes_on(
     engine: sw.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_BLOCK_TOKENS", 96)
+    monkeypatch.setattr(portion, "TOKENS", 96)
     with monkeypatch.context() as patch:
         calls = _full_at(patch, 0)
         whole = contents(build(engine, TEXTS, tmp_path / "whole", shard_tokens=150).path)

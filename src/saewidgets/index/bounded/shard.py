@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...engine.activations.portion import tokens_at_once
 from ...engine.activations.windows import windows
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
@@ -21,7 +22,7 @@ from ...engine.ticket import Ticket
 from ..corpus.documents import Chunk, Document
 from ..corpus.passage import row_of
 from ..errors import writing
-from ..scan.reading import block_tokens, blocks_of, read_block
+from ..scan.reading import blocks_of, read_block
 from ..scan.shards import OUTLIER, Block
 from .facts import Bounds, ShardFacts
 from .write_state import merge_states, write_state
@@ -84,7 +85,7 @@ def scan_shard(
         blocks.clear()
 
     try:
-        for some in blocks_of(passed, block_tokens(dictionary, reading.context_size), limit, ticket):
+        for some in blocks_of(passed, tokens_at_once(dictionary, least=reading.context_size), limit, ticket):
             before = passed.tokens - sum(len(chunk.ids) for chunk in some)
             block = read_block(engine, dictionary, some, ticket, partial(_from, told, before))
             counted += int((block.flags == 0).sum())

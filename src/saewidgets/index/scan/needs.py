@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...engine.activations.portion import tokens_at_once
 from ..errors import CorpusError, IndexWriteError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 # Bytes: of a feature's rows in the store, of an activation in a shard, in the store, and in memory while a shard is written,
 # of a token.
 _ROW, _ENTRY, _KEPT, _IN_MEMORY, _TOKEN = 1600, 8, 9, 60, 8
-_BLOCK = 32_768
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Needs:
     Attributes:
         tokens: to be read, if that is known.
         keep: activations of a feature that the index keeps all of, at most.
+        shard, portion: tokens of a shard, which is written once it has so many or `full` activations, and of what is read
+            between two looks at that.
         store: the finished index without its activations; sums: of products with neurons, in memory and on disk.
     """
 
@@ -33,14 +35,19 @@ class Needs:
     tokens: int | None
     n_features: int
     keep: int
+    shard: int
+    full: int
+    portion: int
     store: int
     sums: int
 
     @classmethod
-    def of(cls, path: Path, dictionary: Dictionary, tokens: int | None, keep: int, neurons: bool) -> Needs:
-        n = dictionary.n_features
+    def of(
+        cls, path: Path, dictionary: Dictionary, tokens: int | None, keep: int, neurons: bool, *, shard: int, full: int
+    ) -> Needs:
+        n, portion = dictionary.n_features, tokens_at_once(dictionary)
         sums = n * dictionary.d_in * 8 if neurons else 0
-        return cls(path, tokens, n, keep, n * _ROW + (tokens or 0) * _TOKEN, sums)
+        return cls(path, tokens, n, keep, shard, full, portion, n * _ROW + (tokens or 0) * _TOKEN, sums)
 
     def activations(self, per_token: float, done: int = 0) -> int:
         """Bytes of the activations that are still to come."""
@@ -50,9 +57,15 @@ class Needs:
         """Bytes of the activations in the index, most of them where few features fire more than `keep` times."""
         return int(min((self.tokens or 0) * per_token, self.n_features * self.keep) * _KEPT)
 
+    def held(self, per_token: float) -> float:
+        """Activations in memory at once: of a shard, which may end within a portion."""
+        most = self.full + self.portion * per_token
+        read = max(self.shard, self.portion) if self.tokens is None else min(self.tokens, max(self.shard, self.portion))
+        return min(read * per_token, most)
+
     def memory(self, per_token: float | None) -> int:
         """Bytes in memory beside the model and the dictionary."""
-        return self.sums + self.n_features * _ROW + int(_BLOCK * (per_token or 0) * _IN_MEMORY)
+        return self.sums + self.n_features * _ROW + int(self.held(per_token or 0) * _IN_MEMORY)
 
     def told(self, per_token: float | None) -> str:
         """For people, before it starts and once it is known how many features are active on a token."""

@@ -23,19 +23,10 @@ if TYPE_CHECKING:
     from ...engine.activations.reader import Watch
     from ...engine.activations.windows import Window
 
-__all__ = ["block_tokens", "blocks_of", "read_block"]
+__all__ = ["blocks_of", "read_block"]
 
-# Dense dictionaries (neurons, directions) are active on every token: read less of them at a time.
-_BLOCK_TOKENS, _BLOCK_ENTRIES = 32_768, 2**24
 # Activations of a block that nobody can have wanted: 8 GB.
 _MOST_ENTRIES = 2**27
-
-
-def block_tokens(dictionary: Dictionary, context_size: int) -> int:
-    """Tokens of a block, at least."""
-    if not dictionary.dense:
-        return _BLOCK_TOKENS
-    return max(context_size, min(_BLOCK_TOKENS, _BLOCK_ENTRIES // max(1, dictionary.n_features)))
 
 
 def blocks_of(stream: Iterator[Chunk], size: int, limit: int | None, ticket: Ticket) -> Iterator[list[Chunk]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from ...engine.activations.portion import tokens_at_once
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from ...engine.text.counted import Counting
@@ -21,7 +22,7 @@ from ..errors import CorpusError, IndexMismatchError, writing
 from ..record.state import State
 from ..statistics.neuron_correlations import NeuronSums
 from .needs import Needs
-from .reading import block_tokens, blocks_of, read_block
+from .reading import blocks_of, read_block
 from .shards import Block, Shard, shard_name, shards_in, write_shard
 
 # Activations after which a shard is written however few its tokens: some 60 bytes each while it is.
@@ -79,7 +80,15 @@ class Scan:
             self._unless_repeated(stream, before)
             self._skip(stream, mine, ticket)
         last = first - 1 if stream.last is None else stream.last.number
-        self._needs = Needs.of(plan.path, plan.dictionary, plan.tokens, plan.keep, self.state.neurons)
+        self._needs = Needs.of(
+            plan.path,
+            plan.dictionary,
+            plan.tokens,
+            plan.keep,
+            self.state.neurons,
+            shard=plan.shard_tokens,
+            full=_SHARD_ENTRIES,
+        )
         self._needs.check(None, 0)
         self.told.append(self._needs.told(None))
         self._sums = self._load_sums(len(before))
@@ -88,7 +97,7 @@ class Scan:
         blocks: list[Block] = []
         seen = last
         limit = None if plan.tokens is None else plan.tokens - done
-        for some in blocks_of(stream, block_tokens(plan.dictionary, plan.context_size), limit, ticket):
+        for some in blocks_of(stream, tokens_at_once(plan.dictionary, least=plan.context_size), limit, ticket):
             blocks.append(self._read(some, ticket, done))
             done += len(blocks[-1])
             self.documents_done = some[-1].document.number - int(part["first_document"])
