@@ -11,7 +11,7 @@ import pytest
 
 from saewidgets.storage.array_folder import CONTENTS, Folder, FolderWriter
 from saewidgets.storage.errors import IndexCorruptError, IndexWriteError
-from saewidgets.storage.shelf import Shelf, UrlShelf, shelf_at
+from saewidgets.storage.shelf import FolderShelf, Shelf, UrlShelf, shelf_at
 
 NUMBERS = np.arange(100_000, dtype=np.int64)
 
@@ -40,16 +40,19 @@ def test_what_is_put_is_there_and_removed_is_not(shelf: Shelf) -> None:
     put(shelf, "other")
     assert shelf.names() == ["other", "state-1", "state-2"] and shelf.names("state-") == ["state-1", "state-2"]
     assert shelf.facts("state-2") == {"what": "state-2", "n": 7}
-    folder = Folder(shelf.fetched("state-1"))
-    folder.verify()
-    np.testing.assert_array_equal(folder.read("numbers"), NUMBERS)
-    put(shelf, "state-1", NUMBERS[:5])  # in place of what has that name, also where a copy was fetched
-    assert Folder(shelf.fetched("state-1")).length("numbers") == 5
+    with shelf.opened("state-1") as path:
+        folder = Folder(path)
+        folder.verify()
+        np.testing.assert_array_equal(folder.read("numbers"), NUMBERS)
+    assert path.exists() == isinstance(shelf, FolderShelf)  # a copy goes at once
+    put(shelf, "state-1", NUMBERS[:5])  # in place of what has that name
+    with shelf.opened("state-1") as path:
+        assert Folder(path).length("numbers") == 5
     shelf.remove("state-1")
     shelf.remove("never there")
     assert shelf.names("state-") == ["state-2"]
-    with pytest.raises(IndexCorruptError):
-        shelf.fetched("state-1")
+    with pytest.raises(IndexCorruptError), shelf.opened("state-1"):
+        pass
 
 
 def test_small_files(shelf: Shelf) -> None:
@@ -67,15 +70,17 @@ def test_what_was_cut_short_is_found(shelf: Shelf) -> None:
     content = shelf.read("state-1/numbers.npy")
     assert content is not None
     shelf.write("state-1/numbers.npy", content[:1000])
-    for ask in (shelf.facts, shelf.fetched):
-        with pytest.raises(IndexCorruptError, match="numbers.npy.* has 1000 bytes"):
-            ask("state-1")  # type: ignore[operator]
+    with pytest.raises(IndexCorruptError, match="numbers.npy.* has 1000 bytes"):
+        shelf.facts("state-1")
+    with pytest.raises(IndexCorruptError, match="numbers.npy.* has 1000 bytes"), shelf.opened("state-1"):
+        pass
     shelf.write("state-1/numbers.npy", content[:-1] + b"!")  # of the right length
-    with pytest.raises(IndexCorruptError, match="altered"):
-        Folder(shelf.fetched("state-1")).verify()
+    with pytest.raises(IndexCorruptError, match="altered"), shelf.opened("state-1") as path:
+        Folder(path).verify()
     shelf.remove("state-1")
     put(shelf, "state-1")  # the same again, though the damaged one had the same table of contents
-    Folder(shelf.fetched("state-1")).verify()
+    with shelf.opened("state-1") as path:
+        Folder(path).verify()
 
 
 def test_a_put_that_was_cut_short_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

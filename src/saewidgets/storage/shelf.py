@@ -7,13 +7,11 @@ can be renamed, its table of contents is written last. What was cut short on the
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -36,8 +34,8 @@ class Shelf(Protocol):
     def put(self, folder: Path, name: str) -> None:
         """Move a finished array folder here, under `name`; in place of what has that name."""
 
-    def fetched(self, name: str, into: Path | None = None) -> Path:
-        """A folder of this machine that is the folder `name`: itself, or a copy in `into` (None: for as long as this process lasts).
+    def opened(self, name: str) -> AbstractContextManager[Path]:
+        """A context manager: a folder of this machine that is the folder `name`: itself, or a copy that goes afterwards.
 
         Raises:
             IndexCorruptError: if it is not there, or a file of it was cut short.
@@ -103,8 +101,9 @@ class FolderShelf:
             shutil.rmtree(folder)  # somebody else has done the same meanwhile
         sync(target.parent)
 
-    def fetched(self, name: str, into: Path | None = None) -> Path:
-        return Folder(Path(self.where) / name).path
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Path]:
+        yield Folder(Path(self.where) / name).path
 
     def facts(self, name: str) -> Mapping[str, Any]:
         return Folder(Path(self.where) / name).facts
@@ -171,19 +170,16 @@ class UrlShelf:
             files.put_file(str(file), f"{target}/{file.name}")
         shutil.rmtree(folder)
 
-    def fetched(self, name: str, into: Path | None = None) -> Path:
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Path]:
         files, root = self._open()
-        made = (_copy_of(self.where) if into is None else into) / name
-        if _contents(made) is not None and _contents(made) == self.read(f"{name}/{CONTENTS}"):
-            return Folder(made).path
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
-        for file in [CONTENTS, *sizes_of(self._contents(name))]:
-            try:
-                files.get_file(f"{root}/{name}/{file}", str(made / file))
-            except FileNotFoundError:
-                raise IndexCorruptError(f"{self.where}/{name}/{file} is missing.") from None
-        return Folder(made).path
+        with self.scratch() as made:
+            for file in [CONTENTS, *sizes_of(self._contents(name))]:
+                try:
+                    files.get_file(f"{root}/{name}/{file}", str(made / file))
+                except FileNotFoundError:
+                    raise IndexCorruptError(f"{self.where}/{name}/{file} is missing.") from None
+            yield Folder(made).path
 
     def facts(self, name: str) -> Mapping[str, Any]:
         files, root = self._open()
@@ -208,7 +204,6 @@ class UrlShelf:
     def remove(self, name: str) -> None:
         files, root = self._open()
         files.invalidate_cache()
-        shutil.rmtree(_copy_of(self.where) / name, ignore_errors=True)
         # First what makes it one: should this be cut short, it is not there.
         if files.exists(f"{root}/{name}/{CONTENTS}"):
             files.rm_file(f"{root}/{name}/{CONTENTS}")
@@ -265,14 +260,6 @@ class UrlShelf:
                 "s3://, gcsfs for gs://), or name a folder that all machines mount."
             ) from error
         return files, str(root).rstrip("/")
-
-
-@cache
-def _copy_of(where: str) -> Path:
-    """A folder for what is fetched from a shelf, which ends with the process."""
-    made = Path(tempfile.mkdtemp(prefix="saewidgets-"))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
 
 
 def _contents(folder: Path) -> bytes | None:

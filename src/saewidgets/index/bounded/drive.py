@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...storage.array_folder import Folder
 from ...storage.shelf import Shelf
 from ..errors import CorpusError, IndexCorruptError, IndexMismatchError
 from .facts import Bounds, ShardFacts, StateFacts
 from .hands import Done, Hands, Task
+from .on_shelf import is_whole
 from .state import state_name
 
 __all__ = ["Course", "Drive"]
@@ -183,12 +183,10 @@ class Drive:
         if not self._states:
             return True
         name = next(iter(self._states))
-        try:
-            Folder(self._shelf.fetched(name), mapped=False).verify()
-        except IndexCorruptError:
-            self._lose([name])
-            return False
-        return True
+        if is_whole(self._shelf, name):
+            return True
+        self._lose([name])
+        return False
 
     def _free(self) -> list[str]:
         """States whose shards are all settled, and which are not being merged; those of few shards first."""

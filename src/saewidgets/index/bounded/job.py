@@ -148,8 +148,9 @@ class BoundedJob:
         if isinstance(hands, Here):
             hands.on_tokens = drive.tell
         try:
-            state = StateFolder(self.shelf.fetched(drive.run(ticket.breathe)))
-            corpus = must_count(state.facts.shards)
+            whole = drive.run(ticket.breathe)
+            shards = StateFacts.of(self.shelf.facts(whole)).shards
+            corpus = must_count(shards)
         except CorpusError:
             self._forget()
             raise
@@ -159,15 +160,15 @@ class BoundedJob:
             ticket.breathe()
 
         name = "store-000001"
-        with writing(path):
-            write_bounded_store(path / name, self.engine, dictionary, state, self.settings, say)
+        with writing(path), self.shelf.opened(whole) as state:
+            write_bounded_store(path / name, self.engine, dictionary, StateFolder(state), self.settings, say)
         facts = Folder(path / name).facts
         part = {
             "first_shard": 0,
             "first_document": 0,
             "done": True,
             "tokens": corpus["tokens"],
-            "chunks": sum(shard.chunks for shard in state.facts.shards),
+            "chunks": sum(shard.chunks for shard in shards),
             "exhausted": not drive.enough,
             "documents": corpus["documents"],
         }
@@ -179,7 +180,7 @@ class BoundedJob:
             corpus={**facts["corpus"], "tokens": facts["tokens"], "counted": facts["counted"]},
             parts=[part],
             growable=False,
-            bounded={**_plain(course), **SAID, "shards": [shard.to_json() for shard in state.facts.shards]},
+            bounded={**_plain(course), **SAID, "shards": [shard.to_json() for shard in shards]},
         )
         with writing(path):
             manifest.save(path)

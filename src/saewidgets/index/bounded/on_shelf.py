@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from contextlib import ExitStack
 
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
@@ -16,7 +16,7 @@ from .facts import ShardFacts
 from .shard import Reading, Told, scan_shard
 from .write_state import merge_states
 
-__all__ = ["merge_on", "scan_to"]
+__all__ = ["is_whole", "merge_on", "scan_to"]
 
 
 def scan_to(
@@ -46,9 +46,10 @@ def merge_on(shelf: Shelf, names: Iterable[str], name: str, breathe: Callable[[]
     """Merge states to one; returns those that are not as they were written. If there is one, nothing was merged."""
     with writing(shelf.where), shelf.scratch() as scratch:
         try:
-            merge_states([shelf.fetched(one, scratch) for one in names], scratch / name, breathe)
+            with ExitStack() as open_ones:
+                merge_states([open_ones.enter_context(shelf.opened(one)) for one in names], scratch / name, breathe)
         except IndexCorruptError:
-            damaged = tuple(one for one in names if not _is_whole(shelf, one, scratch))
+            damaged = tuple(one for one in names if not is_whole(shelf, one))
             if not damaged:
                 raise
             return damaged
@@ -56,9 +57,11 @@ def merge_on(shelf: Shelf, names: Iterable[str], name: str, breathe: Callable[[]
     return ()
 
 
-def _is_whole(shelf: Shelf, name: str, scratch: Path) -> bool:
+def is_whole(shelf: Shelf, name: str) -> bool:
+    """Whether a state is on the shelf as it was written."""
     try:
-        Folder(shelf.fetched(name, scratch), mapped=False).verify()
+        with shelf.opened(name) as folder:
+            Folder(folder, mapped=False).verify()
     except IndexCorruptError:
         return False
     return True

@@ -11,7 +11,7 @@ import os
 import platform
 import socket
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -60,9 +60,13 @@ class Corpus:
     def of(self, number: int, engine: Engine) -> Iterable[Document]:
         """The documents of a shard."""
         if self.rows is None:
-            return read_documents(self.spool.fetched(spooled(number)))
+            return self._spooled(number)
         first = number * self.per_shard
         return documents(self.rows.rows(first, first + self.per_shard), engine, self.text, self.name, first)
+
+    def _spooled(self, number: int) -> Iterator[Document]:
+        with self.spool.opened(spooled(number)) as folder:
+            yield from read_documents(folder)
 
 
 def spooled(number: int) -> str:
