@@ -78,4 +78,4 @@ def tiny_logit_weights(engine: sw.Engine) -> np.ndarray:
 
 def test_a_feature_outside_has_none(index: sw.FeatureIndex) -> None:
     assert index._automatic.describe(48) is None and index._automatic.describe(-1) is None
-    assert index._automatic.all() == [index._automatic.describe(f).text for f in range(48)]  # type: ignore[union-attr]
+    assert [*index._automatic.all()] == [index._automatic.describe(f).text for f in range(48)]  # type: ignore[union-attr]

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import saewidgets as sw
-from saewidgets.index.explanations import by_words
+from saewidgets.index.explanations import by_words, corpus
 from saewidgets.index.explanations.by_meaning import ByMeaning, default_embedding
 from saewidgets.index.explanations.by_words import HOW, ByWords, SearchError
 from saewidgets.index.explanations.corpus import Said
@@ -119,6 +119,23 @@ def test_a_search_that_nobody_has_any_more_closes_its_database(tmp_path: Path) -
         gc.collect()
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             database.execute("SELECT 1")
+
+
+@pytest.mark.slow
+def test_the_first_search_of_many_sentences_says_how_far_it_is(
+    index: sw.FeatureIndex, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a million it took forty seconds without a word."""
+    index.found("nothing that anybody said")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(corpus, "_SHOWN", len(index))
+    for made in (index.path / "search").iterdir():
+        made.unlink()
+    sw.FeatureIndex.open(index.path).found("nothing that anybody said")
+    told = capsys.readouterr().err
+    assert "writing down what is said of features" in told and "sorting by words what is said of features" in told
+    sw.FeatureIndex.open(index.path).found("nothing that anybody said")
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow

@@ -79,11 +79,12 @@ class Automatic:
         """The features that there is anything to be said of, ascending."""
         return np.flatnonzero(not_missing(self._folder))
 
-    def all(self) -> list[str]:
-        """Of every feature."""
+    def all(self) -> Iterator[str]:
+        """Of every feature, in their order."""
         folder = self._now()
         n = folder.length("count")
-        return [text for at in range(0, n, _AT_ONCE) for text in self._of(folder, at, min(n, at + _AT_ONCE))]
+        for at in range(0, n, _AT_ONCE):
+            yield from self._of(folder, at, min(n, at + _AT_ONCE))
 
     def _now(self) -> Folder:
         """The store, with the logit weights that may have been computed since."""

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from ...engine.arrays import Ints
 from ...errors import SaewidgetsError
-from .corpus import Said
+from .corpus import Said, shown
 
 __all__ = ["HOW", "SOME", "ByWords", "Hit", "SearchError", "words_of"]
 
@@ -251,7 +251,8 @@ def _built(place: str, sentences: Iterable[Said]) -> sqlite3.Connection:
             )
             db.execute("CREATE TABLE sentence (id INTEGER PRIMARY KEY, feature INTEGER, text, kind, source)")
             numbered = [*enumerate(ordered, 1)]
-            words = ((i, " ".join(words_of(one.text))) for i, one in numbered)
+            told = shown(numbered, len(numbered), "sorting by words what is said of features")
+            words = ((i, " ".join(words_of(one.text))) for i, one in told)
             db.executemany("INSERT INTO words(rowid, text) VALUES (?, ?)", words)
             rows = ((i, one.feature, one.text, one.kind, one.source) for i, one in numbered)
             db.executemany("INSERT INTO sentence VALUES (?, ?, ?, ?, ?)", rows)

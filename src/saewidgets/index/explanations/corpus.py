@@ -7,21 +7,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
+from tqdm import tqdm
 
 from ...engine.descriptions import Kind
 from ...engine.labels import Labels
 from .automatic import Automatic
 from .sets import ExplanationSets
 
-__all__ = ["KeptSaid", "Said", "Sentences", "labels_said", "others_said"]
+__all__ = ["KeptSaid", "Said", "Sentences", "labels_said", "others_said", "shown"]
+
+T = TypeVar("T")
 
 _LONGEST = 20_000
 """Characters of an explanation that are searched."""
 _AT_ONCE = 2**16
+# Sentences of which a bar is shown: seconds.
+_SHOWN = 2**17
 _SCHEMA = pa.schema(
     [("feature", pa.uint32()), ("text", pa.large_string()), ("kind", pa.string()), ("source", pa.string())]
 )
@@ -47,6 +53,12 @@ class Sentences(Protocol):
     def __iter__(self) -> Iterator[Said]: ...
 
 
+def shown(some: Iterable[T], n: int, doing: str) -> Iterable[T]:
+    """The same, with a bar where there are so many of them that it takes seconds."""
+    told: Iterable[T] = tqdm(some, desc=doing, total=n, unit="sentence", disable=n < _SHOWN)
+    return told
+
+
 def labels_said(labels: Labels) -> list[Said]:
     """The labels."""
     return [Said(feature, label[:_LONGEST], "label", "") for feature, label in labels.now.items()]
@@ -56,10 +68,12 @@ def others_said(sets: ExplanationSets, automatic: Automatic) -> Iterator[Said]:
     """Explanations, then automatic descriptions of what there are any of."""
     for name, one in sets.all():
         yield Said(one.feature, one.text[:_LONGEST], "explanation", name)
-    described = automatic.described.tolist()
-    texts = automatic.all() if described else []
-    for feature in described:
-        yield Said(feature, texts[feature], "automatic", "the index")
+    described = np.zeros(automatic.n_features, bool)
+    described[automatic.described] = True
+    if described.any():
+        for feature, text in enumerate(automatic.all()):
+            if described[feature]:
+                yield Said(feature, text, "automatic", "the index")
 
 
 class KeptSaid:
@@ -69,13 +83,14 @@ class KeptSaid:
     Args:
         said: the sentences; not looked at if `file` is there.
         file: an Arrow table of them. It is written beside and renamed, so one that is there is whole.
+        about: how many there may be, for a bar.
     """
 
-    def __init__(self, said: Iterable[Said], file: Path) -> None:
+    def __init__(self, said: Iterable[Said], file: Path, about: int = 0) -> None:
         table = _read(file)
         if table is None:
             temporary = file.with_name(f".{file.name}.{uuid4().hex}.tmp")
-            _write(said, temporary)
+            _write(shown(said, about, "writing down what is said of features"), temporary)
             os.replace(temporary, file)
             table = _read(file)
         assert table is not None

@@ -153,8 +153,9 @@ class Search:
     def _others(self, stamp: str) -> KeptSaid:
         """What others say, in words."""
         if self._said is None or self._said[0] != stamp:
+            about = self._automatic.n_features
             made = self._kept(
-                f"said-{stamp}.arrow", lambda file: KeptSaid(others_said(self._sets, self._automatic), file)
+                f"said-{stamp}.arrow", lambda file: KeptSaid(others_said(self._sets, self._automatic), file, about)
             )
             self._said = (stamp, made)
         return self._said[1]
