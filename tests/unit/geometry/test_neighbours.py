@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+import torch
 from pairs_made import build, dense, documents
 
 import saewidgets as sw
@@ -140,3 +141,24 @@ def test_neurons_have_no_neighbours_by_decoder(tmp_path: Path) -> None:
     with pytest.raises(GeometryError, match="Neurons are the basis"):
         sw.neighbours(index, 0)
     assert len(sw.neighbours(index, 0, by="correlation", k=3)) == 3
+
+
+@pytest.mark.parametrize("given", [2.5, -0.5, float("nan"), float("inf"), "2", None])
+def test_what_is_no_whole_number_is_no_feature(case: tuple[sw.FeatureIndex, Any, Any], given: Any) -> None:
+    index, engine = case[0], case[0].engine
+    assert engine is not None
+    for ask in (
+        lambda: sw.neighbours(index, given),
+        lambda: sw.cooccurrence(index, [3, given]),
+        lambda: sw.subspace(index, [3, given]),
+        lambda: sw.splitting(index, index).family(given),
+        lambda: engine.activations("In the beginning", features=[given]),
+    ):
+        with pytest.raises(FeatureIndexError, match="whole numbers"):
+            ask()
+
+
+def test_whole_numbers_of_any_kind_are_features(case: tuple[sw.FeatureIndex, Any, Any]) -> None:
+    index, f = case[0], alive(case[1])[0]
+    for given in (np.int32(f), np.uint8(f), float(f), np.float32(f), torch.tensor(f)):
+        assert sw.neighbours(index, given).equals(sw.neighbours(index, f))  # type: ignore[arg-type]
