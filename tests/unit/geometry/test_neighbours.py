@@ -162,3 +162,21 @@ def test_whole_numbers_of_any_kind_are_features(case: tuple[sw.FeatureIndex, Any
     index, f = case[0], alive(case[1])[0]
     for given in (np.int32(f), np.uint8(f), float(f), np.float32(f), torch.tensor(f)):
         assert sw.neighbours(index, given).equals(sw.neighbours(index, f))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_row_of_zeros_has_no_neighbours_and_is_nobody_s(tmp_path: Path) -> None:
+    sae, zero = tiny.sae("topk", HOOK), [3, 40]
+    with torch.no_grad():
+        sae.W_dec[zero] = 0
+    index = build(sw.Engine(tiny.hooked(), sae), documents(4), tmp_path / "index")
+    for k in (5, 20, 47):  # what is stored, and more than that
+        assert len(sw.neighbours(index, 3, k=k)) == 0
+        for f in (0, 7):
+            assert not set(zero) & set(sw.neighbours(index, f, k=k).index)
+    assert len(sw.neighbours(index, 0, k=47)) == 45  # all others but the two
+    alone = sw.FeatureIndex.open(index.path)
+    assert len(sw.neighbours(alone, 3)) == 0 and len(sw.neighbours(alone, 3, k=40)) == 0
+    assert alone.features["neighbour"].isna().to_numpy().nonzero()[0].tolist() == zero
+    assert alone.features["neighbour_cosine"].isna().to_numpy().nonzero()[0].tolist() == zero
+    assert not any(set(zero) & set(group.features) for group in sw.candidate_groups(index, cut=-1, top=20).groups)

@@ -32,7 +32,7 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
     Three questions, with three answers:
 
     - "cosine": which features write the same? `cosine`, of the decoder rows. It says nothing of when they fire: parts of a feature
-      that was split, and the points of a circle, have large cosines and may never fire together.
+      that was split, and the points of a circle, have large cosines and may never fire together. A row of zeros is near to none.
     - "correlation": which features rise and fall with it? `r`, Pearson's, of the activations over all counted tokens (of a bounded
       scan over those of chunks drawn at random: `attrs["of"]`).
     - "coactivation": which features fire where it does, however strongly? `jaccard`, tokens where both fire / where either does.
@@ -82,8 +82,10 @@ def _by_cosine(index: FeatureIndex, feature: int, k: int) -> tuple[Ints, Doubles
     why = index.folder.facts.get("decoder_missing")
     if why is not None:
         raise GeometryError(str(why))
-    stored = index.feature(feature).neighbours
-    if len(stored) >= min(k, len(index) - 1):
+    stored, others = index.feature(feature).neighbours, len(index) - 1
+    # Rows of zeros are no neighbours: where fewer are stored than there is room for, these are all.
+    whole = index.imported is None and "neighbour" in index.folder and len(stored) < min(_STORED, others)
+    if whole or len(stored) >= min(k, others):
         return np.array([n.feature for n in stored[:k]], np.int64), np.array([n.cosine for n in stored[:k]], np.float64)
     if index.imported is not None:
         raise IndexMismatchError(
