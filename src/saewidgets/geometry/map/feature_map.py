@@ -93,7 +93,7 @@ def feature_map(
     store = MapStore(index.path, str(index.made_with["dictionary"]), asked)
     there = None if fresh else store.load()
     if there is None:
-        made = _made(index, n_neighbors, min_dist, seed, on_progress or (lambda done, total: None))
+        made = _made(index, int(n_neighbors), float(min_dist), int(seed), on_progress or (lambda done, total: None))
         stored, path, said = store.save(made, replace=fresh)
     else:
         stored, path, said = there
