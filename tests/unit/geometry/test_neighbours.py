@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import planted_shapes as shapes
 import pytest
 import tiny
 import torch
@@ -14,7 +15,9 @@ from pairs_made import build, dense, documents
 import saewidgets as sw
 from saewidgets.errors import FeatureIndexError
 from saewidgets.geometry.errors import GeometryError
+from saewidgets.index.bounded import job
 from saewidgets.index.errors import IndexMismatchError
+from saewidgets.index.scan.shards import SAMPLE, Shard
 
 HOOK = "blocks.1.hook_resid_pre"
 
@@ -141,6 +144,40 @@ def test_neurons_have_no_neighbours_by_decoder(tmp_path: Path) -> None:
     with pytest.raises(GeometryError, match="Neurons are the basis"):
         sw.neighbours(index, 0)
     assert len(sw.neighbours(index, 0, by="correlation", k=3)) == 3
+
+
+@pytest.mark.slow
+def test_without_a_scan_those_that_go_with_it_less_than_what_never_fires_with_it_are_left_out_and_it_is_said(
+    tmp_path: Path,
+) -> None:
+    """The circle's first feature has a token of its own, and fires with four by chance alone."""
+    with shapes.engine() as engine:
+        alone, line = shapes.CIRCLE[0], shapes.LINE[0]
+        exact = shapes.index(tmp_path / "exact", engine)
+        assert len(sw.neighbours(exact, alone, by="correlation")) == 4
+        assert (sw.neighbours(exact, alone, by="correlation")["r"] < 0).all()
+        assert len(sw.neighbours(exact, line, by="correlation")) == 7
+        for how in (False, "until finished"):
+            index = shapes.index(tmp_path / str(how), engine, keep_activations=how)
+            for feature, stored in ((alone, 0), (line, 3)):
+                table = sw.neighbours(index, feature, by="correlation")
+                assert len(table) == stored and "never fire with it" in table.attrs["left_out"]
+            assert "left_out" not in sw.neighbours(index, line, by="correlation", k=3).attrs
+
+
+@pytest.mark.slow
+def test_of_drawn_chunks_it_is_not_said_that_nothing_fires_with_it_where_something_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_DRAWN_TOKENS", 1)  # the fewest chunks that there are drawn
+    alone = shapes.CIRCLE[0]
+    with shapes.engine() as engine:
+        index = shapes.index(tmp_path / "index", engine, keep_activations=False)
+    ptr, position, _ = Shard(index.path / SAMPLE, 0).entries(0, tiny.D_SAE)
+    own, *others = (set(some.tolist()) for some in np.split(position, ptr[1:-1].astype(np.int64)))
+    assert any(own & other for other in others)
+    said = index.feature(alone).correlated_missing
+    assert said is not None and said.startswith("None of the features with the largest r fires with it on the ")
 
 
 @pytest.mark.parametrize("given", [2.5, -0.5, float("nan"), float("inf"), "2", None])

@@ -44,7 +44,8 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
     `description`, its label or what else is said of it.
 
     Of "correlation" and "coactivation" features that fire on no token with it are no neighbours. What an index stores (the 20
-    nearest by cosine and by correlation) is taken from it; more, and co-activation, is computed exactly.
+    nearest by cosine and by correlation) is taken from it; more, and co-activation, is computed exactly. Without its scan there
+    are of "correlation" only those of the 20 that do fire with it: `attrs["left_out"]` says so, where these are fewer than k.
 
     Args:
         k: how many, at most.
@@ -66,6 +67,15 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
     if by == "cosine":
         return _table(index, feature, *_by_cosine(index, feature, k), "cosine")
     table = _table(index, feature, *_by_r(index, feature, k), "r")
+    if (
+        index.every is None
+        and index.imported is None
+        and len(table) < min(k, len(index) - 1)
+        and _counts(index)[feature]
+    ):
+        table.attrs["left_out"] = (
+            "those, if any, that fire with it and have a smaller r than features that never fire with it"
+        )
     if index.kept is not None and index.kept.drawn is not None:
         table.attrs["of"] = index.kept.drawn
     return table
@@ -106,14 +116,14 @@ def _by_r(index: FeatureIndex, feature: int, k: int) -> tuple[Ints, Doubles]:
     if told.count == 0:
         return np.zeros(0, np.int64), np.zeros(0)
     stored = told.correlated
-    # Those that are stored but never fire with it were dropped: fewer than 20 are all there are, if any were stored.
+    # Those that are stored but never fire with it were dropped: fewer than 20 need not be all that do.
     if len(stored) >= min(k, len(index) - 1):
         return np.array([c.feature for c in stored[:k]], np.int64), np.array(
             [c.pearson for c in stored[:k]], np.float64
         )
     every = index.every
     if every is None:
-        if stored and index.imported is None and k <= _STORED:
+        if (stored or "correlated" in index.folder) and index.imported is None and k <= _STORED:
             return np.array([c.feature for c in stored], np.int64), np.array([c.pearson for c in stored], np.float64)
         every = every_of(index)
     total, squares = index.column("total"), index.column("squares")
