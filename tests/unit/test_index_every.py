@@ -6,13 +6,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny
 import torch
 from test_index_statistics import TEXTS, dense
 
 import saewidgets as sw
-from saewidgets.index.errors import IndexMismatchError
+from saewidgets.index import job
+from saewidgets.index.errors import IndexCorruptError, IndexMismatchError
 
 HOOK = "blocks.1.hook_resid_pre"
 
@@ -76,3 +78,43 @@ def test_copies_of_a_corpus_are_told_by_its_tokens(engine: sw.Engine, index: sw.
     same = sw.build_index(other, TEXTS, tmp_path / "same")
     another = sw.build_index(other, TEXTS[:-1], tmp_path / "another")
     assert same.corpus_hash == index.corpus_hash != another.corpus_hash
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ended", [True, False], ids=["grown", "while it grows"])
+def test_of_an_index_that_has_grown_since_it_was_opened_it_is_of_the_corpus_that_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    with sw.Engine(tiny.hooked(), tiny.sae("topk"), outlier_factor=None) as engine:
+        whole = sw.build_index(engine, TEXTS, tmp_path / "whole", progress=False, wait=True)
+        index = sw.build_index(engine, TEXTS, tmp_path / "index", progress=False)
+        more, f = [text[::-1] for text in TEXTS], int(np.argmax(whole.column("count")))
+        if ended:
+            _near(index.wait(), f)
+            unread = sw.FeatureIndex.open(index.path)
+            assert len(sw.extend_index(engine, more, index.path, progress=False, wait=True)) == len(index)
+            for ask in (lambda: unread.column("count"), lambda: unread.documents):
+                with pytest.raises(IndexCorruptError, match="open the index again"):  # its files are gone
+                    ask()
+        else:
+            monkeypatch.setattr(job, "write_store", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                sw.extend_index(engine, more, index.path, progress=False)
+            index = sw.FeatureIndex.open(index.path, engine=engine)
+        assert index.every is not None and len(index.every) == index.tokens == whole.tokens
+        for ours, theirs in zip(_near(index, f), _near(whole, f), strict=True):
+            assert ours.equals(theirs)
+        assert index.feature(f).correlated == whole.feature(f).correlated
+        if not ended:
+            index.wait()
+            np.testing.assert_array_equal(index.column("correlated_r"), whole.column("correlated_r"))
+
+
+def _near(index: sw.FeatureIndex, feature: int) -> list[pd.DataFrame]:
+    # Not what is said of them: that is shared by the indexes of an engine.
+    tables = (sw.neighbours(index, feature, by=by, k=40) for by in ("correlation", "coactivation"))  # type: ignore[arg-type]
+    return [table.drop(columns="description") for table in tables]
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..engine.arrays import Doubles, Ints
+from ..index.errors import IndexMismatchError
 
 if TYPE_CHECKING:
     from ..index.feature_index import FeatureIndex
@@ -26,7 +27,10 @@ def why_no_cosines(a: FeatureIndex, b: FeatureIndex) -> str:
         named = list(dict.fromkeys(without))
         were = "was opened without its engine" if len(named) == 1 else "were opened without their engines"
         return f"Decoder cosines are left out: {' and '.join(named)} {were}."
-    first, second = (int(index.decoder([0]).shape[1]) for index in (a, b))
+    try:
+        first, second = (int(index.decoder([0]).shape[1]) for index in (a, b))
+    except IndexMismatchError as error:  # correlations are of the scans, whatever the weights are now
+        return f"Decoder cosines are left out: {error}"
     if first != second:
         return f"Decoder cosines are left out: the rows of a have {first:,} numbers, those of b {second:,}."
     return ""

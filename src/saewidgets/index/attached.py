@@ -22,10 +22,11 @@ class Attached:
     path: Path
     _engine: Engine | None = None
     _sae = ""
+    _weights = ""
 
     def attach(self, engine: Engine, dictionary: Dictionary) -> None:
         """Remember an engine that this index was found to belong to (`FeatureIndex.check`)."""
-        self._engine, self._sae = engine, dictionary.name
+        self._engine, self._sae, self._weights = engine, dictionary.name, dictionary.weights_hash(fresh=False)
 
     def detach(self) -> None:
         """Forget the engine: its weights are others now."""
@@ -45,7 +46,7 @@ class Attached:
         """The dictionary that the index is of.
 
         Raises:
-            IndexMismatchError: if the index was opened without an engine.
+            IndexMismatchError: if the index was opened without an engine, or the weights were changed since.
         """
         return self.must_have_engine("what its features are made of").dictionary(self._sae)
 
@@ -58,7 +59,7 @@ class Attached:
             features: which; default: all.
 
         Raises:
-            IndexMismatchError: if the index was opened without an engine.
+            IndexMismatchError: if the index was opened without an engine, or the weights were changed since.
         """
         return self.dictionary().written(features)
 
@@ -66,7 +67,7 @@ class Attached:
         """The engine, for `what` is not in the index.
 
         Raises:
-            IndexMismatchError: if there is none, with the way to give one.
+            IndexMismatchError: if there is none, with the way to give one; or if its weights are others by now.
         """
         engine = self.engine
         if engine is None:
@@ -74,4 +75,20 @@ class Attached:
                 f"The index at {self.path} does not hold {what}: open it with its engine, "
                 f"FeatureIndex.open({str(self.path)!r}, engine=engine), or call index.check(engine)."
             )
+        self.must_be_unchanged(engine)
         return engine
+
+    def must_be_unchanged(self, engine: Engine, *, fresh: bool = False) -> None:
+        """Raise if the weights are not those that the index was checked with: what the corpus did with these is no fact of others.
+
+        Args:
+            fresh: read every byte of them; else they are looked at (`Dictionary.weights_hash`).
+
+        Raises:
+            IndexMismatchError: with the remedy.
+        """
+        if engine.dictionary(self._sae).weights_hash(fresh=fresh) != self._weights:
+            raise IndexMismatchError(
+                f"The weights of {self._sae!r} were changed since the index at {self.path} was opened with it: load them again, "
+                "or build an index of them as they are now."
+            )

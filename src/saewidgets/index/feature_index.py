@@ -22,7 +22,7 @@ from .record.manifest import Manifest, finished, must_open
 from .remaining.pending import Pending
 from .scan.every import Every
 from .scan.progress import Bar
-from .scan.shards import SAMPLE, Shard, shards_in
+from .scan.shards import SAMPLE, Shard, shards_in, shards_of
 from .store.examples import Examples, select
 from .store.feature import Feature
 from .store.features_table import density_figure, features_table, neighbours_table
@@ -192,8 +192,8 @@ class FeatureIndex(Attached, Exchanged, Described):
     @property
     def every(self) -> Every | None:
         """All activations of the scan, if they are still on disk; None of an index that was shipped without them, of a bounded
-        scan, or made of another tool's files."""
-        shards = shards_in(self.path) if self._manifest.has_scan(self.path) else []
+        scan, or made of another tool's files. Of the corpus as the index has it, also where its scan went on since."""
+        shards = shards_of(self.path, self.tokens) if self._manifest.has_scan(self.path) else []
         return Every(shards, len(self)) if shards else None
 
     @property

@@ -201,11 +201,13 @@ class Folder:
 
     def read_bytes(self, name: str) -> bytes:
         """A file that is no array, verified."""
-        if name not in self._files:
-            raise IndexCorruptError(f"{self.path / name} is missing from the index: build it again.")
-        content = (self.path / name).read_bytes()
-        if zlib.crc32(content) != self._files[name]["crc"][0]:
-            raise IndexCorruptError(_altered(self.path / name))
+        path = self.path / name
+        try:
+            entry, content = self._files[name], path.read_bytes()
+        except (KeyError, FileNotFoundError):
+            raise IndexCorruptError(f"{path} is missing: open the index again, or build it again.") from None
+        if zlib.crc32(content) != entry["crc"][0]:
+            raise IndexCorruptError(_altered(path))
         return content
 
     def read_table(self, name: str) -> pa.Table:

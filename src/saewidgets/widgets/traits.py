@@ -107,20 +107,23 @@ class WholeNumber(traitlets.Int):  # type: ignore[type-arg]
 
 
 class WholeNumbers(traitlets.List):  # type: ignore[type-arg]
-    """A list of integers, of any sequence of them."""
+    """A list of integers, of any sequence of them; none below `min`."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(traitlets.Int(**options))
+    def __init__(self, min: int | None = None) -> None:
+        super().__init__(traitlets.Int())
+        self._least = min
 
     def validate(self, obj: Any, value: Any) -> Any:
+        kind = "integers" if self._least is None else f"integers from {self._least}"
+        must = f"{self.name} of {type(obj).__name__} is a list of {kind} (or an array, a tensor, an index of a table)"
         try:
-            value = wholes(value)
+            found = wholes(value)
         except TypeError as error:
-            raise traitlets.TraitError(
-                f"{self.name} of {type(obj).__name__} is a list of integers (or an array, a tensor, an index of a table), "
-                f"not {value!r}: {error}"
-            ) from None
-        return super().validate(obj, value)
+            raise traitlets.TraitError(f"{must}, not {value!r}: {error}") from None
+        # Here, for a list does not say which of its elements is refused, nor by what name.
+        if self._least is not None and any(one < self._least for one in found):
+            raise traitlets.TraitError(f"{must}, not {value!r}.")
+        return super().validate(obj, found)
 
 
 class JsonTrait(traitlets.Dict):

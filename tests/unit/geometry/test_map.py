@@ -312,6 +312,12 @@ def test_of_twenty_umap_looks_at_as_many_and_it_is_said(tmp_path: Path, umap: St
         assert len(umap.calls) == 1
 
 
+def test_settings_are_whole_numbers_of_any_kind(index: sw.FeatureIndex, umap: StandIn) -> None:
+    layout = sw.feature_map(index, n_neighbors=15.0, seed=np.float64(3))  # type: ignore[arg-type]
+    assert [type(umap.calls[0][name]) for name in ("n_neighbors", "random_state")] == [int, int]
+    assert sw.feature_map(index, n_neighbors=np.int32(15), seed=3).path == layout.path and len(umap.calls) == 1  # type: ignore[arg-type]
+
+
 @pytest.mark.slow
 def test_rows_that_all_point_the_same_way_have_none(tmp_path: Path) -> None:
     same = sw.Directions(torch.arange(1, 9.0)[:, None] * torch.ones(1, tiny.D_MODEL), HOOK)

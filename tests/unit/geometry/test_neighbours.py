@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import planted_shapes as shapes
 import pytest
 import tiny
+import torch
 from pairs_made import build, dense, documents
 
 import saewidgets as sw
 from saewidgets.errors import FeatureIndexError
 from saewidgets.geometry.errors import GeometryError
+from saewidgets.index.bounded import job
 from saewidgets.index.errors import IndexMismatchError
+from saewidgets.index.scan.shards import SAMPLE, Shard
 
 HOOK = "blocks.1.hook_resid_pre"
 
@@ -140,3 +144,76 @@ def test_neurons_have_no_neighbours_by_decoder(tmp_path: Path) -> None:
     with pytest.raises(GeometryError, match="Neurons are the basis"):
         sw.neighbours(index, 0)
     assert len(sw.neighbours(index, 0, by="correlation", k=3)) == 3
+
+
+@pytest.mark.slow
+def test_without_a_scan_those_that_go_with_it_less_than_what_never_fires_with_it_are_left_out_and_it_is_said(
+    tmp_path: Path,
+) -> None:
+    """The circle's first feature has a token of its own, and fires with four by chance alone."""
+    with shapes.engine() as engine:
+        alone, line = shapes.CIRCLE[0], shapes.LINE[0]
+        exact = shapes.index(tmp_path / "exact", engine)
+        assert len(sw.neighbours(exact, alone, by="correlation")) == 4
+        assert (sw.neighbours(exact, alone, by="correlation")["r"] < 0).all()
+        assert len(sw.neighbours(exact, line, by="correlation")) == 7
+        for how in (False, "until finished"):
+            index = shapes.index(tmp_path / str(how), engine, keep_activations=how)
+            for feature, stored in ((alone, 0), (line, 3)):
+                table = sw.neighbours(index, feature, by="correlation")
+                assert len(table) == stored and "never fire with it" in table.attrs["left_out"]
+            assert "left_out" not in sw.neighbours(index, line, by="correlation", k=3).attrs
+
+
+@pytest.mark.slow
+def test_of_drawn_chunks_it_is_not_said_that_nothing_fires_with_it_where_something_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_DRAWN_TOKENS", 1)  # the fewest chunks that there are drawn
+    alone = shapes.CIRCLE[0]
+    with shapes.engine() as engine:
+        index = shapes.index(tmp_path / "index", engine, keep_activations=False)
+    ptr, position, _ = Shard(index.path / SAMPLE, 0).entries(0, tiny.D_SAE)
+    own, *others = (set(some.tolist()) for some in np.split(position, ptr[1:-1].astype(np.int64)))
+    assert any(own & other for other in others)
+    said = index.feature(alone).correlated_missing
+    assert said is not None and said.startswith("None of the features with the largest r fires with it on the ")
+
+
+@pytest.mark.parametrize("given", [2.5, -0.5, float("nan"), float("inf"), "2", None])
+def test_what_is_no_whole_number_is_no_feature(case: tuple[sw.FeatureIndex, Any, Any], given: Any) -> None:
+    index, engine = case[0], case[0].engine
+    assert engine is not None
+    for ask in (
+        lambda: sw.neighbours(index, given),
+        lambda: sw.cooccurrence(index, [3, given]),
+        lambda: sw.subspace(index, [3, given]),
+        lambda: sw.splitting(index, index).family(given),
+        lambda: engine.activations("In the beginning", features=[given]),
+    ):
+        with pytest.raises(FeatureIndexError, match="whole numbers"):
+            ask()
+
+
+def test_whole_numbers_of_any_kind_are_features(case: tuple[sw.FeatureIndex, Any, Any]) -> None:
+    index, f = case[0], alive(case[1])[0]
+    for given in (np.int32(f), np.uint8(f), float(f), np.float32(f), torch.tensor(f)):
+        assert sw.neighbours(index, given).equals(sw.neighbours(index, f))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_row_of_zeros_has_no_neighbours_and_is_nobody_s(tmp_path: Path) -> None:
+    sae, zero = tiny.sae("topk", HOOK), [3, 40]
+    with torch.no_grad():
+        sae.W_dec[zero] = 0
+    index = build(sw.Engine(tiny.hooked(), sae), documents(4), tmp_path / "index")
+    for k in (5, 20, 47):  # what is stored, and more than that
+        assert len(sw.neighbours(index, 3, k=k)) == 0
+        for f in (0, 7):
+            assert not set(zero) & set(sw.neighbours(index, f, k=k).index)
+    assert len(sw.neighbours(index, 0, k=47)) == 45  # all others but the two
+    alone = sw.FeatureIndex.open(index.path)
+    assert len(sw.neighbours(alone, 3)) == 0 and len(sw.neighbours(alone, 3, k=40)) == 0
+    assert alone.features["neighbour"].isna().to_numpy().nonzero()[0].tolist() == zero
+    assert alone.features["neighbour_cosine"].isna().to_numpy().nonzero()[0].tolist() == zero
+    assert not any(set(zero) & set(group.features) for group in sw.candidate_groups(index, cut=-1, top=20).groups)

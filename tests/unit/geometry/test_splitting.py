@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+import torch
 from pairs_made import Dense, build, dense, documents, documents_of_tokens, model_of_tokens, sae_of_tokens
 
 import saewidgets as sw
@@ -242,6 +243,17 @@ def test_the_same_index_twice_has_every_feature_as_its_own(tmp_path: Path) -> No
     np.testing.assert_array_equal(found.a.partner[alive, 0], np.flatnonzero(alive))
     np.testing.assert_allclose(found.a.r[alive, 0], 1, atol=1e-6)
     assert any("same index" in note for note in found.notes)
+
+
+@pytest.mark.slow
+def test_of_features_that_always_fire_alike_the_first_is_the_partner_of_all_and_it_is_said(tmp_path: Path) -> None:
+    sae = sae_of_tokens(["x", "y", "z"])
+    with torch.no_grad():  # the third fires as the first does, twice as strongly
+        sae.W_enc[:, 2], sae.b_enc[2] = 2 * sae.W_enc[:, 0], 2 * sae.b_enc[0]
+    index = build(sw.Engine(model_of_tokens(), sae, outlier_factor=None), documents_of_tokens(), tmp_path / "index")
+    found = sw.splitting(index, index)
+    assert found.a.partner[:, 0].tolist() == [0, 1, 0]
+    assert "the first of those with r = 1" in next(note for note in found.notes if "same index" in note)
 
 
 @pytest.mark.slow

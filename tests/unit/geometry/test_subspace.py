@@ -105,6 +105,23 @@ def test_documents_and_their_columns(tmp_path: Path, planted_engine: sw.Engine) 
 
 
 @pytest.mark.slow
+def test_a_column_with_gaps_is_a_scale_all_the_same(tmp_path: Path, planted_engine: sw.Engine) -> None:
+    kinds = ["a", None, "b", "a", None, "b"]
+    texts = [
+        {"tokens": ids, "text": tiny.tokenizer().decode(ids), "year": None if i == 2 else 1900 + i, "kind": kind}
+        for i, (ids, kind) in enumerate(zip(shapes.corpus(6), kinds, strict=True))
+    ]
+    found = sw.subspace(shapes.index(tmp_path / "index", planted_engine, texts), shapes.CIRCLE)  # type: ignore[arg-type]
+    document = found.places.document
+    without, years = found.figure(colour="year").data
+    assert years.marker.color.tolist() == (1900 + document[document != 2]).tolist()
+    assert years.x.tolist() == found.points[document != 2, found.pair[0]].tolist()
+    assert without.name == f"(none) ({(document == 2).sum()})" and len(without.x) == (document == 2).sum()
+    names = {trace.name.split(" (")[0]: len(trace.x) for trace in found.figure(colour="kind").data}
+    assert names == {kind or "(none)": int(sum(kinds[d] == kind for d in document)) for kind in set(kinds)}
+
+
+@pytest.mark.slow
 def test_pictures(circle: sw.Subspace) -> None:
     flat = circle.figure()
     assert sum(len(trace.x) for trace in flat.data) == len(circle)

@@ -426,3 +426,13 @@ def test_what_it_is(of_corpus: sw.FeatureSubspace) -> None:
     assert of_corpus.value["features"] == FEATURES and set(of_corpus.value) == {
         *("features", "components", "colour", "selected", "feature")
     }
+
+
+def test_a_number_below_0_is_refused_by_name(of_corpus: sw.FeatureSubspace) -> None:
+    with pytest.raises(FeatureIndexError, match="Feature -1 is outside the index, which has features 0 to"):
+        of_corpus.features = [2, -1]
+    for trait in ("components", "selected"):
+        with pytest.raises(
+            traitlets.TraitError, match=f"^{trait} of FeatureSubspace is a list of integers from 0 .* not \\[2, -1\\]"
+        ):
+            setattr(of_corpus, trait, [2, -1])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...errors import FeatureIndexError
 from ..arrays import Floats, Ints
+from ..feature_number import feature_number
 from ..labels import Labels
 from ..model.weights import bytes_of, stamp_of
 
@@ -272,9 +273,9 @@ class Dictionary(ABC):
         """`features` as plain integers inside the dictionary.
 
         Raises:
-            FeatureIndexError: for an index outside 0 .. n_features-1.
+            FeatureIndexError: for an index outside 0 .. n_features-1, or what is no whole number.
         """
-        plain = [int(f) for f in features]
+        plain = [feature_number(f) for f in features]
         wrong = next((f for f in plain if not 0 <= f < self.n_features), None)
         if wrong is not None:
             raise FeatureIndexError(

@@ -158,6 +158,8 @@ def _dense(side: Side, features: list[int], chunks: Ints, ticket: Ticket) -> Flo
     """[tokens of the chunks, len(features)] activations, read again."""
     index = side.index
     assert index is not None
-    engine = side.engine or index.must_have_engine("all activations of this feature")
+    engine = side.engine
+    if engine is None or engine is index.engine:
+        engine = index.must_have_engine("all activations of this feature")
     read = read_chunks(index, engine, side.sae, features, chunks, ticket)
     return np.concatenate([np.zeros((0, len(features)), np.float32), *(values for _, values in read)])

@@ -93,7 +93,7 @@ def feature_map(
     store = MapStore(index.path, str(index.made_with["dictionary"]), asked)
     there = None if fresh else store.load()
     if there is None:
-        made = _made(index, n_neighbors, min_dist, seed, on_progress or (lambda done, total: None))
+        made = _made(index, int(n_neighbors), float(min_dist), int(seed), on_progress or (lambda done, total: None))
         stored, path, said = store.save(made, replace=fresh)
     else:
         stored, path, said = there
@@ -151,7 +151,7 @@ def _made(index: FeatureIndex, n_neighbors: int, min_dist: float, seed: int, tel
         )
     engine = index.must_have_engine("the decoder rows that a map is made of")
     near = engine.worker.run(
-        lambda ticket: _near(index, max(K, n_neighbors - 1), ticket),
+        lambda ticket: _near(index, engine, max(K, n_neighbors - 1), ticket),
         lambda done, total: tell(_LAY_OUT * done // max(total, 1), 100),
     )
     m = len(near.features)
@@ -184,20 +184,16 @@ def _made(index: FeatureIndex, n_neighbors: int, min_dist: float, seed: int, tel
     return made
 
 
-def _near(index: FeatureIndex, k: int, ticket: Ticket) -> _Near:
+def _near(index: FeatureIndex, engine: Engine, k: int, ticket: Ticket) -> _Near:
     """On the engine's worker: the rows, on the device of the weights, and their nearest."""
     import torch  # a map that is kept needs none
 
+    index.must_be_unchanged(engine, fresh=True)  # a map is kept
     dictionary = index.dictionary()
     if not dictionary.has_decoder:
         raise GeometryError(
             f"The features of {dictionary.name!r} are neurons, whose rows are the basis itself: all are equally far from each "
             "other, so there is no map of them."
-        )
-    if dictionary.weights_hash() != index.made_with["dictionary"]:
-        raise IndexMismatchError(
-            f"The weights of {dictionary.name!r} were changed since the index at {index.path} was opened with it: load them again, "
-            "or build an index of them as they are now."
         )
     with torch.no_grad():
         rows = dictionary.decoder()

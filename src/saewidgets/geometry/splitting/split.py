@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from ...engine.arrays import Floats, Ints
+from ...engine.feature_number import feature_number
 from ...engine.labels import said
 from ...errors import FeatureIndexError
 from ..errors import GeometryError
@@ -274,10 +275,10 @@ class Splitting:
         return self.a if side == "a" else self.b
 
     def _check(self, feature: int, side: SideName) -> int:
-        n = len(self._side(side))
-        if not 0 <= int(feature) < n:
-            raise FeatureIndexError(f"Feature {feature} is outside {side!r}, which has features 0 to {n - 1}.")
-        return int(feature)
+        n, number = len(self._side(side)), feature_number(feature)
+        if not 0 <= number < n:
+            raise FeatureIndexError(f"Feature {number} is outside {side!r}, which has features 0 to {n - 1}.")
+        return number
 
     def __repr__(self) -> str:
         told = ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in self.counts.items() if n)

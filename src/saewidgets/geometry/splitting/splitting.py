@@ -177,7 +177,10 @@ def _notes(a: FeatureIndex, b: FeatureIndex, shared: SharedTokens) -> tuple[str,
     """What a reader must know of two indexes that are compared."""
     notes = []
     if a.path.resolve() == b.path.resolve():
-        notes.append("Both are the same index: every feature that fires is its own best partner.")
+        notes.append(
+            "Both are the same index: every feature that fires is its own best partner, or, where others fire in proportion to it, "
+            "the first of those with r = 1 is."
+        )
     if shared.only_a or shared.only_b:
         notes.append(
             f"Left out: {shared.only_a:,} tokens that only a counts and {shared.only_b:,} that only b counts (norm outliers of one "

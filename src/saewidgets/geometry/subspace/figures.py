@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...engine.activations.figures import escaped, visible
 from ...engine.arrays import Doubles, Ints
-from .places import Places
+from .places import MISSING, Places, named, numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +52,16 @@ def points_figure(of: Picture, components: Sequence[int], colour: str) -> Figure
     values, title = _coloured(of, colour)
     figure = go.Figure()
     if isinstance(values, np.ndarray):
-        marker = {"size": size, "color": values, "colorscale": "Viridis", "colorbar": {"title": title}, "opacity": 0.7}
-        figure.add_trace(_trace(scatter, of.points, np.arange(len(values)), components, hover, marker, title))
+        known = ~np.isnan(values)
+        if not known.all():
+            grey = {"size": size, "color": _REST, "opacity": 0.4}
+            without = f"{MISSING} ({np.count_nonzero(~known):,})"
+            figure.add_trace(_trace(scatter, of.points, np.flatnonzero(~known), components, hover, grey, without))
+        marker = {"size": size, "color": values[known], "colorscale": "Viridis", "opacity": 0.7}
+        marker["colorbar"] = {"title": title}
+        figure.add_trace(_trace(scatter, of.points, np.flatnonzero(known), components, hover, marker, title))
+        # Beside a scale there is no room for a legend.
+        figure.update_layout(showlegend=not known.all(), legend_orientation="h")
     else:
         for k, (name, rows) in enumerate(_categories(values)):
             rest = name is None
@@ -147,9 +154,8 @@ def _coloured(of: Picture, colour: str) -> tuple[Doubles | list[str], str]:
         names = {int(row): of.places.document_name(i) for i, row in enumerate(of.places.document.tolist())}
         return [names[row] for row in of.places.document.tolist()], "document"
     values = of.places.column(colour)
-    if all(isinstance(value, Real) and not isinstance(value, bool) for value in values):
-        return np.array(values, np.float64), escaped(colour)
-    return ["" if value is None else str(value) for value in values], escaped(colour)
+    known = numbers(values)
+    return (named(values) if known is None else known), escaped(colour)
 
 
 def _categories(values: Sequence[str]) -> list[tuple[str | None, Ints]]:

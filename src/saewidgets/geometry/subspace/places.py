@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ...engine.arrays import Ints
+from ...engine.arrays import Doubles, Ints
 
 if TYPE_CHECKING:
     from ...engine.activations.result import FeatureActivations
     from ...index.feature_index import FeatureIndex
 
-__all__ = ["CorpusPlaces", "Places", "TextPlaces"]
+__all__ = ["MISSING", "CorpusPlaces", "Places", "TextPlaces", "named", "numbers"]
+
+MISSING = "(none)"
+"""What a missing value of a column is called beside the others."""
+
+
+def numbers(values: Sequence[object]) -> Doubles | None:
+    """A column of numbers, NaN where one is missing; None of a column that has anything else, or nothing."""
+    given = [value for value in values if not _is_missing(value)]
+    if not given or not all(_is_number(value) for value in given):
+        return None
+    return np.array([np.nan if _is_missing(value) else value for value in values], np.float64)
+
+
+def named(values: Sequence[object]) -> list[str]:
+    """A column of anything as names."""
+    return [MISSING if _is_missing(value) else str(value) for value in values]
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.bool_))
 
 
 class Places(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ...engine.feature_number import feature_number
 from ...index.feature_index import FeatureIndex
 from ..active import Active, active_in_texts, drawn, must_be_ours, stored
 from ..errors import GeometryError
@@ -69,13 +70,14 @@ def subspace(
     index = source if isinstance(source, FeatureIndex) else None
     if n < FEWEST:
         raise GeometryError(f"n is the number of points, at least {FEWEST}, not {n}.")
-    wanted = list(dict.fromkeys(int(f) for f in features))
+    named = [feature_number(f) for f in features]
+    wanted = list(dict.fromkeys(named))
     if len(wanted) < 2:
-        named = "no feature" if not wanted else f"feature {wanted[0]} alone"
-        raise GeometryError(f"{named.capitalize()} spans no plane: name at least two different ones.")
+        few = "no feature" if not wanted else f"feature {wanted[0]} alone"
+        raise GeometryError(f"{few.capitalize()} spans no plane: name at least two different ones.")
     engine, dictionary = _made_of(source, sae, texts)
     dictionary.check_features(wanted)
-    twice = [f for f in wanted if list(features).count(f) > 1]
+    twice = [f for f in wanted if named.count(f) > 1]
     said = [f"Named twice, counted once: {', '.join(map(str, twice))}."] if twice else []
 
     def compute(ticket: Ticket) -> Subspace:

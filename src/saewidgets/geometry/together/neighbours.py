@@ -32,7 +32,7 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
     Three questions, with three answers:
 
     - "cosine": which features write the same? `cosine`, of the decoder rows. It says nothing of when they fire: parts of a feature
-      that was split, and the points of a circle, have large cosines and may never fire together.
+      that was split, and the points of a circle, have large cosines and may never fire together. A row of zeros is near to none.
     - "correlation": which features rise and fall with it? `r`, Pearson's, of the activations over all counted tokens (of a bounded
       scan over those of chunks drawn at random: `attrs["of"]`).
     - "coactivation": which features fire where it does, however strongly? `jaccard`, tokens where both fire / where either does.
@@ -44,7 +44,8 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
     `description`, its label or what else is said of it.
 
     Of "correlation" and "coactivation" features that fire on no token with it are no neighbours. What an index stores (the 20
-    nearest by cosine and by correlation) is taken from it; more, and co-activation, is computed exactly.
+    nearest by cosine and by correlation) is taken from it; more, and co-activation, is computed exactly. Without its scan there
+    are of "correlation" only those of the 20 that do fire with it: `attrs["left_out"]` says so, where these are fewer than k.
 
     Args:
         k: how many, at most.
@@ -66,6 +67,15 @@ def neighbours(index: FeatureIndex, feature: int, *, by: By = "cosine", k: int =
     if by == "cosine":
         return _table(index, feature, *_by_cosine(index, feature, k), "cosine")
     table = _table(index, feature, *_by_r(index, feature, k), "r")
+    if (
+        index.every is None
+        and index.imported is None
+        and len(table) < min(k, len(index) - 1)
+        and _counts(index)[feature]
+    ):
+        table.attrs["left_out"] = (
+            "those, if any, that fire with it and have a smaller r than features that never fire with it"
+        )
     if index.kept is not None and index.kept.drawn is not None:
         table.attrs["of"] = index.kept.drawn
     return table
@@ -82,8 +92,10 @@ def _by_cosine(index: FeatureIndex, feature: int, k: int) -> tuple[Ints, Doubles
     why = index.folder.facts.get("decoder_missing")
     if why is not None:
         raise GeometryError(str(why))
-    stored = index.feature(feature).neighbours
-    if len(stored) >= min(k, len(index) - 1):
+    stored, others = index.feature(feature).neighbours, len(index) - 1
+    # Rows of zeros are no neighbours: where fewer are stored than there is room for, these are all.
+    whole = index.imported is None and "neighbour" in index.folder and len(stored) < min(_STORED, others)
+    if whole or len(stored) >= min(k, others):
         return np.array([n.feature for n in stored[:k]], np.int64), np.array([n.cosine for n in stored[:k]], np.float64)
     if index.imported is not None:
         raise IndexMismatchError(
@@ -104,14 +116,14 @@ def _by_r(index: FeatureIndex, feature: int, k: int) -> tuple[Ints, Doubles]:
     if told.count == 0:
         return np.zeros(0, np.int64), np.zeros(0)
     stored = told.correlated
-    # Those that are stored but never fire with it were dropped: fewer than 20 are all there are, if any were stored.
+    # Those that are stored but never fire with it were dropped: fewer than 20 need not be all that do.
     if len(stored) >= min(k, len(index) - 1):
         return np.array([c.feature for c in stored[:k]], np.int64), np.array(
             [c.pearson for c in stored[:k]], np.float64
         )
     every = index.every
     if every is None:
-        if stored and index.imported is None and k <= _STORED:
+        if (stored or "correlated" in index.folder) and index.imported is None and k <= _STORED:
             return np.array([c.feature for c in stored], np.int64), np.array([c.pearson for c in stored], np.float64)
         every = every_of(index)
     total, squares = index.column("total"), index.column("squares")

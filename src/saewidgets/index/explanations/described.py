@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...engine.arrays import Ints
 from ...engine.descriptions import Description
+from ...engine.feature_number import feature_number
 from ...engine.labels import Labels
 from ...errors import FeatureIndexError
 from ...storage.array_folder import Folder
@@ -60,11 +61,12 @@ class Described:
         Raises:
             FeatureIndexError: if not.
         """
-        if not 0 <= int(feature) < self._n_features:
+        number = feature_number(feature)
+        if not 0 <= number < self._n_features:
             raise FeatureIndexError(
-                f"Feature {feature} is outside the index, which has features 0 to {self._n_features - 1}."
+                f"Feature {number} is outside the index, which has features 0 to {self._n_features - 1}."
             )
-        return int(feature)
+        return number
 
     # -- own words
 

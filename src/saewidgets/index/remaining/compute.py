@@ -26,7 +26,7 @@ from ...storage.process_lock import process_lock
 from ..errors import IndexMismatchError, writing
 from ..record.settings import Settings
 from ..scan.costs import WEIGHTS
-from ..scan.shards import SAMPLE, Shard, shards_in
+from ..scan.shards import SAMPLE, Shard, shards_of
 from ..statistics.coactivation import Correlated, OfAll, correlated_in, steps_of_all
 from ..statistics.logit_weights import logit_weights
 from ..statistics.neighbours import alignment, neighbours
@@ -211,7 +211,8 @@ class Remaining:
         if "bounded" in facts:
             return correlated_in(Shard(self.path / SAMPLE, 0), self.dictionary.n_features)
         total, squares = self._folder.read("total"), self._folder.read("squares")
-        return Correlated(shards_in(self.path), int(facts["counted"]), total, squares)
+        shards = shards_of(self.path, int(facts["tokens"]))
+        return Correlated(shards, int(facts["counted"]), total, squares)
 
     def _weights_now(self) -> object:
         return looks(self.dictionary.weights().values()), weights_hash(self.engine.model.raw, fresh=False)

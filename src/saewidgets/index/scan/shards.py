@@ -160,6 +160,12 @@ def shards_in(path: Path) -> list[Shard]:
     return found
 
 
+def shards_of(path: Path, tokens: int) -> list[Shard]:
+    """The shards of an index' first `tokens` tokens: what follows is of a scan that went on since. None if they do not end there."""
+    found = [shard for shard in shards_in(path) if shard.first < tokens]
+    return found if sum(map(len, found)) == tokens else []
+
+
 def shard_name(number: int) -> str:
     return f"shard-{number:06d}"
 

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from ...engine.arrays import Floats, Ints
+from ..record.settings import NONE
 
 _CHUNK = 2**25
+# The norm of a row of zeros, at most.
+_NOTHING = 1e-12
 
 
 def neighbours(
@@ -18,25 +21,29 @@ def neighbours(
 ) -> tuple[Ints, Floats]:
     """The k features whose decoder rows have the largest cosine with each of first .. last-1: indices and cosines [n, k].
 
-    A row of zeros has cosine 0 with everything.
+    A row of zeros has no direction: it has no neighbours and is nobody's. Where there are fewer than k, `NONE` and NaN.
 
     Args:
-        norms: [n_features] of the rows, at least 1e-12.
+        norms: [n_features] of the rows; those of rows of zeros may be as much as 1e-12, so as to divide by them.
         breathe: called between steps.
     """
     n = len(decoder)
     k = min(k, max(n - 1, 0))
     index, cosine = np.zeros((last - first, k), np.int64), np.zeros((last - first, k), np.float32)
-    rows = max(1, _CHUNK // max(n, 1))
+    rows, nowhere = max(1, _CHUNK // max(n, 1)), norms <= _NOTHING
     for low in range(first, last, rows):
         breathe()
         high = min(low + rows, last)
         part = (decoder[low:high] / norms[low:high, None]) @ decoder.T
         part /= norms
         part[torch.arange(high - low), torch.arange(low, high)] = -torch.inf  # itself
+        part[:, nowhere] = -torch.inf
+        part[nowhere[low:high]] = -torch.inf
         values, found = part.topk(k, dim=1)
         at = slice(low - first, high - first)
         index[at], cosine[at] = found.cpu().numpy(), values.cpu().numpy()
+    lacking = np.isneginf(cosine)
+    index[lacking], cosine[lacking] = NONE, np.nan
     return index, cosine
 
 

@@ -68,7 +68,7 @@ def read_feature(
     correlated = tuple(c for c in together if c.together != 0)
     lonely = None
     if drawn is not None and has_correlated and not correlated:
-        lonely = f"No feature fires with it on the {drawn}."
+        lonely = f"None of the features with the largest r fires with it on the {drawn}."
     return Feature(
         feature=feature,
         label=label,

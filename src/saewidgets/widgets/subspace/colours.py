@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from ...engine.arrays import Floats
 from ...geometry.errors import GeometryError
+from ...geometry.subspace.places import named, numbers
 
 if TYPE_CHECKING:
     from ...geometry.subspace.result import Subspace
@@ -116,15 +116,5 @@ def _scale(value: Floats) -> Scale:
 
 def _column(values: Sequence[object]) -> Groups | Scale:
     """Numbers on a scale, anything else by name; a missing value is a name of its own, or NaN."""
-    given = [value for value in values if not _missing(value)]
-    if given and all(_number(value) for value in given):
-        return _scale(np.array([np.nan if _missing(v) else float(v) for v in values], np.float32))  # type: ignore[arg-type]
-    return _groups(["(none)" if _missing(value) else str(value) for value in values])
-
-
-def _missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and not math.isfinite(value))
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.bool_))
+    known = numbers(values)
+    return _groups(named(values)) if known is None else _scale(known.astype(np.float32))

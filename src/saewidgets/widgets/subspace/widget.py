@@ -73,7 +73,7 @@ class FeatureSubspace(EngineWidget, bundle="subspace"):
         >>> traitlets.link((days, "feature"), (dashboard, "feature"))
     """
 
-    features = WholeNumbers(min=0).tag(sync=True, page=True)
+    features = WholeNumbers().tag(sync=True, page=True)
     components = WholeNumbers(min=0).tag(sync=True, page=True)
     colour = traitlets.Unicode("token").tag(sync=True, page=True)
     selected = WholeNumbers(min=0).tag(sync=True, page=True)
