@@ -15,6 +15,8 @@ from saewidgets.index.bounded.grid import exponents, gridded, shown
 from saewidgets.index.bounded.rows import read_rows
 from saewidgets.index.bounded.state import StateFolder
 from saewidgets.index.record.settings import NONE, Settings
+from saewidgets.index.statistics.activation_statistics import Entries, summarise
+from saewidgets.index.store.histogram import Histogram
 from saewidgets.storage import array_folder
 
 SHAPES = {
@@ -58,6 +60,21 @@ def test_bins_and_intervals_of_the_grid(shape: str) -> None:
         # And they say something: a bar is off by no more than what two of the fine bins hold.
         fine = np.bincount(np.unique(grid.bin, return_inverse=True)[1], grid.count)
         assert seen.bins_bound.max() <= 2 * fine.max()
+
+
+@pytest.mark.parametrize("value", [0.7, -0.7])
+def test_of_activations_that_are_all_equal_nothing_is_estimated(value: float) -> None:
+    equal = np.float32([value])
+    exponent = exponents(equal, equal)
+    values = np.repeat(equal, 300)
+    grid = gridded(np.zeros(300, np.int64), values, exponent)
+    seen = shown(grid.bin, grid.count, int(exponent[0]), float(equal[0]), float(equal[0]))
+    truth = summarise(Entries(0, np.array([0, 300]), np.arange(300), values))
+    np.testing.assert_array_equal(seen.bins, truth.bins[0])
+    np.testing.assert_allclose(seen.sums, truth.bin_sums[0])
+    np.testing.assert_array_equal(seen.intervals, truth.intervals[0])
+    assert not any(bound.any() for bound in (seen.bins_bound, seen.sums_bound, seen.intervals_bound))
+    assert Histogram(value, value, seen.bins, seen.sums, seen.bins_bound, seen.sums_bound).said is None
 
 
 def test_tokens_that_a_feature_fires_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

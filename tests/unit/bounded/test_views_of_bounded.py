@@ -189,6 +189,31 @@ def test_intervals_say_about_how_many_there_are(both: Both) -> None:
     assert seen > 5
 
 
+def test_around_silent_examples_every_activation_is_shown(both: Both) -> None:
+    """In a whole chunk a feature may fire, only not near the example."""
+    index, full = both.bounded, both.full
+    assert full.every is not None
+    seen = elsewhere = 0
+    for f in both.many.tolist():
+        truth = {_place(full, int(p)): v for p, v in zip(*full.every.of(f), strict=True)}
+        for group in index.examples(f, group="silent", window=None, fold=False).groups:
+            for example in group.examples:
+                places = [_place(index, example.start + i) for i in range(len(example.tokens))]
+                wanted = np.array([truth.get(place, 0) for place in places], np.float32)
+                counted = example.flags == 0
+                np.testing.assert_array_equal(example.activations[counted], wanted[counted])
+                seen += 1
+                elsewhere += wanted[counted].any()
+    assert seen > 50 and elsewhere > 20
+
+
+def _place(index: sw.FeatureIndex, position: int) -> tuple[int, int]:
+    """The number of a token's document, and where in it the token is."""
+    chunk = int(index.texts.chunk(np.array([position]))[0])
+    document = int(index.folder.read("chunk_document", chunk, chunk + 1)[0])
+    return document, position - int(index.texts.chunk_ptr[chunk]) + index.texts.offset(chunk)
+
+
 def test_what_is_kept_of_the_texts_is_told_from_the_corpus(both: Both) -> None:
     index, full = both.bounded, both.full
     kept = index.kept

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ...engine.arrays import Ints
+from ...engine.arrays import Bools, Ints
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from ...storage.array_folder import Array, ArrayWriter, Folder, FolderWriter
@@ -177,6 +178,68 @@ class _Sample:
             writer.commit({"chunks": len(self.chunks), "tokens": len(self.tokens)})
 
 
+@dataclass(frozen=True)
+class _Held:
+    """The activations that are kept of some features that follow each other, by feature and token.
+
+    Attributes:
+        count: [features] activations of each in the corpus.
+        of, at, value, why: [entries] see `Rows`; `of` counts from the first of the features.
+    """
+
+    count: Ints
+    of: Ints
+    at: Ints
+    value: Array
+    why: Array
+
+    @cached_property
+    def many(self) -> Bools:
+        """[features] which have more activations than are kept."""
+        found: Bools = self.count > np.bincount(self.of, minlength=len(self.count))
+        return found
+
+    @property
+    def drawn(self) -> Bools:
+        """[entries] all activations of a feature, or a uniform sample of them."""
+        found: Bools = ~self.many[self.of] | ((self.why & SAMPLED) != 0)
+        return found
+
+    def beside(self, silent: Ints, sample: _Sample, on_sample: Entries) -> _Held:
+        """With all activations of the chunks that silent examples are in: a token beside one must not look silent."""
+        chunks = len(sample.chunks)
+        rows, columns = np.nonzero((silent >= 0) & self.many[:, None])
+        shown = rows * chunks + sample.chunks.of(silent[rows, columns])
+        wanted = np.isin(on_sample.of * chunks + sample.chunks.of(on_sample.position), shown)
+        of = np.concatenate([self.of, on_sample.of[wanted]])
+        at = np.concatenate([self.at, sample.where[on_sample.position[wanted]]])
+        value = np.concatenate([self.value, on_sample.value[wanted]])
+        why = np.concatenate([self.why, np.full(int(wanted.sum()), CONTEXT, self.why.dtype)])
+        # Of those that were kept already the first, which knows what for.
+        _, order = np.unique(of * (int(at.max(initial=0)) + 1) + at, return_index=True)
+        return _Held(self.count, of[order], at[order], value[order], why[order])
+
+
+def _with_silence(
+    held: _Held, first: int, tokens: Array, sample: _Sample, settings: Settings
+) -> tuple[_Held, TokenStatistics, Ints, Ints]:
+    """What is kept of features from `first` on with what stands beside silent examples; the tokens that they fire on, and these
+    examples (tokens of the sample)."""
+    n = len(held.count)
+    on_sample = sample.entries(first, first + n)
+
+    def look(some: _Held) -> tuple[TokenStatistics, Ints, Ints]:
+        fires = _part(first, n, some.of[some.drawn], some.at[some.drawn], some.value[some.drawn])
+        said = token_statistics(fires, tokens[fires.position], TOKENS)
+        return said, *sample.silence.examples(settings.seed, on_sample, said)
+
+    said, near, silent = look(held)
+    found = held.beside(np.concatenate([near, silent], 1), sample, on_sample)
+    if (found.many != held.many).any():  # nothing is missing of a feature any more: its tokens are no estimates
+        said, near, silent = look(found)
+    return found, said, near, silent
+
+
 def _write_features(
     writer: FolderWriter, state: StateFolder, tokens: Array, sample: _Sample, settings: Settings, say: Say
 ) -> None:
@@ -226,12 +289,12 @@ def _arrays(
 
     count = spread(rows.count, 0)
     lows, highs = spread(rows.low, np.nan), spread(rows.high, np.nan)
-    lengths = spread(np.diff(rows.ptr), 0)
-    of = np.repeat(np.arange(n), lengths)
+    held = _Held(count, np.repeat(mine, np.diff(rows.ptr)), rows.at, rows.value, rows.why)
+    held, said, near, silent = _with_silence(held, low, tokens, sample, settings)
+    of, many = held.of, held.many
     # Where all activations are kept, because they are few or by chance, everything is exact.
-    many = count > lengths
     few = ~many[of]
-    whole = summarise(_part(low, n, of[few], rows.at[few], rows.value[few]))
+    whole = summarise(_part(low, n, of[few], held.at[few], held.value[few]))
     bins, intervals = whole.bins.copy(), whole.intervals.copy()
     sums = whole.bin_sums.copy()
     bins_bound, intervals_bound = np.zeros((n, BINS), np.int64), np.zeros((n, INTERVALS), np.int64)
@@ -246,9 +309,6 @@ def _arrays(
         bins[row], bins_bound[row], sums[row], sums_bound[row] = seen.bins, seen.bins_bound, seen.sums, seen.sums_bound
         intervals[row], intervals_bound[row] = seen.intervals, seen.intervals_bound
 
-    drawn = few | ((rows.why & SAMPLED) != 0)
-    said = token_statistics(_part(low, n, of[drawn], rows.at[drawn], rows.value[drawn]), tokens[rows.at[drawn]], TOKENS)
-    near, silent = sample.silence.examples(settings.seed, sample.entries(low, high), said)
     return {
         "count": count,
         "total": spread(as_float(rows.totals), 0),
@@ -264,11 +324,11 @@ def _arrays(
         **_tokens(said, count, many, bounds.sample, occurrences),
         "near": _placed(near, sample.where),
         "silent": _placed(silent, sample.where),
-        "n_kept": lengths.astype(np.uint32),
-        "kept_position": rows.at.astype(np.uint32),
-        "kept_value": rows.value.astype(np.float32),
-        "kept_listed": (few | (rows.why != CONTEXT)).astype(np.uint8),
-        "kept_sampled": drawn.astype(np.uint8),
+        "n_kept": np.bincount(of, minlength=n).astype(np.uint32),
+        "kept_position": held.at.astype(np.uint32),
+        "kept_value": held.value.astype(np.float32),
+        "kept_listed": (few | (held.why != CONTEXT)).astype(np.uint8),
+        "kept_sampled": held.drawn.astype(np.uint8),
     }
 
 
