@@ -13,6 +13,7 @@ from test_merging import BOUNDS, FEATURES, World, merged
 from saewidgets.index.bounded import write_store
 from saewidgets.index.bounded.grid import exponents, gridded, shown
 from saewidgets.index.bounded.rows import read_rows
+from saewidgets.index.bounded.sample import Sample
 from saewidgets.index.bounded.state import StateFolder
 from saewidgets.index.record.settings import NONE, Settings
 from saewidgets.index.statistics.activation_statistics import Entries, summarise
@@ -89,7 +90,7 @@ def test_tokens_that_a_feature_fires_on(tmp_path: Path, monkeypatch: pytest.Monk
         folder.mkdir()
         # Two shards are enough: in what parts it is read does not matter (test_merging.py).
         state = StateFolder(merged([world.write(folder / str(i), i) for i in range(2)], folder / "all"))
-        sample = write_store._Sample(state)
+        sample = Sample(state)
         rows = read_rows(state, 0, FEATURES)
         tokens, occurrences = state.folder.read("tokens"), state.folder.read("occurrences")
         found = write_store._arrays(0, FEATURES, rows, state.facts.bounds, tokens, occurrences, sample, Settings())

@@ -8,31 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ...engine.arrays import Bools, Ints
+from ...engine.arrays import Ints
 from ...engine.dictionary.base import Dictionary
 from ...engine.engine import Engine
 from ...storage.array_folder import Array, ArrayWriter, Folder, FolderWriter
 from ..record.settings import NONE, Settings
 from ..remaining.compute import what_remains
 from ..scan.shards import SAMPLE, Shard
-from ..statistics.activation_statistics import BINS, INTERVALS, Entries, TokenStatistics, summarise, token_statistics
-from ..statistics.kept_examples import Silence
+from ..statistics.activation_statistics import BINS, INTERVALS, TokenStatistics, summarise
 from ..statistics.score_interval import wilson
 from ..statistics.write_store import TOKENS, Say, joined_documents, write_vocabulary
-from .chosen import CONTEXT, SAMPLED
+from .chosen import CONTEXT
 from .exact_sum import as_float
 from .facts import Bounds, corpus_of
 from .grid import exponents, shown
+from .held import Held, entries_of, with_silence
 from .rows import Rows, read_rows
-from .state import Chunks, StateFolder
+from .sample import Sample
+from .state import StateFolder
 
 __all__ = ["CONFIDENCE", "SAID", "write_bounded_store"]
 
@@ -61,7 +61,7 @@ def write_bounded_store(
 ) -> None:
     """Write the store folder `path` of an index, and the sample beside it."""
     corpus = corpus_of(state.facts.shards)
-    sample = _Sample(state)
+    sample = Sample(state)
     sample.write(path.with_name(SAMPLE), dictionary.n_features)
     chunks, tokens = state.chunks, Folder(state.folder.path).read("tokens")  # mapped: there may be many
     with FolderWriter(path) as writer:
@@ -118,14 +118,6 @@ def _documents(state: StateFolder) -> pa.Table:
     return joined.filter(pa.array(np.concatenate([[True], number[1:] != number[:-1]])))
 
 
-def _at(state: StateFolder, name: str, begins: Ints, length: Ints) -> Array:
-    """Tokens, or flags, of some chunks of a state."""
-    parts = [
-        state.folder.read(name, start, start + n) for start, n in zip(begins.tolist(), length.tolist(), strict=True)
-    ]
-    return np.concatenate([state.folder.read(name, 0, 0), *parts])
-
-
 def _copied(state: StateFolder, writer: FolderWriter, name: str) -> None:
     """Tokens, or flags, of a state, some at a time: there may be many of them."""
     n = state.folder.length(name)
@@ -134,114 +126,8 @@ def _copied(state: StateFolder, writer: FolderWriter, name: str) -> None:
             out.append(state.folder.read(name, start, min(start + _TOKENS_AT_ONCE, n)))
 
 
-class _Sample:
-    """The chunks that were drawn, and all activations on them."""
-
-    def __init__(self, state: StateFolder) -> None:
-        read = state.folder.read
-        drawn = read("chunk_sampled") != 0
-        whole = state.chunks
-        self.chunks: Chunks = whole[drawn]
-        # Of each token of the sample, which token of the state it is.
-        begins = whole.ptr[:-1][drawn] - self.chunks.ptr[:-1]
-        self.where = np.repeat(begins, self.chunks.length) + np.arange(int(self.chunks.ptr[-1]))
-        self.tokens, self.flags = (_at(state, name, whole.ptr[:-1][drawn], self.chunks.length) for name in _TEXTS)
-        self.feature = read("sample_feature").astype(np.int64)
-        self.at = np.searchsorted(self.where, read("sample_at"))
-        self.value = read("sample_value")
-        counted = np.flatnonzero(self.flags == 0)
-        order = np.argsort(self.tokens[counted], kind="stable")
-        occurrences = np.bincount(self.tokens[counted], minlength=state.folder.length("occurrences"))
-        token_ptr = np.concatenate([[0], np.cumsum(occurrences)])
-        self.silence = Silence(self.flags, self.chunks.ptr, token_ptr, counted[order])
-
-    def entries(self, low: int, high: int) -> Entries:
-        """All activations of features low .. high-1 on the sample."""
-        start, stop = np.searchsorted(self.feature, [low, high])
-        part = slice(int(start), int(stop))
-        ptr = np.searchsorted(self.feature[part], np.arange(low, high + 1))
-        return Entries(low, ptr, self.at[part], self.value[part])
-
-    def write(self, path: Path, n_features: int) -> None:
-        """As a shard of its own, which the products of features with each other are computed from."""
-        with FolderWriter(path) as writer:
-            writer.put("tokens", self.tokens)
-            writer.put("flags", self.flags)
-            writer.put("chunk_length", self.chunks.length.astype(np.uint32))
-            writer.put("chunk_document", self.chunks.document.astype(np.uint32))
-            writer.put("chunk_start", self.chunks.start.astype(np.uint32))
-            writer.put("chunk_lead", self.chunks.lead.astype(np.uint8))
-            writer.put("block_ptr", np.array([0, len(self.tokens)], np.uint64))
-            writer.put("feature_ptr", np.searchsorted(self.feature, np.arange(n_features + 1)).astype(np.uint64))
-            writer.put("position", self.at.astype(np.uint32))
-            writer.put("value", self.value)
-            writer.commit({"chunks": len(self.chunks), "tokens": len(self.tokens)})
-
-
-@dataclass(frozen=True)
-class _Held:
-    """The activations that are kept of some features that follow each other, by feature and token.
-
-    Attributes:
-        count: [features] activations of each in the corpus.
-        of, at, value, why: [entries] see `Rows`; `of` counts from the first of the features.
-    """
-
-    count: Ints
-    of: Ints
-    at: Ints
-    value: Array
-    why: Array
-
-    @cached_property
-    def many(self) -> Bools:
-        """[features] which have more activations than are kept."""
-        found: Bools = self.count > np.bincount(self.of, minlength=len(self.count))
-        return found
-
-    @property
-    def drawn(self) -> Bools:
-        """[entries] all activations of a feature, or a uniform sample of them."""
-        found: Bools = ~self.many[self.of] | ((self.why & SAMPLED) != 0)
-        return found
-
-    def beside(self, silent: Ints, sample: _Sample, on_sample: Entries) -> _Held:
-        """With all activations of the chunks that silent examples are in: a token beside one must not look silent."""
-        chunks = len(sample.chunks)
-        rows, columns = np.nonzero((silent >= 0) & self.many[:, None])
-        shown = rows * chunks + sample.chunks.of(silent[rows, columns])
-        wanted = np.isin(on_sample.of * chunks + sample.chunks.of(on_sample.position), shown)
-        of = np.concatenate([self.of, on_sample.of[wanted]])
-        at = np.concatenate([self.at, sample.where[on_sample.position[wanted]]])
-        value = np.concatenate([self.value, on_sample.value[wanted]])
-        why = np.concatenate([self.why, np.full(int(wanted.sum()), CONTEXT, self.why.dtype)])
-        # Of those that were kept already the first, which knows what for.
-        _, order = np.unique(of * (int(at.max(initial=0)) + 1) + at, return_index=True)
-        return _Held(self.count, of[order], at[order], value[order], why[order])
-
-
-def _with_silence(
-    held: _Held, first: int, tokens: Array, sample: _Sample, settings: Settings
-) -> tuple[_Held, TokenStatistics, Ints, Ints]:
-    """What is kept of features from `first` on with what stands beside silent examples; the tokens that they fire on, and these
-    examples (tokens of the sample)."""
-    n = len(held.count)
-    on_sample = sample.entries(first, first + n)
-
-    def look(some: _Held) -> tuple[TokenStatistics, Ints, Ints]:
-        fires = _part(first, n, some.of[some.drawn], some.at[some.drawn], some.value[some.drawn])
-        said = token_statistics(fires, tokens[fires.position], TOKENS)
-        return said, *sample.silence.examples(settings.seed, on_sample, said)
-
-    said, near, silent = look(held)
-    found = held.beside(np.concatenate([near, silent], 1), sample, on_sample)
-    if (found.many != held.many).any():  # nothing is missing of a feature any more: its tokens are no estimates
-        said, near, silent = look(found)
-    return found, said, near, silent
-
-
 def _write_features(
-    writer: FolderWriter, state: StateFolder, tokens: Array, sample: _Sample, settings: Settings, say: Say
+    writer: FolderWriter, state: StateFolder, tokens: Array, sample: Sample, settings: Settings, say: Say
 ) -> None:
     kept: list[Ints] = []
     occurrences = state.folder.read("occurrences")
@@ -276,7 +162,7 @@ def _arrays(
     bounds: Bounds,
     tokens: Array,
     occurrences: Array,
-    sample: _Sample,
+    sample: Sample,
     settings: Settings,
 ) -> dict[str, Array]:
     """The rows of the store's arrays of features low .. high-1; "n_kept" is how many activations are kept of each."""
@@ -289,12 +175,12 @@ def _arrays(
 
     count = spread(rows.count, 0)
     lows, highs = spread(rows.low, np.nan), spread(rows.high, np.nan)
-    held = _Held(count, np.repeat(mine, np.diff(rows.ptr)), rows.at, rows.value, rows.why)
-    held, said, near, silent = _with_silence(held, low, tokens, sample, settings)
+    held = Held(count, np.repeat(mine, np.diff(rows.ptr)), rows.at, rows.value, rows.why)
+    held, said, near, silent = with_silence(held, low, tokens, sample, settings)
     of, many = held.of, held.many
     # Where all activations are kept, because they are few or by chance, everything is exact.
     few = ~many[of]
-    whole = summarise(_part(low, n, of[few], held.at[few], held.value[few]))
+    whole = summarise(entries_of(low, n, of[few], held.at[few], held.value[few]))
     bins, intervals = whole.bins.copy(), whole.intervals.copy()
     sums = whole.bin_sums.copy()
     bins_bound, intervals_bound = np.zeros((n, BINS), np.int64), np.zeros((n, INTERVALS), np.int64)
@@ -330,10 +216,6 @@ def _arrays(
         "kept_listed": (few | (held.why != CONTEXT)).astype(np.uint8),
         "kept_sampled": held.drawn.astype(np.uint8),
     }
-
-
-def _part(first: int, n: int, of: Ints, at: Ints, value: Array) -> Entries:
-    return Entries(first, np.concatenate([[0], np.cumsum(np.bincount(of, minlength=n))]), at, value)
 
 
 def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int, occurrences: Array) -> dict[str, Array]:
