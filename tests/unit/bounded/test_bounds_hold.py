@@ -16,7 +16,7 @@ from saewidgets.index.bounded.rows import read_rows
 from saewidgets.index.bounded.sample import Sample
 from saewidgets.index.bounded.state import StateFolder
 from saewidgets.index.record.settings import NONE, Settings
-from saewidgets.index.statistics.activation_statistics import Entries, summarise
+from saewidgets.index.statistics.activation_statistics import Entries, summarise, token_statistics
 from saewidgets.index.store.histogram import Histogram
 from saewidgets.storage import array_folder
 
@@ -112,3 +112,31 @@ def test_tokens_that_a_feature_fires_on(tmp_path: Path, monkeypatch: pytest.Monk
                 inside += low <= len(truth) <= high
     assert estimated > 5000
     assert inside / estimated >= write_store.CONFIDENCE - 0.005
+
+
+def test_intervals_of_tokens_hold_though_the_sample_chose_the_tokens() -> None:
+    """Of many rare tokens those are shown that are in the sample more often than they should."""
+    drawn, words = 256, 3000
+    inside = shown_ones = 0
+    for seed in range(100):
+        dice = np.random.default_rng(seed)
+        n = int(dice.choice([1000, 10_000, 100_000]))
+        tokens = dice.choice(words, n, p=_zipf(words))
+        values = dice.exponential(1, n).astype(np.float32)
+        some = dice.choice(n, drawn, replace=False)
+        said = token_statistics(Entries(0, np.array([0, drawn]), some, values[some]), tokens[some], 20)
+        occurrences = np.bincount(tokens, minlength=words) + 5
+        found = write_store._tokens(said, np.array([n]), np.array([True]), drawn, occurrences)
+        for token, about, low, high in zip(
+            *(found[name][0].tolist() for name in ("token", "token_count", "token_low", "token_high")), strict=True
+        ):
+            assert low <= about <= high
+            inside += low <= (tokens == token).sum() <= high
+            shown_ones += 1
+    assert shown_ones == 2000
+    assert inside / shown_ones >= write_store.CONFIDENCE
+
+
+def _zipf(n: int) -> np.ndarray:
+    weights = 1 / np.arange(1, n + 1)
+    return weights / weights.sum()

@@ -23,7 +23,7 @@ from ..record.settings import NONE, Settings
 from ..remaining.compute import what_remains
 from ..scan.shards import SAMPLE, Shard
 from ..statistics.activation_statistics import BINS, INTERVALS, TokenStatistics, summarise
-from ..statistics.score_interval import wilson
+from ..statistics.score_interval import clopper_pearson
 from ..statistics.write_store import TOKENS, Say, joined_documents, write_vocabulary
 from .chosen import CONTEXT
 from .exact_sum import as_float
@@ -37,7 +37,8 @@ from .state import StateFolder
 __all__ = ["CONFIDENCE", "SAID", "write_bounded_store"]
 
 CONFIDENCE = 0.99
-"""Of the interval of how often a feature fires on a token, where that is estimated from a sample."""
+"""Of the intervals of how often a feature fires on the tokens that are shown, where that is estimated from a sample: so many of
+them hold it."""
 SAID = {
     "exact": ["count", "total", "squares", "low", "high", "occurrences", "kept_value of the most extreme"],
     "estimated, with bounds": {
@@ -222,8 +223,12 @@ def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int, occurr
     """The tokens that features fire on: of those with many activations estimated from their samples."""
     beyond = np.arange(TOKENS) >= said.n[:, None]
     scale = np.where(many, count / sample, 1.0)[:, None]
+    # The sample that they are counted in chose these tokens among all that there are: those that it has by chance too often. At
+    # this level 99% of the intervals that are shown hold the count all the same (Benjamini and Yekutieli 2005).
+    listed = np.arange(TOKENS + 1)[:, None] / max(np.count_nonzero(occurrences), 1)
+    ends = clopper_pearson(np.arange(sample + 1), sample, (1 - CONFIDENCE) * np.minimum(listed, 1))
     # Of features all of whose activations are kept it is not asked.
-    below, above = wilson(np.minimum(said.count, sample), sample, CONFIDENCE)
+    below, above = (end[said.n[:, None], np.minimum(said.count, sample)] for end in ends)
     # At least what was seen; of the rest no more than there is.
     low = np.where(many[:, None], np.maximum(np.floor(below * count[:, None]), said.count), said.count)
     most = np.minimum(count[:, None] - (sample - said.count), occurrences[said.token].astype(np.int64))
