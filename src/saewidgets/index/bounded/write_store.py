@@ -225,7 +225,7 @@ def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int, occurr
     scale = np.where(many, count / sample, 1.0)[:, None]
     # The sample that they are counted in chose these tokens among all that there are: those that it has by chance too often. At
     # this level 99% of the intervals that are shown hold the count all the same (Benjamini and Yekutieli 2005).
-    listed = np.arange(TOKENS + 1)[:, None] / max(np.count_nonzero(occurrences), 1)
+    listed = np.arange(TOKENS + 1)[:, None] / max(int(np.count_nonzero(occurrences)), 1)
     ends = clopper_pearson(np.arange(sample + 1), sample, (1 - CONFIDENCE) * np.minimum(listed, 1))
     # Of features all of whose activations are kept it is not asked.
     below, above = (end[said.n[:, None], np.minimum(said.count, sample)] for end in ends)
