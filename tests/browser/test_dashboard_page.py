@@ -12,6 +12,7 @@ from lab import Watched, new_context
 from playwright.sync_api import Browser, Page, expect
 
 import saewidgets as sw
+from saewidgets.index.store.kept import within
 
 pytestmark = pytest.mark.browser
 
@@ -194,4 +195,30 @@ def test_without_scripts(browser: Browser, made: tuple[sw.FeatureDashboard, list
     assert page.locator("#saew-static [class^=saew-fb-p]").count() > 3
     look = page.locator("#saew-static .saew-fb-p10").first.evaluate("e => getComputedStyle(e).backgroundColor")
     assert look not in ("rgba(0, 0, 0, 0)", "transparent"), "its style passes the policy"
+    context.close()
+
+
+@pytest.mark.parametrize("width", [420, 760, 1280])
+def test_no_interval_of_an_estimate_is_cut_off(browser: Browser, tmp_path: Path, width: int) -> None:
+    with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
+        texts = [f"{tiny.TEXTS[0]} {i}" for i in range(12)]
+        keep = sw.Keeping(complete=6, top=2)
+        index = sw.build_index(engine, texts, tmp_path / "i", progress=False, keep_activations=False, keep=keep)
+        f = int(index.order("density")[0])
+        page_file = sw.FeatureDashboard(index=index, feature=f, features=[f]).save(tmp_path / "page.html")
+    context = new_context(browser, offline=True, viewport={"width": width, "height": 1000})
+    page = Watched(context).page
+    page.goto(page_file.as_uri())
+    cells = page.locator("td.saew-about")
+    cells.first.wait_for()
+    for count in (None, within(1_234_567, 987_654, 2_345_678)):
+        if count is not None:  # as of a billion tokens
+            cells.locator("span:last-child").evaluate_all(
+                "(all, said) => all.forEach(e => (e.textContent = said))", count
+            )
+        assert cells.evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth).length") == 0
+        words = cells.locator("span:last-child").evaluate_all(
+            "all => all.map(e => [e.getBoundingClientRect().left, e.parentElement.getBoundingClientRect().left])"
+        )
+        assert all(inner >= outer for inner, outer in words)
     context.close()

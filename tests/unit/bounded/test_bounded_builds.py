@@ -123,6 +123,21 @@ def test_portions_change_nothing_that_is_shown(
     assert everything(one.path) == everything(several.path)
 
 
+def test_a_scan_that_did_not_end_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "_LOOKED_AT", 1)
+
+    def texts() -> Iterator[str]:
+        yield from TEXTS[:5]
+        raise OSError("the network is down")
+
+    with pytest.raises(Exception, match="the network is down"):
+        build(tmp_path / "index", texts(), shard_tokens=1)
+    ids = [tiny.tokenizer()(text)["input_ids"] for text in TEXTS[:5]]
+    done = sum(len(one) + (one[0] != tiny.tokenizer().bos_token_id) for one in ids)
+    with pytest.raises(IndexMismatchError, match=f"did not end: {done:,} tokens are done"):
+        sw.FeatureIndex.open(tmp_path / "index")
+
+
 @linux
 @pytest.mark.slow
 def test_killed_anywhere_it_goes_on_to_the_same_bytes(whole: dict[str, str], tmp_path: Path) -> None:

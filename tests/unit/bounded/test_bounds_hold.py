@@ -13,8 +13,11 @@ from test_merging import BOUNDS, FEATURES, World, merged
 from saewidgets.index.bounded import write_store
 from saewidgets.index.bounded.grid import exponents, gridded, shown
 from saewidgets.index.bounded.rows import read_rows
+from saewidgets.index.bounded.sample import Sample
 from saewidgets.index.bounded.state import StateFolder
 from saewidgets.index.record.settings import NONE, Settings
+from saewidgets.index.statistics.activation_statistics import Entries, summarise, token_statistics
+from saewidgets.index.store.histogram import Histogram
 from saewidgets.storage import array_folder
 
 SHAPES = {
@@ -60,6 +63,21 @@ def test_bins_and_intervals_of_the_grid(shape: str) -> None:
         assert seen.bins_bound.max() <= 2 * fine.max()
 
 
+@pytest.mark.parametrize("value", [0.7, -0.7])
+def test_of_activations_that_are_all_equal_nothing_is_estimated(value: float) -> None:
+    equal = np.float32([value])
+    exponent = exponents(equal, equal)
+    values = np.repeat(equal, 300)
+    grid = gridded(np.zeros(300, np.int64), values, exponent)
+    seen = shown(grid.bin, grid.count, int(exponent[0]), float(equal[0]), float(equal[0]))
+    truth = summarise(Entries(0, np.array([0, 300]), np.arange(300), values))
+    np.testing.assert_array_equal(seen.bins, truth.bins[0])
+    np.testing.assert_allclose(seen.sums, truth.bin_sums[0])
+    np.testing.assert_array_equal(seen.intervals, truth.intervals[0])
+    assert not any(bound.any() for bound in (seen.bins_bound, seen.sums_bound, seen.intervals_bound))
+    assert Histogram(value, value, seen.bins, seen.sums, seen.bins_bound, seen.sums_bound).said is None
+
+
 def test_tokens_that_a_feature_fires_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(array_folder, "sync", lambda path: None)  # of hundreds of small files nothing else is slow
     world = World(5, shards=24)
@@ -72,7 +90,7 @@ def test_tokens_that_a_feature_fires_on(tmp_path: Path, monkeypatch: pytest.Monk
         folder.mkdir()
         # Two shards are enough: in what parts it is read does not matter (test_merging.py).
         state = StateFolder(merged([world.write(folder / str(i), i) for i in range(2)], folder / "all"))
-        sample = write_store._Sample(state)
+        sample = Sample(state)
         rows = read_rows(state, 0, FEATURES)
         tokens, occurrences = state.folder.read("tokens"), state.folder.read("occurrences")
         found = write_store._arrays(0, FEATURES, rows, state.facts.bounds, tokens, occurrences, sample, Settings())
@@ -94,3 +112,31 @@ def test_tokens_that_a_feature_fires_on(tmp_path: Path, monkeypatch: pytest.Monk
                 inside += low <= len(truth) <= high
     assert estimated > 5000
     assert inside / estimated >= write_store.CONFIDENCE - 0.005
+
+
+def test_intervals_of_tokens_hold_though_the_sample_chose_the_tokens() -> None:
+    """Of many rare tokens those are shown that are in the sample more often than they should."""
+    drawn, words = 256, 3000
+    inside = shown_ones = 0
+    for seed in range(100):
+        dice = np.random.default_rng(seed)
+        n = int(dice.choice([1000, 10_000, 100_000]))
+        tokens = dice.choice(words, n, p=_zipf(words))
+        values = dice.exponential(1, n).astype(np.float32)
+        some = dice.choice(n, drawn, replace=False)
+        said = token_statistics(Entries(0, np.array([0, drawn]), some, values[some]), tokens[some], 20)
+        occurrences = np.bincount(tokens, minlength=words) + 5
+        found = write_store._tokens(said, np.array([n]), np.array([True]), drawn, occurrences)
+        for token, about, low, high in zip(
+            *(found[name][0].tolist() for name in ("token", "token_count", "token_low", "token_high")), strict=True
+        ):
+            assert low <= about <= high
+            inside += low <= (tokens == token).sum() <= high
+            shown_ones += 1
+    assert shown_ones == 2000
+    assert inside / shown_ones >= write_store.CONFIDENCE
+
+
+def _zipf(n: int) -> np.ndarray:
+    weights = 1 / np.arange(1, n + 1)
+    return weights / weights.sum()

@@ -189,6 +189,54 @@ def test_intervals_say_about_how_many_there_are(both: Both) -> None:
     assert seen > 5
 
 
+def test_around_silent_examples_every_activation_is_shown(both: Both) -> None:
+    """In a whole chunk a feature may fire, only not near the example."""
+    index, full = both.bounded, both.full
+    assert full.every is not None
+    seen = elsewhere = 0
+    for f in both.many.tolist():
+        truth = {_place(full, int(p)): v for p, v in zip(*full.every.of(f), strict=True)}
+        for group in index.examples(f, group="silent", window=None, fold=False).groups:
+            for example in group.examples:
+                places = [_place(index, example.start + i) for i in range(len(example.tokens))]
+                wanted = np.array([truth.get(place, 0) for place in places], np.float32)
+                counted = example.flags == 0
+                np.testing.assert_array_equal(example.activations[counted], wanted[counted])
+                seen += 1
+                elsewhere += wanted[counted].any()
+    assert seen > 50 and elsewhere > 20
+
+
+def _place(index: sw.FeatureIndex, position: int) -> tuple[int, int]:
+    """The number of a token's document, and where in it the token is."""
+    chunk = int(index.texts.chunk(np.array([position]))[0])
+    document = int(index.folder.read("chunk_document", chunk, chunk + 1)[0])
+    return document, position - int(index.texts.chunk_ptr[chunk]) + index.texts.offset(chunk)
+
+
+def test_an_interval_above_the_largest_that_are_kept_is_known(both: Both, tmp_path: Path) -> None:
+    """As a range of the same bounds is: nothing of it is missing, so nothing of it is estimated."""
+    assert both.full.every is not None
+    top, seen = 40, 0
+    index = sw.build_index(
+        both.engine, TEXTS, tmp_path, progress=False, keep_activations=False, keep=Keeping(complete=6, top=top)
+    )
+    for f in both.many.tolist():
+        values = both.full.every.of(f)[1]
+        positive = np.sort(values[values > 0])[::-1]
+        if len(positive) <= top or index.feature(f).complete:
+            continue
+        edges = positive[0].astype(np.float64) * np.arange(11) / 10
+        for group in index.examples(f, group="intervals", per_interval=100, fold=False).groups:
+            low, high = edges[int(group.key)], edges[int(group.key) + 1]
+            wanted = np.sort(positive[(positive > low) & (positive <= (high if int(group.key) < 9 else np.inf))])[::-1]
+            if low >= positive[top - 1]:
+                seen += len(wanted)
+                assert (group.count, group.complete, group.sampled, group.about) == (len(wanted), True, False, None)
+                np.testing.assert_array_equal([one.activation for one in group.examples], wanted)
+    assert seen > 20
+
+
 def test_what_is_kept_of_the_texts_is_told_from_the_corpus(both: Both) -> None:
     index, full = both.bounded, both.full
     kept = index.kept

@@ -120,6 +120,12 @@ def shown(bins: Ints, count: Ints, exponent: int, low: float, high: float) -> Sh
         fewest = np.maximum(least[1:] - most[:-1], 0)
         return found, np.maximum(found - fewest, most[1:] - least[:-1] - found)
 
+    if low == high:  # all of them in the first bin, by definition
+        first = np.zeros(BINS, np.int64)
+        first[0] = total
+        inside = np.zeros(INTERVALS, np.int64)
+        inside[-1] = total if high > 0 else 0
+        return Shown(first, 0 * first, first * np.float64(low), np.zeros(BINS), inside, 0 * inside)
     edges = np.linspace(low, high, BINS + 1)
     found, bound = between(edges, (0, 0), total)
     middle, largest = (edges[:-1] + edges[1:]) / 2, np.maximum(np.abs(edges[:-1]), np.abs(edges[1:]))

@@ -22,21 +22,23 @@ from ...storage.array_folder import Array, ArrayWriter, Folder, FolderWriter
 from ..record.settings import NONE, Settings
 from ..remaining.compute import what_remains
 from ..scan.shards import SAMPLE, Shard
-from ..statistics.activation_statistics import BINS, INTERVALS, Entries, TokenStatistics, summarise, token_statistics
-from ..statistics.kept_examples import Silence
-from ..statistics.score_interval import wilson
+from ..statistics.activation_statistics import BINS, INTERVALS, TokenStatistics, summarise
+from ..statistics.score_interval import clopper_pearson
 from ..statistics.write_store import TOKENS, Say, joined_documents, write_vocabulary
-from .chosen import CONTEXT, SAMPLED
+from .chosen import CONTEXT
 from .exact_sum import as_float
 from .facts import Bounds, corpus_of
 from .grid import exponents, shown
+from .held import Held, entries_of, with_silence
 from .rows import Rows, read_rows
-from .state import Chunks, StateFolder
+from .sample import Sample
+from .state import StateFolder
 
 __all__ = ["CONFIDENCE", "SAID", "write_bounded_store"]
 
 CONFIDENCE = 0.99
-"""Of the interval of how often a feature fires on a token, where that is estimated from a sample."""
+"""Of the intervals of how often a feature fires on the tokens that are shown, where that is estimated from a sample: so many of
+them hold it."""
 SAID = {
     "exact": ["count", "total", "squares", "low", "high", "occurrences", "kept_value of the most extreme"],
     "estimated, with bounds": {
@@ -60,7 +62,7 @@ def write_bounded_store(
 ) -> None:
     """Write the store folder `path` of an index, and the sample beside it."""
     corpus = corpus_of(state.facts.shards)
-    sample = _Sample(state)
+    sample = Sample(state)
     sample.write(path.with_name(SAMPLE), dictionary.n_features)
     chunks, tokens = state.chunks, Folder(state.folder.path).read("tokens")  # mapped: there may be many
     with FolderWriter(path) as writer:
@@ -117,14 +119,6 @@ def _documents(state: StateFolder) -> pa.Table:
     return joined.filter(pa.array(np.concatenate([[True], number[1:] != number[:-1]])))
 
 
-def _at(state: StateFolder, name: str, begins: Ints, length: Ints) -> Array:
-    """Tokens, or flags, of some chunks of a state."""
-    parts = [
-        state.folder.read(name, start, start + n) for start, n in zip(begins.tolist(), length.tolist(), strict=True)
-    ]
-    return np.concatenate([state.folder.read(name, 0, 0), *parts])
-
-
 def _copied(state: StateFolder, writer: FolderWriter, name: str) -> None:
     """Tokens, or flags, of a state, some at a time: there may be many of them."""
     n = state.folder.length(name)
@@ -133,52 +127,8 @@ def _copied(state: StateFolder, writer: FolderWriter, name: str) -> None:
             out.append(state.folder.read(name, start, min(start + _TOKENS_AT_ONCE, n)))
 
 
-class _Sample:
-    """The chunks that were drawn, and all activations on them."""
-
-    def __init__(self, state: StateFolder) -> None:
-        read = state.folder.read
-        drawn = read("chunk_sampled") != 0
-        whole = state.chunks
-        self.chunks: Chunks = whole[drawn]
-        # Of each token of the sample, which token of the state it is.
-        begins = whole.ptr[:-1][drawn] - self.chunks.ptr[:-1]
-        self.where = np.repeat(begins, self.chunks.length) + np.arange(int(self.chunks.ptr[-1]))
-        self.tokens, self.flags = (_at(state, name, whole.ptr[:-1][drawn], self.chunks.length) for name in _TEXTS)
-        self.feature = read("sample_feature").astype(np.int64)
-        self.at = np.searchsorted(self.where, read("sample_at"))
-        self.value = read("sample_value")
-        counted = np.flatnonzero(self.flags == 0)
-        order = np.argsort(self.tokens[counted], kind="stable")
-        occurrences = np.bincount(self.tokens[counted], minlength=state.folder.length("occurrences"))
-        token_ptr = np.concatenate([[0], np.cumsum(occurrences)])
-        self.silence = Silence(self.flags, self.chunks.ptr, token_ptr, counted[order])
-
-    def entries(self, low: int, high: int) -> Entries:
-        """All activations of features low .. high-1 on the sample."""
-        start, stop = np.searchsorted(self.feature, [low, high])
-        part = slice(int(start), int(stop))
-        ptr = np.searchsorted(self.feature[part], np.arange(low, high + 1))
-        return Entries(low, ptr, self.at[part], self.value[part])
-
-    def write(self, path: Path, n_features: int) -> None:
-        """As a shard of its own, which the products of features with each other are computed from."""
-        with FolderWriter(path) as writer:
-            writer.put("tokens", self.tokens)
-            writer.put("flags", self.flags)
-            writer.put("chunk_length", self.chunks.length.astype(np.uint32))
-            writer.put("chunk_document", self.chunks.document.astype(np.uint32))
-            writer.put("chunk_start", self.chunks.start.astype(np.uint32))
-            writer.put("chunk_lead", self.chunks.lead.astype(np.uint8))
-            writer.put("block_ptr", np.array([0, len(self.tokens)], np.uint64))
-            writer.put("feature_ptr", np.searchsorted(self.feature, np.arange(n_features + 1)).astype(np.uint64))
-            writer.put("position", self.at.astype(np.uint32))
-            writer.put("value", self.value)
-            writer.commit({"chunks": len(self.chunks), "tokens": len(self.tokens)})
-
-
 def _write_features(
-    writer: FolderWriter, state: StateFolder, tokens: Array, sample: _Sample, settings: Settings, say: Say
+    writer: FolderWriter, state: StateFolder, tokens: Array, sample: Sample, settings: Settings, say: Say
 ) -> None:
     kept: list[Ints] = []
     occurrences = state.folder.read("occurrences")
@@ -213,7 +163,7 @@ def _arrays(
     bounds: Bounds,
     tokens: Array,
     occurrences: Array,
-    sample: _Sample,
+    sample: Sample,
     settings: Settings,
 ) -> dict[str, Array]:
     """The rows of the store's arrays of features low .. high-1; "n_kept" is how many activations are kept of each."""
@@ -226,12 +176,12 @@ def _arrays(
 
     count = spread(rows.count, 0)
     lows, highs = spread(rows.low, np.nan), spread(rows.high, np.nan)
-    lengths = spread(np.diff(rows.ptr), 0)
-    of = np.repeat(np.arange(n), lengths)
+    held = Held(count, np.repeat(mine, np.diff(rows.ptr)), rows.at, rows.value, rows.why)
+    held, said, near, silent = with_silence(held, low, tokens, sample, settings)
+    of, many = held.of, held.many
     # Where all activations are kept, because they are few or by chance, everything is exact.
-    many = count > lengths
     few = ~many[of]
-    whole = summarise(_part(low, n, of[few], rows.at[few], rows.value[few]))
+    whole = summarise(entries_of(low, n, of[few], held.at[few], held.value[few]))
     bins, intervals = whole.bins.copy(), whole.intervals.copy()
     sums = whole.bin_sums.copy()
     bins_bound, intervals_bound = np.zeros((n, BINS), np.int64), np.zeros((n, INTERVALS), np.int64)
@@ -246,9 +196,6 @@ def _arrays(
         bins[row], bins_bound[row], sums[row], sums_bound[row] = seen.bins, seen.bins_bound, seen.sums, seen.sums_bound
         intervals[row], intervals_bound[row] = seen.intervals, seen.intervals_bound
 
-    drawn = few | ((rows.why & SAMPLED) != 0)
-    said = token_statistics(_part(low, n, of[drawn], rows.at[drawn], rows.value[drawn]), tokens[rows.at[drawn]], TOKENS)
-    near, silent = sample.silence.examples(settings.seed, sample.entries(low, high), said)
     return {
         "count": count,
         "total": spread(as_float(rows.totals), 0),
@@ -264,24 +211,24 @@ def _arrays(
         **_tokens(said, count, many, bounds.sample, occurrences),
         "near": _placed(near, sample.where),
         "silent": _placed(silent, sample.where),
-        "n_kept": lengths.astype(np.uint32),
-        "kept_position": rows.at.astype(np.uint32),
-        "kept_value": rows.value.astype(np.float32),
-        "kept_listed": (few | (rows.why != CONTEXT)).astype(np.uint8),
-        "kept_sampled": drawn.astype(np.uint8),
+        "n_kept": np.bincount(of, minlength=n).astype(np.uint32),
+        "kept_position": held.at.astype(np.uint32),
+        "kept_value": held.value.astype(np.float32),
+        "kept_listed": (few | (held.why != CONTEXT)).astype(np.uint8),
+        "kept_sampled": held.drawn.astype(np.uint8),
     }
-
-
-def _part(first: int, n: int, of: Ints, at: Ints, value: Array) -> Entries:
-    return Entries(first, np.concatenate([[0], np.cumsum(np.bincount(of, minlength=n))]), at, value)
 
 
 def _tokens(said: TokenStatistics, count: Ints, many: Array, sample: int, occurrences: Array) -> dict[str, Array]:
     """The tokens that features fire on: of those with many activations estimated from their samples."""
     beyond = np.arange(TOKENS) >= said.n[:, None]
     scale = np.where(many, count / sample, 1.0)[:, None]
+    # The sample that they are counted in chose these tokens among all that there are: those that it has by chance too often. At
+    # this level 99% of the intervals that are shown hold the count all the same (Benjamini and Yekutieli 2005).
+    listed = np.arange(TOKENS + 1)[:, None] / max(int(np.count_nonzero(occurrences)), 1)
+    ends = clopper_pearson(np.arange(sample + 1), sample, (1 - CONFIDENCE) * np.minimum(listed, 1))
     # Of features all of whose activations are kept it is not asked.
-    below, above = wilson(np.minimum(said.count, sample), sample, CONFIDENCE)
+    below, above = (end[said.n[:, None], np.minimum(said.count, sample)] for end in ends)
     # At least what was seen; of the rest no more than there is.
     low = np.where(many[:, None], np.maximum(np.floor(below * count[:, None]), said.count), said.count)
     most = np.minimum(count[:, None] - (sample - said.count), occurrences[said.token].astype(np.int64))

@@ -6,11 +6,13 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...storage.array_folder import Folder
+from ...storage.shelf import shelf_at
 from ..errors import IndexCorruptError, IndexMismatchError
 from ..scan.shards import shard_name, shards_in
 from ..statistics.kept_examples import Keeping
@@ -143,9 +145,23 @@ def finished(path: Path) -> Manifest:
     """
     if (path / MANIFEST).exists():
         return Manifest.load(path)
-    if State.load(path) is not None:
-        done = sum(map(len, shards_in(path)))
-        raise IndexMismatchError(
-            f"The scan at {path} did not end: {done} tokens are done. Make the same build_index call to go on."
-        )
+    state = State.load(path)
+    if state is not None:
+        done = _done(path, state)
+        far = "" if done is None else f": {done:,} tokens are done"
+        raise IndexMismatchError(f"The scan at {path} did not end{far}. Make the same build_index call to go on.")
     raise IndexMismatchError(f"There is no index at {path}: make one with build_index.")
+
+
+def _done(path: Path, state: State) -> int | None:
+    """Tokens that a scan has read and need not read again; None where its parts lie elsewhere."""
+    if state.bounded is None:
+        return sum(map(len, shards_in(path)))
+    if state.bounded.get("shards") is not None:
+        return None
+    shelf = shelf_at(path)
+    tokens: dict[int, int] = {}
+    for name in shelf.names("state-"):
+        with suppress(IndexCorruptError):  # whoever scans there may have merged it just now
+            tokens |= {int(shard["number"]): int(shard["tokens"]) for shard in shelf.facts(name)["shards"]}
+    return sum(tokens.values())

@@ -52,7 +52,7 @@ class Histogram:
     @property
     def said(self) -> str | None:
         """What to know of its bars; None if they are exact."""
-        if self.bound is None:
+        if self.bound is None or not self.bound.any():
             return None
         most = int(self.bound.max())
         return f"{ABOUT} made of a finer histogram: no bar is off by more than {most:,} token{'' if most == 1 else 's'}"

@@ -110,7 +110,8 @@ def about(count: int, bound: int | None) -> str:
 
 
 def within(count: int, low: int | None, high: int | None) -> str:
-    """A count, and the interval that it is in with confidence; None: it is exact. A line breaks before the brackets alone."""
+    """A count, and the interval that it is in with confidence; None: it is exact. A line breaks before the brackets, and where
+    these are long inside them."""
     if low is None or high is None:
         return f"{count:,}"
-    return f"{ABOUT}\u00a0{count:,}" + ("" if low == high else f" ({low:,}\u00a0to\u00a0{high:,})")
+    return f"{ABOUT}\u00a0{count:,}" + ("" if low == high else f" ({low:,} to\u00a0{high:,})")
