@@ -76,7 +76,9 @@ def _without_effect(arguments: argparse.Namespace) -> str | None:
         return "--sae-path is an SAE on disk, --release and --sae-id a published one: give one of the two"
     if arguments.sae_path is None and arguments.release is None and (arguments.model or arguments.sae_id):
         given = "--model" if arguments.model else "--sae-id"
-        return f"{given} is of an SAE of yours: add --release and --sae-id, or --sae-path (without them it is the demo's)"
+        return (
+            f"{given} is of an SAE of yours: add --release and --sae-id, or --sae-path (without them it is the demo's)"
+        )
     if arguments.command == "index" and arguments.features is not None and arguments.html is None:
         return "--features are those of the page of --html: add --html PAGE"
     return None
@@ -214,7 +216,9 @@ def _parser() -> argparse.ArgumentParser:
     more = "without --release or --sae-path: the demo's SAE, and without FILE its corpus. Interrupted, the same call goes on."
     index = commands.add_parser("index", help=about, description=about, epilog=more)
     index.add_argument("out", type=Path, metavar="OUT", help="folder of the index")
-    index.add_argument("corpus", nargs="*", default=[], metavar="FILE", help="parquet or jsonl (a row a document), or text files")
+    index.add_argument(
+        "corpus", nargs="*", default=[], metavar="FILE", help="parquet or jsonl (a row a document), or text files"
+    )
     _add_engine(index)
     index.add_argument("--tokens", type=int, help="stop after so many tokens")
     index.add_argument("--text-column", help="column of the text; default: text")
