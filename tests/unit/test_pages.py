@@ -366,3 +366,10 @@ def test_the_picture_of_a_panel_is_of_its_own_recipe_and_a_page_is_no_run_of_the
     assert panel.result is made
     assert shown(of(40).edited[0].text) in later and "add feature 5: 40" in later
     assert of(40).edited[0].text != of(4).edited[0].text
+
+
+def test_an_empty_text_can_be_chosen_by_a_name(engine: sw.Engine) -> None:
+    panel = sw.SteeringPanel(engine, prompt="God", n_tokens=1)
+    for widget in (sw.TokenFeatureHeatmap(engine, text="God"), panel):
+        (choice,) = views_in(widget.page(prompts=[""]))[""]["choices"]
+        assert [says for says, _ in choice["options"]] == ["God", "(empty)"]

@@ -95,7 +95,7 @@ def _unit(row: Intervention) -> str:
 
 def _said(prompt: wire.Json) -> str:
     text = prompt if isinstance(prompt, str) else " ".join(map(str, cast("list[int]", prompt)))
-    return text if len(text) <= _SHORT else f"{text[:20]} \u2026 {text[-25:]}"
+    return (text or "(empty)") if len(text) <= _SHORT else f"{text[:20]} \u2026 {text[-25:]}"
 
 
 def _number(value: float) -> str:
