@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from . import __version__
 from .demo.lab import open_lab
 from .errors import SaewidgetsError
+from .storage.places import file_place
 
 if TYPE_CHECKING:
     from .engine.engine import Engine
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given, lab_options = _split(sys.argv[1:] if argv is None else argv)
     parser = _parser()
     arguments = parser.parse_args(given)
+    if wrong := _without_effect(arguments):
+        parser.error(wrong)
     try:
         if arguments.command == "index":
             if lab_options:
@@ -65,6 +68,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _without_effect(arguments: argparse.Namespace) -> str | None:
+    """What would be left out without a word: a page of another model than was named is worse than none."""
+    if arguments.command == "demo":
+        return None
+    if arguments.sae_path is not None and (arguments.release or arguments.sae_id):
+        return "--sae-path is an SAE on disk, --release and --sae-id a published one: give one of the two"
+    if arguments.sae_path is None and arguments.release is None and (arguments.model or arguments.sae_id):
+        given = "--model" if arguments.model else "--sae-id"
+        return (
+            f"{given} is of an SAE of yours: add --release and --sae-id, or --sae-path (without them it is the demo's)"
+        )
+    if arguments.command == "index" and arguments.features is not None and arguments.html is None:
+        return "--features are those of the page of --html: add --html PAGE"
+    return None
+
+
 def make_index(arguments: argparse.Namespace) -> None:
     """Build (or go on building) an index of corpus files, or of the demo's corpus."""
     from . import FeatureDashboard, build_index
@@ -73,8 +92,10 @@ def make_index(arguments: argparse.Namespace) -> None:
     # Before the model is loaded: half a minute is a long wait for a mistyped path.
     corpus = CorpusFiles(arguments.corpus) if arguments.corpus else None
     if arguments.html is not None:
-        _must_have_a_folder(arguments.html)
+        file_place(arguments.html)
     with _engine(arguments) as engine:
+        for dictionary in engine.dictionaries.values():
+            dictionary.check_features(arguments.features or ())
         index = build_index(
             engine,
             _demo_corpus(arguments) if corpus is None else corpus,
@@ -106,8 +127,11 @@ def write_snapshot(arguments: argparse.Namespace) -> None:
     """Write a page (OUT.html), or a folder, of features of an index without a model, or of what fires on a text."""
     from . import FeatureDashboard, FeatureIndex, TokenFeatureHeatmap
 
-    out, single = arguments.out, arguments.out.suffix == ".html"
-    _must_have_a_folder(out)
+    out, single = arguments.out, arguments.out.suffix.lower() == ".html"
+    if single:
+        file_place(out)
+    elif not out.parent.is_dir():
+        raise SaewidgetsError(f"There is no folder {out.parent}: make it first, or write somewhere else.")
     if not single and (arguments.text is not None or arguments.max_bytes is not None):
         raise SaewidgetsError(f"A folder is for features of an index, of any size: name a file such as {out}.html.")
     index = None if arguments.index is None else FeatureIndex.open(arguments.index)
@@ -124,11 +148,6 @@ def write_snapshot(arguments: argparse.Namespace) -> None:
         heatmap = TokenFeatureHeatmap(engine, text=arguments.text, index=index, features=arguments.features or ())
         heatmap.to_html(out, title=arguments.title, max_bytes=arguments.max_bytes)
     _say(out)
-
-
-def _must_have_a_folder(out: Path) -> None:
-    if not out.parent.is_dir():
-        raise SaewidgetsError(f"There is no folder {out.parent}: make it first, or write somewhere else.")
 
 
 def _say(page: Path) -> None:
@@ -168,7 +187,7 @@ def _demo_corpus(arguments: argparse.Namespace) -> Corpus:
 def write_page(out: Path, text: str, features: Sequence[int]) -> None:
     """Write the token heatmap of `text` on the demo SAE as one self-contained file."""
     # Before the model is loaded: half a minute is a long wait for a mistyped path.
-    _must_have_a_folder(out)
+    file_place(out)
     from . import TokenFeatureHeatmap, load_demo
 
     with load_demo() as engine:
@@ -197,7 +216,9 @@ def _parser() -> argparse.ArgumentParser:
     more = "without --release or --sae-path: the demo's SAE, and without FILE its corpus. Interrupted, the same call goes on."
     index = commands.add_parser("index", help=about, description=about, epilog=more)
     index.add_argument("out", type=Path, metavar="OUT", help="folder of the index")
-    index.add_argument("corpus", nargs="*", metavar="FILE", help="parquet or jsonl (a row a document), or text files")
+    index.add_argument(
+        "corpus", nargs="*", default=[], metavar="FILE", help="parquet or jsonl (a row a document), or text files"
+    )
     _add_engine(index)
     index.add_argument("--tokens", type=int, help="stop after so many tokens")
     index.add_argument("--text-column", help="column of the text; default: text")

@@ -78,12 +78,46 @@ def test_a_missing_folder_is_found_before_the_model_is_loaded(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["demo", "--text", "x"], ["demo", "--features", "1"], ["demo", "--html", "x", "--features", "a"]]
+    ("arguments", "told"),
+    [
+        ([], "required"),
+        (["demo", "--text", "x"], "add --html"),
+        (["demo", "--features", "1"], "add --html"),
+        (["demo", "--html", "x", "--features", "a"], "no list of numbers"),
+        (["index"], "required: OUT\n"),
+        (["index", "out", "--features", "1"], "add --html"),
+        (["index", "out", "--model", "gpt2"], "--model is of an SAE of yours"),
+        (["snapshot", "x.html", "--text", "x", "--model", "gpt2"], "it is the demo's"),
+        (["snapshot", "x.html", "--text", "x", "--sae-id", "blocks.7"], "add --release"),
+        (["snapshot", "x.html", "--text", "x", "--sae-path", "a", "--release", "b"], "one of the two"),
+    ],
 )
-def test_wrong_arguments_are_usage_errors(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_are_usage_errors(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sw, "load_demo", lambda **_: pytest.fail("the model was loaded"))
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
-    assert caught.value.code == 2 and "usage:" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert caught.value.code == 2 and "usage:" in error and told in error
+
+
+def test_an_unknown_device_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["snapshot", str(tmp_path / "x.html"), "--text", "x", "--device", "abacus"]) == 1
+    error = capsys.readouterr().err
+    assert "no device 'abacus'" in error and error.count("\n") == 1
+
+
+def test_features_of_the_page_are_looked_at_before_the_corpus_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "corpus.txt").write_text("See you on Monday", encoding="utf-8")
+    with sw.Engine(tiny.hooked(), tiny.sae()) as engine:
+        as_demo(engine, monkeypatch)
+        command = ["index", str(tmp_path / "index"), str(tmp_path / "corpus.txt"), "--html", str(tmp_path / "x.html")]
+        assert cli.main([*command, "--features", str(tiny.D_SAE)]) == 1
+    assert f"Feature {tiny.D_SAE} is outside" in capsys.readouterr().err
+    assert not (tmp_path / "index").exists()
 
 
 def test_the_notebook_is_copied_and_one_that_is_there_is_kept(tmp_path: Path) -> None:
@@ -237,6 +271,7 @@ def test_a_bounded_index_is_made_and_a_cluster_is_asked_for(
         (["--release", "gpt2-small-res-jb"], "--sae-id"),
         (["--sae-path", "nowhere"], "There is no SAE at nowhere"),
         (["--html", "no/page.html"], "make it first"),
+        (["--html", "."], "is a folder: name a file in it"),
     ],
 )
 def test_a_wrong_index_command_is_one_line(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from saewidgets import cli
 from saewidgets.errors import FeatureIndexError, PageSizeError, SaewidgetsError
 from saewidgets.index.store.orders import ORDERS
 from saewidgets.interventions.recipe.errors import RecipeError
+from saewidgets.snapshot.html_text import shown
 from saewidgets.snapshot.page import pack
 from saewidgets.snapshot.sharing import share
 from saewidgets.widgets.explore.widget import LEFT, RIGHT
@@ -262,3 +264,112 @@ def test_a_snapshot_of_an_index_needs_no_model(
     assert "--text" in capsys.readouterr().err
     assert not (tmp_path / "small.html").exists() and not (tmp_path / "x.html").exists()
     assert cli.ORDERS == ORDERS
+
+
+# -- what cannot be: said before anything is computed, with the remedy
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "told"),
+    [
+        ("no/page.html", FileNotFoundError, "There is no folder .*no: make it first"),
+        ("", IsADirectoryError, "is a folder: name a file in it, such as .*page.html"),
+        (".", IsADirectoryError, "is a folder: name a file in it"),
+    ],
+)
+def test_a_place_that_no_page_can_have_is_found_before_it_is_made(
+    place: str,
+    error: type[Exception],
+    told: str,
+    index: sw.FeatureIndex,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    widget = sw.FeatureDashboard(index=index)
+    monkeypatch.setattr(widget, "shot", lambda **_: pytest.fail("it was computed"))
+    with pytest.raises(error, match=told):
+        widget.to_html(place)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_has_no_largest_size(index: sw.FeatureIndex, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="max_bytes is of to_html"):
+        sw.FeatureDashboard(index=index).to_folder(tmp_path / "made", max_bytes=10)
+
+
+def test_less_than_the_program_alone_says_what_that_takes(index: sw.FeatureIndex, engine: sw.Engine) -> None:
+    for widget in (sw.FeatureDashboard(index=index), sw.LayerLens(engine, "a")):
+        with pytest.raises(PageSizeError) as refused:
+            widget.page(max_bytes=1000)
+        least = int(re.findall(r"program and styles ([\d,]+)", str(refused.value))[0].replace(",", ""))
+        assert str(refused.value).endswith(f"The program and its styles alone have {least:,} bytes: allow more.")
+
+
+@pytest.mark.parametrize("many", [-1, 1.5, "3", None, True])
+def test_how_many_is_a_number_from_0_on(many: Any, index: sw.FeatureIndex) -> None:
+    for widget, option in ((sw.FeatureBrowser(index), "cards"), (sw.SAEBrowser(query="gpt2-small"), "rows")):
+        with pytest.raises((TypeError, ValueError), match=f"{option}={many!r}.*how many, from 0 on"):
+            widget.page(**{option: many})
+
+
+def test_how_many_of_the_strongest_is_any_integer(engine: sw.Engine) -> None:
+    panel = sw.AttributionPanel(engine, prompt="God created", target=" the")
+    assert panel.page(features=np.int64(2)) == panel.page(features=2)
+    with pytest.raises(ValueError, match="features=-1"):
+        panel.page(features=-1)
+
+
+@pytest.mark.parametrize("given", ["12", ["1"], [None], [float("nan")], [float("inf")], [True], None])
+def test_strengths_are_finite_numbers(given: Any, engine: sw.Engine, index: sw.FeatureIndex) -> None:
+    panel = sw.SteeringPanel(engine, prompt="God", recipe=sw.add(5, 4.0), n_tokens=1)
+    with pytest.raises((TypeError, ValueError), match="strengths"):
+        panel.page(strengths=given)
+    bench = sw.explore(engine, index)
+    bench.steering.recipe = sw.add(5, 4.0)
+    with pytest.raises((TypeError, ValueError), match="strengths"):
+        bench.page(views=["steering"], strengths=given)
+    bench.close()
+
+
+def test_strengths_of_an_array_and_one_view_alone_are_as_good_as_lists(
+    engine: sw.Engine, index: sw.FeatureIndex
+) -> None:
+    panel = sw.SteeringPanel(engine, prompt="God", recipe=sw.add(5, 4.0), n_tokens=1, temperature=0)
+    wanted = panel.page(views=["effect"], strengths=[0, 1])
+    assert panel.page(views="effect", strengths=np.array([0, 1])) == wanted
+    assert panel.page(strengths=2) == panel.page(strengths=[2])
+    bench = sw.explore(engine, index)
+    bench.steering.recipe = sw.add(5, 4.0)
+    made = views_in(bench.page(views="steering", strengths=np.array([0.0, 1.0])))
+    assert [says for says, _ in made["steering"]["choices"][0]["options"]] == ["0", "1", "4"]
+    bench.steering.recipe = sw.ablate(5)
+    with pytest.raises(RecipeError, match="strengths"):
+        bench.page(views=["steering"], strengths=[1])
+    bench.close()
+
+
+def test_the_picture_of_a_panel_is_of_its_own_recipe_and_a_page_is_no_run_of_the_panel(engine: sw.Engine) -> None:
+    def of(strength: float) -> sw.Generation:
+        return sw.generate(engine, "God", sw.add(5, strength), n_tokens=3, temperature=0)
+
+    def picture(html: str) -> str:
+        return html.split('<div id="saew-static">')[1].split("</main>")[0]
+
+    panel = sw.SteeringPanel(engine, prompt="God", recipe=sw.add(5, 4.0), n_tokens=3, temperature=0)
+    first = panel.page(strengths=[40])
+    assert panel.result is None and panel.page(strengths=[40]) == first
+    assert shown(of(4).edited[0].text) in picture(first) and "Nothing was generated" not in picture(first)
+    made = panel.run()
+    panel.recipe = sw.add(5, 40.0)
+    later = picture(panel.page(strengths=[4]))
+    assert panel.result is made
+    assert shown(of(40).edited[0].text) in later and "add feature 5: 40" in later
+    assert of(40).edited[0].text != of(4).edited[0].text
+
+
+def test_an_empty_text_can_be_chosen_by_a_name(engine: sw.Engine) -> None:
+    panel = sw.SteeringPanel(engine, prompt="God", n_tokens=1)
+    for widget in (sw.TokenFeatureHeatmap(engine, text="God"), panel):
+        (choice,) = views_in(widget.page(prompts=[""]))[""]["choices"]
+        assert [says for says, _ in choice["options"]] == ["God", "(empty)"]

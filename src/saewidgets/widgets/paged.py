@@ -18,10 +18,12 @@ from typing import Any, ClassVar, cast
 
 from ..errors import PageSizeError, SaewidgetsError, nearest
 from ..snapshot.page import PART, Parts, Recorded, View, pack, page, parts_of
+from ..storage.places import file_place
 from . import wire
 from .assets import asset
 from .channel import plain
 from .shot import Question, Shot, recorded
+from .traits import how_many
 
 __all__ = ["Page", "Paged", "check_options", "put"]
 
@@ -70,9 +72,11 @@ class Page:
         """
         size = len(html.encode())
         if max_bytes is not None and size > max_bytes:
+            least = self._program()
+            alone = f"The program and its styles alone have {least:,} bytes: allow more."
             raise PageSizeError(
                 f"The page would have {size:,} bytes, more than max_bytes={max_bytes:,}: {', '.join(self._weights())}. "
-                f"Nothing was written. {self._remedy()}"
+                f"Nothing was written. {alone if max_bytes < least else self._remedy()}"
             )
         if max_bytes is None and size > _LARGE_PAGE:
             warnings.warn(f"The page has {size / 1e6:.1f} MB. {self._remedy()}", stacklevel=4)
@@ -85,6 +89,11 @@ class Page:
             )
         return "Show less: a shorter text."
 
+    def _program(self) -> int:
+        """The bytes of a page without what it shows."""
+        empty = replace(self, views=[replace(view, recorded=()) for view in self.views], fallback="")
+        return len(empty.html().encode())
+
     def _weights(self) -> Iterator[str]:
         """What takes how much, the largest first."""
         found: Counter[str] = Counter()
@@ -95,8 +104,7 @@ class Page:
                 answers = [one for one in view.recorded if one.ch == channel]
                 number[f"{of}{channel}"] = len(answers)
                 found[f"{of}{channel}"] = len(pack([cast("wire.Json", vars(one)) for one in answers]))
-        empty = replace(self, views=[replace(view, recorded=()) for view in self.views], fallback="")
-        found["program and styles"] = len(empty.html().encode())
+        found["program and styles"] = self._program()
         found["picture without scripts"] = len(self.fallback.encode())
         for name, size in found.most_common():
             yield f"{name} {size:,}" + (f" ({number[name]:,} answers)" if name in number else "")
@@ -142,12 +150,13 @@ class Paged:
 
         Raises:
             PageSizeError: for a larger page, naming what takes the room. TypeError: for options that the widget does not
-                have. Nothing is written then.
+                have. FileNotFoundError, IsADirectoryError: for a path at which no file can be. Nothing is written then.
         """
+        place = None if path is None else file_place(path)
         html = self.page(title, max_bytes=max_bytes, **options)
-        if path is None:
+        if place is None:
             return html
-        put(Path(path), html)
+        put(place, html)
         return None
 
     def save(self, path: str | os.PathLike[str], *, title: str | None = None, **options: Any) -> Path:
@@ -171,11 +180,14 @@ class Paged:
 
         Raises:
             SaewidgetsError: for a folder that holds something else, or if nothing is recorded about a feature.
+            TypeError: for options that the widget does not have, and for `max_bytes`.
 
         Example:
             >>> sw.FeatureDashboard(index=index).to_folder("features", features=range(1000))
         """
         folder = Path(path)
+        if "max_bytes" in options:
+            raise TypeError("A folder is for as much as there is: max_bytes is of to_html.")
         _must_be_ours(folder)
         made = self._page(title, options)
         if len(made.views) > 1:
@@ -233,17 +245,18 @@ class Paged:
 
 
 def check_options(called: str, shot: Callable[..., object], given: Mapping[str, object]) -> list[str]:
-    """The options that `shot` has.
+    """The options that `shot` has; those that are an integer say how many of something.
 
     Raises:
-        TypeError: for one that it does not have, naming those that it has.
+        TypeError: for one that it does not have, naming those that it has; or for one that is no number. ValueError: for less
+            than 0.
     """
-    known = [
-        name
+    known = {
+        name: one.annotation
         for name, one in inspect.signature(shot).parameters.items()
         if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-    ]
-    for name in given:
+    }
+    for name, value in given.items():
         if name not in known:
             near = nearest(name, [*known, "title", "max_bytes"])
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
@@ -253,7 +266,9 @@ def check_options(called: str, shot: Callable[..., object], given: Mapping[str, 
                 else "It records what is on screen and has none of its own"
             )
             raise TypeError(f"{called} has no option {name!r}.{hint} {its}, beside title and max_bytes.")
-    return known
+        if known[name] in (int, "int"):
+            how_many(value, name)
+    return [*known]
 
 
 def put(path: Path, text: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import traitlets
@@ -46,6 +48,39 @@ def wholes(value: object) -> list[int]:
         return [whole(value)]
     except TypeError:
         return [whole(item) for item in cast("Iterable[object]", _listed(value))]
+
+
+def how_many(value: object, called: str) -> int:
+    """A number of things, of any kind of integer.
+
+    Raises:
+        TypeError: if it is none. ValueError: if it is less than 0.
+    """
+    try:
+        number = whole(value, floats=False)
+    except TypeError:
+        raise TypeError(f"{called}={value!r} is no number: it says how many, from 0 on.") from None
+    if number < 0:
+        raise ValueError(f"{called}={value!r} is less than 0: it says how many, from 0 on.")
+    return number
+
+
+def several_numbers(value: object, called: str) -> list[float]:
+    """Finite numbers of any flat sequence of them; one alone is a list of one.
+
+    Raises:
+        TypeError: naming what was given, for anything else. ValueError: for NaN and infinity.
+    """
+    given = _listed(value)
+    items = [given] if isinstance(given, Real) else given
+    if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
+        raise TypeError(f"{called} is a list of numbers, not {value!r}.")
+    found = list(items)
+    if not all(isinstance(one, Real) and not isinstance(one, bool) for one in found):
+        raise TypeError(f"{called} is a list of numbers, not {value!r}.")
+    if not all(math.isfinite(one) for one in found):
+        raise ValueError(f"{called} is a list of finite numbers, not {value!r}.")
+    return [float(one) for one in found]
 
 
 def several_texts(value: object, called: str) -> list[str]:

@@ -292,6 +292,9 @@ def test_a_page_has_points_colours_marks_and_cards(own: sw.FeatureIndex) -> None
     assert [p["f"] for channel, p in asked if channel == "card"] == [3, 4, 5]
     assert state["selected_features"] == [4, 5, 6]
     assert widget.page(cards=3) == widget.page(cards=3)
+    assert widget.page(colours="density") == widget.page(colours=["density"])
+    with pytest.raises(ValueError, match="no colouring 'densty'; there are density"):
+        widget.page(colours=["densty"])
 
 
 @pytest.mark.slow

@@ -298,7 +298,10 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """A usable `torch.device`, or a clear error: CUDA asked for and absent is never replaced by the CPU silently."""
     from ...errors import DeviceError
 
-    wanted = torch.device(device)
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise DeviceError(f"torch knows no device {device!r}: use 'cpu', 'cuda', 'cuda:1' or 'mps'.") from error
     if wanted.type == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
             "CUDA was asked for, but torch finds no CUDA device. Pass device='cpu', or install a CUDA build."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..channel import Channel, parse, plain
 from ..feature.card import AskedCardOf
 from ..remembered import Remembered
 from ..shot import Question as Asked
-from ..traits import wholes
+from ..traits import how_many, wholes
 from .asked import AskedColour, AskedPredictions, AskedRank, Sort
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ class Page:
             if one not in rankings[:i]:
                 yield Asked("rank", one)
         sums = found.sums(sae=self.sae, include_special=rank.include_special)
-        most = features if isinstance(features, int) else rank.limit
-        first = sums.features[:most].tolist() if isinstance(features, int) else wholes(features)
+        alone = isinstance(features, Integral)
+        most = how_many(features, "features") if alone else rank.limit
+        first = sums.features[:most].tolist() if alone else wholes(features)
         ends = [np.argsort(sign * sums.attribution, kind="stable")[: min(most, rank.limit)] for sign in (-1, 1)]
         own = [] if self.feature is None else [self.feature]
         for feature in dict.fromkeys([*own, *first, *(f for end in ends for f in sums.features[end].tolist())]):

@@ -9,7 +9,7 @@ from ...errors import SaewidgetsError
 from ...snapshot.page import View
 from ..assets import asset
 from ..paged import Page, Paged, check_options
-from ..traits import wholes
+from ..traits import several_numbers, several_texts, wholes
 from .widget import LEFT, RIGHT
 
 if TYPE_CHECKING:
@@ -65,20 +65,21 @@ class WorkbenchPages(Paged):
                 a panel that was never run says that nothing was.
 
         Raises:
-            SaewidgetsError: for a view that there is not.
+            SaewidgetsError: for a view that there is not, and for strengths that the panel cannot be run at.
         """
         known = [*LEFT, *RIGHT]
-        wanted = [name for name in known if name in self._views] if views is None else list(dict.fromkeys(views))
+        wanted = [name for name in known if name in self._views] if views is None else several_texts(views, "views")
         for name in wanted:
             if name not in known:
                 raise SaewidgetsError(f"There is no view {name!r}: choose from {', '.join(known)}.")
         chosen = self._chosen_for_page() if features is None else wholes(features)
-        run = bool(strengths or prompts or self.steering.history)
+        varied = several_numbers(strengths, "strengths")
+        run = bool(varied or len(prompts) or self.steering.history)
         options: dict[str, dict[str, Any]] = {
             "browser": {"features": chosen},
             "dashboard": {"features": chosen},
             "heatmap": {"prompts": prompts},
-            "steering": {"prompts": prompts, "strengths": strengths},
+            "steering": {"prompts": prompts, "strengths": varied},
         }
         found = [self.bar._as_view("bar", self.bar.shot(features=chosen))]
         for name in known:
@@ -91,6 +92,8 @@ class WorkbenchPages(Paged):
                 try:
                     found.append(view._as_view(name, view.shot(**options.get(name, {}))))
                 except (SaewidgetsError, ValueError) as error:
+                    if name == "steering" and varied:
+                        raise
                     found.append(_missing(name, f"This view could not be recorded: {error}"))
         return found
 

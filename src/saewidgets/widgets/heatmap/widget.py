@@ -325,4 +325,4 @@ def _short(text: object) -> str:
 def _option(text: object) -> str:
     if not isinstance(text, str):
         return _short(text)
-    return text if len(text) <= 72 else f"{text[:69]}..."
+    return (text or "(empty)") if len(text) <= 72 else f"{text[:69]}..."

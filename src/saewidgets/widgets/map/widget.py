@@ -18,7 +18,7 @@ from ..feature.listed import lists_of
 from ..feature.of_all import OfAllFeatures
 from ..feature.payload import facts_of
 from ..shot import Shot
-from ..traits import wholes
+from ..traits import several_texts, wholes
 from .asked import AskedColour, AskedFacts, AskedLayout, AskedMarks
 from .colours import Colours
 from .page import fallback_of, questions
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # So many of what a search finds are marked: by meaning everything is near to everything.
 _MATCHES = {"words": 5000, "meaning": 200}
+# What a page can be coloured by, as far as the index has it.
+_COLOURS = ("density", "max", "cluster", "label")
 
 
 class FeatureMap(OfAllFeatures, bundle="map"):
@@ -170,17 +172,24 @@ class FeatureMap(OfAllFeatures, bundle="map"):
         *,
         cards: int = 50,
         features: Sequence[int] = (),
-        colours: Sequence[str] = ("density", "max", "cluster", "label"),
+        colours: Sequence[str] = _COLOURS,
     ) -> Shot:
         """The map as it is coloured and marked now; it is made first, if it was not made before.
 
         Args:
             cards: of how many of the selected features a card. features: of which others, too.
             colours: by what else it can be coloured.
+
+        Raises:
+            ValueError: for a colouring that there is not.
         """
-        layout = self.feature_layout
         known = self._colours.names
-        kinds = [name for name in dict.fromkeys([self.colour, *colours]) if name in known]
+        wanted = several_texts(colours, "colours")
+        for name in wanted:
+            if name not in (*known, *_COLOURS):
+                raise ValueError(f"There is no colouring {name!r}; there are {', '.join(known)}.")
+        layout = self.feature_layout
+        kinds = [name for name in dict.fromkeys([self.colour, *wanted]) if name in known]
         marks = AskedMarks(self.query, self.by, self.only)
         carded = [*self._pointed()[:cards], *map(self._index.check_feature, wholes(features))]
         return Shot(

@@ -29,6 +29,11 @@ class Runs:
         """Keep no baseline."""
         self._before = None
 
+    @property
+    def of_a_page(self) -> bool:
+        """Whether what is written is for a page, and no run of the panel's own."""
+        return self._for_page
+
     @contextmanager
     def for_a_page(self) -> Iterator[None]:
         """Write each run whole: beside a kept baseline numbers are the same up to rounding only, and the bytes of a page

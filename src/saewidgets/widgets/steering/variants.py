@@ -13,6 +13,7 @@ from ...interventions.recipe.kinds import kind_of
 from ...snapshot.page import Choice
 from .. import wire
 from ..shot import Question
+from ..traits import several_numbers
 from .asked import AskedTexts
 from .page import questions
 
@@ -39,7 +40,8 @@ class Variants:
         """Of what is on screen, and these.
 
         Raises:
-            RecipeError: for strengths of a recipe whose first row has none, or without a row.
+            RecipeError: for strengths of a recipe whose first row has none, or without a row. TypeError, ValueError: for what
+                is no list of finite numbers.
         """
         if prompts and now.messages:
             raise RecipeError(
@@ -47,13 +49,14 @@ class Variants:
             )
         several = [now.prompt] if now.prompt or not prompts else []
         several += [prompt for prompt in prompts if prompt not in several]
-        if not len(strengths):
+        numbers = several_numbers(strengths, "strengths")
+        if not numbers:
             return cls(several, (), "")
         recipe = now.whole
         first = recipe.interventions[0] if recipe.interventions else None
         if first is None or first.value is None:
             raise RecipeError("strengths are of the recipe's first row, and it has none to vary.", "strengths")
-        values = sorted({float(value) for value in strengths} | {float(first.value)})
+        values = sorted({*numbers, float(first.value)})
         recipes = [
             (value, now.recipe if value == first.value else cast("wire.Json", recipe.with_value(0, value).to_dict()))
             for value in values
@@ -92,7 +95,7 @@ def _unit(row: Intervention) -> str:
 
 def _said(prompt: wire.Json) -> str:
     text = prompt if isinstance(prompt, str) else " ".join(map(str, cast("list[int]", prompt)))
-    return text if len(text) <= _SHORT else f"{text[:20]} \u2026 {text[-25:]}"
+    return (text or "(empty)") if len(text) <= _SHORT else f"{text[:20]} \u2026 {text[-25:]}"
 
 
 def _number(value: float) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -116,7 +118,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
     ) -> None:
         self._index, self._of_index = index, maxima_of(engine, index)
         self._of = next(iter(self._of_index), None)  # the dictionary that the index is of
-        self._last: Generation | None = None
+        self._last: tuple[AskedTexts, Generation] | None = None
         self._runs = Runs()
         self._told: dict[str, object] = {"recipe": {}, "feature": None}
         self._engine, self._closed = engine, False
@@ -137,7 +139,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
     @property
     def result(self) -> Generation | None:
         """The last run, or None before the first."""
-        return self._last
+        return None if self._last is None else self._last[1]
 
     def add(self, *interventions: Intervention) -> None:
         """Put interventions at the end of the recipe: "steer this feature" from a cell or from another widget.
@@ -163,7 +165,7 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
             remembered_answers.keep("generate", plain(asked), reply, quick=False)
 
         self.engine.worker.run(write)
-        self._last = made[0]
+        self._last = asked, made[0]
         self._remember(made[0])
         return made[0]
 
@@ -234,8 +236,8 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
     def _answer_generate(self, asked: AskedTexts, ticket: Ticket) -> wire.Reply:
         start, revision = time.perf_counter(), self.revision
         made = self._runs.write(self.engine, asked, self._maxima, ticket, True)
-        if revision == self.revision:
-            self._last = made
+        if revision == self.revision and not self._runs.of_a_page:
+            self._last = asked, made
         return generation_reply(made, prompt_flags(self.engine, made, ticket), time.perf_counter() - start)
 
     @channel("effect", AskedEffect, long=True, remembered=True)
@@ -270,9 +272,9 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
     # -- without a kernel
 
     def fallback_html(self) -> str:
-        return fallback_of(self._view())
+        return fallback_of(self._view(self.result))
 
-    def _view(self) -> PanelView:
+    def _view(self, made: Generation | None) -> PanelView:
         text = (
             self.prompt if isinstance(self.prompt, str) else "".join(self.engine.tokenizer.display(self.prompt).strings)
         )
@@ -280,7 +282,13 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
             recipe: Sequence[object] = self.value.active
         except RecipeError as error:
             recipe = [str(error)]
-        return PanelView(text, self.result, recipe, list(self.engine.provenance().items()))
+        return PanelView(text, made, recipe, list(self.engine.provenance().items()))
+
+    def _written(self, asked: AskedTexts, ticket: Ticket) -> tuple[Generation, wire.Reply]:
+        """What a page says of `asked`: its texts for the picture, and its answer."""
+        with self._runs.for_a_page():
+            made = self._runs.write(self.engine, asked, self._maxima, ticket, True)
+        return made, generation_reply(made, prompt_flags(self.engine, made, ticket), 0.0)
 
     def _reply_to(self, question: Question) -> wire.Reply:
         with self._runs.for_a_page():
@@ -302,11 +310,16 @@ class SteeringPanel(Follows, EngineWidget, bundle="steering"):
         """
         now = self._asked()
         variants = Variants.of(now, several_texts(prompts, "prompts"), strengths)
-        asked = list(variants.questions(now, views, self.freeze, self.answer))
+        asked = list(variants.questions(now, several_texts(views, "views"), self.freeze, self.answer))
+        made, own = self.result, Question("generate", now)
+        if own in asked and (self._last is None or self._last[0] != now):
+            # The picture is of what the page shows first, and not of an earlier run.
+            made, reply = self.engine.worker.run(partial(self._written, now))
+            asked[asked.index(own)] = replace(own, reply=without_seconds(reply))
         asked += of_this_recipe(self._remembered, self.channels, now.recipe, asked)
         # Runs of the weights before a refresh do not belong beside the provenance of those that are there now.
         history = [run for run in self.history if run.get("revision", 0) == self.revision]
-        view = self._view()
+        view = self._view(made)
         return Shot(
             title="Steering",
             state={"history": cast("wire.Json", history), "facts": cast("wire.Json", {**self.facts, "offline": True})},
