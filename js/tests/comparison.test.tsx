@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import widget from "../src/widgets/comparison";
 import type { FakeModel } from "./fake";
-import { answering, STATE } from "./fake_comparison";
+import { answering, noPredictions, STATE } from "./fake_comparison";
 import {
   all,
   button,
@@ -135,6 +135,14 @@ describe("showing", () => {
     await start({}, (m) => (m.ch === "predictions" ? { t: "res", id: m.id, ok: false, e } : answering(m)));
     await until(() => expect(panel("Next token")?.textContent).toContain("longer than the context"));
     expect(all(".saew-banner-error").length).toBe(1);
+    expect(rows().length).toBe(2);
+  });
+
+  test("texts after which nothing is predicted say why", async () => {
+    await start({}, (m) => (m.ch === "predictions" ? noPredictions(m.id ?? "", "more than 64 tokens") : answering(m)));
+    await until(() => expect(panel("Next token")?.textContent).toContain("more than 64 tokens"));
+    expect(find(".saew-banner-error")).toBeNull();
+    expect(find(".saew-next table")).toBeNull();
     expect(rows().length).toBe(2);
   });
 

@@ -138,11 +138,18 @@ export function differencesOf(p: Record<string, unknown>): DifferencesJson {
 }
 
 function predictionsAnswer(id: string, texts: string[]): FromKernel {
-  const r: PredictionsJson = { str: [" earth", " <b>"], top: texts.map((_, i) => (i % 2 ? [1, 0] : [0, 1])) };
+  const top = texts.map((_, i) => (i % 2 ? [1, 0] : [0, 1]));
+  const r: PredictionsJson = { str: [" earth", " <b>"], top, why: null };
   return answer(id, r, [
     spec("tok_id", "u32", Uint32Array.from([7, 9])),
     spec("log_probs", "f32", Float32Array.from(texts.flatMap((_, i) => (i % 2 ? [-3, -1] : [-0.5, -2])))),
   ]);
+}
+
+/** Where nothing is predicted. */
+export function noPredictions(id: string, why: string): FromKernel {
+  const r: PredictionsJson = { str: [], top: [], why };
+  return answer(id, r, [spec("tok_id", "u32", new Uint32Array()), spec("log_probs", "f32", new Float32Array())]);
 }
 
 export function answering({ t, id, ch, p = {} }: Sent): FromKernel | null {

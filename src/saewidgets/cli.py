@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TEXT = "In the beginning, God created the heavens and the earth. On Monday it rained; on Tuesday it did not."
 ORDERS = ("index", "density", "max", "mean", "label")
 """Those of an index; tested to be the same, for importing them would take the half second that --help has."""
+_ORDER, _FIRST = "density", 20
+"""Of the features of a page: the first so many in this order."""
 _FAILED, _INTERRUPTED = 1, 130
 
 
@@ -81,6 +83,20 @@ def _without_effect(arguments: argparse.Namespace) -> str | None:
         )
     if arguments.command == "index" and arguments.features is not None and arguments.html is None:
         return "--features are those of the page of --html: add --html PAGE"
+    return _of_the_other_page(arguments) if arguments.command == "snapshot" else None
+
+
+def _of_the_other_page(arguments: argparse.Namespace) -> str | None:
+    """Of the two pages of `snapshot`, what was given that only the other one can be told."""
+    if arguments.text is None and arguments.index is not None:
+        for name in ("model", "release", "sae_path", "device", "sae_dtype"):
+            if getattr(arguments, name) is not None:
+                option = name.replace("_", "-")
+                return f"--{option} is of a page of a text: add --text (features of an index need no model)"
+    elif arguments.text is not None and (arguments.top is not None or arguments.by is not None):
+        return "--top and --by choose features of an index: with --text choose them by --features"
+    if arguments.by is not None and arguments.features is not None:
+        return "--by is the order of those of --top: --features have their own"
     return None
 
 
@@ -136,7 +152,7 @@ def write_snapshot(arguments: argparse.Namespace) -> None:
         raise SaewidgetsError(f"A folder is for features of an index, of any size: name a file such as {out}.html.")
     index = None if arguments.index is None else FeatureIndex.open(arguments.index)
     if arguments.text is None and index is not None:
-        features = arguments.features or index.order(arguments.by)[: arguments.top].tolist()
+        features = arguments.features or index.order(arguments.by or _ORDER)[: arguments.top or _FIRST].tolist()
         dashboard = FeatureDashboard(index=index)
         if single:
             dashboard.to_html(out, features=features, title=arguments.title, max_bytes=arguments.max_bytes)
@@ -245,8 +261,8 @@ def _parser() -> argparse.ArgumentParser:
     snapshot.add_argument("out", type=Path, metavar="OUT", help="the file, *.html; else a folder, for many features")
     which = snapshot.add_mutually_exclusive_group()
     which.add_argument("--features", type=_features, metavar="N,N", help="these features; of a text: coloured by them")
-    which.add_argument("--top", type=_positive, default=20, metavar="N", help="the first N features; default: 20")
-    snapshot.add_argument("--by", choices=ORDERS, default="density", help="in which order; default: density")
+    which.add_argument("--top", type=_positive, metavar="N", help=f"the first N features; default: {_FIRST}")
+    snapshot.add_argument("--by", choices=ORDERS, help=f"in which order; default: {_ORDER}")
     snapshot.add_argument("--text", help="a token heatmap of this text instead")
     snapshot.add_argument("--title", help="of the page")
     snapshot.add_argument("--max-bytes", type=_positive, metavar="N", help="refuse to write a larger page")

@@ -90,6 +90,10 @@ def test_a_missing_folder_is_found_before_the_model_is_loaded(
         (["snapshot", "x.html", "--text", "x", "--model", "gpt2"], "it is the demo's"),
         (["snapshot", "x.html", "--text", "x", "--sae-id", "blocks.7"], "add --release"),
         (["snapshot", "x.html", "--text", "x", "--sae-path", "a", "--release", "b"], "one of the two"),
+        (["snapshot", "x.html", "--text", "x", "--top", "3"], "--top and --by choose features of an index"),
+        (["snapshot", "x.html", "--text", "x", "--by", "max"], "--top and --by choose features of an index"),
+        (["snapshot", "index", "x.html", "--features", "1", "--by", "max"], "--features have their own"),
+        (["snapshot", "index", "x.html", "--sae-path", "a"], "--sae-path is of a page of a text: add --text"),
     ],
 )
 def test_wrong_arguments_are_usage_errors(

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { HEIGHT } from "../charts/frame";
-import { density, num } from "../controls/format";
+import { count, density, num } from "../controls/format";
 import { Tip } from "../controls/tip";
 import { floats } from "../kernel/arrays";
 import { useLookup } from "../kernel/lookup";
@@ -132,7 +132,7 @@ function Card({ reply, palette, prefix }: { reply: Reply<CardJson>; palette: Pal
             />
           </svg>
           <div class="saew-small">
-            {`${num(histogram.low)} to ${num(histogram.high)}, logarithmic counts of ${r.count?.toLocaleString("en") ?? "\u2013"} tokens`}
+            {`${num(histogram.low)} to ${num(histogram.high)}, logarithmic counts of ${r.count == null ? "\u2013 tokens" : count(r.count, "token")}`}
           </div>
           {r.histogram_of && <div class="saew-small">{r.histogram_of}</div>}
         </>

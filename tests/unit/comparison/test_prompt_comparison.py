@@ -158,7 +158,18 @@ def test_predictions(engine: sw.Engine) -> None:
         expected = sw.predictions(engine, text).clean.top
         assert [r["str"][place] for place in top] == [one.token for one in expected]
         np.testing.assert_allclose(np.exp(row[top]), [one.probability for one in expected], rtol=1e-4)
-    assert "context" in failed(widget, "predictions", {"texts": ["the", "the " * 80]})["message"]
+    r, arrays = good(widget, "predictions", {"texts": ["the", "the " * 80]})
+    assert "more than the model's context" in r["why"] and r["top"] == [] and arrays["log_probs"].size == 0
+
+
+def test_a_text_after_which_nothing_is_predicted_has_a_page(engine: sw.Engine) -> None:
+    """It is read in windows, so that all else is there."""
+    with engine:
+        page = sw.PromptComparison(engine, texts=["the " * 80, TEXTS[0]]).to_html()
+        assert page is not None
+        answers = {one["ch"]: one["r"] for one in recorded(page)[1]}
+    assert "more than the model's context" in answers["predictions"]["why"]
+    assert answers["differences"]["rows"]
 
 
 def test_errors_are_data_and_the_widget_stays_usable() -> None:

@@ -51,6 +51,8 @@ export interface PredictionsJson {
   str: string[];
   /** The likeliest after each text, best first, as places in `str`. */
   top: number[][];
+  /** Why there is nothing. */
+  why: string | null;
 }
 
 /** The texts, aligned. */
@@ -144,12 +146,14 @@ export class TextsData {
 export class Predicted {
   readonly str: string[];
   readonly top: number[][];
+  readonly why: string | null;
   readonly ids: Uint32Array;
   readonly #logProbs: Float32Array;
 
   constructor({ r, arrays }: Reply<PredictionsJson>) {
     this.str = r.str;
     this.top = r.top;
+    this.why = r.why;
     this.ids = ints(arrays, "tok_id");
     this.#logProbs = floats(arrays, "log_probs");
   }

@@ -35,6 +35,7 @@ export function Predictions({ model, kernel, pair }: Props) {
         <Small>the likeliest after each text; the change is of its log-probability</Small>
       </Heading>
       <ChannelStatus kernel={kernel} channel="predictions" />
+      {found?.why && <p class="saew-empty">{found.why}</p>}
       <div class="saew-next-texts">
         {found?.top.map((places, text) => {
           const other = text === pair[0] ? pair[1] : pair[0];

@@ -1,7 +1,7 @@
 /** The matrix with its row names, scrolling and pointer. Its accessible equivalent is the ranking. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { num } from "../../controls/format";
+import { count, num } from "../../controls/format";
 import { NAMELESS, Name, type Names, textOf } from "../../feature/said";
 import type { Palette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
@@ -124,7 +124,7 @@ export function Matrix(props: MatrixProps) {
           role="application"
           // biome-ignore lint/a11y/noNoninteractiveTabindex: the whole matrix is one control that keys operate
           tabIndex={0}
-          aria-label={`Matrix of ${rows.length} features and ${data.json.n} tokens. Arrows move, Enter selects. The table of active features holds the same features.`}
+          aria-label={`Matrix of ${count(rows.length, "feature")} and ${count(data.json.n, "token")}. Arrows move, Enter selects. The table of active features holds the same features.`}
           onKeyDown={move}
           onFocus={(event) => {
             if (event.currentTarget.matches(":focus-visible") && props.hoverToken < 0)

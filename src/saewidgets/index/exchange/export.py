@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tqdm import tqdm
+
 from ...formats.records import OF_COUNTED, FeatureRecord, Json, Source, Window
 from ...formats.token_strings import spell
 from ..store.feature import Feature
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
     from ...engine.labels import Labels
     from ...storage.array_folder import Folder
+
+# Features of which a bar is shown: seconds.
+_SHOWN = 256
 
 __all__ = ["Exportable", "Listed", "explanations_of", "records_of", "source_of"]
 
@@ -91,7 +96,8 @@ def records_of(index: Exportable, features: Iterable[int] | None, listed: Listed
     """A record of each feature, by index; of an index that was made of files, what these said, without what is not in them."""
     imported = is_imported(index.folder)
     given = Given(index.folder, index.texts) if imported else None
-    for feature in range(len(index)) if features is None else sorted(set(features)):
+    some = range(len(index)) if features is None else sorted(set(features))
+    for feature in tqdm(some, desc="writing features", unit="feature", disable=len(some) < _SHOWN):
         if given is None:
             yield _record(index, feature, listed)
         elif given.present(feature):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...engine.text.tokenizer import Tokenizer
     from ...engine.ticket import Ticket
 
-__all__ = ["NextTokens", "candidates", "next_tokens"]
+__all__ = ["NextTokens", "candidates", "next_tokens", "why_not"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,17 @@ class NextTokens:
     top: Ints
 
 
+def why_not(engine: Engine, texts: TextInput) -> str | None:
+    """Why nothing is predicted after these texts; None if it is."""
+    limit = int(engine.model.cfg.n_ctx)
+    for one in engine.to_ids(texts):
+        if not one:
+            return "A text has no tokens: there is nothing to predict from."
+        if len(one) > limit:
+            return f"A text has {len(one)} tokens, more than the model's context of {limit}: nothing is predicted."
+    return None
+
+
 def next_tokens(engine: Engine, texts: TextInput, *, k: int = 10) -> NextTokens:
     """The `k` likeliest tokens after the last one of each text, one forward a text.
 
@@ -48,15 +59,9 @@ def next_tokens(engine: Engine, texts: TextInput, *, k: int = 10) -> NextTokens:
     Example:
         >>> next_tokens(engine, ["The capital of France is", "The capital of Spain is"]).tokens
     """
+    if (why := why_not(engine, texts)) is not None:
+        raise SaewidgetsError(why)
     ids = engine.to_ids(texts)
-    limit = int(engine.model.cfg.n_ctx)
-    for one in ids:
-        if not one:
-            raise SaewidgetsError("A text has no tokens: there is nothing to predict from.")
-        if len(one) > limit:
-            raise SaewidgetsError(
-                f"A text has {len(one)} tokens, more than the model's context of {limit}: nothing is predicted."
-            )
     return engine.worker.run(lambda ticket: _predict(engine, ids, k, ticket))
 
 

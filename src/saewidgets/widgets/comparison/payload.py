@@ -103,9 +103,13 @@ def rows(found: Comparison, features: Iterable[int], asked: AskedDifferences, co
     return made
 
 
-def predictions_reply(found: NextTokens) -> Reply:
-    """The "predictions" channel: what is likeliest after each text, and the log-probability of all of it after each."""
+def predictions_reply(found: NextTokens | None, why: str | None = None) -> Reply:
+    """The "predictions" channel: what is likeliest after each text, and the log-probability of all of it after each; or why there
+    is nothing. That is an answer, which a page carries as any other."""
+    if found is None:
+        empty = {"tok_id": np.zeros(0, np.uint32), "log_probs": np.zeros((0, 0), np.float32)}
+        return Reply({"str": [], "top": [], "why": why}, empty)
     return Reply(
-        {"str": list(found.tokens), "top": found.top.tolist()},
+        {"str": list(found.tokens), "top": found.top.tolist(), "why": None},
         {"tok_id": found.token_ids.astype(np.uint32), "log_probs": found.log_probs.astype(np.float32)},
     )

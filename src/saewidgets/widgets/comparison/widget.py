@@ -11,7 +11,7 @@ import traitlets
 from ...engine.comparison.compare import compare
 from ...engine.comparison.result import Comparison
 from ...errors import ComparisonError
-from ...interventions.effects.next_tokens import next_tokens
+from ...interventions.effects.next_tokens import next_tokens, why_not
 from .. import wire
 from ..base import EngineWidget
 from ..channel import channel
@@ -245,7 +245,9 @@ class PromptComparison(Coloured, OfOneLayer, EngineWidget, bundle="comparison"):
 
     @channel("predictions", AskedPredictions)
     def _answer_predictions(self, asked: AskedPredictions, _ticket: Ticket) -> wire.Reply:
-        return predictions_reply(next_tokens(self.engine, cast("TextInput", as_text(asked.texts))))
+        texts = cast("TextInput", as_text(asked.texts))
+        why = why_not(self.engine, texts)
+        return predictions_reply(next_tokens(self.engine, texts) if why is None else None, why)
 
     @channel("card", AskedCardOf)
     def _answer_card(self, asked: AskedCardOf, _ticket: Ticket) -> wire.Reply:

@@ -93,7 +93,7 @@ def fallback_of(
         named = f"{feature} {label}" if label else str(feature)
         heading = f"{acts.activation_name} of feature {named}, coloured from 0 to {scale:.4g}"
     order = "density, the sparsest first," if sort == "density" else ranking.sorted_by
-    tokens_counted = f"{ranking.n_tokens} tokens" + (
+    tokens_counted = f"{ranking.n_tokens} token{'' if ranking.n_tokens == 1 else 's'}" + (
         "" if include_special else " (special tokens and norm outliers left out)"
     )
     return fallback(

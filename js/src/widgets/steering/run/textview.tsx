@@ -3,6 +3,7 @@
 import { useRef, useState } from "preact/hooks";
 import { ChannelStatus } from "../../../controls/channelstatus";
 import { Footer } from "../../../controls/footer";
+import { count } from "../../../controls/format";
 import { Segments } from "../../../controls/segments";
 import { Small, SmallLine } from "../../../controls/small";
 import type { Kernel } from "../../../kernel/kernel";
@@ -107,7 +108,7 @@ function PromptLine({ run, prompt, color, changes, palette, prefix, onPoint }: P
   return (
     <div class="saew-prompt">
       <span class="saew-small">
-        {`Prompt, ${prompt.str.length} tokens`}
+        {`Prompt, ${count(prompt.str.length, "token")}`}
         {prompt.edited.some(Boolean) && (
           <>
             {" ("}
