@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from . import __version__
 from .demo.lab import open_lab
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 TEXT = "In the beginning, God created the heavens and the earth. On Monday it rained; on Tuesday it did not."
 ORDERS = ("index", "density", "max", "mean", "label")
 """Those of an index; tested to be the same, for importing them would take the half second that --help has."""
-_ORDER, _FIRST = "density", 20
-"""Of the features of a page: the first so many in this order."""
+# Of the features of a page: the first so many in this order.
+_ORDER: Final = "density"
+_FIRST = 20
 _FAILED, _INTERRUPTED = 1, 130
 
 
