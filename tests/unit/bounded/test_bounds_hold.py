@@ -11,7 +11,7 @@ import test_merging
 from test_merging import BOUNDS, FEATURES, World, merged
 
 from saewidgets.index.bounded import write_store
-from saewidgets.index.bounded.grid import exponents, gridded, shown
+from saewidgets.index.bounded.grid import Ends, exponents, gridded, shown
 from saewidgets.index.bounded.rows import read_rows
 from saewidgets.index.bounded.sample import Sample
 from saewidgets.index.bounded.state import StateFolder
@@ -31,8 +31,15 @@ SHAPES = {
 }
 
 
+def ends_of(values: np.ndarray, most: int) -> Ends:
+    """The `most` largest positive ones, and the most negative ones."""
+    ordered = np.sort(values)
+    return Ends.of(np.concatenate([ordered[ordered < 0][:most], ordered[ordered > 0][-most:]]), most)
+
+
+@pytest.mark.parametrize("most", [1, 8])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_bins_and_intervals_of_the_grid(shape: str) -> None:
+def test_bins_and_intervals_of_the_grid(shape: str, most: int) -> None:
     for seed in range(100):
         dice = np.random.default_rng(seed)
         values = SHAPES[shape](dice, int(dice.integers(2, 400))).astype(np.float32)
@@ -41,7 +48,7 @@ def test_bins_and_intervals_of_the_grid(shape: str) -> None:
         exact = values.astype(np.float64)
         exponent = exponents(low[None], high[None])
         grid = gridded(np.zeros(len(values), np.int64), values, exponent)
-        seen = shown(grid.bin, grid.count, int(exponent[0]), float(low), float(high))
+        seen = shown(grid.bin, grid.count, int(exponent[0]), float(low), float(high), ends_of(values, most))
         edges = np.linspace(float(low), float(high), 51)
         where = (
             np.clip(np.searchsorted(edges, exact, side="right") - 1, 0, 49)
@@ -58,6 +65,14 @@ def test_bins_and_intervals_of_the_grid(shape: str) -> None:
                 [((exact > a) & (exact <= b)).sum() for a, b in zip(top, [*top[1:-1], float(high)], strict=False)]
             )
             assert (np.abs(seen.intervals - inside) <= seen.intervals_bound).all()
+        # Beyond the kept ones nothing is estimated.
+        beyond = edges[:-1] > np.sort(exact)[-most:].min() if most <= (exact > 0).sum() else edges[:-1] > 0
+        assert not seen.bins_bound[beyond].any()
+        np.testing.assert_array_equal(seen.bins[beyond], bins[beyond])
+        np.testing.assert_allclose(seen.sums[beyond], sums[beyond], rtol=1e-12)
+        if most <= (exact < 0).sum():
+            beyond = edges[1:] < np.sort(exact)[:most].max()
+            assert not seen.bins_bound[beyond].any() and not seen.sums_bound[beyond].any()
         # And they say something: a bar is off by no more than what two of the fine bins hold.
         fine = np.bincount(np.unique(grid.bin, return_inverse=True)[1], grid.count)
         assert seen.bins_bound.max() <= 2 * fine.max()
@@ -69,7 +84,7 @@ def test_of_activations_that_are_all_equal_nothing_is_estimated(value: float) ->
     exponent = exponents(equal, equal)
     values = np.repeat(equal, 300)
     grid = gridded(np.zeros(300, np.int64), values, exponent)
-    seen = shown(grid.bin, grid.count, int(exponent[0]), float(equal[0]), float(equal[0]))
+    seen = shown(grid.bin, grid.count, int(exponent[0]), float(equal[0]), float(equal[0]), ends_of(values, 8))
     truth = summarise(Entries(0, np.array([0, 300]), np.arange(300), values))
     np.testing.assert_array_equal(seen.bins, truth.bins[0])
     np.testing.assert_allclose(seen.sums, truth.bin_sums[0])

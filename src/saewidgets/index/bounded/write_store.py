@@ -25,10 +25,10 @@ from ..scan.shards import SAMPLE, Shard
 from ..statistics.activation_statistics import BINS, INTERVALS, TokenStatistics, summarise
 from ..statistics.score_interval import clopper_pearson
 from ..statistics.write_store import TOKENS, Say, joined_documents, write_vocabulary
-from .chosen import CONTEXT
+from .chosen import CONTEXT, EXTREME
 from .exact_sum import as_float
 from .facts import Bounds, corpus_of
-from .grid import exponents, shown
+from .grid import Ends, exponents, shown
 from .held import Held, entries_of, with_silence
 from .rows import Rows, read_rows
 from .sample import Sample
@@ -189,8 +189,15 @@ def _arrays(
     exponent = exponents(rows.low, rows.high)
     for i in np.flatnonzero(many[mine]).tolist():
         part = slice(int(rows.grids.ptr[i]), int(rows.grids.ptr[i + 1]))
+        mine_of = slice(int(rows.ptr[i]), int(rows.ptr[i + 1]))
+        ends = Ends.of(rows.value[mine_of][(rows.why[mine_of] & EXTREME) != 0], bounds.extreme)
         seen = shown(
-            rows.grids.bin[part], rows.grids.count[part], int(exponent[i]), float(rows.low[i]), float(rows.high[i])
+            rows.grids.bin[part],
+            rows.grids.count[part],
+            int(exponent[i]),
+            float(rows.low[i]),
+            float(rows.high[i]),
+            ends,
         )
         row = int(mine[i])
         bins[row], bins_bound[row], sums[row], sums_bound[row] = seen.bins, seen.bins_bound, seen.sums, seen.sums_bound
