@@ -27,6 +27,7 @@ ORDERS = ("index", "density", "max", "mean", "label")
 # Of the features of a page: the first so many in this order.
 _ORDER: Final = "density"
 _FIRST = 20
+_DTYPE = "float32"
 _FAILED, _INTERRUPTED = 1, 130
 
 
@@ -90,7 +91,7 @@ def _without_effect(arguments: argparse.Namespace) -> str | None:
 def _of_the_other_page(arguments: argparse.Namespace) -> str | None:
     """Of the two pages of `snapshot`, what was given that only the other one can be told."""
     if arguments.text is None and arguments.index is not None:
-        for name in ("model", "release", "sae_path", "device", "sae_dtype"):
+        for name in ("model", "release", "sae_path", "device", "dtype", "sae_dtype"):
             if getattr(arguments, name) is not None:
                 option = name.replace("_", "-")
                 return f"--{option} is of a page of a text: add --text (features of an index need no model)"
@@ -174,8 +175,9 @@ def _say(page: Path) -> None:
 def _engine(arguments: argparse.Namespace) -> Engine:
     from . import Engine, load_demo
 
+    dtype = arguments.dtype or _DTYPE
     if arguments.release is None and arguments.sae_path is None:
-        return load_demo(device=arguments.device, dtype=arguments.dtype, sae_dtype=arguments.sae_dtype)
+        return load_demo(device=arguments.device, dtype=dtype, sae_dtype=arguments.sae_dtype)
     if arguments.sae_path is None:
         if arguments.sae_id is None:
             raise SaewidgetsError("--release names a set of SAEs: say which one with --sae-id.")
@@ -184,13 +186,13 @@ def _engine(arguments: argparse.Namespace) -> Engine:
             release=arguments.release,
             sae_id=arguments.sae_id,
             device=arguments.device,
-            dtype=arguments.dtype,
+            dtype=dtype,
             sae_dtype=arguments.sae_dtype,
         )
     from .engine.model.loading import load_model, load_sae_folder
 
-    sae = load_sae_folder(arguments.sae_path, arguments.device, arguments.sae_dtype or arguments.dtype)
-    return Engine(load_model(arguments.model, sae, arguments.device, arguments.dtype), {arguments.sae_path.name: sae})
+    sae = load_sae_folder(arguments.sae_path, arguments.device, arguments.sae_dtype or dtype)
+    return Engine(load_model(arguments.model, sae, arguments.device, dtype), {arguments.sae_path.name: sae})
 
 
 def _demo_corpus(arguments: argparse.Namespace) -> Corpus:
@@ -277,7 +279,7 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sae-id", help="its id in the release")
     parser.add_argument("--sae-path", type=Path, help="folder of an SAE saved with save_model")
     parser.add_argument("--device", help="default: cuda if there is one")
-    parser.add_argument("--dtype", default="float32", help="of model and SAE; default: float32")
+    parser.add_argument("--dtype", help=f"of model and SAE; default: {_DTYPE}")
     parser.add_argument("--sae-dtype", help="of the SAE, if it is another, such as float32 beside a model in bfloat16")
 
 

@@ -94,6 +94,7 @@ def test_a_missing_folder_is_found_before_the_model_is_loaded(
         (["snapshot", "x.html", "--text", "x", "--by", "max"], "--top and --by choose features of an index"),
         (["snapshot", "index", "x.html", "--features", "1", "--by", "max"], "--features have their own"),
         (["snapshot", "index", "x.html", "--sae-path", "a"], "--sae-path is of a page of a text: add --text"),
+        (["snapshot", "index", "x.html", "--dtype", "bfloat16"], "--dtype is of a page of a text: add --text"),
     ],
 )
 def test_wrong_arguments_are_usage_errors(

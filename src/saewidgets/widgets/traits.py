@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import traitlets
 
+from ..engine.arrays import whole
 from . import wire
 
 if TYPE_CHECKING:
@@ -18,20 +18,6 @@ if TYPE_CHECKING:
 Ids = list[int]
 Text = str | list[str] | Ids | list[Ids]
 """A text, several, or token ids of one or several."""
-
-
-def whole(value: object, floats: bool = True) -> int:
-    """`value` as a plain integer: NumPy's, torch's and whole floats (what a table with gaps makes of integers) are as good.
-
-    Raises:
-        TypeError: if it is none.
-    """
-    kind = str(getattr(value, "dtype", type(value).__name__))
-    if "bool" in kind or getattr(value, "ndim", 0) != 0:
-        raise TypeError(f"{value!r} is no integer.")
-    if floats and "float" in kind and float(cast(float, value)).is_integer():
-        return int(cast(float, value))
-    return operator.index(value)  # type: ignore[arg-type]
 
 
 def wholes(value: object) -> list[int]:

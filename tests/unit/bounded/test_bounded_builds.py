@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import shutil
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from saewidgets.index import build_bounded as building
 from saewidgets.index.bounded import drive, job, shard
 from saewidgets.index.bounded.hands import Done, Here, Ranges, Task
 from saewidgets.index.bounded.shard import Reading
-from saewidgets.index.errors import CorpusError, IndexCorruptError, IndexMismatchError
+from saewidgets.index.errors import CorpusError, IndexCorruptError, IndexMismatchError, IndexVersionError
 from saewidgets.index.statistics.kept_examples import Keeping
 
 TEXTS = [tiny.TEXTS[i % 2][i % 9 :] + str(i) for i in range(24)]
@@ -201,3 +202,17 @@ def test_what_was_drawn_is_verified_like_the_rest(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1] + b"\xff")
     with pytest.raises(IndexCorruptError, match=r"sample/value\.npy"):
         sw.FeatureIndex.open(index.path).verify()
+
+
+@pytest.mark.parametrize("estimates", [None, 1, 99])
+def test_estimates_by_other_rules_are_not_opened(tmp_path: Path, estimates: int | None) -> None:
+    """What they say would stand under a label that says another thing."""
+    build(tmp_path / "index")
+    file = tmp_path / "index" / "manifest.json"
+    said = json.loads(file.read_text())
+    said["bounded"].pop("estimates")
+    if estimates is not None:
+        said["bounded"]["estimates"] = estimates
+    file.write_text(json.dumps(said))
+    with pytest.raises(IndexVersionError, match="build it again"):
+        sw.FeatureIndex.open(tmp_path / "index")

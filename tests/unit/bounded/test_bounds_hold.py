@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 import test_merging
 from test_merging import BOUNDS, FEATURES, World, merged
 
-from saewidgets.index.bounded import write_store
 from saewidgets.index.bounded.grid import Ends, exponents, gridded, shown
 from saewidgets.index.bounded.rows import read_rows
-from saewidgets.index.bounded.sample import Sample
 from saewidgets.index.bounded.state import StateFolder
+from saewidgets.index.bounded.to_store import write_store
+from saewidgets.index.bounded.to_store.sample import Sample
 from saewidgets.index.record.settings import NONE, Settings
 from saewidgets.index.statistics.activation_statistics import Entries, summarise, token_statistics
+from saewidgets.index.statistics.score_interval import clopper_pearson
 from saewidgets.index.store.histogram import Histogram
 from saewidgets.storage import array_folder
 
@@ -155,3 +157,16 @@ def test_intervals_of_tokens_hold_though_the_sample_chose_the_tokens() -> None:
 def _zipf(n: int) -> np.ndarray:
     weights = 1 / np.arange(1, n + 1)
     return weights / weights.sum()
+
+
+@pytest.mark.parametrize("k", [0, 1, 7, 24, 25])
+def test_at_the_ends_of_the_exact_interval_what_was_seen_is_as_unlikely_as_stated(k: int) -> None:
+    """Clopper and Pearson's, by its definition: P(as many or more | low) and P(as few or fewer | high) are half of the misses."""
+    n, misses = 25, 1e-5
+
+    def chances(p: float) -> list[float]:
+        return [math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(n + 1)]
+
+    low, high = (float(end) for end in clopper_pearson(np.array(k), n, np.array(misses)))
+    assert (low == 0) if k == 0 else sum(chances(low)[k:]) == pytest.approx(misses / 2, rel=1e-6)
+    assert (high == 1) if k == n else sum(chances(high)[: k + 1]) == pytest.approx(misses / 2, rel=1e-6)

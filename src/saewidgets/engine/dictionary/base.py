@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ...errors import FeatureIndexError
 from ..arrays import Floats, Ints
-from ..feature_number import feature_number
 from ..labels import Labels
 from ..model.weights import bytes_of, stamp_of
+from .feature_number import feature_number
 
 # Hashes of weights, and what was seen of these when they were computed.
 _known: WeakKeyDictionary[Dictionary, tuple[object, str]] = WeakKeyDictionary()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from ...engine.arrays import Floats, Ints
-from ...engine.feature_number import feature_number
+from ...engine.dictionary.feature_number import feature_number
 from ...engine.labels import said
 from ...errors import FeatureIndexError
 from ..errors import GeometryError

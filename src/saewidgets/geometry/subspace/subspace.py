@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...engine.feature_number import feature_number
+from ...engine.dictionary.feature_number import feature_number
 from ...index.feature_index import FeatureIndex
 from ..active import Active, active_in_texts, drawn, must_be_ours, stored
 from ..errors import GeometryError

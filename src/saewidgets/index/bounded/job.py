@@ -14,7 +14,7 @@ from ...storage.array_folder import Folder
 from ...storage.shelf import Shelf, shelf_at
 from ..corpus.passage import Source
 from ..errors import CorpusError, IndexMismatchError, writing
-from ..record.manifest import MANIFEST, Manifest
+from ..record.manifest import ESTIMATES, MANIFEST, Manifest
 from ..record.settings import Settings
 from ..record.state import State
 from ..scan.costs import CHECK, SCAN, STATISTICS
@@ -25,7 +25,7 @@ from .facts import Bounds, ShardFacts, StateFacts, must_count
 from .hands import Hands, Here, Ranges
 from .shard import Reading
 from .state import StateFolder
-from .write_store import SAID, write_bounded_store
+from .to_store.write_store import SAID, write_bounded_store
 
 __all__ = ["BoundedJob", "MakeHands", "bounds_of"]
 
@@ -180,7 +180,7 @@ class BoundedJob:
             corpus={**facts["corpus"], "tokens": facts["tokens"], "counted": facts["counted"]},
             parts=[part],
             growable=False,
-            bounded={**_plain(course), **SAID, "shards": [shard.to_json() for shard in shards]},
+            bounded={**_plain(course), **SAID, "estimates": ESTIMATES, "shards": [shard.to_json() for shard in shards]},
         )
         with writing(path):
             manifest.save(path)

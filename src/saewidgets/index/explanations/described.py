@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...engine.arrays import Ints
 from ...engine.descriptions import Description
-from ...engine.feature_number import feature_number
+from ...engine.dictionary.feature_number import feature_number
 from ...engine.labels import Labels
 from ...errors import FeatureIndexError
 from ...storage.array_folder import Folder

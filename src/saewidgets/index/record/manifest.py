@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...storage.array_folder import Folder
 from ...storage.shelf import shelf_at
-from ..errors import IndexCorruptError, IndexMismatchError
+from ..errors import IndexCorruptError, IndexMismatchError, IndexVersionError
 from ..scan.shards import shard_name, shards_in
 from ..statistics.kept_examples import Keeping
 from .identity import identity, must_agree
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ...engine.engine import Engine
 
 MANIFEST = "manifest.json"
+ESTIMATES = 2
+"""Of which rules the estimates of a bounded index are (bounded/to_store/); it says so, and one of others is not opened."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,16 @@ class Manifest:
         """The manifest of the index at `path`.
 
         Raises:
-            IndexVersionError: if it is of another format; IndexCorruptError: if it cannot be read.
+            IndexVersionError: if it is of another format, or its estimates are; IndexCorruptError: if it cannot be read.
         """
         content = read_json(path / MANIFEST)
+        bounded = content.get("bounded")
+        if bounded is not None and bounded.get("estimates") != ESTIMATES:
+            raise IndexVersionError(
+                f"{path} is of a bounded scan whose estimates another version of saewidgets made, by other rules (intervals of "
+                "token counts, activations beside silent examples): build it again with build_index, at another path or after "
+                "removing this one."
+            )
         try:
             settings = dict(content.pop("settings"))
             settings["keep"] = Keeping(**settings["keep"])

@@ -123,9 +123,6 @@ class Held:
         members = self._drawn(np.flatnonzero(inside))
         if self._sampled is not None:
             here, bound = int(self._counts[i]), int(self._bound[i])
-            last = self.top().down_to
-            if last is not None and interval_edges(self.high)[i] >= last:  # then all that are above it are known
-                return Members(members, True, len(members))
             if bound:
                 return replace(self._of_sample(self._sampled & inside), about=(here, bound))
             if len(members) < here:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import traitlets
 
-from ..traits import whole
+from ...engine.arrays import whole
 
 if TYPE_CHECKING:
     from ...engine.engine import Engine

@@ -15,24 +15,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ...engine.arrays import Ints
-from ...engine.dictionary.base import Dictionary
-from ...engine.engine import Engine
-from ...storage.array_folder import Array, ArrayWriter, Folder, FolderWriter
-from ..record.settings import NONE, Settings
-from ..remaining.compute import what_remains
-from ..scan.shards import SAMPLE, Shard
-from ..statistics.activation_statistics import BINS, INTERVALS, TokenStatistics, summarise
-from ..statistics.score_interval import clopper_pearson
-from ..statistics.write_store import TOKENS, Say, joined_documents, write_vocabulary
-from .chosen import CONTEXT, EXTREME
-from .exact_sum import as_float
-from .facts import Bounds, corpus_of
-from .grid import Ends, exponents, shown
+from ....engine.arrays import Ints
+from ....engine.dictionary.base import Dictionary
+from ....engine.engine import Engine
+from ....storage.array_folder import Array, ArrayWriter, Folder, FolderWriter
+from ...record.settings import NONE, Settings
+from ...remaining.compute import what_remains
+from ...scan.shards import SAMPLE, Shard
+from ...statistics.activation_statistics import BINS, INTERVALS, TokenStatistics, summarise
+from ...statistics.score_interval import clopper_pearson
+from ...statistics.write_store import TOKENS, Say, joined_documents, write_vocabulary
+from ..chosen import CONTEXT, EXTREME
+from ..exact_sum import as_float
+from ..facts import Bounds, corpus_of
+from ..grid import Ends, exponents, shown
+from ..rows import Rows, read_rows
+from ..state import StateFolder
 from .held import Held, entries_of, with_silence
-from .rows import Rows, read_rows
 from .sample import Sample
-from .state import StateFolder
 
 __all__ = ["CONFIDENCE", "SAID", "write_bounded_store"]
 

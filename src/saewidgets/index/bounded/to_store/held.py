@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ...engine.arrays import Bools, Ints
-from ...storage.array_folder import Array
-from ..record.settings import Settings
-from ..statistics.activation_statistics import Entries, TokenStatistics, token_statistics
-from ..statistics.write_store import TOKENS
-from .chosen import CONTEXT, SAMPLED
+from ....engine.arrays import Bools, Ints
+from ....storage.array_folder import Array
+from ...record.settings import Settings
+from ...statistics.activation_statistics import Entries, TokenStatistics, token_statistics
+from ...statistics.write_store import TOKENS
+from ..chosen import CONTEXT, SAMPLED
 from .sample import Sample
 
 __all__ = ["Held", "entries_of", "with_silence"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...engine.arrays import Ints
-from ...storage.array_folder import Array, FolderWriter
-from ..statistics.activation_statistics import Entries
-from ..statistics.kept_examples import Silence
-from .state import Chunks, StateFolder
+from ....engine.arrays import Ints
+from ....storage.array_folder import Array, FolderWriter
+from ...statistics.activation_statistics import Entries
+from ...statistics.kept_examples import Silence
+from ..state import Chunks, StateFolder
 
 __all__ = ["Sample"]
 
