@@ -19,7 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    FloatRect,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 from warm_kernel import warm_kernels
 
 CHROMIUM_FLAGS = [
@@ -33,8 +42,47 @@ CHROMIUM_FLAGS = [
 ]
 # Tests wait for a state; only what never comes ends by this, in ms. A loaded machine may be forty times slower.
 PATIENCE = 240_000
+# With SAEW_LATE in ms, what a view sets reaches the kernel so much later, and after what was asked meanwhile (JupyterLab holds
+# it back itself while the kernel has not yet said that it dealt with what was set before), and a view's pauses are as much longer.
+LATE = """ms => {
+    const later = window.setTimeout;
+    const ours = () => new Error().stack.includes('blob:');
+    window.setTimeout = (done, pause, ...rest) => later(done, pause >= 100 && ours() ? pause + ms : pause, ...rest);
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (data) {
+        const text = typeof data === 'string' ? data : new TextDecoder().decode(data);
+        const set = text.includes('"comm_msg"') && text.includes('"method":"update"');
+        set ? later(() => send.call(this, data), ms) : send.call(this, data);
+    };
+}"""
 STARTED = """() => { const w = window.jupyterapp?.shell.currentWidget, k = w?.sessionContext?.session?.kernel;
     return w?.sessionContext?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }"""
+
+# JupyterLab holds what a view sets back until the kernel has dealt with what was set before, and a cell that is run meanwhile
+# comes first.
+ARRIVED = """async patience => {
+    const cells = jupyterapp.shell.currentWidget.content.widgets;
+    const outputs = cells.flatMap(cell => cell.outputArea?.widgets ?? []).flatMap(output => [...output.children()]);
+    const views = outputs.filter(shown => shown.mimeType === 'application/vnd.jupyter.widget-view+json');
+    const managers = await Promise.all(views.map(view => view._manager.promise));
+    const models = await Promise.all([...new Set(managers)].flatMap(manager => Object.values(manager._models)));
+    const end = Date.now() + patience;
+    while (!models.every(model => model._pending_msgs === 0 && model._msg_buffer === null)) {
+        if (Date.now() > end) throw new Error('What a view set never reached the kernel.');
+        await new Promise(done => setTimeout(done, 10));
+    }
+}"""
+# Wait until an element has been where it is for so many frames.
+AT_REST = """(el, frames) => new Promise(done => {
+    let before = '', still = 0;
+    const look = () => {
+        const box = JSON.stringify(el.getBoundingClientRect());
+        still = box === before ? still + 1 : 0;
+        before = box;
+        still < frames ? requestAnimationFrame(look) : done();
+    };
+    look();
+})"""
 
 
 def chromium_path() -> str:
@@ -61,6 +109,8 @@ def new_context(browser: Browser, **options: Any) -> BrowserContext:
     """A context whose pages wait as long as a state may take."""
     context = browser.new_context(**options)
     context.set_default_timeout(PATIENCE)
+    if late := os.environ.get("SAEW_LATE"):
+        context.add_init_script(f"({LATE})({float(late)})")
     return context
 
 
@@ -71,7 +121,7 @@ class Watched:
         self.page: Page = context.new_page()
         self.errors: list[str] = []
         self.outside: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error.stack)))
         self.page.on("console", self._console)
         self.page.on("request", lambda r: self._request(r.url))
 
@@ -144,8 +194,25 @@ def set_theme(page: Page, theme: str) -> None:
     )
 
 
+def place(target: Locator) -> FloatRect:
+    """Where an element is, in sight, once nothing moves it any more: what the mouse does at a place is done there, whatever
+    has come to lie there meanwhile."""
+    target.scroll_into_view_if_needed()
+    target.evaluate(AT_REST, 20)
+    box = target.bounding_box()
+    assert box is not None
+    return box
+
+
+def arrived(page: Page) -> None:
+    """Wait until all that the views set is in the kernel."""
+    page.evaluate(ARRIVED, PATIENCE)
+
+
 def run_code(page: Page, code: str) -> str:
-    """Run `code` in the notebook's kernel, as a cell would, and return what it printed. Raises on an error."""
+    """Run `code` in the notebook's kernel, as a cell would, when what the views set is there, and return what it printed.
+    Raises on an error."""
+    arrived(page)
     answer = page.evaluate(
         """async code => {
             const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;

@@ -62,20 +62,25 @@ VOILA = "--VoilaConfiguration.extension_denylist=['@jupyter-notebook/lab-extensi
 # Icons that Voila and Panel fetch for their own buttons, and do without.
 ICONS = re.compile(r"https://[a-z.]+/.*(font-?awesome).*\.css")
 
+ROW = ".saew-browser .saew-table tbody tr"
+
 
 @dataclass(frozen=True)
 class Server:
-    """How an app is started; whether one process serves all, and lets go of what a visitor had who left."""
+    """How an app is started; whether one process serves all, lets go of what a visitor had who left, and starts two at once."""
 
     file: str
     command: tuple[str, ...]
     shared: bool = True
     frees: bool = True
+    together: bool = True
     path: str = ""
 
 
 SERVERS = {
-    "marimo": Server("marimo_app.py", ("marimo", "run", "--headless", "--no-token"), frees=False),
+    # For each visitor marimo imports transformers itself. While a first one's app is importing it, that raises, and the page
+    # connects again.
+    "marimo": Server("marimo_app.py", ("marimo", "run", "--headless", "--no-token"), frees=False, together=False),
     "panel": Server("panel_app.py", ("panel", "serve", "--check-unused-sessions=1000"), path="panel_app"),
     "shiny": Server("shiny_app.py", ("shiny", "run")),
     "solara": Server("solara_app.py", ("solara", "run", "--no-open", "--production")),
@@ -123,7 +128,7 @@ def without_icons(route: Route) -> None:
 
 def choose(page: Page, row: int) -> str:
     """Click a row of the table: what the dashboard must then be about."""
-    number = page.locator(".saew-browser .saew-table tbody tr").nth(row).locator("b")
+    number = page.locator(ROW).nth(row).locator("b")
     chosen = number.inner_text()
     number.click()
     return f"Feature {chosen}"
@@ -139,6 +144,8 @@ def test_each_visitor_has_answers_of_their_own(app: str, browser: Browser, tmp_p
         for visitor in visitors:
             visitor.page.route(ICONS, without_icons)
             visitor.page.goto(address)
+            if not server.together:
+                visitor.page.locator(ROW).first.wait_for()
         wanted = [choose(visitor.page, 1 + i) for i, visitor in enumerate(visitors)]
         for visitor, feature in zip(visitors, wanted, strict=True):
             expect(visitor.page.locator(".saew-dashboard h2")).to_have_text(feature)

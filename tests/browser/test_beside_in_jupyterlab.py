@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, place, python, run_anew, run_code, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -82,8 +82,7 @@ def test_a_point_of_the_scatter_shows_its_text(notebook: Watched) -> None:
     cloud = page.locator(f"{WIDGET} .saew-cloud")
     cloud.focus()
     page.keyboard.press("End")
-    spot = page.locator(f"{WIDGET} .saew-spot").bounding_box()
-    assert spot is not None
+    spot = place(page.locator(f"{WIDGET} .saew-spot"))
     page.keyboard.press("Escape")
     expect(page.locator(f"{WIDGET} .saew-tip")).to_have_count(0)
     page.mouse.move(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)

@@ -110,7 +110,7 @@ def test_texts_typed_added_and_taken_away(notebook: Watched) -> None:
     expect(third).to_have_value("In the beginning, God created the cat and the")
     third.fill("In the beginning, the")
     expect(widget.locator(".saew-gap").first).to_be_visible()
-    becomes(page, "[len(prompts.texts), prompts.texts[2]]", [3, "In the beginning, the"])
+    becomes(page, "[len(prompts.texts), prompts.texts[2:]]", [3, ["In the beginning, the"]])
     widget.get_by_label("less text").select_option("2")
     becomes(page, "prompts.pair", [0, 2])
     shows(page)

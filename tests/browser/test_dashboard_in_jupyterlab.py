@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, place, python, run_anew, run_code, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -105,9 +105,7 @@ def test_a_brush_chooses_the_examples(notebook: Watched) -> None:
         "[dashboard.info.histogram.low, dashboard.info.histogram.high, dashboard.info.histogram.counts.tolist()]",
     )
     plot = widget.locator(".saew-hist .saew-plot")
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    assert box
+    box = place(plot)
     left, inner = 38, box["width"] - 38 - 6
 
     def at(bin_: int) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from lab import Watched, new_context
+from lab import Watched, new_context, place
 from playwright.sync_api import Browser, Page, expect
 
 import saewidgets as sw
@@ -132,8 +132,7 @@ def test_what_was_not_recorded_says_so_and_goes_back(
     notice.wait_for(state="detached")
     # A brush, a token filter, a window, the whole text.
     plot = page.locator(".saew-plot").first
-    box = plot.bounding_box()
-    assert box
+    box = place(plot)
     y = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] * 0.5, y)
     page.mouse.down()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from every_widget import CELL, ROOTS, SIGNS, WIDGETS
-from lab import Lab, run_all, watching, write_notebook
+from lab import Lab, arrived, run_all, watching, write_notebook
 from looks import fits, shot
 from playwright.sync_api import Browser, expect
 
@@ -38,6 +38,7 @@ def test_every_widget_is_shown_and_a_click_reaches_python(lab: Lab, notebooks: P
         last = cells.last
         last.scroll_into_view_if_needed()
         expect(last).to_contain_text("selected [].")
+        arrived(page)
         last.locator(".cm-content").click()
         page.keyboard.press("Control+Enter")
         expect(last).to_contain_text("selected [2].")

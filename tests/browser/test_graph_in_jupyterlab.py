@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from graph_view_made import graph_of
-from lab import Lab, Watched, becomes, python, run_all, run_code, write_notebook
+from lab import Lab, Watched, becomes, place, python, run_all, run_code, write_notebook
 from playwright.sync_api import Page, expect
 
 import saewidgets as sw
@@ -35,8 +35,7 @@ class Picture:
 
     def at(self, row: int) -> tuple[float, float]:
         """Where a node is on screen, before anything moved."""
-        box = self.canvas.bounding_box()
-        assert box
+        box = place(self.canvas)
         node, layout = self.graph.nodes[row], self.layout
         column = max(node.position, 0)
         whole = layout.width + 0.5 * len(layout.widths)

@@ -63,7 +63,7 @@ def test_a_restart_is_said_where_the_user_looks(lab: Lab, notebooks: Path, watch
         expect(alert).to_contain_text(SAID)
         used = widget.locator(control).first
         used.scroll_into_view_if_needed()
-        used.click(force=True)
+        used.click()
         expect(alert).to_contain_class("saew-gone")
         expect(alert).to_be_in_viewport()
         if SHOTS:

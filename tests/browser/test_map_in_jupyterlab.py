@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab import Lab, Watched, becomes, python, run_all, run_code, write_notebook
+from lab import Lab, Watched, becomes, place, python, run_all, run_code, write_notebook
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -55,8 +55,7 @@ class Places:
     """Where the points of the whole map are on the screen, worked out from the layout that the kernel has."""
 
     def __init__(self, page: Page) -> None:
-        box = page.locator(".saew-map canvas").first.bounding_box()
-        assert box is not None
+        box = place(page.locator(".saew-map canvas").first)
         self.box = box
         told: dict[str, list[float]] = python(
             page, "{'f': layout.features.tolist(), 'x': layout.x.tolist(), 'y': layout.y.tolist()}"
@@ -169,8 +168,7 @@ def test_131072_points_are_shown_moved_and_zoomed(lab: Lab, notebooks: Path, wat
     expect(page.locator(".saew-map-said [role=status]")).to_have_text("131,072 features")
     first = page.evaluate(PICTURE)
     assert first["drawn"] > 0.2 * first["size"]
-    box = page.locator(".saew-map canvas").first.bounding_box()
-    assert box is not None
+    box = place(page.locator(".saew-map canvas").first)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     def changes(before: dict[str, int]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab import Lab, Watched, becomes, new_context, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, new_context, place, python, run_anew, run_code, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -48,8 +48,7 @@ def notebook(opened: Watched) -> Watched:
 
 def axis(page: Page, letter: str) -> tuple[float, float]:
     """Pixels of 0 and of a unit on an axis, by what its ticks say: of x in the window, of y likewise."""
-    box = page.locator(f"{WIDGET} .saew-plot-box svg").bounding_box()
-    assert box
+    box = place(page.locator(f"{WIDGET} .saew-plot-box svg"))
     found = page.locator(f"{WIDGET} .saew-plot-box g:has(> .saew-tick)").evaluate_all(
         "els => els.map(e => [e.getAttribute('transform'), e.textContent, e.querySelector('line').hasAttribute('y2')])"
     )

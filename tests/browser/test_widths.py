@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 from graph_view_made import graph_of
-from lab import Lab, Watched, new_context, run_all, write_notebook
+from lab import Lab, Watched, new_context, place, run_all, write_notebook
 from playwright.sync_api import Browser, Page
 
 import saewidgets as sw
@@ -100,8 +100,8 @@ def test_the_examples_leave_the_wheel_to_the_page(pages: dict[str, Path], page: 
     examples = page.locator(".saew-examples")
     more = page.locator(".saew-more-examples")
     more.wait_for()
-    box = examples.bounding_box()
-    assert box and box["height"] < 600
+    box = place(examples)
+    assert box["height"] < 600
     page.mouse.move(box["x"] + 50, min(box["y"] + 20, 880))
     page.mouse.wheel(0, 200)
     page.wait_for_function("() => scrollY > 100")
