@@ -216,6 +216,7 @@ def test_an_interrupt_ends_the_actors_and_keeps_what_is_done(
             return found
 
         RayHands.done = done  # type: ignore[method-assign]
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs beside itself ignore it
         build(tmp_path / "index", cluster=cluster, actors=2, make_engine=maker(pids=pids), shards=url)
 
     ended(interrupted, tmp_path / "told")
