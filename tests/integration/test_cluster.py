@@ -61,6 +61,7 @@ def cluster() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", path)
         patch.setenv("RAY_AUTH_MODE", "disabled")  # else it leaves a token in the home folder
+        patch.setenv("RAY_worker_niceness", "0")  # else its workers wait for all other tests
         for _ in range(_TRIES):
             with subprocess.Popen([sys.executable, "-c", _HEAD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
                 assert head.stdin is not None and head.stdout is not None
