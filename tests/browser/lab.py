@@ -237,6 +237,18 @@ def python(page: Page, expression: str, run: Callable[[Page, str], str] = run_co
     return json.loads(run(page, f"print(__import__('json').dumps({expression}, default=float))"))
 
 
+@contextmanager
+def without_numbers(page: Page, feature: str = "0") -> Iterator[None]:
+    """The SAE of the notebook's `engine` with a bias that is NaN; whatever happens meanwhile, afterwards it is as it was."""
+    run_code(
+        page, f"_bias = engine.dictionary().sae.b_enc.data; _kept = _bias.clone(); _bias[{feature}] = float('nan')"
+    )
+    try:
+        yield
+    finally:
+        run_code(page, "_bias.copy_(_kept)")
+
+
 def becomes(page: Page, expression: str, wanted: Any, run: Callable[[Page, str], str] = run_code) -> None:
     """Wait until an expression in the kernel has a value."""
     end = time.monotonic() + PATIENCE / 1000
