@@ -64,12 +64,13 @@ ARRIVED = """async patience => {
     const cells = jupyterapp.shell.currentWidget.content.widgets;
     const outputs = cells.flatMap(cell => cell.outputArea?.widgets ?? []).flatMap(output => [...output.children()]);
     const views = outputs.filter(shown => shown.mimeType === 'application/vnd.jupyter.widget-view+json');
-    const managers = await Promise.all(views.map(view => view._manager.promise));
-    const models = await Promise.all([...new Set(managers)].flatMap(manager => Object.values(manager._models)));
-    const end = Date.now() + patience;
-    while (!models.every(model => model._pending_msgs === 0 && model._msg_buffer === null)) {
-        if (Date.now() > end) throw new Error('What a view set never reached the kernel.');
-        await new Promise(done => setTimeout(done, 10));
+    const end = Date.now() + patience, pause = ms => new Promise(done => setTimeout(done, ms));
+    const found = Promise.all(views.map(view => view._manager.promise)).then(managers =>
+        Promise.all([...new Set(managers)].flatMap(manager => Object.values(manager._models))));
+    const models = await Promise.race([found, pause(patience)]);
+    while (!models?.every(model => model._pending_msgs === 0 && model._msg_buffer === null)) {
+        if (Date.now() >= end) throw new Error('What a view set never reached the kernel.');
+        await pause(10);
     }
 }"""
 # Wait until an element has been where it is for so many frames.
@@ -121,7 +122,7 @@ class Watched:
         self.page: Page = context.new_page()
         self.errors: list[str] = []
         self.outside: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error.stack)))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._console)
         self.page.on("request", lambda r: self._request(r.url))
 
