@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import anywidget
 import traitlets
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .shot import Question
 
 _PROGRESS_SECONDS = 0.1
+_Init = TypeVar("_Init", bound=Callable[..., None])
 
 
 def with_picture(bundle: Any, picture_of: Callable[[], str]) -> Any:
@@ -45,6 +46,25 @@ def with_picture(bundle: Any, picture_of: Callable[[], str]) -> Any:
         # The live view shows the error, with its traceback; displaying the widget must not fail for a picture of it.
         picture = f"<p>{_escape(f'{type(error).__name__}: {error}')}</p>"
     return {**data, "text/html": as_saved(picture)}, metadata
+
+
+def _whole(init: _Init) -> _Init:
+    """A constructor after which, and not before, the views hear of the widget.
+
+    ipywidgets tells them in the middle of construction; what a subclass sets after that would follow in messages of their
+    own, and a view that is drawn before these came, as over a slow line, would be of a widget that is not yet whole.
+    """
+
+    @wraps(init)
+    def made(widget: EngineWidget, *args: object, **options: object) -> None:
+        widget._making += 1
+        try:
+            init(widget, *args, **options)
+        finally:
+            widget._making -= 1
+        widget.open()
+
+    return cast("_Init", made)
 
 
 class EngineWidget(Paged, anywidget.AnyWidget):
@@ -71,12 +91,15 @@ class EngineWidget(Paged, anywidget.AnyWidget):
     """Name of the front-end in static/ and in js/widgets.json."""
     channels: ClassVar[Mapping[str, Channel]] = {}
     """What may be asked, by name."""
+    _making = 0
 
     def __init_subclass__(cls, bundle: str | None = None, **options: Any) -> None:
         if bundle is not None:
             cls.bundle = bundle
             cls._esm, cls._css = live_asset(f"{bundle}.js"), live_asset(f"{bundle}.css")
         cls.channels = channels_of(cls)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _whole(cls.__init__)  # type: ignore[method-assign]
         super().__init_subclass__(**options)
 
     def __init__(self, engine: Engine | None, **traits: object) -> None:
@@ -107,6 +130,11 @@ class EngineWidget(Paged, anywidget.AnyWidget):
         return self._engine
 
     # -- messages
+
+    def open(self) -> None:
+        """Tell the views of the widget, once it is whole."""
+        if self._making == 0:
+            super().open()
 
     def send(self, content: object, buffers: Sequence[bytes] | None = None) -> None:
         """Send a message to the views, from any thread."""
