@@ -221,6 +221,20 @@ describe("the tokens", () => {
     expect(model.get("selected_tokens")).toEqual([]);
   });
 
+  test("of a prompt before are none of the one that is on its way, nor what fired there", async () => {
+    await ranked();
+    model.answer = (m) => (m.t === "req" && m.ch === "attribution" ? null : answering(m));
+    model.push({ prompt: "a dog" });
+    await until(() => expect(requests("attribution").length).toBe(2));
+    const saved = model.saved.length;
+    click(tokens()[1]);
+    click(named("Why feature 3: explain its activation"));
+    expect([model.get("selected_tokens"), model.get("path"), model.saved.length]).toEqual([[], [], saved]);
+    model.push({ prompt: STATE.prompt }); // that is shown
+    click(tokens()[1]);
+    expect(model.get("selected_tokens")).toEqual([1]);
+  });
+
   test("of several prompts are numbered on; each prompt has its number", async () => {
     await ranked({ prompt: ["the cat", "a dog"] });
     expect(all(".saew-attributed").length).toBe(2);

@@ -207,6 +207,19 @@ describe("the lists", () => {
     expect(panel("On one corpus")?.textContent).toContain("7 tokens are left out.");
   });
 
+  test("while another pair is on its way, a token of the one before is not kept", async () => {
+    model.answer = () => null;
+    model.push({ feature_b: 7 });
+    const saved = model.saved.length;
+    click(panel("Only B fires")?.querySelector("button"));
+    press(cloud(), "End");
+    press(cloud(), "Enter");
+    expect([model.get("position"), model.saved.length]).toEqual([null, saved]);
+    model.push({ feature_b: 5 }); // that is shown
+    click(panel("Only B fires")?.querySelector("button"));
+    expect(model.get("position")).toBe(30);
+  });
+
   test("a biased sample is called one", async () => {
     const sample = (m: Sent): FromKernel | null => {
       const made = answering(m);

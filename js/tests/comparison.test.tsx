@@ -56,6 +56,18 @@ test("of an engine with several dictionaries one is chosen", async () => {
   expect(model.saved.at(-1)).toEqual({ sae: "late", features: [], feature: null });
 });
 
+test("while another text is on its way, tokens of the ones before are not compared in it", async () => {
+  model.answer = (m) => (m.t === "req" && m.ch === "tokens" ? null : answering(m));
+  model.push({ texts: [STATE.texts[0], "a dog"] });
+  await until(() => expect(requests("tokens").length).toBe(2));
+  const saved = model.saved.length;
+  click(token("created"));
+  expect([model.get("at"), model.saved.length]).toEqual([STATE.at, saved]);
+  model.push({ texts: STATE.texts }); // these are shown
+  click(token("created"));
+  expect(model.get("at")).toBe("chosen");
+});
+
 describe("showing", () => {
   test("texts, aligned in columns, and what differs by more than a colour", () => {
     expect(words()).toEqual(["<|bos|>", "<|bos|>", "God", "God", "created", "created", "the", "the", "heaven", "cat"]);

@@ -161,6 +161,25 @@ describe("examples", () => {
     expect(model.get("selected_example")).toBeNull();
   });
 
+  test("while another feature is on its way, an example of the one before is none of its", async () => {
+    const before = model.get("feature");
+    model.answer = () => null;
+    model.push({ feature: 7 });
+    await settle();
+    const saved = model.saved.length;
+    rows()[1]?.click();
+    press(find(".saew-hist .saew-plot"), "ArrowRight");
+    await settle();
+    expect([model.get("selected_example"), model.get("activation_range"), model.saved.length]).toEqual([
+      null,
+      [],
+      saved,
+    ]);
+    model.push({ feature: before }); // that is shown
+    rows()[1]?.click();
+    expect(model.get("selected_example")).toMatchObject({ id: 170_001 });
+  });
+
   test("by keyboard: rows, tokens, select", async () => {
     const list = find(".saew-examples");
     for (const key of ["ArrowDown", "ArrowDown", "ArrowRight"]) press(list, key);

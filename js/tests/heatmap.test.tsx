@@ -114,6 +114,20 @@ describe("doing", () => {
     expect([model.get("features"), model.saved.length]).toEqual([[], saved]);
   });
 
+  test("while another text is on its way, a token of the one before is none of its tokens", async () => {
+    model.answer = (m) => (m.t === "req" && m.p?.text === "a dog" ? null : answering(m));
+    model.push({ text: "a dog" });
+    await settle();
+    const saved = model.saved.length;
+    expect(tokens()[1]?.textContent).toBe("the");
+    click(tokens()[1]);
+    await settle();
+    expect([model.get("selected_tokens"), model.saved.length]).toEqual([[], saved]);
+    model.push({ text: "the cat" }); // that is of what is shown
+    click(tokens()[1]);
+    expect(model.get("selected_tokens")).toEqual([1]);
+  });
+
   test("tokens that failed are asked for again with the next change, whatever it is", async () => {
     const e = { type: "FeatureIndexError", message: "no feature 40", traceback: "" };
     model.answer = (m) => (m.t === "req" && m.ch === "tokens" ? { t: "res", id: m.id, ok: false, e } : answering(m));

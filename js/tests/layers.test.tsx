@@ -40,6 +40,18 @@ const over = (target: Element | null | undefined) =>
 
 beforeEach(() => start());
 
+test("while another text is on its way, a column of the one before is none of its tokens", async () => {
+  model.answer = (m) => (m.t === "req" && m.ch === "lens" ? null : answering(m));
+  model.push({ text: "a dog", position: null });
+  await until(() => expect(requests("lens").length).toBe(2));
+  const saved = model.saved.length;
+  click(cell(0, 2));
+  expect([model.get("position"), model.saved.length]).toEqual([null, saved]);
+  model.push({ text: STATE.text }); // that is shown
+  click(cell(0, 2));
+  expect(model.get("position")).toBe(2);
+});
+
 describe("the grid", () => {
   test("has a column a token and a row a hook, the last layer on top", () => {
     expect(heads().map((one) => one.textContent)).toEqual(["<|bos|>", "God", "created", "the", "heaven"]);

@@ -205,6 +205,18 @@ describe("the scatter", () => {
     expect(model.get("selected")).toEqual([]);
   });
 
+  test("while other features are on their way, a point of those before is none of theirs", async () => {
+    model.answer = () => null;
+    model.push({ features: [3, 9] });
+    const saved = model.saved.length;
+    pick(4);
+    click(all(".saew-pair").at(-1));
+    expect([model.get("selected"), model.get("components"), model.saved.length]).toEqual([[], [], saved]);
+    model.push({ features: STATE.features }); // these are shown
+    pick(4);
+    expect(model.get("selected")).toEqual([4]);
+  });
+
   test("a token of a kept text that is a point is shown where it is", async () => {
     model.push({ selected: [4], feature: 5 });
     await until(() => expect(all(".saew-kept-text .saew-t").length).toBe(5));

@@ -35,6 +35,14 @@ export function useRevision(model: Model): number {
   return (revision ?? 0) + named;
 }
 
+/**
+ * Whether what was computed of these traits is of what they are now. A token of a text before is no token of the text that
+ * is on its way: what a hand picks in such a picture is left alone.
+ */
+export function isOf(model: Model, of: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(of).every(([name, value]) => JSON.stringify(model.get(name)) === JSON.stringify(value));
+}
+
 /** Set traits in one message. */
 export function save(model: Model, values: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(values)) model.set(name, value);

@@ -20,6 +20,8 @@ interface OfTokens {
 
 export interface Ranked<D, R> {
   data: D;
+  /** Traits that the data is of; another text may be on its way (see `isOf`). */
+  of: Readonly<Record<string, Json>>;
   /** Null until it comes. */
   rank: R | null;
 }
@@ -54,7 +56,11 @@ export function useRanked<R extends Keyed, T extends { rank: R | null }, D exten
   const revision = useRevision(model);
   const [settings, settingsKey] = useTraits(model, names);
   const [shown, setShown] = useState<Ranked<D, R> | null>(null);
-  const latest = useRef<{ data: D | null; rank: Reply<R> | null }>({ data: null, rank: null });
+  const latest = useRef<{ data: D | null; of: Record<string, Json>; rank: Reply<R> | null }>({
+    data: null,
+    of: {},
+    rank: null,
+  });
   /** The settings of the last ranking that came, and whether the controls have gone back to them. */
   const ranked = useRef<Record<string, unknown> | null>(null);
   const wentBack = useRef(false);
@@ -65,13 +71,13 @@ export function useRanked<R extends Keyed, T extends { rank: R | null }, D exten
   };
   /** Whether notices stay: the controls went back, and theirs says why. */
   const show = () => {
-    const { data, rank } = latest.current;
+    const { data, of, rank } = latest.current;
     if (data) {
       const matches = rank?.r.key === data.json.key;
       if (rank && matches) data.addColumns(rank.arrays);
       setShown((before) => {
-        if (rank && matches) return { data, rank: rank.r };
-        return { data, rank: before?.rank?.key === data.json.key ? before.rank : null };
+        if (rank && matches) return { data, of, rank: rank.r };
+        return { data, of, rank: before?.rank?.key === data.json.key ? before.rank : null };
       });
     }
     const stays = wentBack.current;
@@ -117,6 +123,7 @@ export function useRanked<R extends Keyed, T extends { rank: R | null }, D exten
         onTheWay: true,
         done: (reply) => {
           latest.current.data = read(reply);
+          latest.current.of = what;
           if (reply.r.rank) got({ r: reply.r.rank, arrays: reply.arrays });
           else askRank();
           return show();

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { count, density, num, signed } from "../../controls/format";
 import { Segments } from "../../controls/segments";
 import { Name, textOf } from "../../feature/said";
-import { save, useTrait } from "../../kernel/traits";
+import { isOf, save, useTrait } from "../../kernel/traits";
 import type { Json, Model } from "../../kernel/types";
 import { Limit } from "../../table/limit";
 import { rove } from "../../table/rove";
@@ -186,6 +186,7 @@ export function Ranking({ model, found, rank, onHover }: Props) {
                       title={`Why did it fire? Explain its activation at position ${row.position} by features of earlier dictionaries`}
                       onClick={(event) => {
                         event.stopPropagation();
+                        if (!isOf(model, { prompt: found.question.prompt })) return;
                         const step: Step = {
                           sae: found.json.sae,
                           feature: row.f,

@@ -6,7 +6,7 @@ import { Tip } from "../../controls/tip";
 import { textOf } from "../../feature/said";
 import { floats } from "../../kernel/arrays";
 import { useLookup } from "../../kernel/lookup";
-import { save, useTrait } from "../../kernel/traits";
+import { isOf, save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import { remarks, uncounted } from "../../tokens/flags";
 import { background } from "../../tokens/paint";
@@ -84,6 +84,7 @@ export function TokensView({ model, root, prefix, palette, found, shown }: Props
           }
           onPoint={(token, at) => setHover({ token, at })}
           onPick={(token, add) => {
+            if (!isOf(model, { prompt: found.question.prompt })) return;
             const without = selected.filter((one) => one !== token);
             const alone = selected.length === 1 && selected[0] === token;
             const next = add

@@ -12,6 +12,7 @@ import { label } from "../../tokens/visible";
 import { Numbers } from "./numbers";
 import { Values, WindowLine } from "./paired";
 import { Context, ScatterView } from "./scatterview";
+import { keep } from "./state";
 import { type CorpusData, type Kind, type RowJson, SAYS, type Which } from "./wire";
 
 const SORTED: Record<Kind, string> = {
@@ -108,7 +109,7 @@ function Row({ model, row, order, palette, data, on }: RowProps) {
   const more = row.more > 0 ? `, and ${row.more} more like it` : "";
   return (
     <div class="saew-row" title={label(`${row.doc}, token ${row.at}${more}`)}>
-      <Button class="saew-quiet" aria-pressed={on} onClick={() => save(model, { position: on ? null : row.position })}>
+      <Button class="saew-quiet" aria-pressed={on} onClick={() => keep(model, data.json, on ? null : row.position)}>
         <Values a={row.a} b={row.b} order={order} />
         <span class="saew-offscreen">{` token ${row.at} of ${label(row.doc)}`}</span>
       </Button>

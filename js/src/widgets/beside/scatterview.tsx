@@ -6,12 +6,13 @@ import { useWidth } from "../../charts/width";
 import { count, num } from "../../controls/format";
 import { Tip } from "../../controls/tip";
 import { useLookup } from "../../kernel/lookup";
-import { save, useTrait } from "../../kernel/traits";
+import { useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import type { Palette } from "../../tokens/palette";
 import { label } from "../../tokens/visible";
 import { Values, WindowLine } from "./paired";
 import { draw, layout, nearest, walk } from "./scatter";
+import { keep } from "./state";
 import { type ContextJson, type CorpusData, KINDS, SAYS, type Which, windowTokens } from "./wire";
 
 /** Whoever only passes by asks for no text. */
@@ -50,7 +51,7 @@ export function ScatterView({ model, root, palette, order, data, names }: Props)
 
   const here = over < points.at.length ? over : -1;
   const pinned = useMemo(() => (position === null ? -1 : points.at.indexOf(position)), [points, position]);
-  const pin = (i: number) => i >= 0 && save(model, { position: points.at[i] === position ? null : points.at[i] });
+  const pin = (i: number) => i >= 0 && keep(model, json, points.at[i] === position ? null : (points.at[i] ?? null));
   const step = (by: number) => {
     const now = path.indexOf(here);
     const next = now < 0 ? (by > 0 ? 0 : path.length - 1) : now + by;

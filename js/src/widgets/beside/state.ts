@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Kernel, wasDropped } from "../../kernel/kernel";
 import { type Looked, useLookup } from "../../kernel/lookup";
-import { useRevision, useTrait } from "../../kernel/traits";
+import { isOf, save, useRevision, useTrait } from "../../kernel/traits";
 import type { Json, Model, Reply } from "../../kernel/types";
 import type { Text } from "../../tokens/editor";
 import {
@@ -89,6 +89,11 @@ export function useSide(model: Model, root: HTMLElement, which: Which): Looked<S
 /** Both sides, the one that stands first first. */
 export function useOrder(model: Model): [Which, Which] {
   return useTrait<boolean>(model, "swapped") ? ["B", "A"] : ["A", "B"];
+}
+
+/** Keep a token of the corpus; one of a picture of other features than those on their way is left alone. */
+export function keep(model: Model, { a, b }: { a: number; b: number }, position: number | null): void {
+  if (isOf(model, { feature_a: a, feature_b: b })) save(model, { position });
 }
 
 /** The trait of a side's feature. */

@@ -6,7 +6,7 @@ import { StatusLines } from "../../controls/status";
 import { HoverCard, type Pointed } from "../../feature/card";
 import { picked } from "../../feature/picked";
 import { type Kernel, useKernel } from "../../kernel/kernel";
-import { save, useTrait } from "../../kernel/traits";
+import { isOf, save, useTrait } from "../../kernel/traits";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
 import { AlignedView } from "./alignedview";
@@ -83,6 +83,7 @@ function Body({ model, root, prefix, themeVersion, kernel, shown }: BodyProps) {
     [data, at, JSON.stringify(marked)],
   );
   const choose = (token: number, alone: boolean) => {
+    if (!isOf(model, { texts: shown.of.texts })) return;
     const column = data.columnOf[token] ?? 0;
     const now = marked.length === data.nTexts ? marked : data.choice(column);
     const text = data.textOf(token);

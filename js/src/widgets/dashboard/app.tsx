@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { Footer } from "../../controls/footer";
 import { StatusLines } from "../../controls/status";
 import type { ExampleJson, ExamplesAnswer, FeatureJson, TextAnswer } from "../../feature/wire";
-import { save, useTrait } from "../../kernel/traits";
+import { isOf, save, useTrait } from "../../kernel/traits";
 import type { Model } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
@@ -92,6 +92,8 @@ function Body(props: BodyProps) {
   const origin = sourced && examples ? exampleOf(examples, picked?.id) : undefined;
   const [hover] = useState(() => new Hover());
   const palette = usePalette(root, themeVersion);
+  // What a hand picks of the feature before is nothing of the one that is on its way.
+  const put = (values: Record<string, unknown>) => isOf(model, { feature: json.f }) && save(model, values);
   const on = live && ablation;
   const most = useMemo(() => strongestEffect(examples, effects, kind), [examples, effects.version, effects.text, kind]);
   const scale = examples?.json.scale || Math.max(Math.abs(json.max ?? 0), Math.abs(json.min ?? 0));
@@ -99,7 +101,7 @@ function Body(props: BodyProps) {
     () => (
       <>
         <div class="saew-side saew-words">
-          <FiresOn json={json} chosen={chosen} onToken={(token) => save(model, { token_filter: token })} />
+          <FiresOn json={json} chosen={chosen} onToken={(token) => put({ token_filter: token })} />
           {json.logits && <LogitTables key={json.f} logits={json.logits} />}
         </div>
         <div class="saew-side saew-related">
@@ -125,7 +127,7 @@ function Body(props: BodyProps) {
               hover={hover}
               palette={palette}
               prefix={prefix}
-              onRange={(wanted) => save(model, { activation_range: wanted })}
+              onRange={(wanted) => put({ activation_range: wanted })}
             />
             {logits}
           </div>
@@ -156,12 +158,12 @@ function Body(props: BodyProps) {
                 answer={examples}
                 selected={picked?.id ?? null}
                 {...{ effects, kind, most, hover, palette, prefix }}
-                onSelect={(example) => save(model, { selected_example: example && withText(examples, example) })}
+                onSelect={(example) => put({ selected_example: example && withText(examples, example) })}
                 onSources={
                   heads
                     ? (example) => {
                         setSourced(origin?.id !== example.id);
-                        save(model, { selected_example: withText(examples, example) });
+                        put({ selected_example: withText(examples, example) });
                       }
                     : undefined
                 }

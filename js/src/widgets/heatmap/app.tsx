@@ -7,7 +7,7 @@ import { hueOf, picked } from "../../feature/picked";
 import { NAMELESS, type Named, type Names } from "../../feature/said";
 import { Sources } from "../../feature/sources";
 import { useLookup } from "../../kernel/lookup";
-import { save, useTrait } from "../../kernel/traits";
+import { isOf, save, useTrait } from "../../kernel/traits";
 import type { Json } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
 import { Editor } from "../../tokens/editor";
@@ -106,14 +106,13 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
 
   // A row of the dictionary before is no feature of the one that is on its way.
   const choose = (to: Record<string, unknown>) => model.get("sae") === data.json.sae && save(model, to);
+  const current = () => isOf(model, { text: shown.of.text });
   const pick = (f: number, add: boolean) => choose(picked(features, f, add));
   const ranking = useMemo(
     () => <Ranking model={model} shown={shown} hovered={hoverFeature} onHover={setHoverFeature} onPick={pick} />,
     [model, shown, hoverFeature, features],
   );
   const inRange = selected.filter((token) => token < data.json.n);
-  // Of what is shown: while another text is typed, the trait is ahead of it.
-  const shownText = useMemo(() => model.get("text") as Json, [data]);
   const place = inRange.length === 1 ? (inRange[0] ?? null) : null;
   return (
     <div class="saew-body">
@@ -145,13 +144,13 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
             palette={palette}
             onHover={(token, at) => setHover({ token, at })}
             onCursor={setCursor}
-            onSelect={(tokens) => save(model, { selected_tokens: tokens })}
+            onSelect={(tokens) => current() && save(model, { selected_tokens: tokens })}
           />
         )}
         {data.json.sources && feature !== null && (
           <Sources
             {...{ model, root, prefix, palette }}
-            of={{ f: feature, text: shownText, token: place, example: null, sae: data.json.sae }}
+            of={{ f: feature, text: shown.of.text ?? "", token: place, example: null, sae: data.json.sae }}
             key_of={data.json.key}
           />
         )}
@@ -171,7 +170,7 @@ function Body({ model, root, prefix, shown, view, themeVersion }: BodyProps) {
               setHoverFeature(f);
             }}
             onPick={(f, token, add) =>
-              choose({ ...picked(features, f, add), ...(token >= 0 ? { selected_tokens: [token] } : {}) })
+              choose({ ...picked(features, f, add), ...(token >= 0 && current() ? { selected_tokens: [token] } : {}) })
             }
           />
         )}

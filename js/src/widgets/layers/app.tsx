@@ -5,7 +5,7 @@ import { Footer } from "../../controls/footer";
 import { StatusLines } from "../../controls/status";
 import { HoverCard, type Pointed } from "../../feature/card";
 import { type Kernel, useKernel } from "../../kernel/kernel";
-import { save, useTrait } from "../../kernel/traits";
+import { isOf, save, useTrait } from "../../kernel/traits";
 import type { Json } from "../../kernel/types";
 import type { ViewProps } from "../../page/mount";
 import { usePalette } from "../../tokens/palette";
@@ -81,7 +81,7 @@ function Body({ model, root, prefix, themeVersion, kernel, shown }: BodyProps) {
         position={positionOf(lens, wanted)}
         feature={strip}
         locked={(at) => (recorded && !recorded[at] ? "Not recorded in this page. Run it live to see it." : "")}
-        onChoose={(position) => save(model, { position })}
+        onChoose={(position) => isOf(model, shown.of) && save(model, { position })}
         onRemove={() => save(model, { feature: null })}
       />
       <StripLegend lens={lens} feature={strip} />

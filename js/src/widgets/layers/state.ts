@@ -9,6 +9,8 @@ import { type Column, Ladder, type LadderJson, Lens, type LensJson } from "./wir
 
 export interface Shown {
   lens: Lens;
+  /** Traits that the lens is of; another text may be on its way (see `isOf`). */
+  of: { text: Json };
   /** Null until it comes. */
   ladder: Ladder | null;
   /** Features on every token, as far as a ladder of this lens brought them, by `columnKey`. */
@@ -48,6 +50,7 @@ export function useAnswers(model: Model, kernel: Kernel): Shown | null {
   const [settings, settingsKey] = useTraits(model, SETTINGS);
   const [shown, setShown] = useState<Shown | null>(null);
   const latest = useRef<Lens | null>(null);
+  const latestOf = useRef<{ text: Json }>({ text: "" });
 
   const put = (reply: Reply<LadderJson> | null) => {
     const lens = latest.current;
@@ -58,7 +61,7 @@ export function useAnswers(model: Model, kernel: Kernel): Shown | null {
       const columns = new Map(same ? before.columns : []);
       for (const column of ladder?.columns ?? [])
         columns.set(columnKey(lens.json.saes[column.row.sae]?.name ?? "", column.row.f), column);
-      return { lens, ladder: ladder ?? (same ? before.ladder : null), columns };
+      return { lens, of: latestOf.current, ladder: ladder ?? (same ? before.ladder : null), columns };
     });
   };
 
@@ -88,6 +91,7 @@ export function useAnswers(model: Model, kernel: Kernel): Shown | null {
         done: (reply) => {
           const lens = new Lens(reply);
           latest.current = lens;
+          latestOf.current = { text };
           kernel.dismiss("ladder");
           if (reply.r.ladder) put({ r: reply.r.ladder, arrays: reply.arrays });
           else {
