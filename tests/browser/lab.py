@@ -44,15 +44,36 @@ CHROMIUM_FLAGS = [
 PATIENCE = 240_000
 # With SAEW_LATE in ms, what a view sets reaches the kernel so much later, and after what was asked meanwhile (JupyterLab holds
 # it back itself while the kernel has not yet said that it dealt with what was set before), and a view's pauses are as much longer.
-LATE = """ms => {
+# With SAEW_SLOW in ms, what the kernel's side of a widget says reaches the view so much later, and after what a cell printed
+# meanwhile (answers come from threads of their own), and a view draws as much later.
+LATE = """([late, slow]) => {
     const later = window.setTimeout;
-    const ours = () => new Error().stack.includes('blob:');
-    window.setTimeout = (done, pause, ...rest) => later(done, pause >= 100 && ours() ? pause + ms : pause, ...rest);
+    const ours = () => /blob:|saew/.test(new Error().stack);
+    const text = data => typeof data === 'string' ? data : data instanceof ArrayBuffer ? new TextDecoder().decode(data) : '';
+    if (late) window.setTimeout = (done, pause, ...rest) => later(done, pause >= 100 && ours() ? pause + late : pause, ...rest);
     const send = WebSocket.prototype.send;
-    WebSocket.prototype.send = function (data) {
-        const text = typeof data === 'string' ? data : new TextDecoder().decode(data);
-        const set = text.includes('"comm_msg"') && text.includes('"method":"update"');
-        set ? later(() => send.call(this, data), ms) : send.call(this, data);
+    if (late) WebSocket.prototype.send = function (data) {
+        const set = text(data).includes('"comm_msg"') && text(data).includes('"method":"update"');
+        set ? later(() => send.call(this, data), late) : send.call(this, data);
+    };
+    if (!slow) return;
+    const frame = window.requestAnimationFrame;
+    window.requestAnimationFrame = done => ours() ? frame(() => later(() => frame(done), Math.min(slow, 300))) : frame(done);
+    const held = told => function (event) {
+        const said = text(event.data);
+        const kind = /"msg_type": ?"(\\w+)"/.exec(said)?.[1] ?? said;  // the header's; that of its parent comes later
+        const ofWidget = kind === 'comm_msg' || (/"model-lifecycle"/.test(kind) && !/"method": ?"open"/.test(kind));
+        // Not where a message is cut into several, as Bokeh's are.
+        const whole = /[/]api[/]kernels[/]|[/]ws[?]/.test(this.url);
+        ofWidget && whole ? later(() => told.call(this, event), slow) : told.call(this, event);
+    };
+    const on = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+    Object.defineProperty(WebSocket.prototype, 'onmessage', {
+        ...on, set(told) { on.set.call(this, told ? held(told) : told); },
+    });
+    const listen = WebSocket.prototype.addEventListener;
+    WebSocket.prototype.addEventListener = function (kind, told, ...rest) {
+        return listen.call(this, kind, kind === 'message' && typeof told === 'function' ? held(told) : told, ...rest);
     };
 }"""
 STARTED = """() => { const w = window.jupyterapp?.shell.currentWidget, k = w?.sessionContext?.session?.kernel;
@@ -110,8 +131,9 @@ def new_context(browser: Browser, **options: Any) -> BrowserContext:
     """A context whose pages wait as long as a state may take."""
     context = browser.new_context(**options)
     context.set_default_timeout(PATIENCE)
-    if late := os.environ.get("SAEW_LATE"):
-        context.add_init_script(f"({LATE})({float(late)})")
+    late, slow = (float(os.environ.get(name, "0")) for name in ("SAEW_LATE", "SAEW_SLOW"))
+    if late or slow:
+        context.add_init_script(f"({LATE})([{late}, {slow}])")
     return context
 
 
@@ -195,11 +217,16 @@ def set_theme(page: Page, theme: str) -> None:
     )
 
 
+def at_rest(target: Locator) -> None:
+    """Wait until nothing moves an element any more."""
+    target.evaluate(AT_REST, 20)
+
+
 def place(target: Locator) -> FloatRect:
     """Where an element is, in sight, once nothing moves it any more: what the mouse does at a place is done there, whatever
     has come to lie there meanwhile."""
     target.scroll_into_view_if_needed()
-    target.evaluate(AT_REST, 20)
+    at_rest(target)
     box = target.bounding_box()
     assert box is not None
     return box
@@ -248,6 +275,17 @@ def without_numbers(page: Page, feature: str = "0") -> Iterator[None]:
         yield
     finally:
         run_code(page, "_bias.copy_(_kept)")
+
+
+def sees(look: Callable[[], Any], wanted: Any) -> None:
+    """Wait until what is looked at is what is wanted: an answer of the kernel's comes, and is drawn, when it comes.
+
+    For what `expect` has no words for. What is read from a screen once may be of what was there before.
+    """
+    end = time.monotonic() + PATIENCE / 1000
+    while (got := look()) != wanted and time.monotonic() < end:
+        time.sleep(0.05)
+    assert got == wanted
 
 
 def becomes(page: Page, expression: str, wanted: Any, run: Callable[[Page, str], str] = run_code) -> None:

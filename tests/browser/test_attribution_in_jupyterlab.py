@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, new_context, python, run_all, run_code, write_notebook
+from lab import Lab, Watched, becomes, new_context, python, run_all, run_code, sees, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -59,10 +59,7 @@ def test_a_prediction_is_explained_checked_and_taken_along(
     rows = panel.locator(".saew-ranking tbody tr")
     expect(rows).to_have_count(20)
     top = python(page, "panel.attribution.by_feature()['feature'].head(20).tolist()")
-    page.wait_for_function(
-        "top => [...document.querySelectorAll('.saew-attribution .saew-feature')].map(e => Number(e.textContent)).join() === top",
-        arg=",".join(map(str, top)),
-    )
+    sees(lambda: features(page), top)
 
     # The true effects of the first 20 and of 20 others.
     panel.get_by_role("button", name="Check").click()
@@ -74,15 +71,9 @@ def test_a_prediction_is_explained_checked_and_taken_along(
         page,
         "panel.checked.to_pandas().sort_values('effect', key=abs, ascending=False)['feature'].head(20).tolist()",
     )
-    page.wait_for_function(
-        "top => [...document.querySelectorAll('.saew-attribution .saew-feature')].map(e => Number(e.textContent)).join() === top",
-        arg=",".join(map(str, effects)),
-    )
+    sees(lambda: features(page), effects)
     panel.get_by_role("button", name="by size").click()
-    page.wait_for_function(
-        "top => [...document.querySelectorAll('.saew-attribution .saew-feature')].map(e => Number(e.textContent)).join() === top",
-        arg=",".join(map(str, top)),
-    )
+    sees(lambda: features(page), top)
 
     # Rows that are pointed at stay where they are, however long the name is that stands above them.
     for width in (800, 1280):
@@ -95,7 +86,7 @@ def test_a_prediction_is_explained_checked_and_taken_along(
         before = last.bounding_box()
         last.locator(".saew-label").hover()
         expect(panel.locator(".saew-scale")).not_to_contain_text("all features")
-        assert last.bounding_box() == before
+        sees(last.bounding_box, before)
     page.mouse.move(5, 5)
 
     # A feature that is looked at is looked at in what is linked.
@@ -137,7 +128,7 @@ def test_a_prediction_is_explained_checked_and_taken_along(
     saved = Watched(context)
     saved.page.goto(file.as_uri())
     expect(saved.page.locator(".saew-ranking tbody tr")).to_have_count(20)
-    assert features(saved.page) == top
+    sees(lambda: features(saved.page), top)
     expect(saved.page.locator(".saew-point")).to_have_count(40)
     saved.page.locator(".saew-attributed .saew-t").nth(5).click()
     expect(saved.page.locator(".saew-ranking")).to_contain_text("over 1 selected token")

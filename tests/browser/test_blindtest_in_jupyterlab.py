@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, sees, write_notebook
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
@@ -44,10 +44,11 @@ def notebook(opened: Watched) -> Watched:
 def test_a_whole_test_by_keyboard(notebook: Watched) -> None:
     page = notebook.page
     widget = page.locator(WIDGET)
-    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    notebook_cells = page.locator(".jp-Notebook .jp-Cell").count()
     expect(widget.locator(".saew-said-text")).to_contain_text("a name")
-    shown = widget.locator(".saew-card-text").all_text_contents()
-    assert [text.strip() for text in shown] == [text.strip() for text in python(page, "test.texts")]
+    shown = [text.strip() for text in python(page, "test.texts")]
+    cards = widget.locator(".saew-card-text")
+    sees(lambda: [text.strip() for text in cards.all_text_contents()], shown)
     fires = python(page, "[bool(one) for one in test._test.drawn.fires]")
     widget.locator(".saew-card").first.focus()
     # The first wrongly, and changed; the last wrongly.
@@ -63,21 +64,19 @@ def test_a_whole_test_by_keyboard(notebook: Watched) -> None:
     expect(widget.locator(".saew-outcome")).to_be_focused()
     becomes(page, "round(test.score['balanced_accuracy'], 6)", round(5 / 6, 6))
     expect(widget.locator(".saew-score b")).to_have_text("0.83")
-    assert widget.locator(".saew-verdict b").all_text_contents() == ["\u2713 right"] * 5 + ["\u2717 wrong"]
+    expect(widget.locator(".saew-verdict b")).to_have_text(["\u2713 right"] * 5 + ["\u2717 wrong"])
     assert python(page, "[index.describe(f).score, index.describe(f).measure]") == [
         pytest.approx(5 / 6),
         "blind test by a person, balanced accuracy, n=6",
     ]
-    coloured = widget.locator(".saew-card").evaluate_all(
-        "cards => cards.map(card => [...card.querySelectorAll('.saew-t')].some(t => t.style.background !== ''))"
-    )
-    assert coloured == fires
+    coloured = "cards => cards.map(card => [...card.querySelectorAll('.saew-t')].some(t => t.style.background !== ''))"
+    sees(lambda: widget.locator(".saew-card").evaluate_all(coloured), fires)
     widget.get_by_role("button", name="Again").click()
-    expect(widget.locator(".saew-card-text").first).not_to_have_text(shown[0])
+    expect(cards.first).not_to_have_text(shown[0])
     expect(widget.locator(".saew-card").first).to_be_focused()
     becomes(page, "[test.seed, test.answers, test.score]", [1, [], None])
     # No key became a command of the notebook's.
-    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(notebook_cells)
     assert notebook.errors == [] and notebook.outside == []
 
 

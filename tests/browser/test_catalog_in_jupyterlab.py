@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, sees, write_notebook
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
@@ -58,11 +58,9 @@ def test_found_sorted_read_and_copied(notebook: Watched) -> None:
     widget.get_by_role("button", name="L0").click()
     becomes(page, "[browser.sort, browser.descending]", ["l0", True])
     table = python(page, "browser.to_pandas()[['release', 'sae_id']].values.tolist()")
-    expect(widget.locator("tbody tr").first).to_contain_text(table[0][1])
-    shown = widget.locator("tbody tr").evaluate_all(
-        "rows => rows.map(row => [1, 2].map(i => row.querySelectorAll('td')[i].textContent))"
-    )
-    assert shown == table[: len(shown)] and len(shown) > 10
+    rows = widget.locator("tbody tr")
+    texts = "rows => rows.slice(0, 11).map(row => [1, 2].map(i => row.querySelectorAll('td')[i].textContent))"
+    sees(lambda: rows.evaluate_all(texts), table[:11])
     widget.locator("tbody tr", has_text="blocks.7.hook_resid_pre").click()
     becomes(page, "browser.selected and browser.selected['sae_id']", "blocks.7.hook_resid_pre")
     assert python(page, "browser.selected['neuronpedia_id']") == "gpt2-small/7-res-jb"
@@ -71,7 +69,7 @@ def test_found_sorted_read_and_copied(notebook: Watched) -> None:
     expect(details.locator("[data-field=width]")).to_contain_text("unknown")
     details.get_by_role("button", name="Copy code").click()
     expect(details.get_by_text("Copied")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == python(page, "browser.code()")
+    sees(lambda: page.evaluate("navigator.clipboard.readText()"), python(page, "browser.code()"))
     assert notebook.errors == [] and notebook.outside == []
 
 

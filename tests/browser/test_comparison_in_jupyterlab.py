@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, sees, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -57,7 +57,7 @@ def test_the_tutorial_s_contrast(notebook: Watched) -> None:
     page = notebook.page
     widget = page.locator(WIDGET)
     top = python(page, "list(map(int, prompts.comparison.differences(k=5).index))")
-    assert listed(page)[:5] == top
+    sees(lambda: listed(page)[:5], top)
     expect(widget.locator(".saew-at")).to_have_text([" the", " the"])
     expect(widget.locator(".saew-unlike")).to_have_count(1)
     expect(widget.locator(".saew-unlike .saew-t")).to_have_text([" heavens", " cat"])
@@ -66,7 +66,7 @@ def test_the_tutorial_s_contrast(notebook: Watched) -> None:
     expect(widget.locator(".saew-next table")).to_have_count(2)
     first = widget.locator(".saew-next table").first.locator("tbody tr").first
     best = python(page, "sw.predictions(engine, prompts.texts[0]).clean.top[0].token")
-    assert first.locator("th").inner_text().replace("\u2423", " ") == best
+    expect(first.locator("th")).to_have_text(best.replace(" ", "\u2423"))
 
     # A click on a token compares there, in every text.
     widget.locator(".saew-t", has_text="cat").click()
@@ -84,20 +84,21 @@ def test_the_tutorial_s_contrast(notebook: Watched) -> None:
     expect(widget.locator(".saew-ranking [role=status]")).to_contain_text(
         re.compile(rf"\b{len(wanted)} (of|that pass, of) ")
     )
-    assert set(listed(page)) <= set(wanted)
+    shown = listed(page)  # as `shows` saw it
+    assert set(shown) <= set(wanted)
 
     # Pointed at, a feature is seen on all texts; clicked, it is Python's.
     row = widget.locator(".saew-ranking tbody tr").first
     row.hover()
-    expect(page.locator(".saew-tip .saew-glance")).to_contain_text(f"Feature {listed(page)[0]}")
-    coloured = widget.locator(".saew-t").evaluate_all("els => els.map(e => e.style.background !== '')")
-    values = python(
-        page, f"(lambda a: ((a[:, {listed(page)[0]}] != 0) & a.counted).tolist())(prompts.comparison.activations)"
-    )
+    expect(page.locator(".saew-tip .saew-glance")).to_contain_text(f"Feature {shown[0]}")
+    values = python(page, f"(lambda a: ((a[:, {shown[0]}] != 0) & a.counted).tolist())(prompts.comparison.activations)")
     n = len(values) // 2
-    assert coloured == [values[i + text * n] for i in range(n) for text in (0, 1)]
+    sees(
+        lambda: widget.locator(".saew-t").evaluate_all("els => els.map(e => e.style.background !== '')"),
+        [values[i + text * n] for i in range(n) for text in (0, 1)],
+    )
     row.locator("button.saew-feature").click()
-    becomes(page, "[prompts.feature, prompts.features]", [listed(page)[0], [listed(page)[0]]])
+    becomes(page, "[prompts.feature, prompts.features]", [shown[0], [shown[0]]])
     assert notebook.errors == [] and notebook.outside == []
 
 
@@ -116,6 +117,7 @@ def test_texts_typed_added_and_taken_away(notebook: Watched) -> None:
     shows(page)
     widget.get_by_role("button", name="Remove text 2").click()
     becomes(page, "[len(prompts.texts), prompts.pair]", [2, [0, 1]])
+    expect(widget.locator(".saew-t")).to_have_count(python(page, "sum(prompts.comparison.lengths)"))
     shows(page)
     # By keyboard, from token to token; no key becomes a command of the notebook's.
     box = widget.get_by_role("listbox")
@@ -128,5 +130,5 @@ def test_texts_typed_added_and_taken_away(notebook: Watched) -> None:
     run_code(page, "prompts.texts = ['a cat', 'a dog']; prompts.at = 'sum'")
     expect(widget.locator(".saew-unlike .saew-t")).to_have_text([" cat", " dog"])
     shows(page)
-    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(cells)
     assert notebook.errors == [] and notebook.outside == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, place, python, run_anew, run_code, without_numbers, write_notebook
+from lab import Lab, Watched, becomes, place, python, run_anew, run_code, sees, without_numbers, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -64,21 +64,21 @@ def test_it_shows_what_python_says(notebook: Watched) -> None:
     info = python(page, "[dashboard.info.count, dashboard.info.counted, len(dashboard.info.tokens)]")
     expect(widget.locator(".saew-facts")).to_contain_text(f"{info[0]} of {info[1]} counted tokens")
     bars = python(page, "int((dashboard.info.histogram.counts > 0).sum())")
-    assert widget.locator(".saew-hist .saew-hbar").count() == bars
+    expect(widget.locator(".saew-hist .saew-hbar")).to_have_count(bars)
     groups = python(page, "[[g.key, len(g.examples)] for g in dashboard.examples.groups]")
     shown = widget.locator(".saew-group")
-    assert shown.count() == len(groups)
-    assert [shown.nth(i).locator(".saew-ex").count() for i in range(len(groups))] == [n for _, n in groups]
+    expect(shown).to_have_count(len(groups))
+    for i, (_, n) in enumerate(groups):
+        expect(shown.nth(i).locator(".saew-ex")).to_have_count(n)
     # The first example: its token is framed, and what is active is coloured.
     tokens = python(page, "list(dashboard.examples.groups[0].examples[0].tokens)")
     active = python(page, "[bool(a > 0) for a in dashboard.examples.groups[0].examples[0].activations]")
     focus = python(page, "dashboard.examples.groups[0].examples[0].focus")
     spans = widget.locator(".saew-ex").first.locator(".saew-t")
-    assert [t.strip() for t in spans.all_text_contents()] == [t.strip() for t in tokens]
-    coloured = spans.evaluate_all("els => els.map(e => e.style.background !== '')")
-    assert coloured == active
-    framed = spans.evaluate_all("els => els.map(e => e.classList.contains('saew-bold'))")
-    assert framed.index(True) == focus
+    sees(lambda: [t.strip() for t in spans.all_text_contents()], [t.strip() for t in tokens])
+    sees(lambda: spans.evaluate_all("els => els.map(e => e.style.background !== '')"), active)
+    framed = "els => els.findIndex(e => e.classList.contains('saew-bold'))"
+    sees(lambda: spans.evaluate_all(framed), focus)
     # From Python.
     go(page, 3)
     expect(widget.locator(".saew-name")).to_have_text("Genesis")
@@ -88,7 +88,7 @@ def test_it_shows_what_python_says(notebook: Watched) -> None:
     expect(widget.locator(".saew-examples")).to_have_attribute("data-view", "full")
     go(page, DEAD)
     expect(widget.locator(".saew-dead")).to_contain_text("never fires on this corpus")
-    assert widget.locator(".saew-hist").count() == 0
+    expect(widget.locator(".saew-hist")).to_have_count(0)
     run_code(page, "dashboard.feature = None")
     expect(widget.locator(".saew-empty")).to_contain_text("No feature is chosen")
     run_code(page, "dashboard.view = 'snippet'")
@@ -121,12 +121,16 @@ def test_a_brush_chooses_the_examples(notebook: Watched) -> None:
     expect(group).to_have_count(1)
     expect(group).to_contain_text("Brushed")
     width = (high - low) / 50
-    got = python(page, "dashboard.activation_range")
-    assert got == pytest.approx([low + 9 * width, low + 31 * width])
+    brushed = [low + 9 * width, low + 31 * width]
+    sees(lambda: python(page, "dashboard.activation_range"), pytest.approx(brushed))
     expect(group).to_contain_text(f"{sum(counts[9:31]):,} of {sum(counts):,} active tokens")
-    shown = [float(t) for t in widget.locator(".saew-ex-a").all_text_contents()]
-    assert shown
-    assert all(got[0] - 0.01 <= a <= got[1] + 0.01 for a in shown)
+
+    def outside() -> list[float]:
+        shown = [float(text) for text in widget.locator(".saew-ex-a").all_text_contents()]
+        return [a for a in shown if not brushed[0] - 0.01 <= a <= brushed[1] + 0.01]
+
+    sees(outside, [])
+    expect(widget.locator(".saew-ex-a")).not_to_have_count(0)
     becomes(page, "dashboard.examples.groups[0].key", "range")
     # Keys widen and move it; Escape lets go.
     plot.focus()
@@ -160,26 +164,24 @@ def test_own_text(notebook: Watched) -> None:
     )
     assert any(acts)
     spans = widget.locator(".saew-testtext .saew-t")
-    page.wait_for_function(
-        f"() => [...document.querySelectorAll('{WIDGET} .saew-testtext .saew-t')].some(e => e.style.background)"
-    )
-    assert spans.evaluate_all("els => els.map(e => e.style.background !== '')") == [a != 0 for a in acts]
+    sees(lambda: spans.evaluate_all("els => els.map(e => e.style.background !== '')"), [a != 0 for a in acts])
     top = max(acts)
     expect(widget.locator(".saew-hist")).to_contain_text("your text: at most")
-    said = widget.locator(".saew-test .saew-head").inner_text()
-    assert float(said.split("at most ")[1].split()[0]) == pytest.approx(top, abs=0.006)
-    assert widget.locator(".saew-hist .saew-mark-text").count() == 1
+    said = widget.locator(".saew-test .saew-head")
+    expect(said).to_contain_text("at most ")
+    sees(lambda: float(said.inner_text().split("at most ")[1].split()[0]), pytest.approx(top, abs=0.006))
+    expect(widget.locator(".saew-hist .saew-mark-text")).to_have_count(1)
     spans.nth(acts.index(top)).hover()
     expect(widget.locator(".saew-tip")).to_contain_text(f"{top:.3f}"[:5])
     # Another feature: other colours, same text; and Python's text is shown in the box.
     go(page, DEAD)
     expect(widget.locator(".saew-test")).to_contain_text("The feature is silent here.")
-    assert not any(spans.evaluate_all("els => els.map(e => e.style.background)"))
+    sees(lambda: any(spans.evaluate_all("els => els.map(e => e.style.background)")), False)
     go(page, 3)
     run_code(page, "dashboard.text = 'God </textarea><b>x</b> \\u202e night'")
     expect(box).to_have_value("God </textarea><b>x</b> \u202e night")
     expect(widget.locator(".saew-testtext")).to_contain_text("U+202E")
-    assert widget.locator(".saew-testtext b").count() == 0
+    expect(widget.locator(".saew-testtext b")).to_have_count(0)
     box.fill("")
     expect(spans).to_have_count(0)
     assert notebook.errors == []
@@ -265,7 +267,7 @@ def test_steps_from_feature_to_feature(notebook: Watched) -> None:
     expect(widget.locator(".saew-position")).to_contain_text("1 of 2")
     widget.get_by_role("button", name="Next").click()
     showing(page, 3)
-    assert widget.get_by_role("button", name="Next").is_disabled()
+    expect(widget.get_by_role("button", name="Next")).to_be_disabled()
     assert notebook.errors == []
 
 
@@ -314,18 +316,12 @@ def test_ablation_underlines(notebook: Watched) -> None:
     expect(widget.locator(".saew-testtext")).to_contain_text("heaven")
     lines = "els => els.filter(e => e.style.borderBottom !== '').length"
     spans = widget.locator(".saew-examples .saew-t")
-    assert spans.evaluate_all(lines) == 0
+    sees(lambda: spans.evaluate_all(lines), 0)
     widget.get_by_label("Effect of ablation").check()
     becomes(page, "dashboard.ablation", True)
-    page.wait_for_function(
-        f"() => [...document.querySelectorAll('{WIDGET} .saew-examples .saew-t')].some(e => e.style.borderBottom)"
-    )
+    styles = "els => els.map(e => e.style.borderBottomStyle)"
+    sees(lambda: {"solid", "dashed"} <= set(spans.evaluate_all(styles)), True)
     expect(widget.locator(".saew-progress")).to_have_count(0)
-    drawn = spans.evaluate_all(
-        "els => els.map(e => [e.style.borderBottomStyle === 'solid', e.style.borderBottomStyle === 'dashed'])"
-    )
-    assert any(solid for solid, _ in drawn)
-    assert any(dashed for _, dashed in drawn)
     # The lines under the first example say what an ablation of its chunk says.
     deltas = python(
         page,
@@ -335,20 +331,17 @@ def test_ablation_underlines(notebook: Watched) -> None:
             int(index.texts.chunk_ptr[index.texts.chunk(__import__('numpy').array([e.position]))[0]])))(
             dashboard.examples.groups[0].examples[0])""",
     )
-    first = (
-        widget.locator(".saew-ex")
-        .first.locator(".saew-t")
-        .evaluate_all("els => els.map(e => e.style.borderBottomStyle)")
-    )
-    assert len(first) == len(deltas)
-    for look, delta in zip(first, deltas, strict=True):
-        if look:
-            assert look == ("solid" if delta < 0 else "dashed")
+    tokens = widget.locator(".saew-ex").first.locator(".saew-t")
     strongest = max((abs(d), i) for i, d in enumerate(deltas) if d == d)[1]
-    assert first[strongest]
-    widget.locator(".saew-ex").first.locator(".saew-t").nth(strongest).hover()
+
+    def as_said(looks: list[str]) -> bool:
+        signs = ["solid" if delta < 0 else "dashed" for delta in deltas]
+        return bool(looks[strongest]) and all(look in ("", sign) for look, sign in zip(looks, signs, strict=True))
+
+    sees(lambda: as_said(tokens.evaluate_all(styles)), True)
+    tokens.nth(strongest).hover()
     expect(widget.locator(".saew-tip")).to_contain_text("This token without the feature")
-    assert widget.locator(".saew-testtext .saew-t").evaluate_all(lines) > 0
+    sees(lambda: widget.locator(".saew-testtext .saew-t").evaluate_all(lines) > 0, True)
     widget.get_by_role("button", name="direct effect").click()
     widget.get_by_label("Effect of ablation").uncheck()
     page.wait_for_function(f"() => ![...document.querySelectorAll('{WIDGET} .saew-t')].some(e => e.style.borderBottom)")
@@ -363,7 +356,7 @@ def test_a_kernel_error_appears_and_the_widget_goes_on(notebook: Watched) -> Non
         banner = widget.locator(".saew-banner-error")
         expect(banner).to_contain_text("NaN")
         becomes(page, "dashboard.error['type']", "NonFiniteError")
-        assert widget.locator(".saew-examples .saew-t").count() > 0, "the index is as it was"
+        expect(widget.locator(".saew-examples .saew-t")).not_to_have_count(0)  # the index is as it was
     widget.locator("textarea").fill("the heaven and")
     expect(widget.locator(".saew-testtext .saew-t").last).to_contain_text("and")
     expect(banner).to_have_count(0)
@@ -383,8 +376,8 @@ def test_an_index_alone(notebook: Watched) -> None:
     page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
     page.evaluate("() => jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(window.source)")
     showing(page, 3)
-    assert widget.locator("textarea").count() == 0
-    assert widget.get_by_label("Effect of ablation").count() == 0
+    expect(widget.locator("textarea")).to_have_count(0)
+    expect(widget.get_by_label("Effect of ablation")).to_have_count(0)
     expect(widget.locator(".saew-examples .saew-t").first).to_be_visible()
     widget.get_by_role("button", name="Next").click()
     expect(widget.locator(".saew-title h2")).not_to_have_text("Feature 3")

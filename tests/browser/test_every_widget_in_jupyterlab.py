@@ -137,7 +137,7 @@ def test_cut_off_and_connected_again_it_goes_on(opened: Watched) -> None:
         }""",
         arg=len(WIDGETS),
     )
-    assert page.locator(".saew [role=alert]").count() == 0
+    expect(page.locator(".saew [role=alert]")).to_have_count(0)
 
 
 def test_a_page_that_is_loaded_again_shows_it_again(opened: Watched, lab: Lab) -> None:

@@ -12,7 +12,7 @@ import pytest
 import tiny
 from hostile import hostile
 from lab import Watched, new_context
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 import saewidgets as sw
 from saewidgets.snapshot.fallback import FallbackRow, fallback
@@ -77,7 +77,7 @@ def test_in_a_page(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyP
     page.wait_for_function("n => document.querySelectorAll('#saew-root .saew-t').length === n", arg=N)
     for selector in ("#saew-root", "#saew-static", "h1"):
         check(page, selector)
-    shown = page.locator("#saew-root .saew-t").all_text_contents()
+    shown = page.locator("#saew-root .saew-t").all_text_contents()  # all N are there
     told = [(text, is_) for text, is_ in zip(tokens, shown, strict=True) if plain(text)]
     assert len(told) > 1000
     assert all(text == is_ for text, is_ in told)
@@ -103,7 +103,7 @@ def test_in_the_picture_without_scripts(browser: Browser) -> None:
     page = new_context(browser).new_page()
     page.set_content(f"<div id=picture>{picture.split('</style>')[1]}</div><p id=after>after</p>")
     check(page, "#picture")
-    assert page.locator("body > #after").count() == 1, "nothing was left open"
+    expect(page.locator("body > #after")).to_have_count(1)  # nothing was left open
     shown = page.locator("#picture .saew-fb-text bdi").all_text_contents()
     told = [(text, is_) for text, is_ in zip(tokens, shown, strict=True) if plain(text)]
     assert len(told) > 1000 and all(text == is_ for text, is_ in told)

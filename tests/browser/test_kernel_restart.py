@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, run_all, write_notebook
+from lab import Lab, Watched, place, run_all, write_notebook
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -55,7 +55,7 @@ def test_a_restart_is_said_where_the_user_looks(lab: Lab, notebooks: Path, watch
     run_all(page)
     for name, control in USED.items():
         page.wait_for_selector(f".jp-Notebook .saew-{name} {control}")
-    assert page.get_by_text(SAID).count() == 0
+    expect(page.get_by_text(SAID)).to_have_count(0)
     page.evaluate(RESTART)
     for name, control in USED.items():
         widget = page.locator(f".saew-{name}")
@@ -68,10 +68,9 @@ def test_a_restart_is_said_where_the_user_looks(lab: Lab, notebooks: Path, watch
         expect(alert).to_be_in_viewport()
         if SHOTS:
             page.screenshot(path=f"{SHOTS}/restart-{name}.png")
-        box, control_box = alert.bounding_box(), used.bounding_box()
-        assert box and control_box
-        assert abs(box["y"] - (control_box["y"] + control_box["height"])) < 80, (name, box, control_box)
-        assert "Cannot send" not in (widget.text_content() or "")
+        told_at, used_at = place(alert), place(used)
+        assert abs(told_at["y"] - (used_at["y"] + used_at["height"])) < 80, (name, told_at, used_at)
+        expect(widget).not_to_contain_text("Cannot send")
     page.wait_for_function(IDLE)
     run_all(page)
     for name, control in USED.items():

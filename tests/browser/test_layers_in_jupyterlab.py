@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, new_context, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, new_context, python, run_anew, run_code, sees, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -62,8 +62,9 @@ def test_the_grid_the_ladder_and_a_feature(notebook: Watched) -> None:
     page = notebook.page
     widget = page.locator(WIDGET)
     hooks, n = python(page, "[len(layers.lens.hooks), len(layers.lens.tokens)]")
-    names = widget.locator(".saew-lens [role=rowheader]").all_inner_texts()
-    assert names[0].strip() == f"{hooks - 2} resid_post" and names[hooks - 1].strip() == "0 resid_pre"
+    names = widget.locator(".saew-lens [role=rowheader]")
+    expect(names.first).to_have_text(f"{hooks - 2} resid_post")
+    expect(names.nth(hooks - 1)).to_have_text("0 resid_pre")
     expect(widget.locator(".saew-lens-token.saew-lens-on")).to_contain_text("the")
     shows(page, n - 1)
 
@@ -73,7 +74,8 @@ def test_the_grid_the_ladder_and_a_feature(notebook: Watched) -> None:
     tip = widget.locator(".saew-tip")
     expect(tip).to_contain_text("position 4")
     expect(tip.locator("tr").first).to_contain_text(top[0].strip())
-    assert float(tip.locator("tr .saew-num").first.inner_text().rstrip("%")) == pytest.approx(top[1] * 100, rel=1e-2)
+    number = tip.locator("tr .saew-num").first
+    sees(lambda: float(number.inner_text().rstrip("%")), pytest.approx(top[1] * 100, rel=1e-2))
 
     # A click chooses the column.
     widget.locator(f'[data-cell="{hooks - 1} 4"]').click()
@@ -88,17 +90,18 @@ def test_the_grid_the_ladder_and_a_feature(notebook: Watched) -> None:
     f = int(pick.locator("b").inner_text())
     becomes(page, "[layers.sae, layers.feature]", ["demo", f])
     page.mouse.move(2, 2)
-    coloured = widget.locator(".saew-lens-act").evaluate_all("els => els.map(e => e.style.background !== '')")
     wanted = python(page, f"(lambda a: ((a[:, {f}] != 0) & a.counted).tolist())(layers.activations['demo'])")
-    assert coloured == wanted and any(wanted)
+    assert any(wanted)
+    acts = widget.locator(".saew-lens-act")
+    sees(lambda: acts.evaluate_all("els => els.map(e => e.style.background !== '')"), wanted)
 
     # A token of the ladder becomes what the grid is shaded by.
     says = widget.locator(".saew-says:not(:disabled)").first
     says.click()
     expect(widget.locator(".saew-layers-line").first).to_contain_text("probability of the target")
-    target = python(page, "layers.target")
+    becomes(page, "bool(layers.target)", True)
     p = python(page, "float(layers.lens.probability[-1, 4, 0])")
-    assert target and p == pytest.approx(python(page, "float(layers.lens.top[-1, 4, 0])"), rel=1e-4)
+    assert p == pytest.approx(python(page, "float(layers.lens.top[-1, 4, 0])"), rel=1e-4)
     expect(widget.locator(f'[data-cell="{hooks - 1} 4"].saew-lens-hit')).to_be_visible()
     assert notebook.errors == [] and notebook.outside == []
 
@@ -145,12 +148,13 @@ def test_texts_targets_and_keys(notebook: Watched) -> None:
     # A long text: what is chosen is brought into sight, and only what is in sight is drawn.
     run_code(page, "layers.text = 'the cat and the dog ' * 20; layers.position = 80")
     expect(widget.locator(".saew-lens-token.saew-lens-on")).to_be_visible()
-    assert widget.locator(".saew-lens-token").count() < 60 < python(page, "len(layers.lens.tokens)")
+    assert python(page, "len(layers.lens.tokens)") > 60
+    sees(lambda: widget.locator(".saew-lens-token").count() < 60, True)
     run_code(page, "layers.text = 'word ' * 9000")
     expect(widget.locator(".saew-banner-error")).to_contain_text("more than the context")
     run_code(page, "layers.text = 'word'")
     expect(widget.locator(".saew-banner-error")).to_have_count(0)
-    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(cells)
     assert notebook.errors == [] and notebook.outside == []
 
 
@@ -171,12 +175,9 @@ def test_a_page_without_a_kernel(notebook: Watched, notebooks: Path, browser: Br
         pick = page.locator(".saew-pick").first
         pick.click()
         expect(page.locator(".saew-lens-strip b")).to_have_text(pick.locator("b").inner_text())
-        assert page.locator(".saew-lens-act").all_inner_texts()[2] == shown_on(page)
+        expect(page.locator(".saew-lens-act").nth(2)).to_have_text(
+            page.locator(".saew-pick .saew-nowrap").first.inner_text()
+        )
         expect(page.locator(".saew-banner")).to_have_count(0)
     finally:
         context.close()
-
-
-def shown_on(page: Page) -> str:
-    """The activation that the first listed feature's button says."""
-    return page.locator(".saew-pick .saew-nowrap").first.inner_text()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tiny
-from lab import Watched, new_context
-from playwright.sync_api import Browser
+from lab import Watched, new_context, sees
+from playwright.sync_api import Browser, expect
 
 import saewidgets as sw
 
@@ -36,17 +37,15 @@ def offline(browser: Browser, page_file: Path) -> Iterator[Watched]:
 
 def test_it_works_offline_under_its_policy(offline: Watched) -> None:
     page = offline.page
-    assert page.locator("#saew-static").is_hidden()
+    expect(page.locator("#saew-static")).to_be_hidden()
     assert page.evaluate("window.hacked") is None
-    shown = "".join(page.locator(".saew-t").all_inner_texts())
     for visible in ("</script>", "<!--", "U+2028", "U+0000", "U+202E", "日", "heaven"):
-        assert visible in shown
-    assert page.locator(".saew b").first.inner_text() == "3"  # the label is text, not markup
-    assert page.locator(".saew-label", has_text="<b>bold</b>").count() >= 1
-    before = page.locator(".saew-feature").first.inner_text()
+        sees(lambda visible=visible: visible in "".join(page.locator(".saew-t").all_inner_texts()), True)
+    expect(page.locator(".saew b").first).to_have_text("3")  # the label is text, not markup
+    expect(page.locator(".saew-label", has_text="<b>bold</b>")).not_to_have_count(0)
     page.locator(".saew-t").nth(5).click()
     page.wait_for_selector("text=selected token")
-    assert page.locator(".saew-feature").first.inner_text() != "" and before
+    expect(page.locator(".saew-feature").first).to_have_text(re.compile(r"^\d+$"))
     page.locator(".saew-feature").nth(1).click()
     page.wait_for_function("() => [...document.querySelectorAll('.saew-t')].some(e => e.style.background)")
     assert offline.errors == []
@@ -58,7 +57,7 @@ def test_the_numbers_are_the_engines(offline: Watched) -> None:
     acts = engine.activations(HOSTILE)
     page = offline.page
     ranking = acts.top(25)
-    assert [int(t) for t in page.locator(".saew-feature").all_inner_texts()] == list(ranking)
+    expect(page.locator(".saew-feature")).to_have_text([str(f) for f in ranking])
     drawn = page.locator(".saew-ranking tbody tr").evaluate_all(
         "rows => rows.map(r => [...r.querySelectorAll('td.saew-num')].map(c => Number(c.textContent)))"
     )
@@ -68,16 +67,15 @@ def test_the_numbers_are_the_engines(offline: Watched) -> None:
         assert mean == pytest.approx(ranking.mean[i], rel=5e-3, abs=6e-4)
         assert n == ranking.n_active[i]
     page.locator(".saew-t").nth(7).hover()
-    tip = page.locator(".saew-tip").inner_text()
+    tip = page.locator(".saew-tip")
     ids, values = acts.token(7)
-    assert f"{len(ids)} active features (L0)" in tip
-    assert str(ids[0]) in tip
-    assert f"{values[0]:.3f}" in tip
+    for says in (f"{len(ids)} active features (L0)", str(ids[0]), f"{values[0]:.3f}"):
+        expect(tip).to_contain_text(says)
 
 
 def test_what_was_not_recorded_says_so(offline: Watched) -> None:
     page = offline.page
-    assert page.locator("textarea").first.get_attribute("readonly") is not None
+    expect(page.locator("textarea").first).to_have_attribute("readonly", "")
     page.locator(".saew-t").nth(5).click()
     page.wait_for_selector("text=selected token")
     page.locator(".saew-t").nth(6).click()  # two tokens together were not recorded

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, sees, write_notebook
 from looks import accessible
 from playwright.sync_api import Browser, Locator, expect
 
@@ -77,7 +77,7 @@ def test_the_heatmap_and_one_of_its_tokens(notebook: Watched) -> None:
     expect(box.locator("p").last).to_contain_text(f"{rounded(total)} from the tokens")
     expect(box.locator("p").last).to_contain_text(rounded(rest).replace("\u2212", ""))
     sums = python(page, f"{code}.by_head.tolist()")
-    assert heads_of(box)[1:] == [("+" if s > 0 else "") + rounded(s) for s in sums]
+    sees(lambda: heads_of(box)[1:], [("+" if s > 0 else "") + rounded(s) for s in sums])
     # One head alone.
     box.get_by_role("button", name="head 2").click()
     expect(box.get_by_role("button", name="head 2")).to_have_attribute("aria-pressed", "true")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, python, run_anew, run_code, sees, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -40,11 +40,6 @@ def opened(lab: Lab, notebooks: Path, browser: Browser) -> Iterator[Watched]:
 def notebook(opened: Watched) -> Watched:
     run_anew(opened, WIDGET)
     return opened
-
-
-def texts(page: Page) -> list[str]:
-    """Baseline and edited, as they stand on screen."""
-    return page.locator(f"{WIDGET} .saew-pair .saew-text").all_inner_texts()
 
 
 def generate(page: Page) -> None:
@@ -88,6 +83,7 @@ def test_the_slider_is_the_recipe_both_ways(notebook: Watched) -> None:
 def test_stop_keeps_what_was_written_and_the_next_run_works(notebook: Watched) -> None:
     page = notebook.page
     run_code(page, "panel.n_tokens = 50; panel.prompt = 'In'")
+    expect(page.get_by_label("Text to continue")).to_have_value("In")
     # The tiny model is quick: hold it after some tokens, so that there is something to stop.
     run_code(
         page,
@@ -167,9 +163,7 @@ def test_the_other_views(notebook: Watched) -> None:
     ranks = python(
         page, "sw.answer_effects(engine, panel.prompt, ' earth', panel.value, index=index).to_pandas()['rank'].tolist()"
     )
-    cells = page.locator(f"{WIDGET} .saew-answers tbody tr").all_inner_texts()
-    assert len(cells) == len(ranks)
-    assert all(str(rank) in cell for rank, cell in zip(ranks, cells, strict=True))
+    expect(page.locator(f"{WIDGET} .saew-answers tbody tr")).to_contain_text([str(rank) for rank in ranks])
     assert not notebook.errors
     assert not notebook.outside
 
@@ -185,8 +179,12 @@ def test_the_page_works_without_a_kernel(notebook: Watched, watched: Watched, tm
     watched.page.goto(file.as_uri())
     root = watched.page.locator("#saew-root")
     expect(root.locator(".saew-pair .saew-text").last).to_be_visible()
-    shown = root.locator(".saew-pair .saew-text").last.inner_text().replace("differs from here", "")
-    assert letters(re.sub(r"U\+[0-9A-F]{4}", "", shown)) == letters(edited)
+    shown = root.locator(".saew-pair .saew-text").last
+
+    def written() -> str:
+        return letters(re.sub(r"U\+[0-9A-F]{4}", "", shown.inner_text().replace("differs from here", "")))
+
+    sees(written, letters(edited))
     expect(root.get_by_role("button", name="Generate")).to_be_disabled()
     root.get_by_role("tab", name="Effect on this text").click()
     expect(root.locator(".saew-heat .saew-t").first).to_be_visible()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab import Lab, Watched, becomes, new_context, place, python, run_anew, run_code, write_notebook
+from lab import Lab, Watched, becomes, new_context, place, python, run_anew, run_code, sees, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -90,11 +90,12 @@ def test_points_pairs_texts_and_a_click(notebook: Watched) -> None:
     page = notebook.page
     widget = page.locator(WIDGET)
     a, b = python(page, "list(days.pair)")
-    names = widget.locator(".saew-axis-name").all_text_contents()
+    names = widget.locator(".saew-axis-name")
     explained = python(page, "days.result.explained.tolist()")
-    for name, component in zip(names, (a, b), strict=True):
-        assert name.startswith(f"PC{component + 1} (")
-        assert float(re.findall(r"\((.*)%", name)[0]) == pytest.approx(100 * explained[component], abs=0.51)
+    expect(names).to_have_text([re.compile(rf"^PC{component + 1} \(.*%") for component in (a, b)])
+    for i, component in enumerate((a, b)):
+        wanted = pytest.approx(100 * explained[component], abs=0.51)
+        sees(lambda i=i: float(re.findall(r"\((.*)%", names.nth(i).text_content() or "")[0]), wanted)
 
     point, place = alone(page)
     page.mouse.move(*pixel(page, place))
@@ -137,8 +138,8 @@ def test_other_features_and_errors(notebook: Watched) -> None:
     expect(rows).to_have_count(3)
     n, counts = python(page, "[len(days.result), (days.result.activations != 0).sum(0).tolist()]")
     expect(widget).to_contain_text(f"{n} tokens, each where any")
-    assert [int(c) for c in rows.locator("td:nth-child(2)").all_inner_texts()] == counts
-    assert python(page, "[days.selected, days.components]") == [[], []]
+    sees(lambda: [int(c) for c in rows.locator("td:nth-child(2)").all_inner_texts()], counts)
+    becomes(page, "[days.selected, days.components]", [[], []])
 
     run_code(page, "days.features = [5]")
     expect(widget.locator(".saew-banner-error")).to_contain_text("at least two different")
@@ -174,7 +175,7 @@ def test_by_keyboard(notebook: Watched) -> None:
     expect(widget.locator(".saew-hit")).to_have_count(0)
     page.keyboard.press("Escape")
     becomes(page, "days.selected", [])
-    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(cells)
     assert notebook.errors == []
 
 
@@ -199,7 +200,7 @@ def test_a_page_without_a_kernel(notebook: Watched, notebooks: Path, browser: Br
         expect(page.locator(".saew-legend")).to_contain_text("position in the text")
         expect(page.locator(".saew-banner")).to_have_count(0)
         # Without scripts a picture and a table stand in its place.
-        drawn = page.locator("#saew-static svg path").evaluate_all("els => els.length")
-        assert drawn > 3 and page.locator("#saew-static td").count() > 10
+        for drawn, least in (("svg path", 3), ("td", 10)):
+            sees(lambda drawn=drawn, least=least: page.locator(f"#saew-static {drawn}").count() > least, True)
     finally:
         context.close()

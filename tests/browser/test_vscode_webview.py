@@ -168,4 +168,4 @@ def test_under_its_strict_policy_no_widget_can_be_loaded(
         with pytest.raises(Error):  # VS Code's own, for the model that it could not make
             run(strict.page, "display(sw.TokenFeatureHeatmap(heatmap.engine, 'God'))")
         assert any("Loading the script 'blob:" in error for error in strict.errors)
-        assert strict.page.locator(".saew").count() == 0
+        expect(strict.page.locator(".saew")).to_have_count(0)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import tiny
 from graph_view_made import graph_of
-from lab import Lab, Watched, new_context, place, run_all, write_notebook
-from playwright.sync_api import Browser, Page
+from lab import Lab, Watched, at_rest, new_context, place, run_all, sees, write_notebook
+from playwright.sync_api import Browser, Page, expect
 
 import saewidgets as sw
 
@@ -100,22 +100,22 @@ def test_the_examples_leave_the_wheel_to_the_page(pages: dict[str, Path], page: 
     examples = page.locator(".saew-examples")
     more = page.locator(".saew-more-examples")
     more.wait_for()
+    page.wait_for_function("() => document.querySelector('.saew-examples').clientHeight < 600")
     box = place(examples)
-    assert box["height"] < 600
     page.mouse.move(box["x"] + 50, min(box["y"] + 20, 880))
     page.mouse.wheel(0, 200)
     page.wait_for_function("() => scrollY > 100")
-    assert examples.evaluate("el => el.scrollTop") == 0
+    sees(lambda: examples.evaluate("el => el.scrollTop"), 0)
     more.click()
     page.wait_for_function("() => document.querySelector('.saew-examples').clientHeight > 600")
-    assert examples.evaluate("el => el.scrollHeight - el.clientHeight") <= 1
+    sees(lambda: examples.evaluate("el => el.scrollHeight - el.clientHeight <= 1"), True)
     more.click()
     page.wait_for_function("() => document.querySelector('.saew-examples').clientHeight < 600")
     # Keys that go beyond show all: nothing scrolls away inside.
     examples.focus()
     page.keyboard.press("End")
     page.wait_for_function("() => document.querySelector('.saew-examples').clientHeight > 600")
-    assert examples.evaluate("el => el.scrollTop") == 0
+    sees(lambda: examples.evaluate("el => el.scrollTop"), 0)
 
 
 @pytest.mark.parametrize("width", [500, 800, 1200])
@@ -123,23 +123,26 @@ def test_what_it_fires_on_is_seen_before_the_list_of_examples(width: int, pages:
     page.goto(pages["dashboard"].as_uri())
     page.wait_for_selector(".saew-examples .saew-ex")
     page.evaluate("width => { document.getElementById('saew-root').style.width = `${width}px`; }", width)
-    tops = {
-        name: page.locator(f".saew-{name}").bounding_box()["y"]  # type: ignore[index]
-        for name in ("charts", "words", "examples-panel", "related")
-    }
-    assert tops["charts"] <= tops["words"] + 1 or width == 1200
-    assert tops["words"] < tops["examples-panel"]
-    assert tops["examples-panel"] < tops["related"]
+    # The view measures its box in a frame of its own.
+    page.wait_for_function(
+        """wide => {
+            const [charts, words, examples, related] = ['charts', 'words', 'examples-panel', 'related'].map(
+                name => document.querySelector(`.saew-${name}`).getBoundingClientRect().top);
+            return (wide || charts <= words + 1) && words < examples && examples < related;
+        }""",
+        arg=width == 1200,
+    )
     if width == 1200:  # tables stand beside each other, not in a column of their own
-        assert page.locator(".saew-dashboard").bounding_box()["height"] < 1600  # type: ignore[index]
+        page.wait_for_function("() => document.querySelector('.saew-dashboard').offsetHeight < 1600")
 
 
 def test_a_matrix_is_as_high_as_the_ranking_beside_it(pages: dict[str, Path], page: Page) -> None:
     page.goto(pages["heatmap"].as_uri())
     matrix = page.locator(".saew-matrix")
     matrix.wait_for()
-    assert matrix.evaluate("el => el.scrollHeight") > 508
-    assert matrix.bounding_box()["height"] <= 509  # type: ignore[index]
+    page.wait_for_function(
+        "() => { const el = document.querySelector('.saew-matrix'); return el.scrollHeight > 508 && el.offsetHeight <= 509; }"
+    )
     page.locator(".saew-matrix-scroll").focus()
     for _ in range(35):
         page.keyboard.press("ArrowDown")
@@ -177,16 +180,15 @@ def test_it_has_a_width_in_every_box(name: str, pages: dict[str, Path], page: Pa
         }"""
     )
     for box, style in BOXES.items():
-        width, of = page.evaluate(
-            """style => {
-                const box = document.getElementById('box'), root = document.querySelector('.saew');
-                box.style.cssText = style;
-                return [root.getBoundingClientRect().width, box.getBoundingClientRect().width];
+        # The view measures its box in a frame of its own.
+        page.evaluate("style => { document.getElementById('box').style.cssText = style; }", style)
+        page.wait_for_function(
+            """fills => {
+                const [width, of] = ['.saew', '#box'].map(one => document.querySelector(one).getBoundingClientRect().width);
+                return 400 <= width && width <= of && (!fills || width === of);
             }""",
-            style,
+            arg=box in ("a block", "a column"),
         )
-        assert 400 <= width <= of, box
-        assert box not in ("a block", "a column") or width == of
 
 
 CELLS = """import sys
@@ -224,8 +226,11 @@ def test_widgets_in_a_row_share_it(lab: Lab, notebooks: Path, watched: Watched) 
     page = watched.page
     lab.open(page, "rows.ipynb")
     run_all(page)
-    page.wait_for_function("() => document.querySelectorAll('.jp-Notebook .saew button').length > 0")
-    page.wait_for_function("n => document.querySelectorAll('.jp-Notebook .saew').length === n", arg=12)
+    views = page.locator(".jp-Notebook .saew")
+    expect(views).to_have_count(12)
+    for i in range(12):
+        expect(views.nth(i).locator("button").first).to_be_attached()
+        at_rest(views.nth(i))
     found = page.evaluate(
         """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].map(cell => {
             const output = cell.querySelector('.jp-OutputArea-output');

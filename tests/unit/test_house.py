@@ -226,3 +226,31 @@ def test_every_widget_is_registered_and_has_its_folders() -> None:
     public = (SOURCE / PACKAGE / "__init__.py").read_text("utf-8")
     for name in widget_classes().keys() - {"WorkbenchBar"}:  # a part of what `explore` gives
         assert f'"{name}": "widgets.' in public, name
+
+
+# What reads a screen once, and may find what was there before an answer came or was drawn.
+READS_ONCE = {
+    *("all_inner_texts", "all_text_contents", "bounding_box", "count", "evaluate_all", "get_attribute", "inner_html"),
+    *(
+        "inner_text",
+        "input_value",
+        "is_checked",
+        "is_disabled",
+        "is_enabled",
+        "is_hidden",
+        "is_visible",
+        "text_content",
+    ),
+}
+BROWSER = sorted((Path(__file__).parents[1] / "browser").glob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", BROWSER, ids=lambda path: path.stem)
+def test_a_browser_test_waits_for_what_it_asserts(path: Path) -> None:
+    """`expect` and `sees` ask again until it is so."""
+    asserted = [node.test for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Assert)]
+    calls = [node for test in asserted for node in ast.walk(test) if isinstance(node, ast.Call)]
+    once = [
+        ast.unparse(call) for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in READS_ONCE
+    ]
+    assert once == []

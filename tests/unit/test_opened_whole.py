@@ -51,9 +51,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.mark.parametrize("name", WIDGETS)
-def test_the_first_message_says_all(name: str, made: Made, fake_comm: None) -> None:
+def test_the_first_message_says_all(name: str, made: Made, fake_comm: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []  # what a host hears that asks ipywidgets for every widget, as marimo does
+    hears = staticmethod(lambda widget: told.append(widget.get_state()))
+    monkeypatch.setattr(ipywidgets.Widget, "_widget_construction_callback", hears)
     widget = WIDGETS[name](*made)
     assert [data["state"] for data, _ in widget.comm.sent] == [widget.get_state()]
+    assert told[-1] == widget.get_state()
 
 
 def test_the_workbench_opens_when_all_its_views_do(made: Made, fake_comm: None) -> None:

@@ -49,10 +49,11 @@ def with_picture(bundle: Any, picture_of: Callable[[], str]) -> Any:
 
 
 def _whole(init: _Init) -> _Init:
-    """A constructor after which, and not before, the views hear of the widget.
+    """A constructor after which, and not before, views hear of the widget.
 
-    ipywidgets tells them in the middle of construction; what a subclass sets after that would follow in messages of their
-    own, and a view that is drawn before these came, as over a slow line, would be of a widget that is not yet whole.
+    ipywidgets (and hosts such as marimo, Shiny and Solara, which ask it to be told of every widget) opens the line to the views
+    in the constructor of its own, so what a subclass sets after that would follow in messages of their own: a view that is drawn
+    before these came, as over a slow line, would be of a widget that does not know itself yet. Ours calls it last.
     """
 
     @wraps(init)
@@ -62,7 +63,9 @@ def _whole(init: _Init) -> _Init:
             init(widget, *args, **options)
         finally:
             widget._making -= 1
-        widget.open()
+        if widget._making == 0:
+            anywidget.AnyWidget.__init__(widget)
+            widget.on_msg(widget._on_message)
 
     return cast("_Init", made)
 
@@ -102,6 +105,7 @@ class EngineWidget(Paged, anywidget.AnyWidget):
             cls.__init__ = _whole(cls.__init__)  # type: ignore[method-assign]
         super().__init_subclass__(**options)
 
+    @_whole
     def __init__(self, engine: Engine | None, **traits: object) -> None:
         _check_names(type(self), traits)
         self._engine = engine
@@ -113,8 +117,7 @@ class EngineWidget(Paged, anywidget.AnyWidget):
         self._brought: Collection[str] = ()
         self._deliver = way_back()
         self._remembered = Remembered()
-        super().__init__(**traits)
-        self.on_msg(self._on_message)
+        traitlets.HasTraits.__init__(self, **traits)  # anywidget's own comes last: see `_whole`
 
     @property
     def engine(self) -> Engine:
@@ -130,11 +133,6 @@ class EngineWidget(Paged, anywidget.AnyWidget):
         return self._engine
 
     # -- messages
-
-    def open(self) -> None:
-        """Tell the views of the widget, once it is whole."""
-        if self._making == 0:
-            super().open()
 
     def send(self, content: object, buffers: Sequence[bytes] | None = None) -> None:
         """Send a message to the views, from any thread."""
