@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import Lab, Watched, becomes, new_context, place, python, run_all, run_code, sees, write_notebook
+from lab import Lab, Watched, at_rest, becomes, new_context, python, run_all, run_code, sees, write_notebook
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -83,7 +83,8 @@ def test_a_prediction_is_explained_checked_and_taken_along(
         last = rows.nth(5)
         last.scroll_into_view_if_needed()
         last.locator(".saew-label").scroll_into_view_if_needed()  # sideways, where the table is wider than its box
-        before = place(last)
+        at_rest(last)
+        before = last.bounding_box()
         last.locator(".saew-label").hover()
         expect(panel.locator(".saew-scale")).not_to_contain_text("all features")
         sees(last.bounding_box, before)
