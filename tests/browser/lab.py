@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -280,12 +280,16 @@ def without_numbers(page: Page, feature: str = "0") -> Iterator[None]:
 def sees(look: Callable[[], Any], wanted: Any) -> None:
     """Wait until what is looked at is what is wanted: an answer of the kernel's comes, and is drawn, when it comes.
 
-    For what `expect` has no words for. What is read from a screen once may be of what was there before.
+    For what `expect` has no words for. What is read from a screen once may be of what was there before, and what is then made
+    of it may be no number, or no part that is looked for.
     """
     end = time.monotonic() + PATIENCE / 1000
-    while (got := look()) != wanted and time.monotonic() < end:
+    while time.monotonic() < end:
+        with suppress(ValueError, IndexError):
+            if look() == wanted:
+                return
         time.sleep(0.05)
-    assert got == wanted
+    assert look() == wanted
 
 
 def becomes(page: Page, expression: str, wanted: Any, run: Callable[[Page, str], str] = run_code) -> None:

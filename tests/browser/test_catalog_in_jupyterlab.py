@@ -59,8 +59,8 @@ def test_found_sorted_read_and_copied(notebook: Watched) -> None:
     becomes(page, "[browser.sort, browser.descending]", ["l0", True])
     table = python(page, "browser.to_pandas()[['release', 'sae_id']].values.tolist()")
     rows = widget.locator("tbody tr")
-    texts = "rows => rows.slice(0, 11).map(row => [1, 2].map(i => row.querySelectorAll('td')[i].textContent))"
-    sees(lambda: rows.evaluate_all(texts), table[:11])
+    texts = "rows => rows.map(row => [1, 2].map(i => row.querySelectorAll('td')[i].textContent))"
+    sees(lambda: (shown := rows.evaluate_all(texts)) == table[: len(shown)] and len(shown) > 10, True)
     widget.locator("tbody tr", has_text="blocks.7.hook_resid_pre").click()
     becomes(page, "browser.selected and browser.selected['sae_id']", "blocks.7.hook_resid_pre")
     assert python(page, "browser.selected['neuronpedia_id']") == "gpt2-small/7-res-jb"

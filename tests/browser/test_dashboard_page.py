@@ -166,6 +166,7 @@ def test_hostile_text_is_text(offline: Watched) -> None:
             nexts.click()
             expect(page.locator(".saew-title h2")).not_to_have_text(title)
         assert "hacked" not in page.title()
+    sees(lambda: "".join(page.locator(".saew-examples").all_text_contents()) != "", True)
     assert offline.errors == []
 
 

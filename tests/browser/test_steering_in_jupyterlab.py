@@ -163,7 +163,9 @@ def test_the_other_views(notebook: Watched) -> None:
     ranks = python(
         page, "sw.answer_effects(engine, panel.prompt, ' earth', panel.value, index=index).to_pandas()['rank'].tolist()"
     )
-    expect(page.locator(f"{WIDGET} .saew-answers tbody tr")).to_contain_text([str(rank) for rank in ranks])
+    answers = page.locator(f"{WIDGET} .saew-answers tbody tr")
+    expect(answers).to_have_count(len(ranks))
+    expect(answers).to_contain_text([str(rank) for rank in ranks])
     assert not notebook.errors
     assert not notebook.outside
 

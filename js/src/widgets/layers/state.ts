@@ -49,19 +49,18 @@ export function useAnswers(model: Model, kernel: Kernel): Shown | null {
   const [, of] = useTraits(model, OF);
   const [settings, settingsKey] = useTraits(model, SETTINGS);
   const [shown, setShown] = useState<Shown | null>(null);
-  const latest = useRef<Lens | null>(null);
-  const latestOf = useRef<{ text: Json }>({ text: "" });
+  const latest = useRef<Pick<Shown, "lens" | "of"> | null>(null);
 
   const put = (reply: Reply<LadderJson> | null) => {
-    const lens = latest.current;
-    if (!lens) return;
+    if (!latest.current) return;
+    const { lens, of } = latest.current;
     const ladder = reply?.r.key === lens.json.key ? new Ladder(reply, lens.json.n) : null;
     setShown((before) => {
       const same = before?.lens.json.key === lens.json.key;
       const columns = new Map(same ? before.columns : []);
       for (const column of ladder?.columns ?? [])
         columns.set(columnKey(lens.json.saes[column.row.sae]?.name ?? "", column.row.f), column);
-      return { lens, of: latestOf.current, ladder: ladder ?? (same ? before.ladder : null), columns };
+      return { lens, of, ladder: ladder ?? (same ? before.ladder : null), columns };
     });
   };
 
@@ -76,7 +75,7 @@ export function useAnswers(model: Model, kernel: Kernel): Shown | null {
       kernel.ask<LadderJson>("ladder", ladderParams(model, position), { onTheWay: true, done: put });
     };
     if (asked.current === lensKey) {
-      if (latest.current) askLadder(latest.current);
+      if (latest.current) askLadder(latest.current.lens);
       return;
     }
     asked.current = lensKey;
@@ -90,8 +89,7 @@ export function useAnswers(model: Model, kernel: Kernel): Shown | null {
         onTheWay: true,
         done: (reply) => {
           const lens = new Lens(reply);
-          latest.current = lens;
-          latestOf.current = { text };
+          latest.current = { lens, of: { text } };
           kernel.dismiss("ladder");
           if (reply.r.ladder) put({ r: reply.r.ladder, arrays: reply.arrays });
           else {

@@ -13,7 +13,7 @@ import { Features, Scores } from "./features";
 import { Legend } from "./legend";
 import { Pairs } from "./pairs";
 import { Plot } from "./plot";
-import { type Answers, useAnswers } from "./state";
+import { useAnswers } from "./state";
 import { Kept, PointTip, spoken, useStill, useTexts } from "./texts";
 import { Toolbar } from "./toolbar";
 import { type Colouring, OTHER, type Points, pairOf } from "./wire";
@@ -21,7 +21,7 @@ import { type Colouring, OTHER, type Points, pairOf } from "./wire";
 export function App(props: ViewProps) {
   const { model, root } = props;
   const kernel = useKernel(model, root);
-  const { points, of, colouring, stopped, again } = useAnswers(model, kernel);
+  const { points, colouring, stopped, again } = useAnswers(model, kernel);
   const features = useTrait<number[]>(model, "features");
   const [main, colour] = [kernel.of("subspace"), kernel.of("colour")];
   const error = main.error ?? colour.error ?? kernel.error;
@@ -69,7 +69,7 @@ export function App(props: ViewProps) {
       )}
       {points ? (
         <>
-          <Body {...props} {...{ kernel, points, of, colouring }} onFeatures={choose} />
+          <Body {...props} {...{ kernel, points, colouring }} onFeatures={choose} />
           <Footer notes={points.json.notes} provenance={points.json.provenance} />
         </>
       ) : (
@@ -82,12 +82,11 @@ export function App(props: ViewProps) {
 interface BodyProps extends ViewProps {
   kernel: Kernel;
   points: Points;
-  of: Answers["of"];
   colouring: Colouring | null;
   onFeatures: (features: number[]) => void;
 }
 
-function Body({ model, root, prefix, themeVersion, points, of, colouring, onFeatures }: BodyProps) {
+function Body({ model, root, prefix, themeVersion, points, colouring, onFeatures }: BodyProps) {
   const components = useTrait<number[]>(model, "components");
   const colour = useTrait<string>(model, "colour");
   const selected = useTrait<number[]>(model, "selected");
@@ -112,8 +111,9 @@ function Body({ model, root, prefix, themeVersion, points, of, colouring, onFeat
   const missing = error || (still === point && !waits ? "Its text is not in this page." : "");
   /** Of now: hands are quicker than what is drawn. */
   const chosen = () => model.get("selected") as number[];
+  const numbers = json.features.map(({ f }) => f);
   // A point of the features before is none of those that are on their way.
-  const put = (values: Record<string, unknown>) => isOf(model, of) && save(model, values);
+  const put = (values: Record<string, unknown>) => isOf(model, { features: numbers }) && save(model, values);
   const pick = (one: number, add: boolean) => {
     const selected = chosen();
     const rest = selected.filter((other) => other !== one);
@@ -162,7 +162,7 @@ function Body({ model, root, prefix, themeVersion, points, of, colouring, onFeat
           of={json}
           {...{ feature, live }}
           onFeature={(next) => save(model, { feature: next })}
-          onRemove={(one) => onFeatures(json.features.map(({ f }) => f).filter((f) => f !== one))}
+          onRemove={(one) => onFeatures(numbers.filter((f) => f !== one))}
         />
         <Scores root={root} of={json} />
         <Pairs {...{ points, pair, buckets }} onChoose={(next) => put({ components: next })} />

@@ -8,8 +8,6 @@ import { type Colouring, type ColourJson, colouringOf, Points, type SubspaceJson
 
 export interface Answers {
   points: Points | null;
-  /** Traits that the points are of; others may be on their way (see `isOf`). */
-  of: { features: number[] };
   /** Null until they come, and where points cannot be coloured so. */
   colouring: Colouring | null;
   /** Whether somebody stopped the computation of what is asked for. */
@@ -23,7 +21,6 @@ export function useAnswers(model: Model, kernel: Kernel): Answers {
   const revision = useRevision(model);
   const [tries, setTries] = useState(0);
   const [points, setPoints] = useState<Points | null>(null);
-  const [of, setOf] = useState<{ features: number[] }>({ features: [] });
   const [colouring, setColouring] = useState<Colouring | null>(null);
   const [stopped, setStopped] = useState(false);
   const asked = useRef("");
@@ -49,7 +46,6 @@ export function useAnswers(model: Model, kernel: Kernel): Answers {
           if (!current()) return;
           const made = new Points({ r, arrays });
           setPoints(made);
-          setOf({ features });
           if (r.colour) setColouring(colouringOf(r.colour, arrays, made));
         },
         failed: (error) => {
@@ -77,5 +73,5 @@ export function useAnswers(model: Model, kernel: Kernel): Answers {
       },
     );
   }, [points, colour]);
-  return { points, of, colouring: mine, stopped, again: () => setTries((n) => n + 1) };
+  return { points, colouring: mine, stopped, again: () => setTries((n) => n + 1) };
 }
